@@ -1,0 +1,142 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One place for the compiler's strictness; docs/CONTRIBUTING.md says why each is on.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+    .treatAllWarnings(as: .error),
+    .treatWarning("DeprecatedDeclaration", as: .warning),
+]
+
+// Targets that hand memory to C mark every such place.
+let strictMemory = strict + [.strictMemorySafety()]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioTestUtils = Target.Dependency.product(name: "NIOTestUtils", package: "swift-nio")
+let nioConcurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+
+let package = Package(
+    name: "avatard",
+    products: [
+        .executable(name: "avatard", targets: ["avatard"]),
+        .executable(name: "avatarctl", targets: ["avatarctl"]),
+        .executable(name: "avatar-server", targets: ["avatar-server"]),
+        .library(name: "AvatarAgentClient", targets: ["AvatarAgentClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+            traits: ["YAML", "CommandLineArguments"]),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // System modules: a module map and a shim, nothing else.
+        .systemLibrary(
+            name: "CInotifyTools", providers: [.apt(["libinotifytools0-dev"])]),
+        .systemLibrary(
+            name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+        // What more than one adapter needs of libcrypto and of the kernel.
+        .target(name: "Digests", dependencies: ["AvatarCore", "CCrypto"], swiftSettings: strictMemory),
+        .target(name: "PosixFiles", swiftSettings: strictMemory),
+
+        // Values and decisions: no IO, no clock, no randomness of their own.
+        .target(name: "AvatarCore", swiftSettings: strict),
+        .target(name: "TransferMachines", dependencies: ["AvatarCore", deque, heap], swiftSettings: strict),
+
+        // Codecs.
+        .target(name: "WireProtocol", dependencies: ["AvatarCore", nioCore], swiftSettings: strict),
+        .target(name: "LabelBus", dependencies: ["AvatarCore", nioCore, deque], swiftSettings: strict),
+
+        // Adapters: each leans on the values, none on another adapter.
+        .target(
+            name: "AvatarCache", dependencies: ["AvatarCore", "Digests", "PosixFiles", grdb],
+            swiftSettings: strictMemory),
+        .target(
+            name: "FolderWatch", dependencies: ["AvatarCore", "CInotifyTools"],
+            swiftSettings: strictMemory),
+        .target(
+            name: "EmbeddedStores", dependencies: ["ServerRuntime", "AvatarCore", "Digests", "PosixFiles", grdb],
+            swiftSettings: strictMemory),
+
+        // Runtimes: drive the machines with real sockets, files and timers.
+        .target(
+            name: "AgentRuntime",
+            dependencies: [
+                "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch",
+                nioCore, nioPosix, logging, lifecycle, configuration, deque,
+            ], swiftSettings: strict),
+        .target(
+            name: "ServerRuntime",
+            dependencies: [
+                "AvatarCore", "TransferMachines", "WireProtocol", nioCore, nioPosix, logging, lifecycle,
+                configuration, deque,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "AvatarAgentClient", dependencies: ["AvatarCore", "LabelBus", nioCore, nioPosix],
+            swiftSettings: strict),
+
+        // Mains.
+        .executableTarget(
+            name: "avatard", dependencies: ["AgentRuntime", arguments, logging, lifecycle, configuration],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "avatarctl", dependencies: ["AvatarAgentClient", "LabelBus", "AvatarCore", arguments],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "avatar-server",
+            dependencies: ["ServerRuntime", "EmbeddedStores", arguments, logging, lifecycle, configuration],
+            swiftSettings: strict),
+
+        // Tests.
+        .testTarget(name: "AvatarCoreTests", dependencies: ["AvatarCore"], swiftSettings: strict),
+        .testTarget(name: "PosixFilesTests", dependencies: ["PosixFiles", "Digests", "AvatarCore"], swiftSettings: strict),
+        .testTarget(
+            name: "TransferMachinesTests", dependencies: ["TransferMachines", "AvatarCore"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "WireProtocolTests", dependencies: ["WireProtocol", "AvatarCore", nioCore, nioEmbedded, nioTestUtils],
+            swiftSettings: strict),
+        .testTarget(
+            name: "LabelBusTests",
+            dependencies: ["LabelBus", "AvatarAgentClient", "AvatarCore", nioCore, nioPosix, nioEmbedded, nioTestUtils],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AvatarCacheTests", dependencies: ["AvatarCache", "AvatarCore", grdb], swiftSettings: strict),
+        .testTarget(
+            name: "FolderWatchTests", dependencies: ["FolderWatch", "AvatarCore"], swiftSettings: strict),
+        .testTarget(
+            name: "ServerRuntimeTests",
+            dependencies: ["ServerRuntime", "EmbeddedStores", "WireProtocol", "AvatarCore", nioCore, nioPosix],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EmbeddedStoresTests", dependencies: ["EmbeddedStores", "ServerRuntime", "AvatarCore"],
+            swiftSettings: strict),
+        .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", nioCore, nioPosix],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,42 @@
+/// How far a picture's bytes are proven (DESIGN.md, "Verified").
+package enum Assurance: String, Hashable, Sendable, CaseIterable {
+    /// The server's SHA-256 matched.
+    case digest
+    /// The wire has no digest: the promised size, and a structurally complete image.
+    case structural
+}
+
+/// How a label's picture is seen; what is seen is fetched first.
+package enum Visibility: String, Hashable, Sendable, Comparable, CaseIterable {
+    case hidden
+    case near
+    case visible
+
+    package static func < (left: Self, right: Self) -> Bool { left.rank < right.rank }
+
+    private var rank: Int {
+        switch self {
+        case .hidden: 0
+        case .near: 1
+        case .visible: 2
+        }
+    }
+}
+
+/// Why a picture is not to be had, for now or for good; the negative cache keeps it with its own time to live.
+package enum AbsenceReason: String, Hashable, Sendable, CaseIterable {
+    /// The server knows no such file (1012).
+    case absent
+    /// The server knows it and does not give it (1010, 1011, 1015, 1016).
+    case forbidden
+    /// What came was no complete image, or not what was promised.
+    case corrupt
+    /// The server failed in a way of its own.
+    case serverError = "server-error"
+    /// The name is there for another owner; never overwritten.
+    case nameTaken = "name-taken"
+    /// Larger than this machine takes.
+    case tooLarge = "too-large"
+    /// Only the stream dialect can answer this.
+    case unsupported
+}

@@ -1,0 +1,75 @@
+/// The name of one avatar file: the key of a picture on this machine, and one path component everywhere.
+///
+/// At most ``Limits/Name/bytesMax`` bytes of UTF-8, not empty, no leading dot, no `/`, no NUL or other control characters
+/// (DESIGN.md, promise 6). Both sides check it, so that neither can be made to write outside its folder.
+package struct AvatarName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The name as it stands in the folder and on the wire.
+    package let string: String
+
+    /// Checks `string` and keeps it as it is: no trimming, no normalisation, so that equal bytes mean the same file.
+    package init(_ string: String) throws(InvalidName) {
+        if let reason = Self.fault(in: string) {
+            throw InvalidName(name: string, reason: reason)
+        }
+        self.string = string
+    }
+
+    package var description: String { string }
+
+    package static func < (left: Self, right: Self) -> Bool {
+        left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
+    }
+
+    private static func fault(in string: String) -> InvalidName.Reason? {
+        if string.isEmpty { return .empty }
+        if string.utf8.count > Limits.Name.bytesMax { return .tooLong(bytes: string.utf8.count) }
+        if string.utf8.first == UInt8(ascii: ".") { return .leadingDot }
+        for scalar in string.unicodeScalars {
+            if scalar == "/" { return .slash }
+            if scalar.properties.generalCategory == .control { return .controlCharacter(scalar.value) }
+        }
+        return nil
+    }
+}
+
+/// A name that cannot be an avatar's, and why.
+package struct InvalidName: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong with the name.
+    package enum Reason: Hashable, Sendable, CustomStringConvertible {
+        case empty
+        case tooLong(bytes: Int)
+        case leadingDot
+        case slash
+        case controlCharacter(UInt32)
+        case notUTF8
+
+        package var description: String {
+            switch self {
+            case .empty: "is empty"
+            case .tooLong(let bytes): "has \(bytes) bytes, at most \(Limits.Name.bytesMax) are allowed"
+            case .leadingDot: "begins with a dot"
+            case .slash: "holds a '/', but must be one path component"
+            case .controlCharacter(let value): "holds the control character U+\(hex4(value))"
+            case .notUTF8: "is not UTF-8"
+            }
+        }
+    }
+
+    /// The name as it came, for the log; never used as a path.
+    package let name: String
+    /// What is wrong with it.
+    package let reason: Reason
+
+    /// Makes the error for a name that was found wrong elsewhere (bytes that are no UTF-8, say).
+    package init(name: String, reason: Reason) {
+        self.name = name
+        self.reason = reason
+    }
+
+    package var description: String { "the name \(reason)" }
+}
+
+private func hex4(_ value: UInt32) -> String {
+    let digits = String(value, radix: 16, uppercase: true)
+    return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+}
