@@ -1,0 +1,101 @@
+extension Limits {
+    /// The agent's connection to its server.
+    package enum Connection {
+        /// The first wait after a failed connection; it doubles up to the longest.
+        package static let backoffFirst = Duration.milliseconds(500)
+        /// The longest wait before a dead server is tried again (DESIGN.md, promise 8).
+        package static let backoffMax = Duration.seconds(60)
+        /// How long a connection may take to come about.
+        package static let connectTimeout = Duration.seconds(10)
+        /// How long a server may leave the oldest request unanswered before the connection counts as dead.
+        package static let replyTimeout = Duration.seconds(20)
+        /// Replies that nobody asked for, on one connection, before it is given up.
+        package static let strayRepliesMax = 64
+    }
+
+    /// Downloads in the classic dialect.
+    package enum Download {
+        /// Pictures that are fetched at the same time.
+        package static let activeMax = 8
+        /// Requests in flight for one picture.
+        package static let windowChunks = 32
+        /// Requests in flight on the connection.
+        package static let inFlightMax = 128
+        /// Bytes of one picture that may wait for the disk before no more are asked for.
+        package static let unwrittenBytesMax: Int64 = 8 * 1024 * 1024
+        /// Starts at chunk 1 over, with the full window, before a window of one is used.
+        package static let windowedRestartsMax = 3
+        /// Starts at chunk 1 over before the picture is put off as a server error.
+        package static let restartsMax = 8
+        /// The longest pause before a start over.
+        package static let restartJitterMax = Duration.milliseconds(250)
+        /// A part file older than this starts over: the seed forgets a transfer after as long (SETEX 3600).
+        package static let partAge = Duration.seconds(3600)
+        /// How often a stream is told of a transfer's progress.
+        package static let progressInterval = Duration.milliseconds(100)
+    }
+
+    /// Uploads in the classic dialect.
+    package enum Upload {
+        /// Crops that wait to be sent.
+        package static let queueMax = 100_000
+        /// Tries that the server refuses before a crop is set aside and the next one goes.
+        package static let refusalsMax = 8
+        /// The first pause after a refused try; it doubles up to the longest.
+        package static let backoffFirst = Duration.seconds(1)
+        /// The longest pause after a refused try.
+        package static let backoffMax = Duration.seconds(300)
+    }
+
+    /// Commits: many files share a round of syncs.
+    package enum Commit {
+        /// Files in one round.
+        package static let groupMax = 256
+    }
+
+    /// How long a picture that was not to be had is not asked for again.
+    package enum Negative {
+        /// The server knows no such file.
+        package static let absent = Duration.seconds(6 * 3600)
+        /// The server does not give it.
+        package static let forbidden = Duration.seconds(24 * 3600)
+        /// What came was no picture.
+        package static let corrupt = Duration.seconds(3600)
+        /// The server failed.
+        package static let serverError = Duration.seconds(60)
+        /// Larger than this machine takes, or the name is another owner's.
+        package static let settled = Duration.seconds(24 * 3600)
+    }
+
+    /// Labels and the streams they are told over.
+    package enum Labels {
+        /// Labels in one reply.
+        package static let perReplyMax = 500
+        /// Labels of one subscription.
+        package static let perSubscriptionMax = 20_000
+        /// Labels of all subscriptions.
+        package static let totalMax = 200_000
+        /// Names in one Fetch.
+        package static let fetchNamesMax = 10_000
+        /// The longest silence of a stream that asked for heartbeats.
+        package static let heartbeatInterval = Duration.seconds(30)
+        /// Changes in one reply of a Watch.
+        package static let changesPerReplyMax = 500
+    }
+
+    /// What the agent keeps of its own story, for Status and Explain.
+    package enum Story {
+        /// Steps kept, of all pictures together.
+        package static let stepsMax = 2048
+        /// Problems that Status lists at once.
+        package static let problemsMax = 64
+    }
+
+    /// Taking up again after the disk was full or the catalog failed.
+    package enum Storage {
+        /// The first pause; it doubles up to the longest.
+        package static let retryFirst = Duration.seconds(2)
+        /// The longest pause.
+        package static let retryMax = Duration.seconds(60)
+    }
+}

@@ -1,0 +1,313 @@
+package import AvatarCore
+
+/// What reaches the agent's machine, one at a time.
+package enum AgentInput: Hashable, Sendable {
+    /// The catalog is open; nothing else comes before it.
+    case started(StartFacts)
+    /// Somebody is logged in at a server; a second one replaces the first.
+    case login(Login)
+    case logout
+    case connection(ConnectionEvent)
+    case reply(ServerReply)
+    case disk(DiskResult)
+    case folder(FolderEvent)
+    case bus(StreamID, BusCall)
+    /// The stream's client is gone, or its queue was full.
+    case hungUp(StreamID)
+    /// An address or a route changed: a dead server may live now.
+    case networkChanged
+    /// A deadline may have passed.
+    case tick
+}
+
+/// What the agent's machine wants done, in this order.
+package enum AgentAction: Hashable, Sendable {
+    case connect(Int)
+    case disconnect(Int)
+    case send(ServerRequest)
+    case disk(DiskCommand)
+    case bus(BusOutput)
+    /// A person would want to know.
+    case note(Note)
+}
+
+/// What the catalog said when it was opened.
+package struct StartFacts: Hashable, Sendable {
+    /// The name of the user's own avatar, if one is known.
+    package var icon: AvatarName?
+    /// Crops that are not uploaded, in the order in which they were closed.
+    package var crops: [Crop] = []
+    /// Parts whose commit a crash interrupted, and which are whole.
+    package var commits: [CommitMachine.Item] = []
+    /// Whether the catalog was lost: what lies in the folders is a baseline.
+    package var isBaseline = false
+
+    /// An empty catalog.
+    package init() {}
+}
+
+/// Who is logged in, and where.
+package struct Login: Hashable, Sendable {
+    /// Tells servers apart: host and port.
+    package let server: String
+    package let uid: UserID
+    /// The chunk size for uploads, bytes.
+    package let uploadChunkBytes: Int64
+
+    /// A login with all that it needs; the token stays with the driver.
+    package init(server: String, uid: UserID, uploadChunkBytes: Int64) {
+        self.server = server
+        self.uid = uid
+        self.uploadChunkBytes = uploadChunkBytes
+    }
+}
+
+/// What became of a connection; the number is the one of `connect`.
+package enum ConnectionEvent: Hashable, Sendable {
+    case opened(Int)
+    case closed(Int, cause: String)
+}
+
+/// What the agent sends; the driver adds uid and token, and encodes.
+package enum ServerRequest: Hashable, Sendable {
+    case download(name: AvatarName, seq: Int64)
+    case upload(Crop, UploadMachine.Chunk)
+    case askProgress(Crop)
+}
+
+/// What the server sends, decoded. `connection` is the one it came on.
+package struct ServerReply: Hashable, Sendable {
+    /// The reply's kind.
+    package enum Kind: Hashable, Sendable {
+        /// 1034; `name` is nil where an error holds none.
+        case download(name: String?, DownloadMachine.Reply)
+        /// 1032.
+        case upload(error: Int, name: String?, md5: String?, seq: Int64?)
+        /// 1006.
+        case progress(name: String?, UploadMachine.Progress)
+        /// A frame that was understood and means nothing here.
+        case other
+        /// A frame that could not be understood.
+        case unreadable(String)
+    }
+
+    package let connection: Int
+    package let kind: Kind
+
+    /// A reply on that connection.
+    package init(connection: Int, kind: Kind) {
+        self.connection = connection
+        self.kind = kind
+    }
+}
+
+/// Which of the two folders.
+package enum WatchedFolder: String, Hashable, Sendable {
+    case crops
+    case cache
+}
+
+/// What the watch saw.
+package enum FolderEvent: Hashable, Sendable {
+    /// A file was closed after writing, or moved in.
+    case settled(WatchedFolder, name: String)
+    /// A file was removed or moved away.
+    case gone(WatchedFolder, name: String)
+    /// Events were lost: look at everything.
+    case overflow
+    /// The folder itself is gone (`true`) or back.
+    case lost(WatchedFolder, Bool)
+}
+
+/// What the disk thread is to do, in order.
+package enum DiskCommand: Hashable, Sendable {
+    /// Everything the catalog knows of these names; `touch` where a label or a person wants them now.
+    case lookUp([AvatarName], touch: Bool)
+    case beginPart(AvatarName, totalSize: Int64, chunkSize: Int64)
+    case append(AvatarName, offset: Int64, bytes: [UInt8])
+    case discardPart(AvatarName)
+    case commit(CommitMachine.Step, [CommitMachine.Item])
+    /// Is this a crop, and is it new?
+    case examine(AvatarName, ExamineMode)
+    /// The bytes of a crop, if it is still the file that was examined.
+    case readCrop(CropID, seq: Int64, range: Range<Int64>)
+    /// Some of the crop is about to be sent.
+    case markSent(CropID)
+    /// Copies an uploaded crop into a part.
+    case stageCrop(CropID)
+    /// The crop is on the server, but not in the cache.
+    case finishCrop(CropID)
+    /// The crop is set aside, with the reason.
+    case setCropAside(CropID, reason: String)
+    case setNegative(AvatarName, AbsenceReason)
+    case clearNegatives([AvatarName]?)
+    /// Look at one name of the cache again: is it still what the catalog says?
+    case inspect(AvatarName)
+    /// Compare the whole folder with the catalog.
+    case rescan(WatchedFolder)
+    /// Bring the cache under its bound; these stay.
+    case evict(keep: [AvatarName])
+    case forget(AvatarName)
+    /// Copy a file into the crops folder on a person's behalf.
+    case importCrop(StreamID, path: String)
+    case readEvents(StreamID, since: Int64?, epoch: String?)
+    case list(StreamID, state: AvatarView.State?, after: AvatarName?, limit: Int)
+    /// Does the disk take writes again?
+    case probe
+}
+
+/// What the disk thread found or did.
+package enum DiskResult: Hashable, Sendable {
+    case lookedUp([CatalogRow])
+    /// Something else was written into the event log.
+    case logged([AvatarEvent])
+    /// The cache holds more bytes than it may.
+    case overfull
+    case wrote(AvatarName, through: Int64)
+    /// A part could not be begun or written.
+    case partFailed(AvatarName, StorageFault)
+    case committed(CommitMachine.Step, [CommitOutcome])
+    case examined(AvatarName, Examination)
+    case cropRead(CropID, seq: Int64, bytes: [UInt8])
+    /// The file is not the one that was examined any more, or it is gone.
+    case cropChanged(CropID)
+    case cropStaged(CropID)
+    case cropNotStaged(CropID, StorageFault)
+    case cropFinished(CropID, AvatarName, [AvatarEvent])
+    /// A cache file is not what the catalog said; its row is gone, with this event.
+    case vanished(AvatarName, [AvatarEvent])
+    /// A rescan found files of the upload folder to examine, oldest first, and cache files that are gone.
+    case rescanned(WatchedFolder, settled: [String], vanished: [AvatarName], events: [AvatarEvent])
+    case evicted([AvatarName], [AvatarEvent])
+    case imported(StreamID, AvatarName)
+    case importRefused(StreamID, BusFault)
+    case events(StreamID, EventPage)
+    case listed(StreamID, [CatalogRow], next: AvatarName?)
+    /// The disk takes writes again, or still does not.
+    case probed(StorageFault?)
+}
+
+/// How strictly a file of the upload folder is taken for new.
+package enum ExamineMode: Hashable, Sendable {
+    /// What the server has under that name and digest is not sent again.
+    case normal
+    /// The catalog was lost: take note of it, send nothing.
+    case baseline
+    /// A person asked: send it whatever the catalog says.
+    case forced
+}
+
+/// How one step of a commit went for one file.
+package struct CommitOutcome: Hashable, Sendable {
+    package let name: AvatarName
+    package let outcome: CommitMachine.Outcome
+
+    /// An outcome for a name.
+    package init(_ name: AvatarName, _ outcome: CommitMachine.Outcome) {
+        self.name = name
+        self.outcome = outcome
+    }
+}
+
+/// Why the disk or the catalog could not do its part.
+package enum StorageFault: Hashable, Sendable {
+    case full
+    case failed(String)
+}
+
+/// What a file of the upload folder turned out to be.
+package enum Examination: Hashable, Sendable {
+    /// A new crop, recorded.
+    case crop(Crop)
+    /// The server has it under that name and digest, or it is part of the baseline.
+    case known
+    /// Somebody writes it: its close will be told.
+    case busy
+    case missing
+    /// Never uploaded; the reason is for a person.
+    case refused(reason: String)
+}
+
+/// A page of the event log.
+package struct EventPage: Hashable, Sendable {
+    package var epoch: String
+    package var cursor: Int64
+    package var reset: Bool
+    package var events: [AvatarEvent]
+    package var rows: [CatalogRow]
+
+    /// A page of the log with the rows of the names in it.
+    package init(epoch: String, cursor: Int64, reset: Bool, events: [AvatarEvent], rows: [CatalogRow]) {
+        self.epoch = epoch
+        self.cursor = cursor
+        self.reset = reset
+        self.events = events
+        self.rows = rows
+    }
+}
+
+/// A call of a subscriber, with names and labels found valid.
+package enum BusCall: Hashable, Sendable {
+    case register([LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: String)
+    case adjust(
+        subscription: String, add: [LabelRequest], remove: [String], visible: [String], hidden: [String])
+    case fetch([AvatarName], visibility: Visibility, more: Bool)
+    case upload(path: String, more: Bool)
+    case get(LabelRequest.Target)
+    case list(state: AvatarView.State?, after: AvatarName?, limit: Int)
+    case watch(epoch: String?, since: Int64?, heartbeat: Bool, more: Bool)
+    case pause(Direction?)
+    case resume(Direction?)
+    case forget(AvatarName)
+}
+
+/// Which way pictures go.
+package enum Direction: String, Hashable, Sendable, CaseIterable {
+    case down
+    case up
+}
+
+/// What a subscriber is told.
+package enum BusOutput: Hashable, Sendable {
+    case labels(LabelBook.Output)
+    case avatar(StreamID, AvatarView, continues: Bool)
+    case accepted(StreamID, Int, AvatarView?, continues: Bool)
+    case page(StreamID, [AvatarView], next: String?)
+    case changes(StreamID, epoch: String, cursor: Int64, reset: Bool, [AvatarChange], continues: Bool)
+    case done(StreamID)
+    case failed(StreamID, BusFault)
+}
+
+/// An event with the picture as it is now.
+package struct AvatarChange: Hashable, Sendable {
+    package let cursor: Int64
+    package let kind: AvatarEvent.Kind
+    package let avatar: AvatarView
+}
+
+/// Why a call failed, in IPC.md's terms.
+package enum BusFault: Hashable, Sendable {
+    case notLoggedIn
+    case unknownAvatar(String)
+    case notAnImage(path: String, reason: String)
+    case tooLarge(path: String, size: Int64, limit: Int64)
+    case tooMany(what: String, limit: Int)
+    case unknownSubscription(String)
+    case expectedMore
+    case storage(String)
+}
+
+/// Something for the log, and perhaps for `Status`.
+package struct Note: Hashable, Sendable {
+    /// How much it matters.
+    package enum Level: Hashable, Sendable {
+        case debug
+        case info
+        case warning
+    }
+
+    package let level: Level
+    package let what: String
+    package let name: String?
+    package let detail: String?
+}

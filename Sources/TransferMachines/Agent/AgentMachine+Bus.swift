@@ -1,0 +1,272 @@
+internal import AvatarCore
+
+extension AgentMachine {
+    mutating func busCall(_ call: BusCall, _ stream: StreamID) {
+        switch call {
+        case .register(let requests, let keep, let heartbeat, let more, let token):
+            register(requests, keep: keep, heartbeat: heartbeat, more: more, token: token, stream)
+        case .adjust(let subscription, let add, let remove, let visible, let hidden):
+            adjust(subscription, add: add, remove: remove, visible: visible, hidden: hidden, stream)
+        case .fetch(let names, let visibility, let more):
+            fetch(names, visibility: visibility, more: more, stream)
+        case .upload(let path, let more):
+            if more { uploadCalls[stream] = .some(nil) }
+            actions.append(.disk(.importCrop(stream, path: path)))
+        case .get(let target): get(target, stream)
+        case .list(let state, let after, let limit):
+            actions.append(.disk(.list(stream, state: state, after: after, limit: limit)))
+        case .watch(let epoch, let since, let heartbeat, let more):
+            if more {
+                watchers[stream] = Watcher(heartbeat: heartbeat, lastSent: now)
+                watcherOrder.append(stream)
+            }
+            actions.append(.disk(.readEvents(stream, since: since, epoch: epoch)))
+        case .pause(let direction): pause(direction.map { [$0] } ?? Direction.allCases, stream)
+        case .resume(let direction): resume(direction.map { [$0] } ?? Direction.allCases, stream)
+        case .forget(let name): forget(name, stream)
+        }
+    }
+
+    mutating func hungUp(_ stream: StreamID) {
+        awaitingSnapshot[stream] = nil
+        uploadCalls[stream] = nil
+        if let fetch = fetches.removeValue(forKey: stream) {
+            for name in fetch.open.sorted() where !fetches.values.contains(where: { $0.open.contains(name) }) {
+                entries[name]?.fetchWish = nil
+                refreshWish(name)
+            }
+        }
+        if watchers.removeValue(forKey: stream) != nil { watcherOrder.removeAll { $0 == stream } }
+        refreshWishes(labels.close(stream))
+    }
+
+    private mutating func refreshWishes(_ names: [AvatarName]) {
+        var seen: Set<AvatarName> = []
+        for name in names where seen.insert(name).inserted { refreshWish(name) }
+    }
+
+    private mutating func send(_ outputs: [LabelBook.Output]) {
+        for output in outputs { actions.append(.bus(.labels(output))) }
+    }
+
+    // MARK: Labels
+
+    private mutating func register(
+        _ requests: [LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: String, _ stream: StreamID
+    ) {
+        let limit = more ? Limits.Labels.perSubscriptionMax : Limits.Labels.perReplyMax
+        guard requests.count <= limit, labels.labelCount + requests.count <= Limits.Labels.totalMax else {
+            actions.append(.bus(.failed(stream, .tooMany(what: "labels", limit: limit))))
+            return
+        }
+        labels.open(stream, token: token, keep: keep && more, heartbeat: heartbeat && more, now: now)
+        labels.add(requests, to: stream)
+        awaitCatalog(requests, on: stream, once: !more)
+    }
+
+    private mutating func adjust(
+        _ subscription: String, add: [LabelRequest], remove: [String], visible: [String], hidden: [String],
+        _ stream: StreamID
+    ) {
+        guard let target = labels.stream(of: subscription) else {
+            actions.append(.bus(.failed(stream, .unknownSubscription(subscription))))
+            return
+        }
+        let held = labels.subscriptions[target]?.labels.count ?? 0
+        guard held + add.count <= Limits.Labels.perSubscriptionMax,
+            labels.labelCount + add.count <= Limits.Labels.totalMax
+        else {
+            actions.append(
+                .bus(.failed(stream, .tooMany(what: "labels", limit: Limits.Labels.perSubscriptionMax))))
+            return
+        }
+        actions.append(.bus(.done(stream)))
+        let touched =
+            labels.remove(remove, from: target) + labels.see(visible, as: .visible, on: target)
+            + labels.see(hidden, as: .hidden, on: target)
+        refreshWishes(touched)
+        guard !add.isEmpty else { return }
+        labels.add(add, to: target)
+        awaitCatalog(add, on: target, once: false)
+    }
+
+    /// The snapshot goes out when the catalog has told of every name in it.
+    private mutating func awaitCatalog(_ requests: [LabelRequest], on stream: StreamID, once: Bool) {
+        var names: [AvatarName] = []
+        var seen: Set<AvatarName> = []
+        for request in requests {
+            guard case .name(let name, _) = request.target, seen.insert(name).inserted else { continue }
+            names.append(name)
+        }
+        lookUp(names, touch: true)
+        var missing = 0
+        for name in names {
+            if entries[name]?.status == .unknown {
+                entries[name]?.snapshotWaiters.append(stream)
+                missing += 1
+            }
+            refreshWish(name)
+        }
+        awaitingSnapshot[stream, default: SnapshotWait(missing: 0, once: once)].missing += missing
+        if awaitingSnapshot[stream]?.missing == 0 { sendSnapshot(stream) }
+    }
+
+    mutating func catalogAnswered(_ stream: StreamID) {
+        guard awaitingSnapshot[stream] != nil else { return }
+        awaitingSnapshot[stream]?.missing -= 1
+        if awaitingSnapshot[stream]?.missing == 0 { sendSnapshot(stream) }
+    }
+
+    private mutating func sendSnapshot(_ stream: StreamID) {
+        guard let wait = awaitingSnapshot.removeValue(forKey: stream) else { return }
+        let views = labels.due(on: stream).map { view(of: $0.target) }
+        let (outputs, done) = labels.snapshot(of: stream, views: views, now: now)
+        guard wait.once else {
+            send(outputs)
+            refreshWishes(done)
+            return
+        }
+        for output in outputs {
+            send([
+                LabelBook.Output(
+                    stream: stream, states: output.states, subscription: nil, synced: output.synced, continues: false)
+            ])
+        }
+        let names = done.isEmpty ? labels.close(stream) : done
+        for name in names where entries[name]?.status != .ready {
+            guard case .failed = entries[name]?.status else {
+                wishOnce(name, .near)
+                continue
+            }
+        }
+        refreshWishes(names)
+    }
+
+    /// A picture came to a state worth telling.
+    mutating func tellLabels(_ name: AvatarName) {
+        let avatar = view(of: name, owner: nil)
+        let (outputs, done) = labels.tell(name, now: now) { Self.narrowed(avatar, to: $0) }
+        send(outputs)
+        if !done.isEmpty { refreshWishes(done) }
+    }
+
+    // MARK: Fetch and Upload
+
+    private mutating func fetch(_ names: [AvatarName], visibility: Visibility, more: Bool, _ stream: StreamID) {
+        guard names.count <= Limits.Labels.fetchNamesMax else {
+            actions.append(.bus(.failed(stream, .tooMany(what: "names", limit: Limits.Labels.fetchNamesMax))))
+            return
+        }
+        guard login != nil else {
+            actions.append(.bus(.failed(stream, .notLoggedIn)))
+            return
+        }
+        let unique = Set(names)
+        actions.append(.bus(.accepted(stream, unique.count, nil, continues: more && !unique.isEmpty)))
+        if more, !unique.isEmpty { fetches[stream] = FetchCall(accepted: unique.count, open: unique) }
+        perform(connection.hurry(now: now))
+        let ordered = unique.sorted()
+        lookUp(ordered, touch: true)
+        for name in ordered { wishOnce(name, visibility) }
+        liftNegatives(ordered)
+        for name in ordered {
+            refreshWish(name)
+            if let status = entries[name]?.status, status != .unknown, view(of: name, owner: nil).state.isFinal {
+                concluded(name)
+            }
+        }
+    }
+
+    private mutating func wishOnce(_ name: AvatarName, _ visibility: Visibility) {
+        let old = entries[name]?.fetchWish ?? .hidden
+        entries[name]?.fetchWish = max(old, visibility)
+    }
+
+    mutating func tellFetches(_ name: AvatarName) {
+        for stream in fetches.filter({ $0.value.open.contains(name) }).keys.sorted() {
+            fetches[stream]?.open.remove(name)
+            let isOver = fetches[stream]?.open.isEmpty ?? true
+            let accepted = fetches[stream]?.accepted ?? 0
+            actions.append(.bus(.accepted(stream, accepted, view(of: name, owner: nil), continues: !isOver)))
+            if isOver { fetches[stream] = nil }
+        }
+    }
+
+    mutating func tellProgress(_ name: AvatarName) {
+        guard !fetches.isEmpty else { return }
+        if let told = entries[name]?.toldProgress, now - told < Limits.Download.progressInterval { return }
+        entries[name]?.toldProgress = now
+        for stream in fetches.filter({ $0.value.open.contains(name) }).keys.sorted() {
+            actions.append(
+                .bus(.accepted(stream, fetches[stream]?.accepted ?? 0, view(of: name, owner: nil), continues: true)))
+        }
+    }
+
+    mutating func imported(_ stream: StreamID, _ name: AvatarName) {
+        if uploadCalls[stream] != nil {
+            uploadCalls[stream] = name
+        } else {
+            actions.append(.bus(.avatar(stream, AvatarView(name: name.string, state: .outgoing), continues: false)))
+        }
+        actions.append(.disk(.examine(name, name == icon ? .normal : .forced)))
+    }
+
+    mutating func tellUploadCalls(_ name: AvatarName, failed reason: String? = nil) {
+        for stream in uploadCalls.filter({ $0.value == name }).keys.sorted() {
+            var avatar = view(of: name, owner: nil)
+            if let reason { avatar = AvatarView(name: name.string, state: .failed, reason: reason) }
+            let isOver = avatar.state != .outgoing && avatar.state != .pending
+            actions.append(.bus(.avatar(stream, avatar, continues: !isOver)))
+            if isOver { uploadCalls[stream] = nil }
+        }
+    }
+
+    mutating func tellUploadProgress(_ name: AvatarName) {
+        guard uploadCalls.values.contains(name) else { return }
+        if let told = uploads.toldProgress, now - told < Limits.Download.progressInterval { return }
+        uploads.toldProgress = now
+        tellUploadCalls(name)
+    }
+
+    // MARK: Get, List, Pause, Forget
+
+    private mutating func get(_ target: LabelRequest.Target, _ stream: StreamID) {
+        guard case .name(let name, let owner) = target else {
+            actions.append(.bus(.avatar(stream, view(of: target), continues: false)))
+            return
+        }
+        lookUp([name], touch: false)
+        if entries[name]?.status == .unknown {
+            entries[name]?.getters.append((stream, owner))
+        } else {
+            actions.append(.bus(.avatar(stream, view(of: name, owner: owner), continues: false)))
+            dropIfUnwanted(name)
+        }
+    }
+
+    mutating func listed(_ stream: StreamID, _ rows: [CatalogRow], _ next: AvatarName?) {
+        let views = rows.map { row in
+            entries[row.name].map { _ in view(of: row.name, owner: nil) } ?? Self.view(of: row, now: now)
+        }
+        actions.append(.bus(.page(stream, views, next: next?.string)))
+    }
+
+    private mutating func pause(_ directions: [Direction], _ stream: StreamID) {
+        for direction in directions { paused.insert(direction) }
+        note(.info, "paused", detail: directions.map(\.rawValue).joined(separator: ", "))
+        actions.append(.bus(.done(stream)))
+    }
+
+    private mutating func resume(_ directions: [Direction], _ stream: StreamID) {
+        for direction in directions { paused.remove(direction) }
+        note(.info, "resumed", detail: directions.map(\.rawValue).joined(separator: ", "))
+        actions.append(.bus(.done(stream)))
+        perform(connection.hurry(now: now))
+    }
+
+    /// The picture goes from the cache; what is wanted comes again, what is not stays away.
+    private mutating func forget(_ name: AvatarName, _ stream: StreamID) {
+        actions.append(.disk(.forget(name)))
+        actions.append(.bus(.done(stream)))
+    }
+}

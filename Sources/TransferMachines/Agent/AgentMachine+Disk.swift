@@ -1,0 +1,209 @@
+internal import AvatarCore
+
+extension AgentMachine {
+    /// Whether the disk and the catalog take writes, and when to ask again.
+    struct StorageState: Sendable {
+        var fault: StorageFault?
+        var retryAt: MonotonicTime?
+        var backoff = Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
+
+        var isFine: Bool { fault == nil }
+        var deadline: MonotonicTime? { retryAt }
+    }
+
+    mutating func diskResult(_ result: DiskResult) {
+        switch result {
+        case .lookedUp(let rows): for row in rows { lookedUp(row) }
+        case .logged(let events): changed(events)
+        case .overfull: actions.append(.disk(.evict(keep: kept())))
+        case .wrote(let name, let offset): wrote(name, through: offset)
+        case .partFailed(let name, let fault): partFailed(name, fault)
+        case .committed(let step, let outcomes): committed(step, outcomes)
+        case .examined(let name, let examination): examined(name, examination)
+        case .cropRead(let id, let seq, let bytes): perform(uploads.read(id, seq: seq, bytes: bytes, now: now))
+        case .cropChanged(let id): cropChanged(id)
+        case .cropStaged(let id): cropStaged(id)
+        case .cropNotStaged(let id, let fault): cropNotStaged(id, fault)
+        case .cropFinished(let id, let name, let events): cropFinished(id, name, events)
+        case .vanished(let name, let events):
+            vanished([name])
+            changed(events)
+        case .rescanned(let folder, let settled, let gone, let events):
+            rescanned(folder, settled: settled, gone: gone)
+            changed(events)
+        case .evicted(let names, let events):
+            vanished(names)
+            changed(events)
+        case .imported(let stream, let name): imported(stream, name)
+        case .importRefused(let stream, let fault): actions.append(.bus(.failed(stream, fault)))
+        case .events(let stream, let page): eventsRead(stream, page)
+        case .listed(let stream, let rows, let next): listed(stream, rows, next)
+        case .probed(let fault): probed(fault)
+        }
+    }
+
+    private mutating func lookedUp(_ row: CatalogRow) {
+        guard let entry = entries[row.name], entry.status == .unknown || entry.status == .stalled else { return }
+        entries[row.name]?.record = row.avatar
+        entries[row.name]?.part = row.part
+        entries[row.name]?.status = .idle
+        if row.avatar != nil {
+            entries[row.name]?.status = .ready
+        } else if let negative = row.negative, negative.until > now {
+            entries[row.name]?.status = .failed(
+                negative.reason, detail: negative.reason.rawValue, until: negative.until)
+        }
+        if entry.fetchWish != nil, case .failed = entries[row.name]?.status { liftNegatives([row.name]) }
+        entries[row.name]?.getters = []
+        for (stream, owner) in entry.getters {
+            actions.append(.bus(.avatar(stream, view(of: row.name, owner: owner), continues: false)))
+        }
+        refreshWish(row.name)
+        entries[row.name]?.snapshotWaiters = []
+        for stream in entry.snapshotWaiters { catalogAnswered(stream) }
+        if entries[row.name]?.status == .ready { concluded(row.name) }
+        dropIfUnwanted(row.name)
+    }
+
+    private mutating func wrote(_ name: AvatarName, through offset: Int64) {
+        guard entries[name]?.status == .active else { return }
+        for step in entries[name]?.download?.wrote(through: offset) ?? [] {
+            guard case .commit(let totalSize) = step else { continue }
+            finishedReceiving(name, totalSize: totalSize)
+        }
+    }
+
+    /// Every byte is in the part.
+    mutating func finishedReceiving(_ name: AvatarName, totalSize: Int64) {
+        active.removeAll { $0 == name }
+        entries[name]?.download = nil
+        entries[name]?.status = .committing
+        commit(CommitMachine.Item(name: name, origin: .download(size: totalSize, owner: labels.owner(of: name))))
+    }
+
+    // MARK: Commits
+
+    mutating func commit(_ item: CommitMachine.Item) {
+        if entries[item.name] == nil { entries[item.name] = Entry() }
+        entries[item.name]?.status = .committing
+        if let (step, items) = commits.add(item) { actions.append(.disk(.commit(step, items))) }
+    }
+
+    private mutating func committed(_ step: CommitMachine.Step, _ outcomes: [CommitOutcome]) {
+        let (next, ended) = commits.finished(step, outcomes.map { ($0.name, $0.outcome) })
+        if let (step, items) = next { actions.append(.disk(.commit(step, items))) }
+        for (item, outcome) in ended { commitEnded(item, outcome) }
+    }
+
+    private mutating func commitEnded(_ item: CommitMachine.Item, _ outcome: CommitMachine.Outcome) {
+        let name = item.name
+        switch outcome {
+        case .recorded(let record, let events):
+            entries[name]?.record = record
+            entries[name]?.part = nil
+            entries[name]?.status = .ready
+            note(.info, "complete", name: name.string, detail: "\(record.size) bytes, \(record.assurance.rawValue)")
+            if case .crop(let id) = item.origin { cropIsIcon(id, name) }
+            concluded(name)
+            changed(events)
+        case .corrupt(let detail): commitFailed(item, .corrupt, detail)
+        case .nameTaken:
+            commitFailed(item, .nameTaken, "the name is there for another owner, or is not the agent's own")
+        case .diskFull: commitStalled(item, .full)
+        case .failed(let detail): commitStalled(item, .failed(detail))
+        case .done: break
+        }
+    }
+
+    private mutating func commitFailed(_ item: CommitMachine.Item, _ reason: AbsenceReason, _ detail: String) {
+        switch item.origin {
+        case .download: fail(item.name, reason, detail: detail)
+        case .crop(let id):
+            note(.warning, "uploaded, but not placed in the cache", name: item.name.string, detail: detail)
+            entries[item.name]?.status = .idle
+            actions.append(.disk(.discardPart(item.name)))
+            actions.append(.disk(.finishCrop(id)))
+        }
+    }
+
+    private mutating func commitStalled(_ item: CommitMachine.Item, _ fault: StorageFault) {
+        storageFailed(fault)
+        entries[item.name]?.status = .stalled
+        if case .crop(let id) = item.origin { uploads.unstaged.append(id) }
+    }
+
+    // MARK: Storage that fails, and comes back
+
+    private mutating func partFailed(_ name: AvatarName, _ fault: StorageFault) {
+        storageFailed(fault)
+        guard entries[name]?.status == .active || entries[name]?.status == .queued else { return }
+        entries[name]?.download?.stop()
+        entries[name]?.status = .stalled
+        queue.remove(name)
+        releaseStalled(name)
+    }
+
+    private mutating func releaseStalled(_ name: AvatarName) {
+        guard entries[name]?.download?.isQuiet == true else { return }
+        entries[name]?.download = nil
+        active.removeAll { $0 == name }
+    }
+
+    mutating func storageFailed(_ fault: StorageFault) {
+        guard storage.fault == nil else { return }
+        storage.fault = fault
+        storage.retryAt = now + storage.backoff.next(using: &random)
+        switch fault {
+        case .full:
+            story.problem(
+                key: "storage", what: "the disk is full; transfers wait",
+                remedy: "make room on the cache's file system",
+                now: now)
+        case .failed(let detail):
+            story.problem(
+                key: "storage", what: "the disk or the catalog failed: \(detail)", remedy: "see the log", now: now)
+        }
+        note(.warning, "transfers wait for the disk", detail: "\(fault)")
+    }
+
+    mutating func storageTick() {
+        guard let retryAt = storage.retryAt, retryAt <= now else { return }
+        storage.retryAt = nil
+        actions.append(.disk(.probe))
+    }
+
+    private mutating func probed(_ fault: StorageFault?) {
+        guard storage.fault != nil else { return }
+        if let fault {
+            storage.fault = fault
+            storage.retryAt = now + storage.backoff.next(using: &random)
+            return
+        }
+        storage = StorageState()
+        story.solved(key: "storage")
+        note(.info, "the disk takes writes again")
+        let stalled = entries.filter { $0.value.status == .stalled && $0.value.download == nil }.keys.sorted()
+        if !stalled.isEmpty { actions.append(.disk(.lookUp(stalled, touch: false))) }
+        for id in uploads.unstaged { actions.append(.disk(.stageCrop(id))) }
+        uploads.unstaged = []
+    }
+
+    // MARK: The cache folder
+
+    /// Cache files went, by a person's hand or by eviction; what is wanted is fetched again.
+    mutating func vanished(_ names: [AvatarName]) {
+        for name in names {
+            guard entries[name]?.status == .ready else { continue }
+            entries[name]?.record = nil
+            entries[name]?.status = .idle
+            story.step(name: name.string, what: "gone from the cache", detail: nil, now: now)
+            refreshWish(name)
+            if entries[name] != nil { tellLabels(name) }
+        }
+    }
+
+    /// What eviction must leave: whatever somebody wants now.
+    private func kept() -> [AvatarName] {
+        entries.filter { $0.value.rank != nil || $0.value.status == .committing }.keys.sorted()
+    }
+}

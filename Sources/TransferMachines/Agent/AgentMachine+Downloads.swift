@@ -1,0 +1,230 @@
+internal import AvatarCore
+internal import HeapModule
+
+extension AgentMachine {
+    // MARK: Wishes
+
+    /// Makes the machine care for names, and asks the catalog about those it does not know yet.
+    mutating func lookUp(_ names: [AvatarName], touch: Bool) {
+        var unknown: [AvatarName] = []
+        for name in names where entries[name] == nil {
+            entries[name] = Entry()
+            unknown.append(name)
+        }
+        if !unknown.isEmpty { actions.append(.disk(.lookUp(unknown, touch: touch))) }
+    }
+
+    /// A label, a Fetch or the icon came or went: how much is the name wanted now?
+    mutating func refreshWish(_ name: AvatarName) {
+        guard let old = entries[name] else { return }
+        let rank = [labels.visibility(of: name), old.fetchWish, name == icon ? Visibility.near : nil]
+            .compactMap(\.self).max()
+        entries[name]?.rank = rank
+        guard let rank else {
+            queue.remove(name)
+            if old.status == .queued { entries[name]?.status = .idle }
+            entries[name]?.download?.stop()
+            dropIfUnwanted(name)
+            return
+        }
+        switch old.status {
+        case .idle: want(name)
+        case .queued where old.rank != rank: enqueue(name, rank)
+        case .failed(_, _, let until):
+            if until <= now { want(name) } else { retries.insert(Retry(at: until, name: name)) }
+        default: break
+        }
+    }
+
+    /// Gets a wanted picture onto its way.
+    mutating func want(_ name: AvatarName) {
+        guard let entry = entries[name], let rank = entry.rank else { return }
+        if entry.record != nil {
+            entries[name]?.status = .ready
+        } else if uploads.pending(name) != nil {
+            entries[name]?.status = .idle
+        } else if !storage.isFine {
+            entries[name]?.status = .stalled
+        } else {
+            entries[name]?.status = .queued
+            enqueue(name, rank)
+        }
+    }
+
+    private mutating func enqueue(_ name: AvatarName, _ rank: Visibility) {
+        queue.put(name, visibility: rank, size: entries[name]?.part?.geometry.totalSize)
+    }
+
+    /// Forgets what nobody wants and nothing owes an answer for; its part stays, to go on from.
+    mutating func dropIfUnwanted(_ name: AvatarName) {
+        guard let entry = entries[name], entry.rank == nil, entry.getters.isEmpty, entry.snapshotWaiters.isEmpty
+        else { return }
+        if let download = entry.download, !download.isQuiet { return }
+        switch entry.status {
+        case .unknown, .committing: return
+        default: break
+        }
+        active.removeAll { $0 == name }
+        queue.remove(name)
+        entries[name] = nil
+    }
+
+    // MARK: Places on the connection
+
+    mutating func pumpDownloads() {
+        guard canDownload else { return }
+        fillPlaces()
+        var budget = Limits.Download.inFlightMax
+        for name in active { budget -= entries[name]?.download?.inFlight ?? 0 }
+        let order = active.enumerated().sorted { left, right in
+            let leftRank = entries[left.element]?.rank ?? .hidden
+            let rightRank = entries[right.element]?.rank ?? .hidden
+            return leftRank == rightRank ? left.offset < right.offset : leftRank > rightRank
+        }
+        for (_, name) in order {
+            for seq in entries[name]?.download?.ask(budget: budget, now: now) ?? [] {
+                budget -= 1
+                actions.append(.send(.download(name: name, seq: seq)))
+            }
+        }
+    }
+
+    private mutating func fillPlaces() {
+        while active.count < Limits.Download.activeMax, let name = queue.take() { begin(name) }
+        // Somebody who is seen waits while somebody who is not has a place: that one hands it over once it is quiet.
+        guard active.count >= Limits.Download.activeMax, let best = queue.bestVisibility(),
+            let last = active.last(where: { isYielding($0, to: best) }),
+            let download = entries[last]?.download
+        else { return }
+        let part = download.part
+        entries[last]?.download?.stop()
+        entries[last]?.part = part
+        entries[last]?.status = .queued
+        queue.put(last, visibility: entries[last]?.rank ?? .hidden, size: part?.geometry.totalSize)
+        releaseIfQuiet(last)
+    }
+
+    private func isYielding(_ name: AvatarName, to visibility: Visibility) -> Bool {
+        guard let entry = entries[name], entry.status == .active, let download = entry.download else { return false }
+        return (entry.rank ?? .hidden) < visibility && download.transferred != download.totalSize
+    }
+
+    private mutating func begin(_ name: AvatarName) {
+        guard let entry = entries[name], entry.download == nil else {
+            // Its old requests still run out; it comes back when they have.
+            return
+        }
+        entries[name]?.download = DownloadMachine(part: entry.part)
+        entries[name]?.status = .active
+        active.append(name)
+        story.step(name: name.string, what: "fetching", detail: entry.part.map { "from byte \($0.held)" }, now: now)
+    }
+
+    /// A download that was stopped gives its place back when its last request is answered.
+    mutating func releaseIfQuiet(_ name: AvatarName) {
+        guard let entry = entries[name], entry.status != .active, entry.download?.isQuiet != false else { return }
+        active.removeAll { $0 == name }
+        entries[name]?.download = nil
+        if let rank = entry.rank, entry.status == .queued, !queue.contains(name) { enqueue(name, rank) }
+        dropIfUnwanted(name)
+    }
+
+    // MARK: Replies
+
+    mutating func downloadReplied(_ answered: String?, _ reply: DownloadMachine.Reply) {
+        guard let name = answered.map({ try? AvatarName($0) }) ?? oldestAsked(), entries[name]?.download != nil else {
+            return stray("a picture named \(answered.map { String($0.prefix(80)) } ?? "nothing")")
+        }
+        let restarts = entries[name]?.download?.restarts ?? 0
+        let steps = entries[name]?.download?.replied(reply, now: now, random: &random) ?? []
+        if let count = entries[name]?.download?.restarts, count > restarts {
+            story.restarts += 1
+            story.step(name: name.string, what: "starting over", detail: "start \(count + 1)", now: now)
+        }
+        for step in steps { downloadStep(name, step) }
+        releaseIfQuiet(name)
+    }
+
+    /// The name that an error reply without a name must mean: the oldest request of all.
+    private func oldestAsked() -> AvatarName? {
+        active.filter { (entries[$0]?.download?.inFlight ?? 0) > 0 }
+            .min { (entries[$0]?.download?.deadline ?? .zero) < (entries[$1]?.download?.deadline ?? .zero) }
+    }
+
+    private mutating func downloadStep(_ name: AvatarName, _ step: DownloadMachine.Action) {
+        switch step {
+        case .begin(let totalSize, let chunkSize):
+            actions.append(.disk(.beginPart(name, totalSize: totalSize, chunkSize: chunkSize)))
+        case .append(let offset, let bytes):
+            connection.proven()
+            entries[name]?.interruptions = 0
+            story.bytesDown += Int64(bytes.count)
+            actions.append(.disk(.append(name, offset: offset, bytes: bytes)))
+            tellProgress(name)
+        case .commit(let totalSize):
+            finishedReceiving(name, totalSize: totalSize)
+        case .tokenRefused(let error):
+            entries[name]?.download = nil
+            active.removeAll { $0 == name }
+            entries[name]?.status = .idle
+            want(name)
+            tokenRefused(error)
+        case .failed(let reason, let detail):
+            connection.proven()
+            fail(name, reason, detail: detail)
+        case .stray:
+            stray("one more chunk of \(name)")
+        }
+    }
+
+    // MARK: Ends
+
+    /// It is not to be had for now; everybody who waits is told.
+    mutating func fail(_ name: AvatarName, _ reason: AbsenceReason, detail: String) {
+        let until = now + Negative.timeToLive(reason)
+        entries[name]?.status = .failed(reason, detail: detail, until: until)
+        entries[name]?.part = nil
+        entries[name]?.download?.stop()
+        entries[name]?.interruptions = 0
+        note(
+            reason == .absent ? .debug : .warning, "not to be had: \(reason.rawValue)", name: name.string,
+            detail: detail)
+        actions.append(.disk(.discardPart(name)))
+        actions.append(.disk(.setNegative(name, reason)))
+        if entries[name]?.download?.isQuiet == true {
+            entries[name]?.download = nil
+            active.removeAll { $0 == name }
+        }
+        concluded(name)
+        if entries[name]?.rank != nil { retries.insert(Retry(at: until, name: name)) }
+    }
+
+    /// Tells labels and calls of a state that counts as an end, and forgets the name when nobody is left.
+    mutating func concluded(_ name: AvatarName) {
+        tellLabels(name)
+        tellFetches(name)
+        entries[name]?.fetchWish = nil
+        refreshWish(name)
+    }
+
+    /// A person asked, a token came, or the server has something new: what failed is worth a try.
+    mutating func liftNegatives(_ names: [AvatarName]?) {
+        actions.append(.disk(.clearNegatives(names)))
+        for name in names ?? entries.keys.sorted() {
+            guard case .failed = entries[name]?.status else { continue }
+            entries[name]?.status = .idle
+            want(name)
+        }
+    }
+
+    mutating func retryFailed() {
+        while let retry = retries.min, retry.at <= now {
+            retries.removeMin()
+            guard case .failed(_, _, let until) = entries[retry.name]?.status, until <= now,
+                entries[retry.name]?.rank != nil
+            else { continue }
+            entries[retry.name]?.status = .idle
+            want(retry.name)
+        }
+    }
+}

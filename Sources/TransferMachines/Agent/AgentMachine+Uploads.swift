@@ -1,0 +1,198 @@
+internal import AvatarCore
+
+extension AgentMachine {
+    mutating func pumpUploads() {
+        guard connection.online != nil, !paused.contains(.up), let login else { return }
+        perform(uploads.pump(chunkBytes: login.uploadChunkBytes, now: now))
+    }
+
+    mutating func perform(_ steps: [UploadLine.Action]) {
+        for step in steps {
+            switch step {
+            case .stray(let detail): stray(detail)
+            case .machine(let crop, let action): uploadStep(crop, action)
+            }
+        }
+    }
+
+    private mutating func uploadStep(_ crop: Crop, _ step: UploadMachine.Action) {
+        switch step {
+        case .askProgress:
+            actions.append(.send(.askProgress(crop)))
+        case .read(let seq, let range):
+            if paused.contains(.up) {
+                uploads.connectionLost()
+            } else {
+                actions.append(.disk(.readCrop(crop.id, seq: seq, range: range)))
+            }
+        case .send(let chunk):
+            if chunk.seq == 1 {
+                story.step(name: crop.name.string, what: "uploading", detail: "\(crop.size) bytes", now: now)
+                if !crop.everSent { actions.append(.disk(.markSent(crop.id))) }
+            }
+            story.bytesUp += Int64(chunk.data.count)
+            actions.append(.send(.upload(crop, chunk)))
+            tellUploadProgress(crop.name)
+        case .done:
+            connection.proven()
+            story.solved(key: "upload \(crop.name)")
+            note(.info, "uploaded", name: crop.name.string, detail: "\(crop.size) bytes")
+            uploads.done()
+            actions.append(.disk(.stageCrop(crop.id)))
+        case .tokenRefused(let error):
+            tokenRefused(error)
+        case .refused(let detail):
+            connection.proven()
+            guard uploads.refused(now: now, random: &random) else {
+                story.step(name: crop.name.string, what: "upload refused", detail: detail, now: now)
+                return
+            }
+            setAside(crop, reason: "the server refused it \(Limits.Upload.refusalsMax) times: \(detail)")
+        }
+    }
+
+    private mutating func setAside(_ crop: Crop, reason: String) {
+        uploads.remove(crop.id)
+        actions.append(.disk(.setCropAside(crop.id, reason: reason)))
+        notUploaded(crop.name.string, reason: reason)
+        tellUploadCalls(crop.name, failed: reason)
+        tellLabels(crop.name)
+    }
+
+    /// A file of the upload folder that is no crop: said once, in `Status` and the log.
+    mutating func notUploaded(_ name: String, reason: String) {
+        let isNew = story.problem(
+            key: "upload \(name)", what: "not uploaded: \(name): \(reason)",
+            remedy: "put right or remove the file; avatarctl upload FILE tries again", now: now)
+        if isNew { note(.warning, "not uploaded", name: name, detail: reason) }
+    }
+
+    // MARK: What the upload folder holds
+
+    mutating func folderEvent(_ event: FolderEvent) {
+        switch event {
+        case .settled(.crops, let name): examine(name, .normal)
+        case .gone(.crops, let name):
+            story.solved(key: "upload \(name)")
+            examine(name, .normal)
+        case .settled(.cache, let name), .gone(.cache, let name):
+            guard let name = try? AvatarName(name) else { return }
+            actions.append(.disk(.inspect(name)))
+        case .overflow:
+            story.overflows += 1
+            note(.info, "the kernel dropped events; both folders are read again")
+            actions.append(.disk(.rescan(.cache)))
+            actions.append(.disk(.rescan(.crops)))
+        case .lost(let folder, true):
+            story.problem(
+                key: "folder \(folder.rawValue)",
+                what: "the \(folder.rawValue) folder was moved away, removed or unmounted",
+                remedy: "put it back where the configuration says", now: now)
+            note(.warning, "a folder is gone", detail: folder.rawValue)
+        case .lost(let folder, false):
+            story.solved(key: "folder \(folder.rawValue)")
+            note(.info, "a folder is back", detail: folder.rawValue)
+            actions.append(.disk(.rescan(folder)))
+        }
+    }
+
+    private mutating func examine(_ name: String, _ mode: ExamineMode) {
+        do throws(InvalidName) {
+            actions.append(.disk(.examine(try AvatarName(name), mode)))
+        } catch {
+            notUploaded(String(name.prefix(Limits.Name.bytesMax)), reason: error.description)
+        }
+    }
+
+    mutating func rescanned(_ folder: WatchedFolder, settled: [String], gone: [AvatarName]) {
+        vanished(gone)
+        guard folder == .crops else { return }
+        for name in settled { examine(name, isBaseline ? .baseline : .normal) }
+        // Only the first look is a baseline: what is closed from now on is a crop.
+        isBaseline = false
+    }
+
+    mutating func examined(_ name: AvatarName, _ examination: Examination) {
+        switch examination {
+        case .crop(let crop):
+            story.solved(key: "upload \(name)")
+            guard uploads.count < Limits.Upload.queueMax else {
+                return notUploaded(name.string, reason: "more than \(Limits.Upload.queueMax) crops wait")
+            }
+            uploads.add(crop)
+            note(.info, "new crop", name: name.string, detail: "\(crop.size) bytes")
+            tellLabels(name)
+            tellUploadCalls(name)
+        case .known:
+            story.solved(key: "upload \(name)")
+            lookUp([name], touch: false)
+            tellUploadCalls(name)
+        case .busy:
+            story.step(name: name.string, what: "somebody is writing it", detail: nil, now: now)
+        case .missing:
+            withdraw(name)
+        case .refused(let reason):
+            withdraw(name)
+            notUploaded(name.string, reason: reason)
+            tellUploadCalls(name, failed: reason)
+        }
+    }
+
+    private mutating func withdraw(_ name: AvatarName) {
+        guard let (crop, _) = uploads.pending(name), uploads.waiting[crop.id] != nil else { return }
+        uploads.remove(crop.id)
+        note(.info, "the crop was taken away before it was uploaded", name: name.string)
+        if entries[name] != nil {
+            want(name)
+            tellLabels(name)
+        }
+    }
+
+    /// The crop at the head is being written again, was replaced, or is gone: look at it anew.
+    mutating func cropChanged(_ id: CropID) {
+        guard let crop = uploads.waiting[id] ?? uploads.removed(id) else { return }
+        uploads.remove(id)
+        story.step(name: crop.name.string, what: "changed while it was uploaded", detail: nil, now: now)
+        actions.append(.disk(.examine(crop.name, .normal)))
+    }
+
+    // MARK: After the upload
+
+    mutating func cropStaged(_ id: CropID) {
+        guard let crop = uploads.finishing[id] else { return }
+        commit(CommitMachine.Item(name: crop.name, origin: .crop(id)))
+    }
+
+    mutating func cropNotStaged(_ id: CropID, _ fault: StorageFault) {
+        guard let crop = uploads.finishing[id] else { return }
+        switch fault {
+        case .full:
+            storageFailed(.full)
+            uploads.unstaged.append(id)
+        case .failed(let detail):
+            note(.warning, "uploaded, but not placed in the cache", name: crop.name.string, detail: detail)
+            actions.append(.disk(.finishCrop(id)))
+        }
+    }
+
+    /// The crop is in the cache: it is the user's avatar now.
+    mutating func cropIsIcon(_ id: CropID, _ name: AvatarName) {
+        _ = uploads.removed(id)
+        becomeIcon(name)
+        tellUploadCalls(name)
+    }
+
+    mutating func cropFinished(_ id: CropID, _ name: AvatarName, _ events: [AvatarEvent]) {
+        guard uploads.removed(id) != nil else { return }
+        becomeIcon(name)
+        tellUploadCalls(name)
+        changed(events)
+    }
+
+    private mutating func becomeIcon(_ name: AvatarName) {
+        let old = icon
+        icon = name
+        if let old, old != name { refreshWish(old) }
+        if entries[name] == nil { lookUp([name], touch: false) } else { refreshWish(name) }
+    }
+}

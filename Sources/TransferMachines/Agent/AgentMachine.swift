@@ -1,0 +1,207 @@
+package import AvatarCore
+internal import HeapModule
+
+/// The agent's mind: every decision between the server, the two folders, the catalog and the subscribers.
+///
+/// Inputs go in one at a time, with the time; what is to be done comes out in order. The driver in AgentRuntime and the simulation
+/// carry the same actions out. There is no clock and no randomness in here but what is handed in.
+package struct AgentMachine: Sendable {
+    var random: SeededRandom
+    var now: MonotonicTime
+    var actions: [AgentAction] = []
+
+    var login: Login?
+    var connection: ConnectionMachine
+    var strayReplies = 0
+    var paused: Set<Direction> = []
+    var storage = StorageState()
+    var hasStarted = false
+    var isBaseline = false
+
+    var entries: [AvatarName: Entry] = [:]
+    /// Names whose download has a place on the connection, in the order in which they got it.
+    var active: [AvatarName] = []
+    var queue = DownloadQueue()
+    var retries = Heap<Retry>()
+    var commits: CommitMachine
+
+    var uploads = UploadLine()
+    var icon: AvatarName?
+
+    var labels = LabelBook()
+    var awaitingSnapshot: [StreamID: SnapshotWait] = [:]
+    var fetches: [StreamID: FetchCall] = [:]
+    /// Uploads that a stream follows; nil until the file is in the crops folder.
+    var uploadCalls: [StreamID: AvatarName?] = [:]
+    var watchers: [StreamID: Watcher] = [:]
+    var watcherOrder: [StreamID] = []
+    /// The event log's epoch, once a page of it was read.
+    var epoch: String?
+
+    /// What `Status` and `Explain` tell.
+    package internal(set) var story = Story()
+
+    /// An agent that has not opened its catalog yet. `durable` is `storage.sync: full`.
+    package init(now: MonotonicTime, seed: UInt64, durable: Bool) {
+        self.now = now
+        random = SeededRandom(seed: seed)
+        connection = ConnectionMachine(now: now)
+        commits = CommitMachine(durable: durable)
+    }
+
+    /// Takes one input; what is to be done, in order.
+    package mutating func handle(_ input: AgentInput, now: MonotonicTime) -> [AgentAction] {
+        self.now = max(now, self.now)
+        switch input {
+        case .started(let facts): start(facts)
+        case .login(let login): logIn(login)
+        case .logout: logOut()
+        case .connection(let event): connectionEvent(event)
+        case .reply(let reply): replied(reply)
+        case .disk(let result): diskResult(result)
+        case .folder(let event): folderEvent(event)
+        case .bus(let stream, let call): busCall(call, stream)
+        case .hungUp(let stream): hungUp(stream)
+        case .networkChanged: perform(connection.hurry(now: self.now))
+        case .tick: tick()
+        }
+        pump()
+        defer { actions.removeAll(keepingCapacity: true) }
+        return actions
+    }
+
+    /// When `tick` wants to come, if nothing else does before.
+    package var deadline: MonotonicTime? {
+        var earliest = [
+            connection.deadline, uploads.deadline, labels.deadline, storage.deadline, retries.min?.at, watchDeadline,
+        ].compactMap(\.self).min()
+        for name in active {
+            let download = entries[name]?.download
+            guard let due = canDownload ? download?.deadline : download?.silentAt else { continue }
+            earliest = earliest.map { min($0, due) } ?? due
+        }
+        return earliest
+    }
+
+    private mutating func tick() {
+        perform(connection.tick(now: now))
+        uploads.tick(now: now)
+        if uploads.isSilent(now: now) || active.contains(where: { entries[$0]?.download?.isSilent(now: now) == true }) {
+            connectionSilent()
+        }
+        retryFailed()
+        storageTick()
+        for output in labels.heartbeats(now: now) { actions.append(.bus(.labels(output))) }
+        watchHeartbeats()
+    }
+
+    private mutating func start(_ facts: StartFacts) {
+        hasStarted = true
+        isBaseline = facts.isBaseline
+        if facts.isBaseline {
+            story.problem(
+                key: "catalog",
+                what: "the catalog was lost and made anew from the folders; nothing in them was uploaded",
+                remedy: "avatarctl upload FILE sends what should be sent", now: now)
+        }
+        for crop in facts.crops { uploads.add(crop) }
+        for item in facts.commits { commit(item) }
+        if let icon = facts.icon {
+            self.icon = icon
+            lookUp([icon], touch: false)
+        }
+        actions.append(.disk(.rescan(.cache)))
+        actions.append(.disk(.rescan(.crops)))
+    }
+
+    private mutating func pump() {
+        guard hasStarted else { return }
+        pumpUploads()
+        pumpDownloads()
+        if hasWork { perform(connection.work(now: now)) }
+    }
+
+    /// Whether something waits for the server.
+    var hasWork: Bool {
+        (!paused.contains(.up) && uploads.hasWork)
+            || (!paused.contains(.down) && storage.isFine && (!active.isEmpty || queue.count > 0))
+    }
+
+    /// Whether requests for pictures may go out now.
+    var canDownload: Bool { connection.online != nil && !paused.contains(.down) && storage.isFine }
+
+    mutating func perform(_ steps: [ConnectionMachine.Action]) {
+        for step in steps {
+            switch step {
+            case .connect(let number): actions.append(.connect(number))
+            case .close(let number):
+                actions.append(.disconnect(number))
+                allConnectionsLost()
+            }
+        }
+    }
+
+    mutating func note(_ level: Note.Level, _ what: String, name: String? = nil, detail: String? = nil) {
+        actions.append(.note(Note(level: level, what: what, name: name, detail: detail)))
+        if let name { story.step(name: name, what: what, detail: detail, now: now) }
+    }
+}
+
+extension AgentMachine {
+    /// A failed picture that somebody still wants is tried again at this time.
+    struct Retry: Comparable, Sendable {
+        let at: MonotonicTime
+        let name: AvatarName
+
+        static func < (left: Retry, right: Retry) -> Bool {
+            left.at == right.at ? left.name < right.name : left.at < right.at
+        }
+    }
+
+    /// A Register that waits until the catalog has told of all its names.
+    struct SnapshotWait: Sendable {
+        var missing: Int
+        /// Without `more`: one reply, and what is missing is fetched once.
+        let once: Bool
+    }
+
+    /// A Fetch that is answered until all its pictures are final.
+    struct FetchCall: Sendable {
+        let accepted: Int
+        var open: Set<AvatarName>
+    }
+
+    /// What is known of one name that somebody asked for.
+    struct Entry: Sendable {
+        /// Where a name's picture is on its way.
+        enum Status: Hashable, Sendable {
+            /// The catalog has been asked.
+            case unknown
+            /// Nobody wants it fetched.
+            case idle
+            case ready
+            /// Waits for a place on the connection.
+            case queued
+            case active
+            /// Interrupted by the disk; the catalog is asked again when that is well.
+            case stalled
+            case committing
+            case failed(AbsenceReason, detail: String, until: MonotonicTime)
+        }
+
+        var status = Status.unknown
+        var record: AvatarRecord?
+        var part: DownloadMachine.Part?
+        var download: DownloadMachine?
+        /// How many times the server went silent over it, or hung up on it, in a row.
+        var interruptions = 0
+        /// An unfinished Fetch, and how urgent it is.
+        var fetchWish: Visibility?
+        /// How much it is wanted; nil when it is not.
+        var rank: Visibility?
+        /// Calls that wait for the catalog.
+        var snapshotWaiters: [StreamID] = []
+        var getters: [(StreamID, UserID?)] = []
+        var toldProgress: MonotonicTime?
+    }
+}

@@ -1,0 +1,191 @@
+package import AvatarCore
+
+/// A crop's number in the catalog, in the order in which the crops were closed.
+package struct CropID: Hashable, Sendable, Comparable {
+    /// The catalog's row.
+    package let value: Int64
+
+    /// A row of the catalog.
+    package init(_ value: Int64) { self.value = value }
+
+    package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
+}
+
+/// One call of a subscriber, for as long as it is answered.
+package struct StreamID: Hashable, Sendable, Comparable {
+    /// The bus's number for it.
+    package let value: UInt64
+
+    /// A stream of the bus.
+    package init(_ value: UInt64) { self.value = value }
+
+    package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
+}
+
+/// A picture that is in the cache: complete, verified, recorded.
+package struct AvatarRecord: Hashable, Sendable {
+    package var name: AvatarName
+    package var owner: UserID?
+    package var size: Int64
+    package var sha256: SHA256Digest
+    package var assurance: Assurance
+    /// Grows with every new content of this name, from 1.
+    package var generation: Int64
+    /// Whether it is the user's own crop.
+    package var isOwn: Bool
+
+    /// A row of the catalog.
+    package init(
+        name: AvatarName, owner: UserID?, size: Int64, sha256: SHA256Digest, assurance: Assurance, generation: Int64,
+        isOwn: Bool
+    ) {
+        self.name = name
+        self.owner = owner
+        self.size = size
+        self.sha256 = sha256
+        self.assurance = assurance
+        self.generation = generation
+        self.isOwn = isOwn
+    }
+}
+
+/// What happened to a picture, numbered by the catalog without gaps.
+package struct AvatarEvent: Hashable, Sendable {
+    /// The kinds that IPC.md's `Change` names.
+    package enum Kind: String, Hashable, Sendable, CaseIterable {
+        case ready
+        case changed
+        case removed
+        case failed
+        case uploaded
+        case icon
+    }
+
+    package let cursor: Int64
+    package let kind: Kind
+    package let name: AvatarName
+
+    /// An event of the catalog's log.
+    package init(cursor: Int64, kind: Kind, name: AvatarName) {
+        self.cursor = cursor
+        self.kind = kind
+        self.name = name
+    }
+}
+
+/// A crop that is to be uploaded.
+package struct Crop: Hashable, Sendable {
+    package let id: CropID
+    package let name: AvatarName
+    package let size: Int64
+    package let md5: MD5Digest
+    package let sha256: SHA256Digest
+    /// Whether some of it may have been sent before this run of the agent.
+    package let everSent: Bool
+
+    /// A row of the catalog.
+    package init(id: CropID, name: AvatarName, size: Int64, md5: MD5Digest, sha256: SHA256Digest, everSent: Bool) {
+        self.id = id
+        self.name = name
+        self.size = size
+        self.md5 = md5
+        self.sha256 = sha256
+        self.everSent = everSent
+    }
+}
+
+/// Everything the catalog knows of one name.
+package struct CatalogRow: Hashable, Sendable {
+    package var name: AvatarName
+    package var avatar: AvatarRecord?
+    package var part: DownloadMachine.Part?
+    package var negative: Negative?
+
+    /// A name of which the catalog may know nothing.
+    package init(
+        name: AvatarName, avatar: AvatarRecord? = nil, part: DownloadMachine.Part? = nil, negative: Negative? = nil
+    ) {
+        self.name = name
+        self.avatar = avatar
+        self.part = part
+        self.negative = negative
+    }
+}
+
+/// A picture that was not to be had, and until when that is taken for granted.
+package struct Negative: Hashable, Sendable {
+    package let reason: AbsenceReason
+    package let until: MonotonicTime
+
+    /// Not to be had until then.
+    package init(reason: AbsenceReason, until: MonotonicTime) {
+        self.reason = reason
+        self.until = until
+    }
+
+    /// How long each reason holds (Limits.Negative).
+    package static func timeToLive(_ reason: AbsenceReason) -> Duration {
+        switch reason {
+        case .absent: Limits.Negative.absent
+        case .forbidden: Limits.Negative.forbidden
+        case .corrupt: Limits.Negative.corrupt
+        case .serverError: Limits.Negative.serverError
+        case .nameTaken, .tooLarge, .unsupported: Limits.Negative.settled
+        }
+    }
+}
+
+/// One avatar as the agent knows it now (IPC.md, `Avatar`).
+package struct AvatarView: Hashable, Sendable {
+    /// IPC.md's states.
+    package enum State: String, Hashable, Sendable, CaseIterable {
+        case ready
+        case outgoing
+        case builtin
+        case absent
+        case failed
+        case pending
+        case paused
+
+        /// Whether a one-shot label is done with it.
+        package var isFinal: Bool { self != .pending && self != .paused }
+    }
+
+    /// In which folder the file lies, if there is one to show.
+    package enum Place: Hashable, Sendable {
+        case nowhere
+        case cache
+        case crops
+    }
+
+    /// The name as it was asked for; not always a valid one (`builtin`).
+    package var name: String?
+    package var owner: UserID?
+    package var state: State
+    package var place = Place.nowhere
+    package var size: Int64?
+    package var transferred: Int64?
+    package var sha256: SHA256Digest?
+    package var assurance: Assurance?
+    package var generation: Int64 = 0
+    package var reason: String?
+    package var retryAt: MonotonicTime?
+
+    /// A view with nothing but a name and a state.
+    package init(name: String?, owner: UserID? = nil, state: State, reason: String? = nil) {
+        self.name = name
+        self.owner = owner
+        self.state = state
+        self.reason = reason
+    }
+
+    /// A picture that is there.
+    package init(_ record: AvatarRecord) {
+        self.init(name: record.name.string, owner: record.owner, state: .ready)
+        place = .cache
+        size = record.size
+        sha256 = record.sha256
+        assurance = record.assurance
+        generation = record.generation
+    }
+}

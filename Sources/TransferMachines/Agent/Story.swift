@@ -1,0 +1,52 @@
+package import AvatarCore
+internal import DequeModule
+
+/// What the agent remembers of its own doings, for `Status` and `Explain`: bounded, the oldest goes first.
+package struct Story: Sendable {
+    /// One thing that happened to one picture.
+    package struct Step: Hashable, Sendable {
+        package let at: MonotonicTime
+        package let name: String
+        package let what: String
+        package let detail: String?
+    }
+
+    /// Something a person should know until it is over.
+    package struct Problem: Hashable, Sendable {
+        package let key: String
+        package let what: String
+        package let remedy: String?
+        package let since: MonotonicTime
+    }
+
+    private var steps = Deque<Step>()
+    /// What is wrong now, oldest first.
+    package private(set) var problems: [Problem] = []
+    package internal(set) var bytesDown: Int64 = 0
+    package internal(set) var bytesUp: Int64 = 0
+    package internal(set) var restarts = 0
+    package internal(set) var strayReplies = 0
+    package internal(set) var overflows = 0
+
+    /// The steps of one picture, oldest first.
+    package func steps(of name: String) -> [Step] { steps.filter { $0.name == name } }
+
+    mutating func step(name: String, what: String, detail: String?, now: MonotonicTime) {
+        if steps.count >= Limits.Story.stepsMax { steps.removeFirst() }
+        steps.append(Step(at: now, name: name, what: what, detail: detail))
+    }
+
+    /// Whether the problem was not known in these words before.
+    @discardableResult
+    mutating func problem(key: String, what: String, remedy: String?, now: MonotonicTime) -> Bool {
+        if let index = problems.firstIndex(where: { $0.key == key }) {
+            guard problems[index].what != what else { return false }
+            problems.remove(at: index)
+        }
+        if problems.count >= Limits.Story.problemsMax { problems.removeFirst() }
+        problems.append(Problem(key: key, what: what, remedy: remedy, since: now))
+        return true
+    }
+
+    mutating func solved(key: String) { problems.removeAll { $0.key == key } }
+}

@@ -1,0 +1,152 @@
+package import AvatarCore
+internal import DequeModule
+
+/// The order in which finished parts become pictures (DESIGN.md, promise 1), for many files at once.
+///
+/// Verify, sync the data, a durable intent, rename, sync the folder, the final row and its events; only then is anybody told. Files
+/// that finish while a round is under way share the next one, so that a thousand small files do not wait for a thousand syncs.
+package struct CommitMachine: Sendable {
+    /// One part that is all there.
+    package struct Item: Hashable, Sendable {
+        /// The final name.
+        package let name: AvatarName
+        /// What the final row says besides what verification finds.
+        package let origin: Origin
+
+        /// A part to commit.
+        package init(name: AvatarName, origin: Origin) {
+            self.name = name
+            self.origin = origin
+        }
+    }
+
+    /// Where a part's bytes came from.
+    package enum Origin: Hashable, Sendable {
+        /// Fetched: so many bytes were promised.
+        case download(size: Int64, owner: UserID?)
+        /// A copy of the user's own crop, which is on the server.
+        case crop(CropID)
+    }
+
+    /// One step of a round, for all its files.
+    package enum Step: Int, Hashable, Sendable, CaseIterable {
+        /// Size and structure, and the SHA-256 for the catalog.
+        case verify
+        /// The parts' bytes are on the disk.
+        case syncParts
+        /// One durable row for each: name, inode, digest.
+        case writeIntents
+        /// Each part gets its final name, over nothing but the same name's earlier picture.
+        case rename
+        /// The folder's entries are on the disk.
+        case syncFolder
+        /// Final rows and events, in one transaction; parts and intents are forgotten.
+        case record
+    }
+
+    /// How a step went for one file.
+    package enum Outcome: Hashable, Sendable {
+        case done
+        /// The bytes are no complete picture of the promised size.
+        case corrupt(String)
+        /// The name is there for somebody else.
+        case nameTaken
+        /// No room on the disk.
+        case diskFull
+        /// The disk or the catalog failed otherwise.
+        case failed(String)
+        /// The last step: the picture is there.
+        case recorded(AvatarRecord, [AvatarEvent])
+    }
+
+    /// Whether the steps that sync are taken (`storage.sync: full`).
+    package let durable: Bool
+    private var waiting = Deque<Item>()
+    private var round: [Item] = []
+    private var step: Step?
+
+    /// Nothing to commit yet.
+    package init(durable: Bool) { self.durable = durable }
+
+    /// Files that wait or are under way.
+    package var count: Int { waiting.count + round.count }
+
+    /// A part is all there; the step to take now, when no round is under way.
+    package mutating func add(_ item: Item) -> (Step, [Item])? {
+        waiting.append(item)
+        return step == nil ? begin() : nil
+    }
+
+    /// The current step is over, with an outcome for each file of the round. What to do next, and the files whose story ends here.
+    package mutating func finished(
+        _ finished: Step, _ outcomes: [(AvatarName, Outcome)]
+    ) -> (next: (Step, [Item])?, ended: [(Item, Outcome)]) {
+        guard finished == step else { return (nil, []) }
+        let byName = Dictionary(outcomes, uniquingKeysWith: { first, _ in first })
+        var ended: [(Item, Outcome)] = []
+        var going: [Item] = []
+        for item in round {
+            switch byName[item.name] ?? .failed("the step said nothing of it") {
+            case .done where finished != .record: going.append(item)
+            case let outcome: ended.append((item, outcome))
+            }
+        }
+        round = going
+        guard let next = following(finished), !round.isEmpty else {
+            step = nil
+            round = []
+            return (begin(), ended)
+        }
+        step = next
+        return ((next, round), ended)
+    }
+
+    private func following(_ step: Step) -> Step? {
+        guard let next = Step(rawValue: step.rawValue + 1) else { return nil }
+        if !durable, next == .syncParts || next == .syncFolder { return following(next) }
+        return next
+    }
+
+    private mutating func begin() -> (Step, [Item])? {
+        guard !waiting.isEmpty else { return nil }
+        var names: Set<AvatarName> = []
+        while round.count < Limits.Commit.groupMax, let item = waiting.first, names.insert(item.name).inserted {
+            round.append(item)
+            waiting.removeFirst()
+        }
+        step = .verify
+        return (.verify, round)
+    }
+}
+
+/// What to do at start with an intent that a crash left behind.
+package enum CommitRecovery: Hashable, Sendable {
+    /// The rename happened: only the final row is missing.
+    case record
+    /// The part is still there and whole: commit it again.
+    case commitAgain
+    /// Our own file is at the final name, but not with the bytes that were verified: it goes, and so does the intent.
+    case removeFinal
+    /// Nothing of it is left: forget the intent.
+    case forget
+
+    /// What lies at one of the two places of an interrupted commit.
+    package enum Found: Hashable, Sendable {
+        /// The intent's inode, with the intent's digest.
+        case asIntended
+        /// The intent's inode, with other bytes.
+        case damaged
+        /// Nothing, or somebody else's file.
+        case nothingOfOurs
+    }
+
+    /// Decides from what lies at the final name and at the part.
+    package init(final: Found, part: Found) {
+        switch (final, part) {
+        case (.asIntended, _): self = .record
+        case (.damaged, _): self = .removeFinal
+        case (.nothingOfOurs, .asIntended): self = .commitAgain
+        case (.nothingOfOurs, _): self = .forget
+        }
+    }
+}

@@ -1,0 +1,265 @@
+package import AvatarCore
+
+/// A label as its subscriber asked for it.
+package struct LabelRequest: Hashable, Sendable {
+    /// What a label shows.
+    package enum Target: Hashable, Sendable {
+        /// A picture by its name, perhaps only a certain owner's.
+        case name(AvatarName, owner: UserID?)
+        /// One of the seed's default heads.
+        case builtin(String)
+        /// Whatever this user's avatar is: only the stream dialect can tell.
+        case ownerOnly(UserID)
+    }
+
+    package let label: String
+    package let target: Target
+    package let visibility: Visibility
+
+    /// A label that was found valid.
+    package init(label: String, target: Target, visibility: Visibility) {
+        self.label = label
+        self.target = target
+        self.visibility = visibility
+    }
+}
+
+/// Which labels are alive, and which stream hears of which picture.
+///
+/// A one-shot label is done with its first final state; its stream ends when all are. Streams and labels keep the order in
+/// which they came, so that the same inputs always give the same outputs.
+package struct LabelBook: Sendable {
+    /// One label of one subscription.
+    package struct Reference: Hashable, Sendable {
+        package let stream: StreamID
+        package let label: String
+    }
+
+    struct Subscription: Sendable {
+        let token: String
+        let keep: Bool
+        let heartbeat: Bool
+        var labels: [String: LabelRequest] = [:]
+        /// One-shot labels that are not done; a snapshot that is not sent yet counts as one.
+        var open: Set<String> = []
+        var snapshotDue: [LabelRequest] = []
+        var lastSent: MonotonicTime
+    }
+
+    /// A label and what to show for it.
+    package struct State: Hashable, Sendable {
+        package let label: String
+        package let avatar: AvatarView
+    }
+
+    /// One reply to a subscriber.
+    package struct Output: Hashable, Sendable {
+        package let stream: StreamID
+        package let states: [State]
+        package let subscription: String?
+        package let synced: Bool?
+        package let continues: Bool
+    }
+
+    var subscriptions: [StreamID: Subscription] = [:]
+    private var order: [StreamID] = []
+    /// Each label with the number under which it came, since a removal from an array of thousands would cost all of them.
+    private var byName: [AvatarName: [Reference: UInt64]] = [:]
+    private var lastNumber: UInt64 = 0
+    /// No heartbeat is due before this; it may be earlier than the earliest that really is.
+    private var heartbeatAt: MonotonicTime?
+    /// Labels of all subscriptions.
+    package private(set) var labelCount = 0
+
+    /// Nobody is subscribed.
+    package init() {}
+
+    /// Whether a subscription with this token is alive, and which stream it has.
+    package func stream(of token: String) -> StreamID? {
+        order.first { subscriptions[$0]?.token == token }
+    }
+
+    /// Opens a subscription without labels.
+    package mutating func open(
+        _ stream: StreamID, token: String, keep: Bool, heartbeat: Bool, now: MonotonicTime
+    ) {
+        guard subscriptions[stream] == nil else { return }
+        subscriptions[stream] = Subscription(token: token, keep: keep, heartbeat: heartbeat, lastSent: now)
+        if heartbeat, heartbeatAt == nil { heartbeatAt = now + Limits.Labels.heartbeatInterval }
+        order.append(stream)
+    }
+
+    /// Adds labels whose states the subscriber has not been told yet; a label of the same id is replaced.
+    package mutating func add(_ labels: [LabelRequest], to stream: StreamID) {
+        guard subscriptions[stream] != nil else { return }
+        for request in labels {
+            drop(request.label, from: stream)
+            subscriptions[stream]?.labels[request.label] = request
+            subscriptions[stream]?.open.insert(request.label)
+            subscriptions[stream]?.snapshotDue.append(request)
+            labelCount += 1
+            if case .name(let name, _) = request.target {
+                lastNumber += 1
+                byName[name, default: [:]][Reference(stream: stream, label: request.label)] = lastNumber
+            }
+        }
+    }
+
+    /// Takes labels back; the names that lost one.
+    package mutating func remove(_ labels: [String], from stream: StreamID) -> [AvatarName] {
+        labels.compactMap { drop($0, from: stream) }
+    }
+
+    /// Changes what is seen; the names concerned.
+    package mutating func see(_ labels: [String], as visibility: Visibility, on stream: StreamID) -> [AvatarName] {
+        labels.compactMap { label in
+            guard let old = subscriptions[stream]?.labels[label], old.visibility != visibility else { return nil }
+            subscriptions[stream]?.labels[label] = LabelRequest(
+                label: label, target: old.target, visibility: visibility)
+            guard case .name(let name, _) = old.target else { return nil }
+            return name
+        }
+    }
+
+    /// Closes a subscription; the names that lost a label, in order.
+    package mutating func close(_ stream: StreamID) -> [AvatarName] {
+        guard let subscription = subscriptions[stream] else { return [] }
+        let names = subscription.labels.keys.sorted().compactMap { drop($0, from: stream) }
+        subscriptions[stream] = nil
+        order.removeAll { $0 == stream }
+        return names
+    }
+
+    /// The highest visibility that a live label gives this name; nil when none asks for it.
+    package func visibility(of name: AvatarName) -> Visibility? {
+        byName[name]?.keys.lazy.compactMap { subscriptions[$0.stream]?.labels[$0.label]?.visibility }.max()
+    }
+
+    /// The owner that the first label of this name asked for.
+    package func owner(of name: AvatarName) -> UserID? {
+        for reference in references(of: name) {
+            if case .name(_, let owner?) = subscriptions[reference.stream]?.labels[reference.label]?.target {
+                return owner
+            }
+        }
+        return nil
+    }
+
+    /// Names that somebody sees now.
+    package func visibleNames() -> [AvatarName] {
+        byName.keys.filter { visibility(of: $0) == .visible }.sorted()
+    }
+
+    /// The labels whose first state the subscriber has not been told, in the order in which they were added.
+    package func due(on stream: StreamID) -> [LabelRequest] {
+        guard let subscription = subscriptions[stream] else { return [] }
+        return subscription.snapshotDue.filter { subscription.labels[$0.label] == $0 }
+    }
+
+    /// The first states of the labels that are ``due(on:)``, at most ``Limits/Labels/perReplyMax`` in a reply, the last with
+    /// `synced`; `views` are theirs, in the same order.
+    package mutating func snapshot(
+        of stream: StreamID, views: [AvatarView], now: MonotonicTime
+    ) -> (outputs: [Output], done: [AvatarName]) {
+        let due = due(on: stream)
+        guard var subscription = subscriptions[stream], due.count == views.count else { return ([], []) }
+        let told = zip(due, views).map { State(label: $0.label, avatar: $1) }
+        subscription.snapshotDue = []
+        subscription.lastSent = now
+        var pages: [[State]] = []
+        for start in stride(from: 0, to: max(told.count, 1), by: Limits.Labels.perReplyMax) {
+            pages.append(Array(told[start..<min(start + Limits.Labels.perReplyMax, told.count)]))
+        }
+        if !subscription.keep {
+            for state in pages.joined() where state.avatar.state.isFinal { subscription.open.remove(state.label) }
+        }
+        subscriptions[stream] = subscription
+        let ends = isOver(stream)
+        let outputs = pages.enumerated().map { index, states in
+            let isLast = index == pages.count - 1
+            return Output(
+                stream: stream, states: states, subscription: subscription.token, synced: isLast ? true : nil,
+                continues: !(isLast && ends))
+        }
+        return (outputs, ends ? close(stream) : [])
+    }
+
+    /// A picture came to a state worth telling; one reply for each stream with labels of it.
+    package mutating func tell(
+        _ name: AvatarName, now: MonotonicTime, view: (UserID?) -> AvatarView
+    ) -> (outputs: [Output], done: [AvatarName]) {
+        var streams: [StreamID] = []
+        var states: [StreamID: [State]] = [:]
+        for reference in references(of: name) {
+            guard let subscription = subscriptions[reference.stream],
+                let request = subscription.labels[reference.label],
+                subscription.open.contains(reference.label) || subscription.keep,
+                !subscription.snapshotDue.contains(request), case .name(_, let owner) = request.target
+            else { continue }
+            let avatar = view(owner)
+            guard avatar.state.isFinal || subscription.keep else { continue }
+            if states[reference.stream] == nil { streams.append(reference.stream) }
+            states[reference.stream, default: []].append(State(label: reference.label, avatar: avatar))
+        }
+        var outputs: [Output] = []
+        var done: [AvatarName] = []
+        for stream in streams {
+            let told = states[stream] ?? []
+            subscriptions[stream]?.lastSent = now
+            if subscriptions[stream]?.keep == false {
+                for state in told where state.avatar.state.isFinal { subscriptions[stream]?.open.remove(state.label) }
+            }
+            let ends = isOver(stream)
+            outputs.append(
+                Output(
+                    stream: stream, states: told, subscription: subscriptions[stream]?.token, synced: nil,
+                    continues: !ends))
+            if ends { done += close(stream) }
+        }
+        return (outputs, done)
+    }
+
+    /// When `heartbeats` wants to be called.
+    package var deadline: MonotonicTime? { heartbeatAt }
+
+    /// Replies without labels for the streams that asked for heartbeats and have been silent for long.
+    package mutating func heartbeats(now: MonotonicTime) -> [Output] {
+        guard let heartbeatAt, heartbeatAt <= now else { return [] }
+        var outputs: [Output] = []
+        var next: MonotonicTime?
+        for stream in order {
+            guard let subscription = subscriptions[stream], subscription.heartbeat else { continue }
+            var due = subscription.lastSent + Limits.Labels.heartbeatInterval
+            if due <= now {
+                due = now + Limits.Labels.heartbeatInterval
+                subscriptions[stream]?.lastSent = now
+                outputs.append(
+                    Output(stream: stream, states: [], subscription: subscription.token, synced: nil, continues: true))
+            }
+            next = next.map { min($0, due) } ?? due
+        }
+        self.heartbeatAt = next
+        return outputs
+    }
+
+    /// The labels of a name, in the order in which they came.
+    private func references(of name: AvatarName) -> [Reference] {
+        (byName[name] ?? [:]).sorted { $0.value < $1.value }.map(\.key)
+    }
+
+    private func isOver(_ stream: StreamID) -> Bool {
+        guard let subscription = subscriptions[stream] else { return true }
+        return !subscription.keep && subscription.open.isEmpty
+    }
+
+    @discardableResult
+    private mutating func drop(_ label: String, from stream: StreamID) -> AvatarName? {
+        guard let request = subscriptions[stream]?.labels.removeValue(forKey: label) else { return nil }
+        subscriptions[stream]?.open.remove(label)
+        labelCount -= 1
+        guard case .name(let name, _) = request.target else { return nil }
+        byName[name]?[Reference(stream: stream, label: label)] = nil
+        if byName[name]?.isEmpty == true { byName[name] = nil }
+        return name
+    }
+}

@@ -1,0 +1,17 @@
+/// SplitMix64 (Steele, Lea and Flood, 2014): small, fast, and the same on every machine for the same seed.
+///
+/// The machines draw jitter from one that they are given, so that a run is replayed by its seed. Nothing secret may come from it.
+package struct SeededRandom: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    /// A stream of its own for every seed.
+    package init(seed: UInt64) { state = seed }
+
+    package mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,160 @@
+internal import AvatarCore
+
+/// The crops on their way up: one after the other, in the order in which they were closed.
+struct UploadLine: Sendable {
+    /// What the agent has to do for the crop at the head.
+    enum Action: Hashable, Sendable {
+        case machine(Crop, UploadMachine.Action)
+        case stray(String)
+    }
+
+    private struct Current: Sendable {
+        let crop: Crop
+        var machine: UploadMachine
+    }
+
+    /// Crops that are not on the server, by number.
+    private(set) var waiting: [CropID: Crop] = [:]
+    private var order: [CropID] = []
+    private var head = 0
+    private var current: Current?
+    /// Crops that the server has, on their way into the cache.
+    private(set) var finishing: [CropID: Crop] = [:]
+    /// Crops that could not be copied into the cache because the disk failed.
+    var unstaged: [CropID] = []
+    private var refusals = 0
+    private var backoff = Backoff(first: Limits.Upload.backoffFirst, longest: Limits.Upload.backoffMax)
+    private var retryAt: MonotonicTime?
+    /// An answer that is still owed for a crop that was given up; nothing is sent before it came.
+    private var staleUntil: MonotonicTime?
+    /// When a stream was last told of the head's progress.
+    var toldProgress: MonotonicTime?
+
+    var count: Int { waiting.count }
+    var hasWork: Bool { !waiting.isEmpty && retryAt == nil }
+    var deadline: MonotonicTime? {
+        [retryAt, staleUntil, current?.machine.deadline].compactMap(\.self).min()
+    }
+
+    /// The crop of this name that is not in the cache yet, and how much of it the server has.
+    func pending(_ name: AvatarName) -> (crop: Crop, transferred: Int64)? {
+        if let current, current.crop.name == name { return (current.crop, current.machine.transferred) }
+        if let crop = waiting.values.filter({ $0.name == name }).max(by: { $0.id < $1.id }) { return (crop, 0) }
+        return finishing.values.first { $0.name == name }.map { ($0, $0.size) }
+    }
+
+    func isSilent(now: MonotonicTime) -> Bool {
+        if let staleUntil, staleUntil <= now { return true }
+        return current?.machine.isSilent(now: now) ?? false
+    }
+
+    mutating func add(_ crop: Crop) {
+        guard waiting[crop.id] == nil, finishing[crop.id] == nil else { return }
+        for old in waiting.values.filter({ $0.name == crop.name }).map(\.id).sorted() { remove(old) }
+        waiting[crop.id] = crop
+        order.append(crop.id)
+        if order.count >= 2, order[order.count - 2] > crop.id { order[head...].sort() }
+    }
+
+    mutating func remove(_ id: CropID) {
+        waiting[id] = nil
+        guard let current, current.crop.id == id else { return }
+        if !current.machine.isQuiet { staleUntil = current.machine.deadline }
+        self.current = nil
+        succeeded()
+    }
+
+    mutating func removed(_ id: CropID) -> Crop? { finishing.removeValue(forKey: id) }
+
+    /// Another server or user: what was sent counts for nothing.
+    mutating func startOver() {
+        current = nil
+        staleUntil = nil
+        succeeded()
+    }
+
+    mutating func connectionLost() {
+        staleUntil = nil
+        current?.machine.connectionLost()
+    }
+
+    private mutating func succeeded() {
+        refusals = 0
+        backoff.reset()
+        retryAt = nil
+    }
+
+    /// A pause after a refused try may be over.
+    mutating func tick(now: MonotonicTime) {
+        if let retryAt, retryAt <= now { self.retryAt = nil }
+    }
+
+    /// The next step, where one can be taken.
+    mutating func pump(chunkBytes: Int64, now: MonotonicTime) -> [Action] {
+        tick(now: now)
+        guard staleUntil == nil, retryAt == nil else { return [] }
+        if current == nil {
+            guard let crop = nextCrop(),
+                let geometry = ChunkGeometry(totalSize: crop.size, chunkSize: chunkBytes)
+            else { return [] }
+            current = Current(crop: crop, machine: UploadMachine(geometry: geometry, everSent: crop.everSent))
+        }
+        guard let crop = current?.crop else { return [] }
+        let steps = current?.machine.connected(now: now) ?? []
+        return steps.map { .machine(crop, $0) }
+    }
+
+    private mutating func nextCrop() -> Crop? {
+        while head < order.count {
+            if let crop = waiting[order[head]] { return crop }
+            head += 1
+        }
+        order = []
+        head = 0
+        return nil
+    }
+
+    mutating func read(_ id: CropID, seq: Int64, bytes: [UInt8], now: MonotonicTime) -> [Action] {
+        guard let crop = current?.crop, crop.id == id else { return [] }
+        return (current?.machine.read(seq: seq, bytes: bytes, now: now) ?? []).map { .machine(crop, $0) }
+    }
+
+    mutating func replied(error code: Int, name: String?, md5: String?, seq: Int64?) -> [Action] {
+        if staleUntil != nil {
+            staleUntil = nil
+            return []
+        }
+        guard let crop = current?.crop, name == nil || name == crop.name.string,
+            md5 == nil || md5?.lowercased() == crop.md5.hex
+        else { return [.stray("an upload of \(name.map { String($0.prefix(80)) } ?? "nothing")")] }
+        return (current?.machine.replied(error: code, seq: seq) ?? []).map { .machine(crop, $0) }
+    }
+
+    mutating func progress(name: String?, _ progress: UploadMachine.Progress, now: MonotonicTime) -> [Action] {
+        if staleUntil != nil {
+            staleUntil = nil
+            return []
+        }
+        guard let crop = current?.crop else { return [.stray("the progress of nothing")] }
+        // The seed keeps 1005's progress by digest alone: another name's is not this crop's.
+        let own = name == nil || name == crop.name.string
+        let steps = current?.machine.progress(own ? progress : .error(ClassicError.fileNotExists.rawValue), now: now)
+        return (steps ?? []).map { .machine(crop, $0) }
+    }
+
+    /// The server has all of the head's bytes.
+    mutating func done() {
+        guard let crop = current?.crop else { return }
+        waiting[crop.id] = nil
+        finishing[crop.id] = crop
+        current = nil
+        succeeded()
+    }
+
+    /// The server refused; whether the crop is to be set aside now.
+    mutating func refused(now: MonotonicTime, random: inout SeededRandom) -> Bool {
+        refusals += 1
+        retryAt = now + backoff.next(using: &random)
+        return refusals >= Limits.Upload.refusalsMax
+    }
+}
