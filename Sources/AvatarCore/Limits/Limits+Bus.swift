@@ -1,0 +1,47 @@
+extension Limits {
+    /// The label bus (IPC.md): what one client, and all clients together, may cost the agent.
+    package enum Bus {
+        /// The largest message taken from a client, without its NUL: ten thousand labels with long names fit.
+        package static let messageBytesMax = 4 * 1024 * 1024
+        /// The largest message a client takes from the agent, without its NUL.
+        package static let replyBytesMax = 16 * 1024 * 1024
+        /// How deep JSON may nest; the interface needs 4.
+        package static let jsonDepthMax = 16
+        /// Values in one JSON document, however small each is: what one message may unfold into.
+        package static let jsonValuesMax = 200_000
+        /// Members of one JSON object.
+        package static let jsonMembersMax = 1024
+        /// Bytes of replies that are handed to the socket before it is asked again whether it takes more.
+        package static let writeBatchBytes = 64 * 1024
+        /// Bytes read ahead of a call that is still being answered, before the socket is left alone.
+        package static let readAheadBytesMax = 64 * 1024
+        /// Replies that may wait for one client to read; the next one makes it a laggard.
+        package static let queuedRepliesMax = 1024
+        /// Bytes of replies that may wait for one client to read.
+        package static let queuedBytesMax = 16 * 1024 * 1024
+        /// Bytes that all clients together may have waiting, unread replies and unfinished calls.
+        package static let waitingBytesMax = 64 * 1024 * 1024
+        /// Seconds that a laggard, or a client that was refused, has to read its last reply before it is closed.
+        package static let lastReplySecondsMax = 5
+        /// Clients connected at once.
+        package static let connectionsMax = 2048
+        /// Clients that are being told that there are too many; past it they are closed without a word.
+        package static let refusedConnectionsMax = 64
+        /// Labels in one `Register` or `Adjust`, and in one subscription.
+        package static let labelsMax = 20_000
+        /// Labels' states in one reply, and labels in a `Register` without `more` (IPC.md).
+        package static let labelsPerReplyMax = 500
+        /// Bytes of UTF-8 in a label, which is the subscriber's own id.
+        package static let labelBytesMax = 256
+        /// Names in one `Fetch`.
+        package static let fetchNamesMax = 10_000
+        /// Avatars in one reply to `List`, whatever `limit` asks for.
+        package static let listAvatarsMax = 500
+        /// Bytes of a path in `Upload` (PATH_MAX).
+        package static let pathBytesMax = 4096
+        /// Bytes of a token in `Login`.
+        package static let tokenBytesMax = 4096
+        /// The longest silence on a subscription that asked for a heartbeat; systemd's client gives up after 45 s.
+        package static let heartbeatSeconds = 30
+    }
+}

@@ -1,0 +1,58 @@
+/// One reply of the agent's interface.
+package enum AgentReply: Hashable, Sendable {
+    case register(RegisterReply)
+    case watch(WatchReply)
+    /// Of `Get` and `Upload`.
+    case avatar(Avatar)
+    case list(ListReply)
+    /// Of `Fetch`: how many of the names are fetched or there. With `more` it is repeated whenever one of them has come
+    /// further, and `Get` says how far; the last reply comes when all are final.
+    case accepted(Int)
+    case status(StatusReply)
+    case explain([Step])
+    /// Of `Adjust`, `Forget`, `Pause`, `Resume`, `Login` and `Logout`.
+    case done
+
+    /// Writes the reply's parameters.
+    package func write(to writer: inout JSONWriter) {
+        switch self {
+        case .register(let reply): reply.write(to: &writer)
+        case .watch(let reply): reply.write(to: &writer)
+        case .avatar(let avatar): AvatarReply(avatar: avatar).write(to: &writer)
+        case .list(let reply): reply.write(to: &writer)
+        case .accepted(let count): FetchReply(accepted: count).write(to: &writer)
+        case .status(let reply): reply.write(to: &writer)
+        case .explain(let steps): ExplainReply(steps: steps).write(to: &writer)
+        case .done: break
+        }
+    }
+}
+
+/// The reply to `Get` and `Upload`.
+package struct AvatarReply: BusObject, Hashable {
+    package var avatar: Avatar
+
+    package init(avatar: Avatar) { self.avatar = avatar }
+    package init(from fields: inout ObjectReader) throws(FieldError) {
+        avatar = try fields.object("avatar", Avatar.self)
+    }
+    package func write(to writer: inout JSONWriter) { writer.field("avatar", avatar) }
+}
+
+/// The reply to `Fetch`.
+package struct FetchReply: BusObject, Hashable {
+    package var accepted: Int
+
+    package init(accepted: Int) { self.accepted = accepted }
+    package init(from fields: inout ObjectReader) throws(FieldError) { accepted = try fields.int("accepted") }
+    package func write(to writer: inout JSONWriter) { writer.field("accepted", accepted) }
+}
+
+/// The reply to `Explain`.
+package struct ExplainReply: BusObject, Hashable {
+    package var steps: [Step]
+
+    package init(steps: [Step]) { self.steps = steps }
+    package init(from fields: inout ObjectReader) throws(FieldError) { steps = try fields.objects("steps", Step.self) }
+    package func write(to writer: inout JSONWriter) { writer.field("steps", steps) }
+}

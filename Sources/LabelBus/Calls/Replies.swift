@@ -1,0 +1,177 @@
+/// One reply to `Register`.
+public struct RegisterReply: Hashable, Sendable {
+    /// The subscription's id, for `Adjust`; in the first reply of a stream.
+    public var subscription: String?
+    /// Labels whose state is told, at most ``Limits/Bus/labelsPerReplyMax``.
+    public var labels: [LabelState]
+    /// True in the last reply of the snapshot.
+    public var synced: Bool?
+
+    /// Each field as it goes over the wire.
+    public init(subscription: String? = nil, labels: [LabelState], synced: Bool? = nil) {
+        self.subscription = subscription
+        self.labels = labels
+        self.synced = synced
+    }
+}
+
+extension RegisterReply: BusObject {
+    package init(from fields: inout ObjectReader) throws(FieldError) {
+        subscription = try fields.optionalString("subscription")
+        labels = try fields.objects("labels", LabelState.self)
+        synced = try fields.optionalBool("synced")
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.field("subscription", subscription)
+        writer.field("labels", labels)
+        writer.field("synced", synced)
+    }
+}
+
+/// One reply to `Watch`.
+public struct WatchReply: Hashable, Sendable {
+    /// The log's epoch; another one means that cursors start again.
+    public var epoch: String
+    /// The cursor of the last change that has been told.
+    public var cursor: Int
+    /// True when the log does not reach back to `since`: read again with `List`.
+    public var reset: Bool?
+    /// The changes, in order.
+    public var changes: [Change]
+
+    /// Each field as it goes over the wire.
+    public init(epoch: String, cursor: Int, reset: Bool? = nil, changes: [Change]) {
+        self.epoch = epoch
+        self.cursor = cursor
+        self.reset = reset
+        self.changes = changes
+    }
+}
+
+extension WatchReply: BusObject {
+    package init(from fields: inout ObjectReader) throws(FieldError) {
+        epoch = try fields.string("epoch")
+        cursor = try fields.int("cursor")
+        reset = try fields.optionalBool("reset")
+        changes = try fields.objects("changes", Change.self)
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.field("epoch", epoch)
+        writer.field("cursor", cursor)
+        writer.field("reset", reset)
+        writer.field("changes", changes)
+    }
+}
+
+/// One page of `List`.
+public struct ListReply: Hashable, Sendable {
+    /// The avatars, in the order of their names.
+    public var avatars: [Avatar]
+    /// What to give as `after` for the next page; nil on the last.
+    public var next: String?
+
+    /// Each field as it goes over the wire.
+    public init(avatars: [Avatar], next: String? = nil) {
+        self.avatars = avatars
+        self.next = next
+    }
+}
+
+extension ListReply: BusObject {
+    package init(from fields: inout ObjectReader) throws(FieldError) {
+        avatars = try fields.objects("avatars", Avatar.self)
+        next = try fields.optionalString("next")
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.field("avatars", avatars)
+        writer.field("next", next)
+    }
+}
+
+/// The reply to `Status`.
+public struct StatusReply: Hashable, Sendable {
+    /// The agent's version.
+    public var version: String
+    /// `online`, `connecting`, `waiting`, `offline` or `refused`.
+    public var connection: String
+    /// Since when, RFC 3339, in UTC.
+    public var since: String
+    /// The resource server, when one is configured.
+    public var server: Server?
+    /// `classic` or `stream`, once connected.
+    public var dialect: String?
+    /// The user's own avatar.
+    public var icon: Avatar?
+    /// Downloads under way or waiting.
+    public var downloads: Int
+    /// Uploads under way or waiting.
+    public var uploads: Int
+    /// Labels that are registered.
+    public var labels: Int
+    /// Pictures in the cache.
+    public var cached: Int
+    /// Bytes in the cache.
+    public var bytes: Int
+    /// What a person should know about.
+    public var problems: [Problem]
+    /// Counters and gauges by name.
+    public var figures: [String: Double]
+
+    /// Each field as it goes over the wire.
+    public init(
+        version: String, connection: String, since: String, server: Server? = nil, dialect: String? = nil,
+        icon: Avatar? = nil, downloads: Int, uploads: Int, labels: Int, cached: Int, bytes: Int,
+        problems: [Problem] = [], figures: [String: Double] = [:]
+    ) {
+        self.version = version
+        self.connection = connection
+        self.since = since
+        self.server = server
+        self.dialect = dialect
+        self.icon = icon
+        self.downloads = downloads
+        self.uploads = uploads
+        self.labels = labels
+        self.cached = cached
+        self.bytes = bytes
+        self.problems = problems
+        self.figures = figures
+    }
+}
+
+extension StatusReply: BusObject {
+    package init(from fields: inout ObjectReader) throws(FieldError) {
+        version = try fields.string("version")
+        connection = try fields.string("connection")
+        since = try fields.string("since")
+        server = try fields.optionalObject("server", Server.self)
+        dialect = try fields.optionalString("dialect")
+        icon = try fields.optionalObject("icon", Avatar.self)
+        downloads = try fields.int("downloads")
+        uploads = try fields.int("uploads")
+        labels = try fields.int("labels")
+        cached = try fields.int("cached")
+        bytes = try fields.int("bytes")
+        problems = try fields.objects("problems", Problem.self)
+        figures = try fields.numbers("figures")
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.field("version", version)
+        writer.field("connection", connection)
+        writer.field("since", since)
+        writer.field("server", server)
+        writer.field("dialect", dialect)
+        writer.field("icon", icon)
+        writer.field("downloads", downloads)
+        writer.field("uploads", uploads)
+        writer.field("labels", labels)
+        writer.field("cached", cached)
+        writer.field("bytes", bytes)
+        writer.field("problems", problems)
+        writer.field("figures", figures)
+    }
+}

@@ -1,0 +1,172 @@
+internal import AvatarCore
+internal import DequeModule
+internal import NIOCore
+internal import Synchronization
+
+/// The replies of one connection that wait to be written: filled from any thread, emptied on the event loop, bounded.
+final class Outbox: Sendable {
+    /// What the event loop has to do next.
+    struct Batch {
+        /// Whole messages, to be written in order.
+        var frames: [ByteBuffer] = []
+        /// The call has ended, and its last reply is in `frames` or was before.
+        var ended = false
+        /// The client did not read: so many replies were thrown away, and nothing more will come.
+        var dropped: Int?
+    }
+
+    private struct Call {
+        var serial: UInt64
+        var more: Bool
+        var oneway: Bool
+        /// The last reply was offered.
+        var ended = false
+    }
+
+    private struct State {
+        var call: Call?
+        var frames: Deque<ByteBuffer> = []
+        var bytes = 0
+        /// The event loop is about to look, or is waiting for the socket.
+        var awaited = false
+        var dropped: Int?
+        var closed = false
+    }
+
+    private let state = Mutex(State())
+    private let budget: BusBudget
+    private let wake: @Sendable () -> Void
+
+    /// `wake` is called, from any thread, when the event loop has to take a batch.
+    init(budget: BusBudget, wake: @escaping @Sendable () -> Void) {
+        self.budget = budget
+        self.wake = wake
+    }
+
+    deinit { budget.release(state.withLock { $0.bytes }) }
+
+    // MARK: Any thread
+
+    /// Takes a reply for the call `serial`; `encode` is told whether it really continues.
+    func offer(to serial: UInt64, continues: Bool, encode: (_ continues: Bool) -> ByteBuffer) {
+        // What has ended is not worth encoding; the second look, below, decides.
+        guard let (more, oneway) = status(of: serial) else { return }
+        let continues = continues && more
+        let frame = oneway ? nil : encode(continues)
+        let mustWake = state.withLock { state -> Bool in
+            guard !state.closed, state.dropped == nil, let call = state.call, call.serial == serial, !call.ended else {
+                return false
+            }
+            if let frame, !store(frame, in: &state) { return true }
+            if !continues { state.call?.ended = true }
+            if state.awaited { return false }
+            state.awaited = true
+            return true
+        }
+        if mustWake { wake() }
+    }
+
+    /// False when the frame finds no room: then everything that waits is thrown away.
+    private func store(_ frame: ByteBuffer, in state: inout State) -> Bool {
+        let size = frame.readableBytes
+        if state.frames.count < Limits.Bus.queuedRepliesMax, state.bytes + size <= Limits.Bus.queuedBytesMax,
+            budget.take(size)
+        {
+            state.frames.append(frame)
+            state.bytes += size
+            return true
+        }
+        state.dropped = state.frames.count + 1
+        state.frames.removeAll(keepingCapacity: false)
+        budget.release(state.bytes)
+        state.bytes = 0
+        return false
+    }
+
+    private func status(of serial: UInt64) -> (more: Bool, oneway: Bool)? {
+        state.withLock { state in
+            guard !state.closed, state.dropped == nil, let call = state.call, call.serial == serial, !call.ended else {
+                return nil
+            }
+            return (call.more, call.oneway)
+        }
+    }
+
+    func isActive(_ serial: UInt64) -> Bool { status(of: serial) != nil }
+
+    // MARK: The event loop
+
+    /// A call begins; the caller takes a batch after handing it over, so nobody needs to wake it until then.
+    func begin(_ serial: UInt64, more: Bool, oneway: Bool) {
+        state.withLock { state in
+            state.call = Call(serial: serial, more: more, oneway: oneway)
+            state.awaited = true
+        }
+    }
+
+    /// At most about `bytesMax` bytes of replies. When nothing is left, the next reply wakes the event loop again.
+    func take(bytesMax: Int) -> Batch {
+        state.withLock { state in
+            var batch = Batch()
+            if let dropped = state.dropped {
+                batch.dropped = dropped
+                state.call = nil
+                state.closed = true
+                return batch
+            }
+            var taken = 0
+            while taken < bytesMax, let frame = state.frames.popFirst() {
+                taken += frame.readableBytes
+                batch.frames.append(frame)
+            }
+            state.bytes -= taken
+            budget.release(taken)
+            guard state.frames.isEmpty else { return batch }
+            if let call = state.call, call.ended {
+                batch.ended = true
+                state.call = nil
+            }
+            if batch.frames.isEmpty || batch.ended { state.awaited = false }
+            return batch
+        }
+    }
+
+    /// Nothing more is sent. True when a call was running that its client should have heard more of.
+    func hangUp() -> Bool {
+        state.withLock { state in
+            let ran = state.call.map { !$0.ended && !$0.oneway } ?? false
+            if state.call?.oneway != true {
+                state.call = nil
+                state.closed = true
+            }
+            state.frames.removeAll(keepingCapacity: false)
+            budget.release(state.bytes)
+            state.bytes = 0
+            return ran
+        }
+    }
+}
+
+/// What all connections of one bus may have waiting together (``Limits/Bus/waitingBytesMax``).
+package final class BusBudget: Sendable {
+    private let used = Atomic<Int>(0)
+    private let limit: Int
+
+    /// A budget of `limit` bytes.
+    package init(limit: Int = Limits.Bus.waitingBytesMax) { self.limit = limit }
+
+    /// Takes `bytes`, unless that would be more than there is.
+    func take(_ bytes: Int) -> Bool {
+        if used.add(bytes, ordering: .relaxed).newValue <= limit { return true }
+        used.subtract(bytes, ordering: .relaxed)
+        return false
+    }
+
+    /// Gives `bytes` back.
+    func release(_ bytes: Int) {
+        if bytes != 0 { used.subtract(bytes, ordering: .relaxed) }
+    }
+
+    /// Bytes that are taken now.
+    package var usedBytes: Int { used.load(ordering: .relaxed) }
+}

@@ -1,0 +1,142 @@
+internal import AvatarCore
+package import NIOCore
+
+/// The messages of Varlink (UAPI.20): one JSON object each, then a NUL.
+package enum BusMessage {
+    /// A call, as it came.
+    package struct Call: Hashable, Sendable {
+        package let method: String
+        /// An object, or null for none.
+        package let parameters: JSON
+        package let more: Bool
+        package let oneway: Bool
+        package let upgrade: Bool
+    }
+
+    /// A message that the specification tells to answer by closing.
+    package struct Violation: Error, Hashable, Sendable, CustomStringConvertible {
+        /// What is wrong, for a log: it quotes nothing of the message.
+        package let description: String
+    }
+
+    /// Reads a call from one message, without its NUL.
+    package static func parseCall(_ bytes: [UInt8]) throws(Violation) -> Call {
+        var method: String?
+        var parameters = JSON.null
+        var flags: (more: Bool, oneway: Bool, upgrade: Bool) = (false, false, false)
+        for member in try members(of: bytes) {
+            switch member.name {
+            case "method":
+                guard case .string(let name) = member.value else { throw Violation(description: "method is no string") }
+                method = name
+            case "parameters":
+                switch member.value {
+                case .object, .null: parameters = member.value
+                default: throw Violation(description: "parameters is no object")
+                }
+            case "more": flags.more = try flag(member)
+            case "oneway": flags.oneway = try flag(member)
+            case "upgrade": flags.upgrade = try flag(member)
+            default:
+                guard isReverseDomain(member.name) else { throw Violation(description: "an unknown member of a call") }
+            }
+        }
+        guard let method else { throw Violation(description: "method is missing") }
+        let set = [flags.more, flags.oneway, flags.upgrade].count { $0 }
+        if set > 1 { throw Violation(description: "two flags in one call") }
+        return Call(
+            method: method, parameters: parameters, more: flags.more, oneway: flags.oneway, upgrade: flags.upgrade)
+    }
+
+    private static func members(of bytes: [UInt8]) throws(Violation) -> [JSON.Member] {
+        do throws(JSONError) {
+            if case .object(let members) = try JSONParser.parse(bytes) { return members }
+        } catch {
+            throw Violation(description: error.description)
+        }
+        throw Violation(description: "a message that is no object")
+    }
+
+    private static func flag(_ member: JSON.Member) throws(Violation) -> Bool {
+        guard case .bool(let value) = member.value else { throw Violation(description: "\(member.name) is no bool") }
+        return value
+    }
+
+    /// `org.example.trace`: others may add members under a name that is theirs.
+    private static func isReverseDomain(_ name: String) -> Bool {
+        let parts = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        return parts.count > 1 && parts.allSatisfy { !$0.isEmpty }
+    }
+}
+
+// MARK: - Replies
+
+extension BusMessage {
+    /// A reply, its NUL included.
+    package static func reply(continues: Bool = false, _ parameters: (inout JSONWriter) -> Void) -> ByteBuffer {
+        message { writer in
+            writer.name("parameters")
+            writer.object(parameters)
+            if continues { writer.field("continues", true) }
+        }
+    }
+
+    /// An error, its NUL included.
+    package static func error(_ error: AgentError) -> ByteBuffer {
+        message { writer in
+            writer.field("error", error.name)
+            writer.name("parameters")
+            writer.object { error.write(to: &$0) }
+        }
+    }
+
+    /// A call, its NUL included.
+    package static func call(
+        _ method: String, more: Bool = false, oneway: Bool = false, _ parameters: (inout JSONWriter) -> Void
+    ) -> ByteBuffer {
+        message { writer in
+            writer.field("method", method)
+            writer.name("parameters")
+            writer.object(parameters)
+            if more { writer.field("more", true) }
+            if oneway { writer.field("oneway", true) }
+        }
+    }
+
+    private static func message(_ body: (inout JSONWriter) -> Void) -> ByteBuffer {
+        var writer = JSONWriter()
+        writer.object(body)
+        writer.endMessage()
+        return writer.buffer
+    }
+
+    /// What came back: a reply's parameters, or an error.
+    package enum Reply: Sendable {
+        case parameters(JSON, continues: Bool)
+        case error(AgentError)
+    }
+
+    /// Reads a reply from one message, without its NUL. Members that are not known are ignored.
+    package static func parseReply(_ bytes: [UInt8]) throws(Violation) -> Reply {
+        var parameters = JSON.null
+        var name: String?
+        var continues = false
+        for member in try members(of: bytes) {
+            switch (member.name, member.value) {
+            case ("parameters", let value): parameters = value
+            case ("error", .string(let error)): name = error
+            case ("error", .null): break
+            case ("continues", .bool(let flag)): continues = flag
+            case ("error", _), ("continues", _): throw Violation(description: "\(member.name) has the wrong type")
+            default: break
+            }
+        }
+        guard let name else { return .parameters(parameters, continues: continues) }
+        do throws(FieldError) {
+            var fields = try ObjectReader(parameters, unknown: .ignored)
+            return .error(try AgentError(name: name, from: &fields))
+        } catch {
+            return .error(.other(name: name))
+        }
+    }
+}
