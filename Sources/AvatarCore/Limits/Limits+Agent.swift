@@ -9,6 +9,12 @@ extension Limits {
         package static let connectTimeout = Duration.seconds(10)
         /// How long a server may leave the oldest request unanswered before the connection counts as dead.
         package static let replyTimeout = Duration.seconds(20)
+        /// How long a connection is silent before the kernel probes it (TCP_KEEPIDLE): no wake-up of the agent.
+        package static let keepAliveIdle = Duration.seconds(60)
+        /// The time between two probes of the kernel.
+        package static let keepAliveInterval = Duration.seconds(10)
+        /// Unanswered probes after which the kernel closes the connection.
+        package static let keepAliveProbes = 3
         /// Replies that nobody asked for, on one connection, before it is given up.
         package static let strayRepliesMax = 64
     }

@@ -25,6 +25,8 @@ package struct UploadMachine: Sendable {
     package struct Chunk: Hashable, Sendable {
         /// Counts from 1.
         package let seq: Int64
+        /// The number of chunks.
+        package let lastSeq: Int64
         /// The total after this chunk.
         package let transSize: Int64
         /// Whether it is the last.
@@ -126,7 +128,7 @@ package struct UploadMachine: Sendable {
         return [
             .send(
                 Chunk(
-                    seq: seq, transSize: range.upperBound, isLast: geometry.isLast(seq), showsToken: seq == 1,
+                    seq: seq, lastSeq: geometry.chunkCount, transSize: range.upperBound, isLast: geometry.isLast(seq), showsToken: seq == 1,
                     data: bytes))
         ]
     }

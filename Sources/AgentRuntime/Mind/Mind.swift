@@ -1,0 +1,229 @@
+internal import AvatarCore
+internal import DequeModule
+internal import LabelBus
+internal import Logging
+internal import NIOCore
+internal import TransferMachines
+
+/// Drives the agent's machine: hands it what happens, and carries out what it says, on one event loop.
+///
+/// Nothing is decided here. Inputs that arise while actions are carried out wait their turn, so that the machine is never entered twice.
+final class Mind {
+    private var machine: AgentMachine
+    private let loop: any EventLoop
+    private let disk: DiskThread
+    private let clock = AgentClock()
+    private let mapping: BusMapping
+    private let logger: Logger
+
+    private var inputs = Deque<AgentInput>()
+    private var isFeeding = false
+    private var commands: [DiskCommand] = []
+    private var timer: Scheduled<Void>?
+    private var timerAt: MonotonicTime?
+
+    private var account: Account?
+    private var connection: (number: Int, link: ServerConnection)?
+
+    private var streams: [StreamID: ReplyStream] = [:]
+    private var streamIDs: [ReplyStream.ID: StreamID] = [:]
+    private var lastStream: UInt64 = 0
+
+    init(
+        seed: UInt64, durable: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop, logger: Logger
+    ) {
+        machine = AgentMachine(now: AgentClock().now, seed: seed, durable: durable)
+        self.loop = loop
+        self.disk = disk
+        self.mapping = mapping
+        self.logger = logger
+    }
+
+    // MARK: In
+
+    func feed(_ input: AgentInput) {
+        inputs.append(input)
+        guard !isFeeding else { return }
+        isFeeding = true
+        while let next = inputs.popFirst() {
+            for action in machine.handle(next, now: clock.now) { perform(action) }
+        }
+        isFeeding = false
+        connection?.link.flush()
+        if !commands.isEmpty {
+            disk.submit(commands)
+            commands.removeAll(keepingCapacity: true)
+        }
+        rearm()
+    }
+
+    func logIn(_ account: Account) {
+        self.account = account
+        feed(
+            .login(
+                Login(
+                    server: account.server.key, uid: account.uid, uploadChunkBytes: Int64(account.server.classicChunkBytes))))
+    }
+
+    func logOut() {
+        account = nil
+        feed(.logout)
+    }
+
+    func call(_ call: AgentCall, more: Bool, reply: ReplyStream) {
+        do {
+            let token = "s\(reply.id.connection)-\(reply.id.call)"
+            guard let busCall = try BusMapping.call(call, more: more, token: token) else { return }
+            lastStream += 1
+            let stream = StreamID(lastStream)
+            streams[stream] = reply
+            streamIDs[reply.id] = stream
+            feed(.bus(stream, busCall))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    func hungUp(_ id: ReplyStream.ID) {
+        guard let stream = streamIDs.removeValue(forKey: id) else { return }
+        streams[stream] = nil
+        feed(.hungUp(stream))
+    }
+
+    // MARK: Out
+
+    private func perform(_ action: AgentAction) {
+        switch action {
+        case .connect(let number): connect(number)
+        case .disconnect(let number):
+            guard connection?.number == number else { return }
+            connection?.link.close()
+            connection = nil
+        case .send(let request):
+            guard let account else { return }
+            connection?.link.send(ClassicMapping.message(for: request, uid: account.uid, token: account.token))
+        case .disk(let command): commands.append(command)
+        case .bus(let output): tell(output)
+        case .note(let note): log(note)
+        }
+    }
+
+    private func connect(_ number: Int) {
+        guard let account else { return }
+        let mind = NIOLoopBound(self, eventLoop: loop)
+        let link = ServerConnection(
+            host: account.server.host, port: account.server.port, on: loop,
+            events: ServerConnection.Events(
+                opened: { mind.value.feed(.connection(.opened(number))) },
+                replied: { mind.value.feed(.reply(ServerReply(connection: number, kind: $0))) },
+                closed: { mind.value.feed(.connection(.closed(number, cause: $0))) }))
+        connection = (number, link)
+    }
+
+    private func tell(_ output: BusOutput) {
+        switch output {
+        case .labels(let output):
+            send(mapping.reply(output), to: output.stream, continues: output.continues)
+        case .avatar(let stream, let view, let continues):
+            send(.avatar(mapping.avatar(view)), to: stream, continues: continues)
+        case .accepted(let stream, let count, _, let continues):
+            send(.accepted(count), to: stream, continues: continues)
+        case .page(let stream, let views, let next):
+            send(.list(ListReply(avatars: views.map(mapping.avatar), next: next)), to: stream, continues: false)
+        case .changes(let stream, let epoch, let cursor, let reset, let changes, let continues):
+            send(
+                .watch(
+                    WatchReply(
+                        epoch: epoch, cursor: Int(cursor), reset: reset ? true : nil, changes: changes.map(mapping.change))),
+                to: stream, continues: continues)
+        case .done(let stream): send(.done, to: stream, continues: false)
+        case .failed(let stream, let fault):
+            guard let reply = forget(stream) else { return }
+            reply.fail(mapping.error(fault))
+        }
+    }
+
+    private func send(_ message: AgentReply, to stream: StreamID, continues: Bool) {
+        if continues {
+            streams[stream]?.send(message, continues: true)
+        } else {
+            forget(stream)?.send(message, continues: false)
+        }
+    }
+
+    /// A stream's last reply is on its way.
+    private func forget(_ stream: StreamID) -> ReplyStream? {
+        guard let reply = streams.removeValue(forKey: stream) else { return nil }
+        streamIDs[reply.id] = nil
+        return reply
+    }
+
+    private func log(_ note: Note) {
+        var metadata: Logger.Metadata = [:]
+        if let name = note.name { metadata["name"] = "\(name)" }
+        if let detail = note.detail { metadata["detail"] = "\(detail)" }
+        let level: Logger.Level =
+            switch note.level {
+            case .debug: .debug
+            case .info: .info
+            case .warning: .warning
+            }
+        logger.log(level: level, "\(note.what)", metadata: metadata)
+    }
+
+    private func rearm() {
+        let deadline = machine.deadline
+        guard deadline != timerAt else { return }
+        timer?.cancel()
+        timerAt = deadline
+        guard let deadline else {
+            timer = nil
+            return
+        }
+        let wait = max(0, (deadline - clock.now).wholeNanoseconds)
+        let mind = NIOLoopBound(self, eventLoop: loop)
+        timer = loop.scheduleTask(in: .nanoseconds(wait)) {
+            mind.value.timerAt = nil
+            mind.value.feed(.tick)
+        }
+    }
+
+    // MARK: Questions
+
+    func status(version: String, totals: (files: Int, bytes: Int64)) -> StatusReply {
+        let status = machine.status
+        let story = machine.story
+        var problems = status.problems.map {
+            Problem(what: $0.what, since: clock.rfc3339($0.since), remedy: $0.remedy)
+        }
+        if let cause = status.cause, connectionWord(status.connection) != "online" {
+            problems.insert(Problem(what: cause, since: clock.rfc3339(status.since)), at: 0)
+        }
+        return StatusReply(
+            version: version, connection: connectionWord(status.connection), since: clock.rfc3339(status.since),
+            server: account.map { Server(host: $0.server.host, port: $0.server.port, tls: false) },
+            dialect: connectionWord(status.connection) == "online" ? "classic" : nil, icon: status.icon.map(mapping.avatar),
+            downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: totals.files,
+            bytes: Int(totals.bytes), problems: problems,
+            figures: [
+                "bytes_down": Double(story.bytesDown), "bytes_up": Double(story.bytesUp),
+                "download_restarts": Double(story.restarts), "stray_replies": Double(story.strayReplies),
+                "watch_overflows": Double(story.overflows), "paused_down": status.paused.contains(.down) ? 1 : 0,
+                "paused_up": status.paused.contains(.up) ? 1 : 0,
+            ])
+    }
+
+    func explain(_ name: String) -> [Step] {
+        machine.story.steps(of: name).map { Step(at: clock.rfc3339($0.at), what: $0.what, detail: $0.detail) }
+    }
+
+    private func connectionWord(_ state: ConnectionMachine.State) -> String {
+        switch state {
+        case .offline: "offline"
+        case .idle, .waiting: "waiting"
+        case .connecting: "connecting"
+        case .online: "online"
+        case .refused: "refused"
+        }
+    }
+}

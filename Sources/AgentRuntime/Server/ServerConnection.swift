@@ -1,0 +1,111 @@
+internal import AvatarCore
+internal import NIOCore
+internal import NIOPosix
+internal import TransferMachines
+internal import WireProtocol
+
+/// One TCP connection to the resource server: frames in, frames out, nothing decided.
+///
+/// All of it runs on one event loop, the same as the agent's mind.
+final class ServerConnection: Sendable {
+    /// What the mind hears of the connection.
+    struct Events: Sendable {
+        let opened: @Sendable () -> Void
+        let replied: @Sendable (ServerReply.Kind) -> Void
+        let closed: @Sendable (String) -> Void
+    }
+
+    private let channel: EventLoopFuture<any Channel>
+    private let loop: any EventLoop
+
+    /// Begins to connect; one of `opened` or `closed` follows, and `closed` exactly once in the end.
+    init(host: String, port: Int, on loop: any EventLoop, events: Events) {
+        self.loop = loop
+        let bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(.nanoseconds(Limits.Connection.connectTimeout.wholeNanoseconds))
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.tcp_keepidle), value: CInt(Limits.Connection.keepAliveIdle.components.seconds))
+            .channelOption(
+                .tcpOption(.tcp_keepintvl), value: CInt(Limits.Connection.keepAliveInterval.components.seconds)
+            )
+            .channelOption(.tcpOption(.tcp_keepcnt), value: CInt(Limits.Connection.keepAliveProbes))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers(
+                        ByteToMessageHandler(FrameDecoder(bodyBytesMax: Limits.Wire.replyBodyBytesMax)),
+                        ReplyHandler(events: events))
+                }
+            }
+        channel = bootstrap.connect(host: host, port: port)
+        channel.whenComplete { result in
+            switch result {
+            case .success: events.opened()
+            case .failure(let error): events.closed(Self.words(for: error, host: host, port: port))
+            }
+        }
+    }
+
+    /// Sends one message; what cannot be sent is answered by `closed`. `flush` when nothing follows at once.
+    func send(_ message: ClassicRequest) {
+        channel.whenSuccess { channel in
+            var buffer = channel.allocator.buffer(capacity: 4096)
+            message.encode(into: &buffer)
+            channel.write(buffer, promise: nil)
+        }
+    }
+
+    /// Hands what was sent to the kernel.
+    func flush() { channel.whenSuccess { $0.flush() } }
+
+    /// Closes it, or lets go of it once it is open.
+    func close() { channel.whenSuccess { $0.close(promise: nil) } }
+
+    private static func words(for error: any Error, host: String, port: Int) -> String {
+        if let failure = error as? NIOConnectionError {
+            if let dns = failure.dnsAError ?? failure.dnsAAAAError, failure.connectionErrors.isEmpty {
+                return "\(host) cannot be found: \(dns)"
+            }
+            if let first = failure.connectionErrors.first { return words(for: first.error, host: host, port: port) }
+        }
+        if let failure = error as? IOError {
+            return "\(host):\(port): \(PosixMessage.text(for: failure.errnoCode))"
+        }
+        if error is ChannelError { return "\(host):\(port): no answer in \(Limits.Connection.connectTimeout)" }
+        return "\(host):\(port): \(error)"
+    }
+}
+
+/// Turns frames into replies, and the end of the connection into one `closed`.
+private final class ReplyHandler: ChannelInboundHandler {
+    typealias InboundIn = Frame
+
+    private let events: ServerConnection.Events
+    private var cause = "the server closed the connection"
+    private var wasActive = false
+
+    init(events: ServerConnection.Events) { self.events = events }
+
+    func channelActive(context: ChannelHandlerContext) {
+        wasActive = true
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if let kind = ClassicMapping.reply(from: unwrapInboundIn(data)) { events.replied(kind) }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let failure = error as? IOError {
+            cause = PosixMessage.text(for: failure.errnoCode)
+        } else {
+            cause = "\(error)"
+        }
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        if wasActive { events.closed(cause) }
+        context.fireChannelInactive()
+    }
+}
