@@ -84,7 +84,7 @@ let package = Package(
             name: "AgentRuntime",
             dependencies: [
                 "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch",
-                nioCore, nioPosix, logging, lifecycle, configuration, deque,
+                "PosixFiles", nioCore, nioPosix, logging, lifecycle, configuration, deque,
             ], swiftSettings: strict),
         .target(
             name: "ServerRuntime",

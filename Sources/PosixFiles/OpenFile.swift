@@ -10,6 +10,13 @@ package struct OpenFile: ~Copyable {
 
     deinit { close(descriptor) }
 
+    /// Hands the descriptor to the caller, who has to close it.
+    package consuming func release() -> Int32 {
+        let descriptor = descriptor
+        discard self
+        return descriptor
+    }
+
     /// What fstat(2) says.
     package func facts() throws(PosixError) -> FileFacts {
         var raw = stat()

@@ -4,7 +4,37 @@ extension Limits {
         /// The largest request body taken unless `classic.bodyBytesMax` says otherwise: what the seed's later servers take,
         /// so that clients of either generation are served.
         package static let bodyBytesMaxDefault = 51_200
+        /// The largest `classic.bodyBytesMax`: a chunk of 4 MiB in base64, and its JSON.
+        package static let bodyBytesMax = 6 * 1024 * 1024
         /// Levels of nesting in a request's JSON; no message of the protocol has more than one.
         package static let jsonDepthMax = 16
+        /// Requests of one connection that are begun and not yet answered.
+        package static let requestsInFlightMax = 256
+        /// Bytes of requests and of replies not yet handed to the kernel, of one connection. One request is always taken.
+        package static let bytesInFlightMax = 1024 * 1024
+        /// Bytes of replies handed to the network layer and not yet taken by the kernel; the next waits beyond it.
+        package static let replyBytesUnsentMax = 256 * 1024
+        /// A connection that has shown no token by then is closed.
+        package static let tokenWait = Duration.seconds(60)
+        /// A connection without a valid frame for so long is closed.
+        package static let silence = Duration.seconds(600)
+        /// Pairs of user and token that one connection is remembered to have shown; more push out the oldest.
+        package static let provenTokensMax = 4
+        /// Downloads of other users' icons that one connection has under way at once; more push out the oldest.
+        package static let ownersRememberedMax = 64
+        /// How long an unfinished upload can be gone on with: the seed's SETEX.
+        package static let uploadLifeSeconds = 3600
+        /// Unfinished uploads that one user may have at once.
+        package static let uploadsPerUserMax = 64
+        /// Threads that wait for disks and stores.
+        package static let workerThreads = 4
+        /// Connections taken at once; more wait in the listen queue or are refused by the kernel.
+        package static let connectionsMax = 20_000
+        /// Connections that the kernel keeps until they are accepted.
+        package static let listenBacklog = 1024
+        /// What is in flight at a stop has so long to finish.
+        package static let stopGrace = Duration.milliseconds(1500)
+        /// How long the next reply waits before it is asked again whether the last one is acknowledged: first and at most.
+        package static let drainCheckMilliseconds: ClosedRange<Int64> = 1...32
     }
 }

@@ -77,6 +77,7 @@ public struct AvatarState: RawRepresentable, Hashable, Sendable, CustomStringCon
         }
     }
 
+    /// The word on the wire.
     public var description: String { rawValue }
 }
 

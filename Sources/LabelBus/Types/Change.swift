@@ -36,6 +36,7 @@ public struct ChangeKind: RawRepresentable, Hashable, Sendable, CustomStringConv
     /// The user's own avatar is now this one.
     public static let icon = ChangeKind(rawValue: "icon")
 
+    /// The word on the wire.
     public var description: String { rawValue }
 }
 

@@ -1,0 +1,153 @@
+package import AvatarCore
+internal import DequeModule
+
+/// One connection, without its socket: replies go out in the order in which the requests came, no more is taken in than
+/// the bounds allow, and a client that cannot take two replies at once gets them one by one.
+///
+/// The driver names each request by its ticket and keeps the bytes; here are only their counts.
+package struct ServerSession: Sendable {
+    /// Names one request, in the order in which they came.
+    package typealias Ticket = UInt64
+
+    /// Why the connection is to be closed.
+    package enum CloseReason: Hashable, Sendable, CustomStringConvertible {
+        /// No token within ``Limits/Server/tokenWait``.
+        case noToken
+        /// No valid frame within ``Limits/Server/silence``.
+        case silent
+
+        package var description: String {
+            switch self {
+            case .noToken: "no token was shown in \(Limits.Server.tokenWait.components.seconds) s"
+            case .silent: "no valid frame came in \(Limits.Server.silence.components.seconds) s"
+            }
+        }
+    }
+
+    private struct Slot {
+        var resource: ResourceKey?
+        var requestBytes: Int
+        var replyBytes: Int?
+    }
+
+    private let opened: MonotonicTime
+    private var lastFrame: MonotonicTime
+    private var slots: Deque<Slot> = []
+    private var firstTicket: Ticket = 0
+    private var bytesInFlight = 0
+    private var bytesUnsent = 0
+    /// Whether the last reply may still be on its way.
+    private var isDraining = false
+    private var proven: Deque<(user: UserID, token: String)> = []
+    private var hasShownToken = false
+    private var owners: Deque<(name: AvatarName, owner: UserID)> = []
+
+    /// Whether the client has had two requests for one resource in flight: then it can take replies as they come.
+    private(set) package var isPipelining = false
+
+    package init(now: MonotonicTime) {
+        opened = now
+        lastFrame = now
+    }
+}
+
+// Requests and replies.
+extension ServerSession {
+    /// Whether another request may be taken in.
+    package var acceptsRequests: Bool {
+        slots.isEmpty
+            || (slots.count < Limits.Server.requestsInFlightMax && bytesInFlight < Limits.Server.bytesInFlightMax)
+    }
+
+    /// Whether every request has been answered and every answer handed to the kernel.
+    package var isIdle: Bool { slots.isEmpty && bytesUnsent == 0 }
+
+    /// Whether a reply waits only for the last one to be acknowledged.
+    package var awaitsDrain: Bool { isDraining && !isPipelining && slots.first?.replyBytes != nil }
+
+    /// A whole request has come. It is answered with ``answer(_:bytes:)``, whenever.
+    package mutating func receive(resource: ResourceKey?, bytes: Int, now: MonotonicTime) -> Ticket {
+        lastFrame = now
+        if let resource, !isPipelining {
+            isPipelining = slots.contains { $0.resource == resource }
+        }
+        slots.append(Slot(resource: resource, requestBytes: bytes, replyBytes: nil))
+        bytesInFlight += bytes
+        return firstTicket + UInt64(slots.count - 1)
+    }
+
+    /// The reply to a request is there, and has `bytes` bytes.
+    package mutating func answer(_ ticket: Ticket, bytes: Int) {
+        guard ticket >= firstTicket, ticket - firstTicket < UInt64(slots.count) else { return }
+        let index = Int(ticket - firstTicket)
+        guard slots[index].replyBytes == nil else { return }
+        bytesInFlight += bytes - slots[index].requestBytes
+        slots[index].requestBytes = 0
+        slots[index].replyBytes = bytes
+    }
+
+    /// The reply that may be handed to the network now, or nil while the next one is not there, or must wait.
+    package mutating func nextReply() -> Ticket? {
+        guard let bytes = slots.first?.replyBytes, bytesUnsent < Limits.Server.replyBytesUnsentMax else { return nil }
+        guard isPipelining || !isDraining else { return nil }
+        slots.removeFirst()
+        bytesInFlight -= bytes
+        bytesUnsent += bytes
+        isDraining = true
+        defer { firstTicket += 1 }
+        return firstTicket
+    }
+
+    /// The kernel has taken `bytes` bytes of replies.
+    package mutating func sent(bytes: Int) { bytesUnsent -= bytes }
+
+    /// The kernel holds nothing unsent or unacknowledged (SIOCOUTQ is 0).
+    package mutating func drained() { if bytesUnsent == 0 { isDraining = false } }
+}
+
+// Who it is, and for how long it may stay.
+extension ServerSession {
+    /// This connection has shown this user's token.
+    package mutating func prove(_ user: UserID, token: String) {
+        hasShownToken = true
+        guard !isProven(user, token: token) else { return }
+        if proven.count == Limits.Server.provenTokensMax { proven.removeFirst() }
+        proven.append((user, token))
+    }
+
+    /// A chunk that goes on with an upload was taken: as good as the token that its first chunk showed.
+    package mutating func vouched() { hasShownToken = true }
+
+    /// Whether this connection has shown exactly this token for this user.
+    package func isProven(_ user: UserID, token: String) -> Bool {
+        proven.contains { $0.user == user && $0.token == token }
+    }
+
+    /// Whose tokens this connection has shown, oldest first.
+    package var provenUsers: [UserID] { proven.map(\.user) }
+
+    /// Whose file `name` was at seq 1.
+    package func owner(of name: AvatarName) -> UserID? { owners.first { $0.name == name }?.owner }
+
+    /// Remembers or forgets (nil) whose file `name` is, for the chunks that follow.
+    package mutating func remember(_ owner: UserID?, of name: AvatarName) {
+        owners.removeAll { $0.name == name }
+        guard let owner else { return }
+        if owners.count == Limits.Server.ownersRememberedMax { owners.removeFirst() }
+        owners.append((name, owner))
+    }
+
+    /// When to call ``expire(now:)`` next.
+    package var deadline: MonotonicTime {
+        let silent = lastFrame + Limits.Server.silence
+        return hasShownToken ? silent : min(silent, opened + Limits.Server.tokenWait)
+    }
+
+    /// Whether the connection has outstayed its welcome. A reader that has stopped reading sends no frames that we take in,
+    /// so that it ends here too.
+    package func expire(now: MonotonicTime) -> CloseReason? {
+        if !hasShownToken, now >= opened + Limits.Server.tokenWait { return .noToken }
+        if now >= lastFrame + Limits.Server.silence { return .silent }
+        return nil
+    }
+}

@@ -1,0 +1,72 @@
+package import AvatarCore
+
+/// Decides how one 1005 is answered: how far is the upload with this MD5?
+///
+/// By `md5` with `uid` and `name`; or by `md5` alone when that is unambiguous and this connection has shown the token of
+/// the user whose upload it is (PROTOCOL.md). Uploads of 1003 belong to nobody and need no token.
+package struct SyncAnswering: Sendable {
+    /// What to do next. All but `reply` are answered with an ``Input``.
+    package enum Action: Hashable, Sendable {
+        /// → `progress`, as in ``UploadIntake``.
+        case loadProgress(ResourceKey)
+        /// At most two records with this MD5 → `records`.
+        case findUploads(MD5Digest)
+        case reply(Reply)
+    }
+
+    /// What came of an action.
+    package enum Input: Hashable, Sendable {
+        case progress(UploadRecord?, held: Int64?)
+        case records([UploadRecord])
+        case failed(StoreFailure)
+    }
+
+    /// The end.
+    package enum Reply: Hashable, Sendable {
+        case error(ClassicError)
+        /// The record, the last whole chunk held, and the bytes up to its end.
+        case progress(UploadRecord, seq: Int64, transSize: Int64)
+    }
+
+    private let md5: String
+    private let uid: Int64?
+    private let name: String?
+    private let provenUsers: [UserID]
+    private var digest: MD5Digest?
+
+    /// - Parameter provenUsers: whose tokens this connection has shown.
+    package init(md5: String, uid: Int64?, name: String?, provenUsers: [UserID]) {
+        self.md5 = md5
+        self.uid = uid
+        self.name = name
+        self.provenUsers = provenUsers
+    }
+
+    /// The first action.
+    package mutating func start() -> Action {
+        guard let digest = MD5Digest(hex: md5) else { return .reply(.error(.fileNotExists)) }
+        self.digest = digest
+        guard let uid, let name else { return .findUploads(digest) }
+        guard let owner = UserID(uid) else { return .reply(.error(.uidInvalid)) }
+        guard let wanted = try? AvatarName(name) else { return .reply(.error(.fileNotExists)) }
+        return .loadProgress(ResourceKey(owner: owner, name: wanted))
+    }
+
+    /// The next action.
+    package mutating func handle(_ input: Input) -> Action {
+        switch input {
+        case .records(let records):
+            guard records.count == 1, let record = records.first,
+                record.key.owner.map(provenUsers.contains) ?? true
+            else { return .reply(.error(.fileNotExists)) }
+            return .loadProgress(record.key)
+        case .progress(let record, let held):
+            guard let record, let held, record.md5 == digest else { return .reply(.error(.fileNotExists)) }
+            let progress = record.progress(held: held)
+            return .reply(.progress(record, seq: progress.seq, transSize: progress.transSize))
+        case .failed(.unavailable), .failed(.full): return .reply(.error(.progressLost))
+        case .failed(.missing): return .reply(.error(.fileNotExists))
+        case .failed(.forbidden): return .reply(.error(.readPermission))
+        }
+    }
+}

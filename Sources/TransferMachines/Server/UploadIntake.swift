@@ -1,0 +1,316 @@
+package import AvatarCore
+
+/// A chunk as it came with 1003 or 1031, before anything of it is believed.
+package struct ReceivedChunk: Hashable, Sendable {
+    /// Whether it came with 1031: under a user, with a token, and the user's icon at the end.
+    package let isHead: Bool
+    package let uid: Int64
+    package let name: String
+    package let md5: String
+    package let seq: Int64
+    package let totalSize: Int64
+    package let transSize: Int64
+    package let last: Bool
+    package let bytes: Int64
+    package let token: String?
+
+    package init(
+        isHead: Bool, uid: Int64, name: String, md5: String, seq: Int64, totalSize: Int64, transSize: Int64, last: Bool,
+        bytes: Int64, token: String?
+    ) {
+        self.isHead = isHead
+        self.uid = uid
+        self.name = name
+        self.md5 = md5
+        self.seq = seq
+        self.totalSize = totalSize
+        self.transSize = transSize
+        self.last = last
+        self.bytes = bytes
+        self.token = token
+    }
+
+    /// Where it begins in the file, by what it says of itself.
+    package var offset: Int64 { transSize - bytes }
+}
+
+/// Decides what becomes of one chunk: written, acknowledged again, or refused, and at the last one whether the file is what
+/// was promised. Holds nothing between chunks: the record and the part file are the whole truth, so that any instance, or
+/// the same one after a crash, goes on where the last one stopped.
+///
+/// The caller does each action in turn and hands its result to ``handle(_:)``, one chunk of a resource at a time.
+package struct UploadIntake: Sendable {
+    /// What configuration says.
+    package struct Settings: Hashable, Sendable {
+        /// Largest file taken.
+        package var bytesMax: Int64
+        /// Largest sum of one user's files; nil: no bound.
+        package var quotaBytes: Int64?
+        /// Whether 1003 is answered at all.
+        package var openUpload: Bool
+
+        package init(bytesMax: Int64, quotaBytes: Int64? = nil, openUpload: Bool = false) {
+            self.bytesMax = bytesMax
+            self.quotaBytes = quotaBytes
+            self.openUpload = openUpload
+        }
+    }
+
+    /// Where bytes that are already here lie.
+    package enum Source: Hashable, Sendable {
+        case part(UploadID)
+        case file(ResourceKey)
+    }
+
+    /// What to do next. All but `reply` are answered with an ``Input``.
+    package enum Action: Hashable, Sendable {
+        /// → `token`.
+        case checkToken(String, UserID)
+        /// → `progress`, with the bytes that the part holds, or the file when the upload is complete.
+        case loadProgress(ResourceKey)
+        /// The user's files and unfinished uploads, less this key's → `use`.
+        case measureUse(ResourceKey)
+        /// Makes the part with the chunk's bytes, then stores the record, then drops `replacing`'s part → `done`.
+        case begin(UploadRecord, replacing: UploadID?)
+        /// Writes the chunk's bytes into the part → `done`.
+        case append(UploadRecord, offset: Int64)
+        /// Notes that the part now holds so many bytes, where a store wants to know → `done`.
+        case advance(UploadRecord, held: Int64)
+        /// Are the chunk's bytes those at `offset`? → `compared`.
+        case compare(Source, offset: Int64)
+        /// Digests the whole part → `verified`.
+        case verify(UploadID)
+        /// Renames the part into place, synced as configured → `done`.
+        case commit(UploadRecord)
+        /// → `icon`.
+        case setIcon(AvatarName, UserID)
+        /// Stores the record as complete → `done`.
+        case complete(UploadRecord)
+        /// Forgets record and part → `done`.
+        case discard(UploadRecord)
+        /// The end: success is nil.
+        case reply(ClassicError?)
+    }
+
+    /// What came of an action.
+    package enum Input: Hashable, Sendable {
+        case token(TokenVerdict)
+        case progress(UploadRecord?, held: Int64?)
+        case use(bytes: Int64, uploads: Int)
+        case compared(Bool)
+        case verified(size: Int64, md5: MD5Digest)
+        case icon(userExists: Bool)
+        case done
+        case failed(StoreFailure)
+    }
+
+    private struct Claim {
+        var key: ResourceKey
+        var md5: MD5Digest
+    }
+
+    private enum State {
+        case new
+        case checkingToken(Claim)
+        case loading(Claim)
+        case measuring(Claim, replacing: UploadID?)
+        case beginning(UploadRecord)
+        case appending(UploadRecord)
+        case advancing(UploadRecord)
+        case comparing(UploadRecord, Claim)
+        case verifying(UploadRecord)
+        case committing(UploadRecord)
+        case settingIcon(UploadRecord)
+        case completing
+        case discarding(ClassicError)
+        case ended
+    }
+
+    private let chunk: ReceivedChunk
+    private let settings: Settings
+    private let freshID: UploadID
+    private var state = State.new
+
+    /// - Parameter freshID: names the upload, should this chunk begin one.
+    package init(_ chunk: ReceivedChunk, settings: Settings, freshID: UploadID) {
+        self.chunk = chunk
+        self.settings = settings
+        self.freshID = freshID
+    }
+
+    /// The first action.
+    package mutating func start() -> Action {
+        let claim: Claim
+        do throws(ClassicError) {
+            claim = try self.claim()
+        } catch {
+            return end(error)
+        }
+        if let owner = claim.key.owner, chunk.seq == 1 {
+            state = .checkingToken(claim)
+            return .checkToken(chunk.token ?? "", owner)
+        }
+        state = .loading(claim)
+        return .loadProgress(claim.key)
+    }
+
+    /// The next action.
+    package mutating func handle(_ input: Input) -> Action {
+        if case .failed(let failure) = input { return failed(failure) }
+        switch (state, input) {
+        case (.checkingToken(let claim), .token(let verdict)): return checked(verdict, claim)
+        case (.loading(let claim), .progress(let record, let held)): return loaded(record, held, claim)
+        case (.measuring(let claim, let replacing), .use(let bytes, let uploads)):
+            return measured(bytes, uploads, claim, replacing: replacing)
+        case (.beginning(let record), .done), (.appending(let record), .done):
+            state = .advancing(record)
+            return .advance(record, held: chunk.transSize)
+        case (.advancing(let record), .done): return held(record)
+        case (.comparing(let record, let claim), .compared(let equal)): return compared(equal, record, claim)
+        case (.verifying(let record), .verified(let size, let md5)): return verified(size, md5, record)
+        case (.committing(let record), .done): return committed(record)
+        case (.settingIcon(let record), .icon(let userExists)):
+            return userExists ? completing(record) : end(.uidInvalid)
+        case (.completing, .done): return end(nil)
+        case (.discarding(let error), .done): return end(error)
+        default: return end(.saveProgressFailed)
+        }
+    }
+}
+
+// Before anything is stored.
+extension UploadIntake {
+    /// What the chunk says of itself, when that makes sense at all.
+    private func claim() throws(ClassicError) -> Claim {
+        guard chunk.isHead || settings.openUpload else { throw .writePermission }
+        let owner = UserID(chunk.uid)
+        if chunk.isHead, owner == nil { throw .uidInvalid }
+        guard let name = try? AvatarName(chunk.name) else { throw .writePermission }
+        // A file of 1003 beside the users' folders must not take the name of one.
+        if !chunk.isHead, chunk.name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { throw .writePermission }
+        guard let md5 = MD5Digest(hex: chunk.md5) else { throw .badJSON }
+        guard chunk.seq >= 1 else { throw .seqInvalid }
+        guard chunk.totalSize <= settings.bytesMax else { throw .writePermission }
+        guard chunk.bytes > 0 || chunk.totalSize == 0, chunk.bytes <= chunk.transSize,
+            chunk.transSize <= chunk.totalSize, chunk.last == (chunk.transSize == chunk.totalSize)
+        else { throw .offsetInvalid }
+        guard chunk.seq != 1 || chunk.offset == 0 else { throw .offsetInvalid }
+        return Claim(key: ResourceKey(owner: chunk.isHead ? owner : nil, name: name), md5: md5)
+    }
+
+    private mutating func checked(_ verdict: TokenVerdict, _ claim: Claim) -> Action {
+        switch verdict {
+        case .valid:
+            state = .loading(claim)
+            return .loadProgress(claim.key)
+        case .wrong: return end(.tokenInvalid)
+        case .unknownUser: return end(.uidInvalid)
+        }
+    }
+
+    private mutating func loaded(_ record: UploadRecord?, _ held: Int64?, _ claim: Claim) -> Action {
+        guard chunk.seq > 1 else { return first(record, held, claim) }
+        guard let record, let held else { return end(.progressLost) }
+        // Only the chunk that showed the token vouches for those that follow.
+        guard record.md5 == claim.md5, record.totalSize == chunk.totalSize else { return end(.tokenInvalid) }
+        guard let geometry = record.geometry, let range = geometry.range(of: chunk.seq) else { return end(.seqInvalid) }
+        guard range.lowerBound == chunk.offset, range.upperBound == chunk.transSize else { return end(.offsetInvalid) }
+        if record.isComplete {
+            guard held == record.totalSize else { return end(.progressLost) }
+            return compare(record, .file(record.key), claim)
+        }
+        let chunksHeld = geometry.chunksHeld(bytes: held)
+        if chunk.seq <= chunksHeld { return compare(record, .part(record.uploadID), claim) }
+        guard chunk.seq == chunksHeld + 1 else { return end(.seqInvalid) }
+        state = .appending(record)
+        return .append(record, offset: chunk.offset)
+    }
+
+    /// A first chunk begins anew, unless it is one that is held already: then what follows it is held too.
+    private mutating func first(_ record: UploadRecord?, _ held: Int64?, _ claim: Claim) -> Action {
+        if let record, let held, !record.isComplete, record.md5 == claim.md5, record.totalSize == chunk.totalSize,
+            record.chunkSize == chunk.bytes, held >= chunk.bytes
+        {
+            return compare(record, .part(record.uploadID), claim)
+        }
+        return beginOrMeasure(claim, replacing: record.flatMap { $0.isComplete ? nil : $0.uploadID })
+    }
+
+    private mutating func beginOrMeasure(_ claim: Claim, replacing: UploadID?) -> Action {
+        guard claim.key.owner != nil else { return begin(claim, replacing: replacing) }
+        state = .measuring(claim, replacing: replacing)
+        return .measureUse(claim.key)
+    }
+
+    private mutating func measured(_ bytes: Int64, _ uploads: Int, _ claim: Claim, replacing: UploadID?) -> Action {
+        guard uploads < Limits.Server.uploadsPerUserMax else { return end(.writePermission) }
+        if let quota = settings.quotaBytes, bytes > quota - chunk.totalSize { return end(.writePermission) }
+        return begin(claim, replacing: replacing)
+    }
+
+    private mutating func begin(_ claim: Claim, replacing: UploadID?) -> Action {
+        let record = UploadRecord(
+            key: claim.key, uploadID: freshID, md5: claim.md5, totalSize: chunk.totalSize, chunkSize: chunk.bytes)
+        state = .beginning(record)
+        return .begin(record, replacing: replacing)
+    }
+
+    private mutating func compare(_ record: UploadRecord, _ source: Source, _ claim: Claim) -> Action {
+        state = .comparing(record, claim)
+        return .compare(source, offset: chunk.offset)
+    }
+
+    private mutating func compared(_ equal: Bool, _ record: UploadRecord, _ claim: Claim) -> Action {
+        if equal { return record.isComplete ? end(nil) : held(record) }
+        if chunk.seq == 1 { return beginOrMeasure(claim, replacing: record.uploadID) }
+        if record.isComplete { return end(.seqInvalid) }
+        // Another content under the same promise: what is held can no longer be trusted, so it starts again at 1.
+        state = .discarding(.seqInvalid)
+        return .discard(record)
+    }
+}
+
+// Once the chunk is held.
+extension UploadIntake {
+    private mutating func held(_ record: UploadRecord) -> Action {
+        guard chunk.last else { return end(nil) }
+        state = .verifying(record)
+        return .verify(record.uploadID)
+    }
+
+    private mutating func verified(_ size: Int64, _ md5: MD5Digest, _ record: UploadRecord) -> Action {
+        guard size == record.totalSize, md5 == record.md5 else {
+            state = .discarding(.progressLost)
+            return .discard(record)
+        }
+        state = .committing(record)
+        return .commit(record)
+    }
+
+    private mutating func committed(_ record: UploadRecord) -> Action {
+        guard let owner = record.key.owner else { return completing(record) }
+        state = .settingIcon(record)
+        return .setIcon(record.key.name, owner)
+    }
+
+    private mutating func completing(_ record: UploadRecord) -> Action {
+        var complete = record
+        complete.isComplete = true
+        state = .completing
+        return .complete(complete)
+    }
+
+    /// A part that is gone is lost progress; everything else is told as what it is.
+    private mutating func failed(_ failure: StoreFailure) -> Action {
+        switch failure {
+        case .missing: end(.progressLost)
+        case .forbidden, .full: end(.writePermission)
+        case .unavailable: end(.saveProgressFailed)
+        }
+    }
+
+    private mutating func end(_ error: ClassicError?) -> Action {
+        state = .ended
+        return .reply(error)
+    }
+}
