@@ -131,8 +131,6 @@ package enum DiskCommand: Hashable, Sendable {
     case examine(AvatarName, ExamineMode)
     /// The bytes of a crop, if it is still the file that was examined.
     case readCrop(CropID, seq: Int64, range: Range<Int64>)
-    /// Some of the crop is about to be sent.
-    case markSent(CropID)
     /// Copies an uploaded crop into a part.
     case stageCrop(CropID)
     /// The crop is on the server, but not in the cache.

@@ -28,7 +28,6 @@ extension AgentMachine {
         case .send(let chunk):
             if chunk.seq == 1 {
                 story.step(name: crop.name.string, what: "uploading", detail: "\(crop.size) bytes", now: now)
-                if !crop.everSent { actions.append(.disk(.markSent(crop.id))) }
             }
             story.bytesUp += Int64(chunk.data.count)
             actions.append(.send(.upload(crop, chunk)))

@@ -1,0 +1,244 @@
+internal import AvatarCache
+internal import AvatarCore
+internal import Logging
+internal import TransferMachines
+
+/// Carries out the machine's disk commands with the primitives of AvatarCache. Confined to the disk thread.
+final class DiskWorker {
+    let cache: CacheFolder
+    let crops: UploadFolder
+    let catalog: Catalog
+    let cacheBytesMax: Int64?
+    let uploadBytesMax: Int64
+    let clock = AgentClock()
+    let logger: Logger
+    /// The server and user that crops and parts are for: `host:port/uid`.
+    var account = ""
+    /// Parts that were verified in the round under way.
+    var verified: [AvatarName: VerifiedPart] = [:]
+    /// The files behind the crops that the machine knows.
+    var cropFacts: [CropID: CropFacts] = [:]
+    /// What there was to find when the catalog was opened, told with the first rescan.
+    var results: [DiskResult] = []
+
+    init(
+        cache: CacheFolder, crops: UploadFolder, catalog: Catalog, cacheBytesMax: Int64?, uploadBytesMax: Int64,
+        logger: Logger
+    ) {
+        self.cache = cache
+        self.crops = crops
+        self.catalog = catalog
+        self.cacheBytesMax = cacheBytesMax
+        self.uploadBytesMax = uploadBytesMax
+        self.logger = logger
+    }
+
+    /// Runs jobs in order; results are delivered as soon as a command has some.
+    func run(_ jobs: [DiskThread.Job], deliver: ([DiskResult]) -> Void) {
+        var appends: [PartAppend] = []
+        for job in jobs {
+            if case .command(.append(let name, let offset, let bytes)) = job {
+                appends.append(PartAppend(name: name, offset: offset, bytes: bytes))
+                continue
+            }
+            append(&appends)
+            switch job {
+            case .command(let command): perform(command)
+            case .account(let key): account = key ?? ""
+            case .ask(let question): question(self)
+            }
+            if !results.isEmpty {
+                deliver(results)
+                results = []
+            }
+        }
+        append(&appends)
+        if !results.isEmpty {
+            deliver(results)
+            results = []
+        }
+    }
+
+    func close() {
+        do {
+            try catalog.close()
+        } catch {
+            logger.warning("the catalog was not closed in order", metadata: ["detail": "\(error)"])
+        }
+    }
+
+    private func perform(_ command: DiskCommand) {
+        switch command {
+        case .lookUp(let names, let touch): lookUp(names, touch: touch)
+        case .beginPart(let name, let totalSize, let chunkSize): begin(name, totalSize: totalSize, chunkSize: chunkSize)
+        case .append: break  // Grouped by `run`.
+        case .discardPart(let name): quietly("discarding a part") { () throws(CacheError) in try cache.discardParts([name]) }
+        case .commit(let step, let items): results.append(.committed(step, commit(step, items)))
+        case .examine(let name, let mode): results.append(.examined(name, examine(name, mode)))
+        case .readCrop(let id, let seq, let range): readCrop(id, seq: seq, range: range)
+        case .stageCrop(let id): stage(id)
+        case .finishCrop(let id): finish(id)
+        case .setCropAside(let id, let reason): setAside(id, reason: reason)
+        case .setNegative(let name, let reason): setNegative(name, reason)
+        case .clearNegatives(let names): clearNegatives(names)
+        case .inspect(let name): inspect(name)
+        case .rescan(let folder): rescan(folder)
+        case .evict(let kept): evict(keep: kept)
+        case .forget(let name): forget(name)
+        case .importCrop(let stream, let path): importCrop(stream, path: path)
+        case .readEvents(let stream, let since, let epoch): readEvents(stream, since: since, epoch: epoch)
+        case .list(let stream, let state, let after, let limit): list(stream, state: state, after: after, limit: limit)
+        case .probe: results.append(.probed(probe()))
+        }
+    }
+
+    // MARK: Looking up
+
+    func now() -> UnixTime { UnixTime(milliseconds: Int64(clock.wallSeconds(of: clock.now) * 1000)) }
+
+    private func lookUp(_ names: [AvatarName], touch: Bool) {
+        do throws(CacheError) {
+            results.append(.lookedUp(try rows(names)))
+            if touch { try catalog.touch(names, at: now()) }
+        } catch {
+            logger.error("the catalog cannot be read", metadata: ["detail": "\(error)"])
+            results.append(.lookedUp(names.map { CatalogRow(name: $0) }))
+        }
+    }
+
+    /// What the catalog knows of names, and whether the folder agrees: a file that was taken away unnoticed is gone.
+    func rows(_ names: [AvatarName]) throws(CacheError) -> [CatalogRow] {
+        let avatars = try catalog.avatars(named: names)
+        let negatives = try catalog.negatives(named: names.filter { avatars[$0] == nil })
+        let moment = clock.now
+        let wall = now()
+        var rows: [CatalogRow] = []
+        rows.reserveCapacity(names.count)
+        for name in names {
+            var row = CatalogRow(name: name)
+            if let avatar = avatars[name] {
+                if try cache.isUnchanged(avatar) {
+                    row.avatar = AvatarRecord(avatar)
+                } else {
+                    results.append(.vanished(name, try removed([name])))
+                }
+            }
+            if row.avatar == nil {
+                row.part = try cache.resumablePart(name, serverKey: account, now: moment)?.machinePart
+                row.negative = negatives[name].map { negative in
+                    // The wall clock may have jumped: never longer than the reason's own time to live.
+                    let left = min(
+                        .milliseconds(negative.until.milliseconds - wall.milliseconds),
+                        Negative.timeToLive(negative.reason))
+                    return Negative(reason: negative.reason, until: moment + left)
+                }
+            }
+            rows.append(row)
+        }
+        return rows
+    }
+
+    // MARK: Parts
+
+    private func begin(_ name: AvatarName, totalSize: Int64, chunkSize: Int64) {
+        do throws(CacheError) {
+            try cache.beginPart(
+                PartStart(name: name, totalSize: totalSize, chunkSize: chunkSize, serverKey: account), now: clock.now)
+        } catch {
+            results.append(.partFailed(name, error.fault))
+        }
+    }
+
+    private func append(_ appends: inout [PartAppend]) {
+        guard !appends.isEmpty else { return }
+        defer { appends = [] }
+        do throws(CacheError) {
+            for (append, outcome) in zip(appends, try cache.appendParts(appends)) {
+                switch outcome {
+                case .held(let end): results.append(.wrote(append.name, through: end))
+                case .failed(let error): results.append(.partFailed(append.name, error.fault))
+                case .noPart, .wrongOffset, .pastEnd:
+                    // Bytes behind a failed write, or for a part that was taken away: the failure itself has been told.
+                    break
+                }
+            }
+        } catch {
+            for append in appends { results.append(.partFailed(append.name, error.fault)) }
+        }
+    }
+
+    // MARK: Refusals
+
+    private func setNegative(_ name: AvatarName, _ reason: AbsenceReason) {
+        let until = now().milliseconds + Negative.timeToLive(reason).wholeNanoseconds / 1_000_000
+        quietly("keeping a refusal") { () throws(CacheError) in
+            let event = try catalog.setNegative(
+                NegativeRow(
+                    name: name, owner: nil, reason: reason, until: UnixTime(milliseconds: until), tokenEpoch: 0,
+                    generation: nil, attempts: 1), at: now())
+            results.append(.logged([AvatarEvent(event)]))
+        }
+    }
+
+    private func clearNegatives(_ names: [AvatarName]?) {
+        quietly("lifting refusals") { () throws(CacheError) in
+            if let names { try catalog.clearNegatives(names) } else { try catalog.clearNegatives(tokenEpochIsNot: -1) }
+        }
+    }
+
+    // MARK: Helpers
+
+    /// For what nobody waits for: a failure is logged, and does no more harm than a thing forgotten.
+    func quietly(_ what: String, _ body: () throws(CacheError) -> Void) {
+        do {
+            try body()
+        } catch {
+            logger.warning("the catalog failed", metadata: ["doing": "\(what)", "detail": "\(error)"])
+        }
+    }
+
+    /// Rows of files that are gone.
+    func removed(_ names: [AvatarName]) throws(CacheError) -> [AvatarEvent] {
+        try catalog.recordRemoved(names, at: now()).map(AvatarEvent.init)
+    }
+}
+
+extension CacheError {
+    /// What the machine makes of it.
+    var fault: StorageFault { code == .diskFull ? .full : .failed(description) }
+}
+
+extension PartRow {
+    /// The part as a download goes on from it.
+    var machinePart: DownloadMachine.Part? {
+        guard let geometry = ChunkGeometry(totalSize: totalSize, chunkSize: chunkSize) else { return nil }
+        return DownloadMachine.Part(geometry: geometry, held: offset, begun: startedAt)
+    }
+}
+
+extension AvatarRecord {
+    init(_ row: AvatarRow) {
+        self.init(
+            name: row.name, owner: row.owner, size: row.identity.size, sha256: row.sha256, assurance: row.assurance,
+            generation: row.generation, isOwn: row.origin == .own)
+    }
+}
+
+extension AvatarEvent {
+    init(_ row: EventRow) {
+        self.init(cursor: row.cursor, kind: Kind(row.kind), name: row.name)
+    }
+}
+
+extension AvatarEvent.Kind {
+    init(_ kind: EventRow.Kind) {
+        switch kind {
+        case .ready: self = .ready
+        case .changed: self = .changed
+        case .removed: self = .removed
+        case .failed: self = .failed
+        case .uploaded: self = .uploaded
+        case .icon: self = .icon
+        }
+    }
+}
