@@ -56,9 +56,11 @@ let package = Package(
         .systemLibrary(
             name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
+        .systemLibrary(name: "CLinux"),
+
         // What more than one adapter needs of libcrypto and of the kernel.
         .target(name: "Digests", dependencies: ["AvatarCore", "CCrypto"], swiftSettings: strictMemory),
-        .target(name: "PosixFiles", swiftSettings: strictMemory),
+        .target(name: "PosixFiles", dependencies: ["CLinux"], swiftSettings: strictMemory),
 
         // Values and decisions: no IO, no clock, no randomness of their own.
         .target(name: "AvatarCore", swiftSettings: strict),

@@ -25,6 +25,8 @@ package struct PosixError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isDiskFull: Bool { code == ENOSPC || code == EDQUOT }
     /// There is no such file (ENOENT).
     package var isMissing: Bool { code == ENOENT }
+    /// There is such a file already (EEXIST).
+    package var isExisting: Bool { code == EEXIST }
     /// A symlink stood where O_NOFOLLOW forbade one (ELOOP).
     package var isSymlink: Bool { code == ELOOP }
 

@@ -1,0 +1,159 @@
+package import AvatarCore
+internal import GRDB
+internal import PosixFiles
+
+/// A transfer to begin.
+package struct PartStart: Hashable, Sendable {
+    package var name: AvatarName
+    package var owner: UserID?
+    /// Bytes that the whole file will have, 1 or more.
+    package var totalSize: Int64
+    /// The chunk size that the server showed.
+    package var chunkSize: Int64
+    /// Which server, and which version of the file where it says so: bytes of another are never mixed in.
+    package var serverKey: String
+
+    package init(name: AvatarName, owner: UserID? = nil, totalSize: Int64, chunkSize: Int64, serverKey: String) {
+        self.name = name
+        self.owner = owner
+        self.totalSize = totalSize
+        self.chunkSize = chunkSize
+        self.serverKey = serverKey
+    }
+}
+
+/// Bytes to put behind those that a part holds.
+package struct PartAppend: Hashable, Sendable {
+    package var name: AvatarName
+    /// Where they begin: must be the offset that is held.
+    package var offset: Int64
+    package var bytes: [UInt8]
+
+    package init(name: AvatarName, offset: Int64, bytes: [UInt8]) {
+        self.name = name
+        self.offset = offset
+        self.bytes = bytes
+    }
+}
+
+/// What became of one append.
+package enum AppendOutcome: Hashable, Sendable {
+    /// The part now holds so many bytes.
+    case held(Int64)
+    /// No transfer of that name is under way.
+    case noPart
+    /// The part holds another number of bytes; nothing was written.
+    case wrongOffset(held: Int64)
+    /// The bytes would reach past the promised size; nothing was written.
+    case pastEnd
+    /// The bytes could not be written; the offset stays where it was.
+    case failed(CacheError)
+}
+
+extension CacheFolder {
+    /// Begins a transfer, or begins it again: an empty part file, and a row with offset 0.
+    @discardableResult
+    package func beginPart(_ start: PartStart, now: MonotonicTime) throws(CacheError) -> PartRow {
+        openParts.close(start.name)
+        do throws(PosixError) {
+            let file = try parts.openForWriting(Self.partFile(start.name))
+            try file.truncate(to: 0)
+        } catch {
+            throw CacheError(error, "beginning the part of \(start.name)")
+        }
+        let row = PartRow(
+            name: start.name, owner: start.owner, totalSize: start.totalSize, chunkSize: start.chunkSize, offset: 0,
+            bootID: bootID, startedAt: now, serverKey: start.serverKey)
+        try catalog.write("beginning the part of \(start.name)") { try row.upsert($0) }
+        return row
+    }
+
+    /// Writes bytes behind those that are held, for any number of names, and moves their offsets in one transaction. The
+    /// outcomes come in the order of `appends`.
+    ///
+    /// - Throws: what the catalog throws; then no offset moved, and the bytes are written again.
+    package func appendParts(_ appends: [PartAppend]) throws(CacheError) -> [AppendOutcome] {
+        try catalog.write("moving the offsets of \(appends.count) parts") { db in
+            try appends.map { append in
+                guard let row = try Catalog.part(append.name, db) else { return .noPart }
+                guard row.offset == append.offset else { return .wrongOffset(held: row.offset) }
+                let end = append.offset + Int64(append.bytes.count)
+                guard end <= row.totalSize else { return .pastEnd }
+                do throws(PosixError) {
+                    let part = try openPart(append.name)
+                    try unsafe part.file.write(append.bytes.span.bytes, at: append.offset)
+                } catch {
+                    return .failed(CacheError(error, "writing the part of \(append.name)"))
+                }
+                try db.cachedStatement(sql: "UPDATE parts SET held = ? WHERE name = ?")
+                    .execute(arguments: [end, append.name.string])
+                return .held(end)
+            }
+        }
+    }
+
+    /// The part of `name`, if it may be gone on with: begun in this boot, less than an hour ago, from that server. Its offset is
+    /// what the catalog and the file agree on. Nil also when `totalSize` is known and another.
+    package func resumablePart(
+        _ name: AvatarName, serverKey: String, totalSize: Int64? = nil, now: MonotonicTime
+    ) throws(CacheError) -> PartRow? {
+        guard var row = try catalog.part(name), row.bootID == bootID, row.serverKey == serverKey,
+            totalSize == nil || totalSize == row.totalSize, now - row.startedAt < Limits.Cache.partAgeMax
+        else { return nil }
+        do throws(PosixError) {
+            guard let facts = try parts.facts(of: Self.partFile(name)), facts.kind == .regular else { return nil }
+            guard facts.size < row.offset else { return row }
+            row.offset = facts.size
+        } catch {
+            throw CacheError(error, "looking at the part of \(name)")
+        }
+        let agreed = row
+        try catalog.write("correcting the offset of \(name)") { try agreed.upsert($0) }
+        return agreed
+    }
+
+    /// Takes parts away, row and file.
+    package func discardParts(_ names: [AvatarName]) throws(CacheError) {
+        try catalog.write("discarding \(names.count) parts") { db in
+            for name in names { try Catalog.deletePart(name, db) }
+        }
+        for name in names {
+            openParts.close(name)
+            do throws(PosixError) {
+                try parts.remove(Self.partFile(name))
+            } catch {
+                throw CacheError(error, "removing the part of \(name)")
+            }
+        }
+    }
+
+    func openPart(_ name: AvatarName) throws(PosixError) -> OpenPart {
+        let folder = parts.descriptor
+        return try openParts.file(name) { () throws(PosixError) -> OpenPart in
+            OpenPart(try OpenFile.open(Self.partFile(name), in: folder))
+        }
+    }
+}
+
+extension Catalog {
+    /// The transfer of `name` that is under way, as it was recorded; see ``CacheFolder/resumablePart(_:serverKey:totalSize:now:)``.
+    package func part(_ name: AvatarName) throws(CacheError) -> PartRow? {
+        try read("looking up the part of \(name)") { try Self.part(name, $0) }
+    }
+
+    /// Every transfer that is under way, by name.
+    package func parts() throws(CacheError) -> [PartRow] {
+        try read("listing the parts") { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM parts ORDER BY name").map(PartRow.init)
+        }
+    }
+
+    static func part(_ name: AvatarName, _ db: Database) throws -> PartRow? {
+        try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM parts WHERE name = ?"), arguments: [name.string])
+            .map(PartRow.init)
+    }
+
+    static func deletePart(_ name: AvatarName, _ db: Database) throws {
+        try db.cachedStatement(sql: "DELETE FROM parts WHERE name = ?").execute(arguments: [name.string])
+    }
+}

@@ -1,0 +1,104 @@
+package import AvatarCore
+package import PosixFiles
+
+/// The cache folder with its `.parts/`: primitives and facts, one thread's own. What is done when is decided by the machines.
+///
+/// Every file is reached by one checked name relative to an open folder, and no symlink is ever followed (promise 6).
+package final class CacheFolder {
+    /// The subfolder of part files, so that a rename commits.
+    package static let partsName = ".parts"
+
+    /// The catalog that belongs to this folder.
+    package let catalog: Catalog
+    /// The folder's path, for messages and for what labels are told.
+    package let path: String
+    /// Whether `.parts/` was there: then an agent has had this folder before, even if its catalog is lost.
+    package let wasHereBefore: Bool
+
+    let folder: Folder
+    let parts: Folder
+    let bootID: String
+    var openParts = OpenParts()
+    lazy var syncers = ParallelSync(threads: Limits.Cache.syncThreadsMax)
+
+    /// Opens the folder at `path`, made with mode 0700 where it is missing.
+    package init(path: String, catalog: Catalog, bootID: String) throws(CacheError) {
+        do throws(PosixError) {
+            folder = try Folder.make(path: path)
+            wasHereBefore = try folder.facts(of: Self.partsName)?.kind == .folder
+            parts = try folder.subfolder(Self.partsName)
+        } catch {
+            throw CacheError(error, "opening the cache folder \(path)")
+        }
+        self.path = path
+        self.catalog = catalog
+        self.bootID = bootID
+    }
+
+    /// Where a complete file lies.
+    package func path(of name: AvatarName) -> String { path + "/" + name.string }
+
+    /// What lies at `name` in the cache folder: nil for nothing. A symlink is reported as one, never followed.
+    package func facts(of name: AvatarName) throws(CacheError) -> FileFacts? {
+        do { return try folder.facts(of: name.string) } catch { throw CacheError(error, "looking at \(name)") }
+    }
+
+    /// Whether the complete file of `row` is still there, as it was recorded.
+    package func isUnchanged(_ row: AvatarRow) throws(CacheError) -> Bool {
+        guard let facts = try facts(of: row.name), facts.kind == .regular else { return false }
+        return FileIdentity(facts).isSameFile(as: row.identity)
+    }
+
+    static func partFile(_ name: AvatarName) -> String { name.string + ".part" }
+}
+
+extension FileIdentity {
+    init(_ facts: FileFacts) {
+        self.init(device: facts.device, inode: facts.inode, size: facts.size, modified: facts.modified)
+    }
+}
+
+/// The name of this boot (proc(5), `random/boot_id`): what was not synced before another boot may be gone.
+package enum BootID {
+    /// Reads it; the same text until the machine is started again.
+    package static func current() throws(CacheError) -> String {
+        do throws(PosixError) {
+            let file = try Folder(path: "/proc/sys/kernel/random").openForReading("boot_id")
+            let text = String(decoding: try file.read(at: 0, count: 64), as: UTF8.self)
+            return text.split(separator: "\n").first.map(String.init) ?? text
+        } catch {
+            throw CacheError(error, "reading this boot's name")
+        }
+    }
+}
+
+/// An open part file, shared by reference because arrays hold no owned descriptors.
+final class OpenPart {
+    let file: OpenFile
+    init(_ file: consuming OpenFile) { self.file = file }
+}
+
+/// The part files that stay open between two chunks, at most ``Limits/Cache/openPartsMax``; the one that was used longest ago
+/// is closed first.
+struct OpenParts {
+    private var files: [AvatarName: (part: OpenPart, used: Int)] = [:]
+    private var clock = 0
+
+    /// The open file of `name`, opened by `open` where it is not.
+    mutating func file(_ name: AvatarName, open: () throws(PosixError) -> OpenPart) throws(PosixError) -> OpenPart {
+        clock += 1
+        if let known = files[name] {
+            files[name] = (known.part, clock)
+            return known.part
+        }
+        let part = try open()
+        if files.count >= Limits.Cache.openPartsMax, let oldest = files.min(by: { $0.value.used < $1.value.used }) {
+            files[oldest.key] = nil
+        }
+        files[name] = (part, clock)
+        return part
+    }
+
+    /// Closes the file of `name`, if it is open.
+    mutating func close(_ name: AvatarName) { files[name] = nil }
+}

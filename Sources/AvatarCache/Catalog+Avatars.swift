@@ -1,0 +1,140 @@
+package import AvatarCore
+internal import GRDB
+
+extension Catalog {
+    /// The rows of those of `names` that lie complete in the cache folder; one look-up each, in one transaction.
+    package func avatars(named names: [AvatarName]) throws(CacheError) -> [AvatarName: AvatarRow] {
+        try read("looking up \(names.count) avatars") { db in
+            var found: [AvatarName: AvatarRow] = [:]
+            for name in names { found[name] = try Self.avatar(name, db) }
+            return found
+        }
+    }
+
+    /// The names that `owner`'s pictures have in the cache, at most ``Limits/Cache/pageRowsMax``.
+    package func names(ownedBy owner: UserID) throws(CacheError) -> [AvatarName] {
+        try read("looking up the pictures of \(owner)") { db in
+            try Row.fetchAll(
+                db, sql: "SELECT name FROM avatars WHERE owner = ? ORDER BY name LIMIT ?",
+                arguments: [owner.value, Limits.Cache.pageRowsMax]
+            ).map { try $0.avatarName() }
+        }
+    }
+
+    /// How many complete files the catalog knows, and their bytes.
+    package func totals() throws(CacheError) -> (files: Int, bytes: Int64) {
+        try read("counting the cache") { db in
+            let row = try Row.fetchOne(
+                db, sql: "SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM avatars")
+            return (row?["files"] ?? 0, row?["bytes"] ?? 0)
+        }
+    }
+
+    /// Notes that a label, a fetch or the agent wanted these just now: they are evicted last.
+    package func touch(_ names: [AvatarName], at now: UnixTime) throws(CacheError) {
+        try write("noting what is wanted") { db in
+            let statement = try db.cachedStatement(sql: "UPDATE avatars SET last_wanted = ? WHERE name = ?")
+            for name in names { try statement.execute(arguments: [now.milliseconds, name.string]) }
+        }
+    }
+
+    /// Learns whose picture a file is that came without its owner.
+    package func setOwner(_ owner: UserID, of name: AvatarName) throws(CacheError) {
+        try write("setting the owner of \(name)") { db in
+            try db.execute(
+                sql: "UPDATE avatars SET owner = ? WHERE name = ? AND owner IS NULL",
+                arguments: [owner.value, name.string])
+        }
+    }
+
+    /// Takes rows away whose files are gone, and logs each; names without a row are passed over.
+    @discardableResult
+    package func recordRemoved(
+        _ names: [AvatarName], reason: String?, at now: UnixTime
+    ) throws(CacheError) -> [EventRow] {
+        try write("recording \(names.count) removed files") { db in
+            var events: [EventRow] = []
+            for name in names {
+                guard let row = try Self.avatar(name, db) else { continue }
+                try Self.deleteAvatar(name, db)
+                var facts = EventFacts(row)
+                facts.reason = reason
+                events.append(try Self.log(.removed, name, facts, at: now, db))
+            }
+            return events
+        }
+    }
+
+    static func avatar(_ name: AvatarName, _ db: Database) throws -> AvatarRow? {
+        try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM avatars WHERE name = ?"), arguments: [name.string])
+            .map(AvatarRow.init)
+    }
+
+    static func deleteAvatar(_ name: AvatarName, _ db: Database) throws {
+        try db.cachedStatement(sql: "DELETE FROM avatars WHERE name = ?").execute(arguments: [name.string])
+    }
+}
+
+// MARK: - Pages over everything that has a name
+
+/// What a page of the list says of one name; the first that is not nil, from the top, is its state.
+package struct ListedAvatar: Hashable, Sendable {
+    package var name: AvatarName
+    /// Complete in the cache folder: `ready`.
+    package var avatar: AvatarRow?
+    /// In the upload folder and not on the server yet: `outgoing`.
+    package var crop: CropRow?
+    /// Under way: `pending` or `paused`.
+    package var part: PartRow?
+    /// Refused, for a time: `absent` or `failed`.
+    package var negative: NegativeRow?
+}
+
+/// Which names a page of the list holds.
+package enum ListFilter: String, Hashable, Sendable, CaseIterable {
+    case all
+    case ready
+    case outgoing
+    case pending
+    /// The negative cache's names whose reason is `absent`.
+    case absent
+    /// The negative cache's other names.
+    case failed
+}
+
+extension Catalog {
+    /// One page of names in order, the first behind `after`. `limit` is held to ``Limits/Cache/pageRowsMax``.
+    package func list(
+        _ filter: ListFilter = .all, after: AvatarName? = nil, limit: Int = 500
+    ) throws(CacheError) -> [ListedAvatar] {
+        let limit = min(max(limit, 1), Limits.Cache.pageRowsMax)
+        return try read("listing") { db in
+            try Row.fetchAll(
+                db, sql: Self.pageQuery(filter), arguments: ["after": after?.string ?? "", "limit": limit]
+            ).map { row in
+                let name = try row.avatarName()
+                return ListedAvatar(
+                    name: name, avatar: try Self.avatar(name, db), crop: try Self.outgoing(name, db),
+                    part: try Self.part(name, db), negative: try Self.negative(name, db))
+            }
+        }
+    }
+
+    private static func pageQuery(_ filter: ListFilter) -> String {
+        let notReady = "AND NOT EXISTS (SELECT 1 FROM avatars a WHERE a.name = t.name)"
+        let tables: [String] =
+            switch filter {
+            case .all:
+                ["avatars t WHERE 1", "crops t WHERE state = 'pending'", "parts t WHERE 1", "negatives t WHERE 1"]
+            case .ready: ["avatars t WHERE 1"]
+            case .outgoing: ["crops t WHERE state = 'pending'"]
+            case .pending: ["parts t WHERE 1 \(notReady)"]
+            case .absent: ["negatives t WHERE reason = 'absent' \(notReady)"]
+            case .failed: ["negatives t WHERE reason <> 'absent' \(notReady)"]
+            }
+        let pages = tables.map {
+            "SELECT name FROM (SELECT name FROM \($0) AND name > :after ORDER BY name LIMIT :limit)"
+        }
+        return pages.joined(separator: " UNION ") + " ORDER BY name LIMIT :limit"
+    }
+}

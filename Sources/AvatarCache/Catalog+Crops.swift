@@ -1,0 +1,112 @@
+package import AvatarCore
+internal import GRDB
+
+extension Catalog {
+    /// What is known of the file `name` in the upload folder.
+    package func crop(_ name: AvatarName) throws(CacheError) -> CropRow? {
+        try read("looking up the crop \(name)") { try Self.crop(name, $0) }
+    }
+
+    /// Notes that a crop was closed and is to be uploaded, behind all that were closed before. What was there under that name
+    /// is replaced.
+    @discardableResult
+    package func recordCrop(_ facts: CropFacts) throws(CacheError) -> CropRow {
+        try write("recording the crop \(facts.name)") { db in
+            let earlier = try Self.crop(facts.name, db)
+            let row = CropRow(
+                name: facts.name, identity: facts.identity, md5: facts.md5, sha256: facts.sha256, state: .pending,
+                closedOrder: try Self.nextCloseOrder(db), uploadedTo: nil,
+                incompleteCloses: Self.closes(of: earlier, on: facts.identity.inode))
+            try row.upsert(db)
+            return row
+        }
+    }
+
+    /// Notes why a file is not to be uploaded, so that it is said once; whether that is news (another file, or another
+    /// reason). An incomplete picture is counted: see ``CropRow/incompleteCloses``.
+    @discardableResult
+    package func recordRejected(
+        _ name: AvatarName, identity: FileIdentity, reason: String, incomplete: Bool
+    ) throws(CacheError) -> Bool {
+        try write("recording the refused crop \(name)") { db in
+            let earlier = try Self.crop(name, db)
+            let row = CropRow(
+                name: name, identity: identity, md5: nil, sha256: nil, state: .rejected(reason),
+                closedOrder: try Self.nextCloseOrder(db), uploadedTo: nil,
+                incompleteCloses: Self.closes(of: earlier, on: identity.inode) + (incomplete ? 1 : 0))
+            try row.upsert(db)
+            return earlier?.state != row.state || earlier?.identity.isSameFile(as: identity) != true
+        }
+    }
+
+    /// Notes that the server has the crop, if it is still the one with that digest, and logs the event.
+    package func recordUploaded(
+        _ name: AvatarName, sha256: SHA256Digest, to server: String, at now: UnixTime
+    ) throws(CacheError) -> EventRow? {
+        try write("recording the upload of \(name)") { db in
+            guard var row = try Self.crop(name, db), row.sha256 == sha256 else { return nil }
+            row.state = .done
+            row.uploadedTo = server
+            try row.upsert(db)
+            let facts = EventFacts(size: row.identity.size, sha256: sha256)
+            return try Self.log(.uploaded, name, facts, at: now, db)
+        }
+    }
+
+    /// Puts a crop (a baseline, say, or one that another server has) to the end of the queue; false when it was never digested.
+    package func requeue(_ name: AvatarName) throws(CacheError) -> Bool {
+        try write("queueing \(name) again") { db in
+            guard var row = try Self.crop(name, db), row.sha256 != nil, row.md5 != nil else { return false }
+            row.state = .pending
+            row.uploadedTo = nil
+            row.closedOrder = try Self.nextCloseOrder(db)
+            try row.upsert(db)
+            return true
+        }
+    }
+
+    /// Forgets files that are no longer in the upload folder.
+    package func forgetCrops(_ names: [AvatarName]) throws(CacheError) {
+        try write("forgetting \(names.count) crops") { db in
+            let statement = try db.cachedStatement(sql: "DELETE FROM crops WHERE name = ?")
+            for name in names { try statement.execute(arguments: [name.string]) }
+        }
+    }
+
+    /// The crops to be uploaded, in the order in which they were closed.
+    package func pendingCrops(limit: Int = Limits.Cache.pageRowsMax) throws(CacheError) -> [CropRow] {
+        try read("listing the crops to upload") { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM crops WHERE state = 'pending' ORDER BY closed_order LIMIT ?",
+                arguments: [min(limit, Limits.Cache.pageRowsMax)]
+            ).map(CropRow.init)
+        }
+    }
+
+    /// How many crops are still to be uploaded.
+    package func pendingCropCount() throws(CacheError) -> Int {
+        try read("counting the crops to upload") { db in
+            try Int.fetchOne(db, sql: "SELECT count(*) FROM crops WHERE state = 'pending'") ?? 0
+        }
+    }
+
+    static func crop(_ name: AvatarName, _ db: Database) throws -> CropRow? {
+        try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM crops WHERE name = ?"), arguments: [name.string])
+            .map(CropRow.init)
+    }
+
+    static func outgoing(_ name: AvatarName, _ db: Database) throws -> CropRow? {
+        try crop(name, db).flatMap { $0.state == .pending ? $0 : nil }
+    }
+
+    static func nextCloseOrder(_ db: Database) throws -> Int64 {
+        // A counter of its own: the highest row may be deleted, and its number must not come again.
+        let next = (try setting("close_order", db)).flatMap { Int64($0) }.map { $0 + 1 } ?? 1
+        try set("close_order", String(next), db)
+        return next
+    }
+
+    private static func closes(of earlier: CropRow?, on inode: UInt64) -> Int64 {
+        earlier?.identity.inode == inode ? earlier?.incompleteCloses ?? 0 : 0
+    }
+}

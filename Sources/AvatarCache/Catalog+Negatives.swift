@@ -1,0 +1,55 @@
+package import AvatarCore
+internal import GRDB
+
+extension Catalog {
+    /// Why each of `names` is not to be had, where that is known; whether it still holds is the caller's to decide.
+    package func negatives(named names: [AvatarName]) throws(CacheError) -> [AvatarName: NegativeRow] {
+        try read("looking up \(names.count) refusals") { db in
+            var found: [AvatarName: NegativeRow] = [:]
+            for name in names { found[name] = try Self.negative(name, db) }
+            return found
+        }
+    }
+
+    /// Keeps a refusal and logs that the picture failed. Past ``Limits/Cache/negativesMax`` rows, the ones that end first go.
+    @discardableResult
+    package func setNegative(_ row: NegativeRow, at now: UnixTime) throws(CacheError) -> EventRow {
+        try write("keeping the refusal of \(row.name)") { db in
+            try row.upsert(db)
+            let rows = try Int.fetchOne(db, sql: "SELECT count(*) FROM negatives") ?? 0
+            if rows > Limits.Cache.negativesMax {
+                try db.execute(
+                    sql:
+                        "DELETE FROM negatives WHERE name IN (SELECT name FROM negatives ORDER BY until, name LIMIT ?)",
+                    arguments: [rows - Limits.Cache.negativesMax])
+            }
+            let facts = EventFacts(owner: row.owner, generation: row.generation ?? 0, reason: row.reason.rawValue)
+            return try Self.log(.failed, row.name, facts, at: now, db)
+        }
+    }
+
+    /// Lifts the refusals of `names` (a person asked, or a new generation came).
+    package func clearNegatives(_ names: [AvatarName]) throws(CacheError) {
+        try write("lifting refusals") { db in
+            for name in names { try Self.deleteNegative(name, db) }
+        }
+    }
+
+    /// Lifts every refusal that was learned under another token than `epoch`'s; how many there were.
+    @discardableResult
+    package func clearNegatives(tokenEpochIsNot epoch: Int64) throws(CacheError) -> Int {
+        try write("lifting refusals of an old token") { db in
+            try db.execute(sql: "DELETE FROM negatives WHERE token_epoch <> ?", arguments: [epoch])
+            return db.changesCount
+        }
+    }
+
+    static func negative(_ name: AvatarName, _ db: Database) throws -> NegativeRow? {
+        try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM negatives WHERE name = ?"), arguments: [name.string])
+            .map(NegativeRow.init)
+    }
+
+    static func deleteNegative(_ name: AvatarName, _ db: Database) throws {
+        try db.cachedStatement(sql: "DELETE FROM negatives WHERE name = ?").execute(arguments: [name.string])
+    }
+}

@@ -1,0 +1,178 @@
+package import AvatarCore
+internal import GRDB
+internal import PosixFiles
+
+/// The durable memory of the folders: an SQLite file in WAL mode, mode 0600, with one table per kind of row.
+///
+/// Everything here is synchronous and belongs to one thread. Each method is one transaction unless it says otherwise.
+package final class Catalog {
+    /// The file's name in the state directory.
+    package static let fileName = "catalog.sqlite"
+
+    /// What opening found out about the last run.
+    package struct Opening: Hashable, Sendable {
+        /// There was a catalog, and it is the one that is open now.
+        package var existed: Bool
+        /// Where a damaged catalog was moved to.
+        package var damagedMovedTo: String?
+        /// The last run ended by ``Catalog/close()``.
+        package var wasClean: Bool
+        /// The last run was in this boot: what it wrote, synced or not, is in the page cache.
+        package var sameBoot: Bool
+        /// Names the sequence of cursors; a new one means that clients read again.
+        package var epoch: String
+    }
+
+    /// What opening found out.
+    package let opening: Opening
+    /// How much a transaction waits for the disk.
+    package let sync: SyncLevel
+    private let queue: DatabaseQueue
+
+    /// Opens the catalog in `stateDirectory`, made where it is missing. A file that is no database, or a damaged one, is moved
+    /// aside to `catalog.sqlite.damaged-<n>` and an empty one begun with `newEpoch`.
+    ///
+    /// - Throws: `catalogNewer` for a file of a later version, `catalogBusy` when another process writes it, `diskFull`, `io`.
+    package init(stateDirectory: String, sync: SyncLevel, bootID: String, newEpoch: String) throws(CacheError) {
+        do {
+            let folder = try Folder.make(path: stateDirectory)
+            let existed = (try folder.facts(of: Self.fileName)).map { $0.size > 0 } ?? false
+            let path = stateDirectory + "/" + Self.fileName
+            var moved: String?
+            var opened: DatabaseQueue
+            do {
+                opened = try Self.open(folder, path: path, sync: sync)
+            } catch let error as CacheError where error.code == .catalogDamaged {
+                moved = try CatalogDamage.moveAside(folder)
+                opened = try Self.open(folder, path: path, sync: sync)
+            }
+            queue = opened
+            self.sync = sync
+            opening = try opened.write { db in
+                let last = try Self.setting("boot_id", db)
+                let facts = Opening(
+                    existed: existed && moved == nil, damagedMovedTo: moved,
+                    wasClean: try Self.setting("clean", db) == "1", sameBoot: last == bootID,
+                    epoch: try Self.setting("epoch", db) ?? newEpoch)
+                try Self.set("epoch", facts.epoch, db)
+                try Self.set("boot_id", bootID, db)
+                try Self.set("clean", "0", db)
+                return facts
+            }
+        } catch {
+            throw CacheError(error, "opening the catalog in \(stateDirectory)")
+        }
+    }
+
+    /// Records that this run ended in order, and closes the file.
+    package func close() throws(CacheError) {
+        try write("closing the catalog") { try Self.set("clean", "1", $0) }
+        do { try queue.close() } catch { throw CacheError(error, "closing the catalog") }
+    }
+
+    private static func open(_ folder: borrowing Folder, path: String, sync: SyncLevel) throws -> DatabaseQueue {
+        // Made here first, so that the file and its journals never have another mode than 0600.
+        _ = try folder.openForWriting(fileName)
+        var configuration = Configuration()
+        configuration.journalMode = .wal
+        configuration.label = "avatard.catalog"
+        let level = sync == .full ? "FULL" : "OFF"
+        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = \(level)") }
+        do {
+            let queue = try DatabaseQueue(path: path, configuration: configuration)
+            let migrator = CatalogSchema.migrator
+            let facts = try queue.read { db in
+                (newer: try migrator.hasBeenSuperseded(db), clean: (try? setting("clean", db)) == "1")
+            }
+            guard !facts.newer else {
+                throw CacheError(
+                    .catalogNewer, "\(path) was written by a later version: install that one, or move it away")
+            }
+            if !facts.clean { try check(queue) }
+            try migrator.migrate(queue)
+            return queue
+        } catch {
+            throw CacheError(error, "opening \(path)")
+        }
+    }
+
+    /// SQLite's own check of every page, after a run that did not end in order.
+    private static func check(_ queue: DatabaseQueue) throws {
+        let answer = try queue.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
+        if let answer, answer != "ok" { throw CacheError(.catalogDamaged, "checking the catalog", detail: answer) }
+    }
+
+    /// Runs `body` in a read transaction; every error comes out typed.
+    func read<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
+        do { return try queue.read(body) } catch { throw CacheError(error, what) }
+    }
+
+    /// Runs `body` in one write transaction; every error comes out typed, and nothing of a failed one stays.
+    func write<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
+        do { return try queue.write(body) } catch { throw CacheError(error, what) }
+    }
+}
+
+/// Puts a damaged catalog out of the way, at most ``Limits/Cache/damagedCatalogsMax`` of them: the last is overwritten.
+enum CatalogDamage {
+    static func moveAside(_ folder: borrowing Folder) throws(PosixError) -> String {
+        var number = 1
+        while number < Limits.Cache.damagedCatalogsMax, try folder.facts(of: name(number)) != nil { number += 1 }
+        for suffix in ["", "-wal", "-shm"] where try folder.facts(of: Catalog.fileName + suffix) != nil {
+            try folder.rename(Catalog.fileName + suffix, to: name(number) + suffix, in: folder)
+        }
+        return folder.path + "/" + name(number)
+    }
+
+    private static func name(_ number: Int) -> String { "\(Catalog.fileName).damaged-\(number)" }
+}
+
+// MARK: - Settings
+
+extension Catalog {
+    /// The name of the user's own current avatar, where it is known.
+    package func icon() throws(CacheError) -> AvatarName? {
+        try read("reading the own icon") { db in try Self.setting("icon", db).flatMap { try? AvatarName($0) } }
+    }
+
+    /// Keeps the name of the user's own current avatar, and logs the event; nil takes it back without one.
+    @discardableResult
+    package func setIcon(_ name: AvatarName?, at now: UnixTime) throws(CacheError) -> EventRow? {
+        try write("setting the own icon") { db in
+            guard let name else {
+                try db.execute(sql: "DELETE FROM settings WHERE key = 'icon'")
+                return nil
+            }
+            try Self.set("icon", name.string, db)
+            let facts = try Self.avatar(name, db).map(EventFacts.init) ?? EventFacts()
+            return try Self.log(.icon, name, facts, at: now, db)
+        }
+    }
+
+    /// Any small value that the agent keeps (its token's epoch, say); nil removes it.
+    package func setting(_ key: String) throws(CacheError) -> String? {
+        try read("reading the setting \(key)") { try Self.setting("user." + key, $0) }
+    }
+
+    /// Keeps a value under `key`; see ``setting(_:)``.
+    package func set(_ key: String, to value: String?) throws(CacheError) {
+        try write("writing the setting \(key)") { db in
+            if let value {
+                try Self.set("user." + key, value, db)
+            } else {
+                try db.execute(sql: "DELETE FROM settings WHERE key = ?", arguments: ["user." + key])
+            }
+        }
+    }
+
+    static func setting(_ key: String, _ db: Database) throws -> String? {
+        try String.fetchOne(db.cachedStatement(sql: "SELECT value FROM settings WHERE key = ?"), arguments: [key])
+    }
+
+    static func set(_ key: String, _ value: String, _ db: Database) throws {
+        try db.cachedStatement(
+            sql: "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        )
+        .execute(arguments: [key, value])
+    }
+}

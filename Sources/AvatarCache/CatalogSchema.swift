@@ -1,0 +1,57 @@
+internal import GRDB
+
+/// The catalog's tables. Migrations are only ever added at the end; a file of every earlier version is kept under
+/// `Tests/Fixtures/catalogs`.
+enum CatalogSchema {
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("v1", migrate: version1)
+        return migrator
+    }
+
+    private static func version1(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+                CREATE TABLE avatars (
+                    name TEXT PRIMARY KEY, owner INTEGER, device INTEGER NOT NULL, inode INTEGER NOT NULL,
+                    size INTEGER NOT NULL, modified INTEGER NOT NULL, sha256 TEXT NOT NULL, assurance TEXT NOT NULL,
+                    format TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, origin TEXT NOT NULL,
+                    generation INTEGER NOT NULL, last_wanted INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
+                CREATE INDEX avatars_by_last_wanted ON avatars (last_wanted, name);
+                CREATE INDEX avatars_by_owner ON avatars (owner) WHERE owner IS NOT NULL;
+
+                CREATE TABLE parts (
+                    name TEXT PRIMARY KEY, owner INTEGER, total_size INTEGER NOT NULL, chunk_size INTEGER NOT NULL,
+                    held INTEGER NOT NULL, boot_id TEXT NOT NULL, started_at INTEGER NOT NULL, server_key TEXT NOT NULL
+                ) STRICT, WITHOUT ROWID;
+
+                CREATE TABLE intents (
+                    name TEXT PRIMARY KEY, owner INTEGER, device INTEGER NOT NULL, inode INTEGER NOT NULL,
+                    size INTEGER NOT NULL, modified INTEGER NOT NULL, sha256 TEXT NOT NULL, assurance TEXT NOT NULL,
+                    format TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, origin TEXT NOT NULL,
+                    last_wanted INTEGER NOT NULL, replaces INTEGER
+                ) STRICT, WITHOUT ROWID;
+
+                CREATE TABLE crops (
+                    name TEXT PRIMARY KEY, device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL,
+                    modified INTEGER NOT NULL, md5 TEXT, sha256 TEXT, state TEXT NOT NULL, reason TEXT,
+                    closed_order INTEGER NOT NULL UNIQUE, uploaded_to TEXT, incomplete_closes INTEGER NOT NULL DEFAULT 0
+                ) STRICT, WITHOUT ROWID;
+                CREATE INDEX crops_by_state ON crops (state, closed_order);
+
+                CREATE TABLE negatives (
+                    name TEXT PRIMARY KEY, owner INTEGER, reason TEXT NOT NULL, until INTEGER NOT NULL,
+                    token_epoch INTEGER NOT NULL, generation INTEGER, attempts INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
+                CREATE INDEX negatives_by_until ON negatives (until, name);
+
+                CREATE TABLE events (
+                    cursor INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL,
+                    owner INTEGER, size INTEGER, sha256 TEXT, assurance TEXT, generation INTEGER NOT NULL, reason TEXT
+                ) STRICT;
+                """)
+    }
+}

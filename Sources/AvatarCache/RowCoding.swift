@@ -1,0 +1,182 @@
+internal import AvatarCore
+internal import GRDB
+
+/// A value in the catalog that this program never writes: the row is damaged.
+private func damaged(_ column: String, _ row: Row) -> CacheError {
+    CacheError(.catalogDamaged, "the catalog's column \(column) holds what it cannot", detail: "\(row)")
+}
+
+extension Row {
+    func avatarName(_ column: String = "name") throws -> AvatarName {
+        let text: String = self[column]
+        do { return try AvatarName(text) } catch { throw damaged(column, self) }
+    }
+
+    func userID(_ column: String = "owner") -> UserID? {
+        let value: Int64? = self[column]
+        return value.flatMap { UserID($0) }
+    }
+
+    func value<T: RawRepresentable>(_ column: String, _: T.Type = T.self) throws -> T where T.RawValue == String {
+        let text: String = self[column]
+        guard let value = T(rawValue: text) else { throw damaged(column, self) }
+        return value
+    }
+
+    func sha256(_ column: String = "sha256") throws -> SHA256Digest {
+        let text: String = self[column]
+        guard let digest = SHA256Digest(hex: text) else { throw damaged(column, self) }
+        return digest
+    }
+
+    func identity() -> FileIdentity {
+        FileIdentity(
+            device: UInt64(bitPattern: self["device"]), inode: UInt64(bitPattern: self["inode"]), size: self["size"],
+            modified: self["modified"])
+    }
+
+    func imageFacts() throws -> ImageFacts {
+        ImageFacts(format: try value("format"), width: self["width"], height: self["height"])
+    }
+
+    func time(_ column: String) -> UnixTime { UnixTime(milliseconds: self[column]) }
+}
+
+extension AvatarRow {
+    init(_ row: Row) throws {
+        self.init(
+            name: try row.avatarName(), owner: row.userID(), identity: row.identity(), sha256: try row.sha256(),
+            assurance: try row.value("assurance"), image: try row.imageFacts(), origin: try row.value("origin"),
+            generation: row["generation"], lastWanted: row.time("last_wanted"))
+    }
+
+    func upsert(_ db: Database) throws {
+        try db.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO avatars (name, owner, device, inode, size, modified, sha256, assurance, format,
+                    width, height, origin, generation, last_wanted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            name.string, owner?.value, Int64(bitPattern: identity.device), Int64(bitPattern: identity.inode),
+            identity.size, identity.modified, sha256.hex, assurance.rawValue, image.format.rawValue, image.width,
+            image.height, origin.rawValue, generation, lastWanted.milliseconds,
+        ])
+    }
+}
+
+extension IntentRow {
+    init(_ row: Row) throws {
+        let replaces: Int64? = row["replaces"]
+        self.init(
+            candidate: CommitCandidate(
+                name: try row.avatarName(), owner: row.userID(), origin: try row.value("origin"),
+                part: VerifiedPart(identity: row.identity(), sha256: try row.sha256(), image: try row.imageFacts()),
+                assurance: try row.value("assurance"), lastWanted: row.time("last_wanted")),
+            replaces: replaces.map { UInt64(bitPattern: $0) })
+    }
+
+    func upsert(_ db: Database) throws {
+        let part = candidate.part
+        try db.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO intents (name, owner, device, inode, size, modified, sha256, assurance, format,
+                    width, height, origin, last_wanted, replaces) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            candidate.name.string, candidate.owner?.value, Int64(bitPattern: part.identity.device),
+            Int64(bitPattern: part.identity.inode), part.identity.size, part.identity.modified, part.sha256.hex,
+            candidate.assurance.rawValue, part.image.format.rawValue, part.image.width, part.image.height,
+            candidate.origin.rawValue, candidate.lastWanted.milliseconds, replaces.map { Int64(bitPattern: $0) },
+        ])
+    }
+}
+
+extension PartRow {
+    init(_ row: Row) throws {
+        self.init(
+            name: try row.avatarName(), owner: row.userID(), totalSize: row["total_size"], chunkSize: row["chunk_size"],
+            offset: row["held"], bootID: row["boot_id"], startedAt: MonotonicTime(nanoseconds: row["started_at"]),
+            serverKey: row["server_key"])
+    }
+
+    func upsert(_ db: Database) throws {
+        try db.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO parts (name, owner, total_size, chunk_size, held, boot_id, started_at, server_key)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            name.string, owner?.value, totalSize, chunkSize, offset, bootID, startedAt.nanoseconds, serverKey,
+        ])
+    }
+}
+
+extension CropRow {
+    init(_ row: Row) throws {
+        let md5: String? = row["md5"]
+        let sha256: String? = row["sha256"]
+        let state: State
+        switch row["state"] as String {
+        case "pending": state = .pending
+        case "done": state = .done
+        case "baseline": state = .baseline
+        case "rejected": state = .rejected(row["reason"] ?? "")
+        default: throw damaged("state", row)
+        }
+        self.init(
+            name: try row.avatarName(), identity: row.identity(), md5: md5.flatMap { MD5Digest(hex: $0) },
+            sha256: sha256.flatMap { SHA256Digest(hex: $0) }, state: state, closedOrder: row["closed_order"],
+            uploadedTo: row["uploaded_to"], incompleteCloses: row["incomplete_closes"])
+    }
+
+    func upsert(_ db: Database) throws {
+        let (text, reason): (String, String?) =
+            switch state {
+            case .pending: ("pending", nil)
+            case .done: ("done", nil)
+            case .baseline: ("baseline", nil)
+            case .rejected(let reason): ("rejected", reason)
+            }
+        try db.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO crops (name, device, inode, size, modified, md5, sha256, state, reason,
+                    closed_order, uploaded_to, incomplete_closes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            name.string, Int64(bitPattern: identity.device), Int64(bitPattern: identity.inode), identity.size,
+            identity.modified, md5?.hex, sha256?.hex, text, reason, closedOrder, uploadedTo, incompleteCloses,
+        ])
+    }
+}
+
+extension NegativeRow {
+    init(_ row: Row) throws {
+        self.init(
+            name: try row.avatarName(), owner: row.userID(), reason: try row.value("reason"), until: row.time("until"),
+            tokenEpoch: row["token_epoch"], generation: row["generation"], attempts: row["attempts"])
+    }
+
+    func upsert(_ db: Database) throws {
+        try db.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO negatives (name, owner, reason, until, token_epoch, generation, attempts)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            name.string, owner?.value, reason.rawValue, until.milliseconds, tokenEpoch, generation, attempts,
+        ])
+    }
+}
+
+extension EventRow {
+    init(_ row: Row) throws {
+        let sha256: String? = row["sha256"]
+        let assurance: String? = row["assurance"]
+        self.init(
+            cursor: row["cursor"], kind: try row.value("kind"), name: try row.avatarName(), at: row.time("at"),
+            facts: EventFacts(
+                owner: row.userID(), size: row["size"], sha256: sha256.flatMap { SHA256Digest(hex: $0) },
+                assurance: assurance.flatMap { Assurance(rawValue: $0) }, generation: row["generation"],
+                reason: row["reason"]))
+    }
+}

@@ -1,0 +1,186 @@
+package import AvatarCore
+internal import Digests
+package import PosixFiles
+
+/// A crop that is closed and complete.
+package struct CropFacts: Hashable, Sendable {
+    package let name: AvatarName
+    package let identity: FileIdentity
+    package let md5: MD5Digest
+    package let sha256: SHA256Digest
+    package let image: ImageFacts
+
+    package init(
+        name: AvatarName, identity: FileIdentity, md5: MD5Digest, sha256: SHA256Digest, image: ImageFacts
+    ) {
+        self.name = name
+        self.identity = identity
+        self.md5 = md5
+        self.sha256 = sha256
+        self.image = image
+    }
+}
+
+/// Why a file in the upload folder is not to be uploaded.
+package enum CropFault: Hashable, Sendable, CustomStringConvertible {
+    /// A symlink is never followed.
+    case symlink
+    /// A folder, a FIFO, a socket, a device.
+    case notRegular
+    /// Over `upload.bytesMax`.
+    case tooLarge(size: Int64, limit: Int64)
+    /// No complete picture.
+    case image(ImageFault)
+    /// The agent may not read it.
+    case unreadable(PosixError)
+
+    /// Whether the bytes are the beginning of a picture: its writer may not be done.
+    package var isIncomplete: Bool {
+        switch self {
+        case .image(.truncated), .image(.empty): true
+        default: false
+        }
+    }
+
+    /// One word for the catalog and the bus.
+    package var code: String {
+        switch self {
+        case .symlink: "symlink"
+        case .notRegular: "not-regular"
+        case .tooLarge: "too-large"
+        case .image(let fault): fault.code
+        case .unreadable: "unreadable"
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .symlink: "it is a symbolic link, which is never followed"
+        case .notRegular: "it is no regular file"
+        case .tooLarge(let size, let limit): "it has \(size) bytes, upload.bytesMax allows \(limit)"
+        case .image(let fault): fault.description
+        case .unreadable(let error): error.description
+        }
+    }
+}
+
+/// What a look at one file of the upload folder found.
+package enum CropFinding: Hashable, Sendable {
+    /// Nobody writes it any more, and it is a complete picture.
+    case settled(CropFacts)
+    /// A writer has it open, or it changed while it was read: its close will be heard.
+    case busy
+    /// It is not there (any more).
+    case vanished
+    /// It is not to be uploaded. The identity is nil where nothing could be opened.
+    case rejected(CropFault, FileIdentity?)
+}
+
+/// What a read of a crop's bytes found.
+package enum CropChunk: Hashable, Sendable {
+    case bytes([UInt8])
+    /// The file at that name is no longer the one that was examined: begin anew.
+    case changed
+}
+
+/// The folder of crops: every closed picture in it is the user's next avatar. One thread's own.
+package final class UploadFolder {
+    /// The folder's path, for messages.
+    package let path: String
+    private let folder: Folder
+    private let bytesMax: Int64
+    private var open: [(facts: CropFacts, file: OpenPart)] = []
+
+    /// Opens the folder at `path`, made with mode 0700 where it is missing. From here on SIGIO is ignored in this process, since a
+    /// lease that is broken while it is probed sends one.
+    package init(path: String, bytesMax: Int64 = Limits.Picture.uploadBytesMaxDefault) throws(CacheError) {
+        LeaseSignal.ignore()
+        do { folder = try Folder.make(path: path) } catch {
+            throw CacheError(error, "opening the upload folder \(path)")
+        }
+        self.path = path
+        self.bytesMax = bytesMax
+    }
+
+    /// Looks at `name`: whether it is settled, and what it is.
+    ///
+    /// No writer by a read lease, probed before and after the digest; where there are no leases, and besides, size and time must
+    /// be the same before and after.
+    package func examine(_ name: AvatarName) -> CropFinding {
+        do throws(PosixError) {
+            guard let lying = try folder.facts(of: name.string) else { return .vanished }
+            guard lying.kind != .symlink else { return .rejected(.symlink, FileIdentity(lying)) }
+            guard lying.kind == .regular else { return .rejected(.notRegular, FileIdentity(lying)) }
+            let file = try folder.openForReading(name.string)
+            return try examine(name, file)
+        } catch {
+            if error.isMissing { return .vanished }
+            if error.isSymlink { return .rejected(.symlink, nil) }
+            return .rejected(.unreadable(error), nil)
+        }
+    }
+
+    private func examine(_ name: AvatarName, _ file: borrowing OpenFile) throws(PosixError) -> CropFinding {
+        let before = try file.facts()
+        let identity = FileIdentity(before)
+        guard before.kind == .regular else { return .rejected(.notRegular, identity) }
+        guard file.probeLease() != .writer else { return .busy }
+        guard before.size <= bytesMax else {
+            return .rejected(.tooLarge(size: before.size, limit: bytesMax), identity)
+        }
+        let bytes = try file.read(at: 0, count: Int(before.size))
+        let verdict = Self.verdict(name, identity, bytes)
+        // Whatever was read means nothing when somebody wrote meanwhile.
+        guard file.probeLease() != .writer else { return .busy }
+        guard FileIdentity(try file.facts()) == identity, bytes.count == before.size else { return .busy }
+        guard let lying = try folder.facts(of: name.string) else { return .vanished }
+        return FileIdentity(lying) == identity ? verdict : .busy
+    }
+
+    private static func verdict(_ name: AvatarName, _ identity: FileIdentity, _ bytes: [UInt8]) -> CropFinding {
+        do {
+            let image = try unsafe ImageStructure.examine(bytes.span.bytes)
+            let facts = CropFacts(
+                name: name, identity: identity, md5: try unsafe MD5Digest(of: bytes.span.bytes),
+                sha256: try unsafe SHA256Digest(of: bytes.span.bytes), image: image)
+            return .settled(facts)
+        } catch let fault as ImageFault {
+            return .rejected(.image(fault), identity)
+        } catch {
+            return .rejected(.unreadable(PosixError("EVP_DigestInit", path: name.string, code: 38)), identity)
+        }
+    }
+
+    /// The bytes `range` of a crop that was examined, if it still is that file and nobody writes it.
+    package func readChunk(of facts: CropFacts, _ range: Range<Int64>) throws(CacheError) -> CropChunk {
+        do throws(PosixError) {
+            let part = try opened(facts)
+            guard let part, part.file.probeLease() != .writer else { return forget(facts) }
+            let bytes = try part.file.read(at: range.lowerBound, count: range.count)
+            guard FileIdentity(try part.file.facts()) == facts.identity, bytes.count == range.count else {
+                return forget(facts)
+            }
+            return .bytes(bytes)
+        } catch {
+            if error.isMissing || error.isSymlink { return forget(facts) }
+            throw CacheError(error, "reading the crop \(facts.name)")
+        }
+    }
+
+    /// Closes the descriptor that ``readChunk(of:_:)`` keeps.
+    package func finishReading(_ name: AvatarName) { open.removeAll { $0.facts.name == name } }
+
+    private func forget(_ facts: CropFacts) -> CropChunk {
+        finishReading(facts.name)
+        return .changed
+    }
+
+    private func opened(_ facts: CropFacts) throws(PosixError) -> OpenPart? {
+        if let known = open.first(where: { $0.facts == facts }) { return known.file }
+        let file = OpenPart(try folder.openForReading(facts.name.string))
+        guard FileIdentity(try file.file.facts()) == facts.identity else { return nil }
+        if open.count >= Limits.Cache.openCropsMax { open.removeFirst() }
+        open.append((facts, file))
+        return file
+    }
+}

@@ -1,0 +1,21 @@
+// Linux calls that glibc declares only under _GNU_SOURCE, which Swift's Glibc module is built without.
+#pragma once
+#include <linux/fs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// renameat2(2).
+static inline int linux_renameat2(int from, const char *name, int to, const char *new_name, unsigned int flags) {
+    return (int)syscall(SYS_renameat2, from, name, to, new_name, flags);
+}
+
+// sync_file_range(2) over the whole file: begins write-back and does not wait for it.
+static inline int linux_start_write_back(int file) {
+    return (int)syscall(SYS_sync_file_range, file, 0L, 0L, SYNC_FILE_RANGE_WRITE);
+}
+
+// F_SETLEASE of linux/fcntl.h, which cannot be included beside glibc's own fcntl.h.
+static const int linux_F_SETLEASE = 1024;
+static const unsigned int linux_RENAME_NOREPLACE = RENAME_NOREPLACE;
+static const unsigned int linux_RENAME_EXCHANGE = RENAME_EXCHANGE;
+static const unsigned long linux_FICLONE = FICLONE;

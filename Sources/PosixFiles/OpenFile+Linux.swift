@@ -1,0 +1,59 @@
+internal import CLinux
+internal import Glibc
+
+extension OpenFile {
+    /// Opens the file `name`, which must be there, in the open folder `folder` for reading and writing; a symlink throws ELOOP.
+    /// For threads that share a folder's descriptor and cannot share the folder.
+    package static func open(_ name: String, in folder: Int32) throws(PosixError) -> OpenFile {
+        let opened = unsafe openat(folder, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+        guard opened >= 0 else { throw .last("openat", path: name) }
+        return OpenFile(adopting: opened)
+    }
+
+    /// Begins writing the file's dirty pages to the disk and does not wait (sync_file_range(2)); a hint, so its errors are
+    /// left to the sync that follows.
+    package func startWriteBack() { _ = linux_start_write_back(descriptor) }
+
+    /// What a read lease, taken and released at once, said about writers (fcntl(2), "Leases").
+    package enum LeaseAnswer: Hashable, Sendable {
+        /// Nobody has the file open for writing.
+        case noWriter
+        /// Somebody has (EAGAIN).
+        case writer
+        /// The file system has no leases, or the file is another user's: size, time and digest must do.
+        case unknown
+    }
+
+    /// Probes for writers. The file must be open for reading only.
+    ///
+    /// The lease is held for two system calls; a writer that comes between them is let through at once, and its SIGIO must
+    /// not kill: see ``LeaseSignal/ignore()``.
+    package func probeLease() -> LeaseAnswer {
+        guard fcntl(descriptor, linux_F_SETLEASE, Int32(F_RDLCK)) == 0 else {
+            return errno == EAGAIN ? .writer : .unknown
+        }
+        _ = fcntl(descriptor, linux_F_SETLEASE, Int32(F_UNLCK))
+        return .noWriter
+    }
+
+    /// Fills this empty file with all of `source`: as a reflink where the file system has them, else read and
+    /// written. Never a hard link, so that a later change of one leaves the other as it is.
+    package func copyAll(of source: borrowing OpenFile, size: Int64) throws(PosixError) {
+        if ioctl(descriptor, UInt(linux_FICLONE), source.descriptor) == 0 { return }
+        var done: Int64 = 0
+        while done < size {
+            let bytes = try source.read(at: done, count: Int(min(size - done, Self.copyBytes)))
+            guard !bytes.isEmpty else { return }
+            try unsafe write(bytes.span.bytes, at: done)
+            done += Int64(bytes.count)
+        }
+    }
+
+    private static var copyBytes: Int64 { 1 << 20 }
+}
+
+/// The signal that a broken lease sends, which ends a process by default.
+package enum LeaseSignal {
+    /// Ignores SIGIO in the whole process: it goes to the process, so one thread's mask is not enough.
+    package static func ignore() { signal(SIGIO, SIG_IGN) }
+}
