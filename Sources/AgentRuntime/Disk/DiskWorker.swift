@@ -197,9 +197,9 @@ final class DiskWorker {
         }
     }
 
-    /// Rows of files that are gone.
-    func removed(_ names: [AvatarName]) throws(CacheError) -> [AvatarEvent] {
-        try catalog.recordRemoved(names, at: now()).map(AvatarEvent.init)
+    /// Takes away the rows of files that are gone.
+    func removed(_ names: [AvatarName], reason: String? = nil) throws(CacheError) -> [AvatarEvent] {
+        try catalog.recordRemoved(names, reason: reason, at: now()).map { AvatarEvent($0) }
     }
 }
 

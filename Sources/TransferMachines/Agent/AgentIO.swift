@@ -178,7 +178,7 @@ package enum DiskResult: Hashable, Sendable {
     case rescanned(WatchedFolder, settled: [String], vanished: [AvatarName], events: [AvatarEvent])
     case evicted([AvatarName], [AvatarEvent])
     case imported(StreamID, AvatarName)
-    case importRefused(StreamID, BusFault)
+    case refused(StreamID, BusFault)
     case events(StreamID, EventPage)
     case listed(StreamID, [CatalogRow], next: AvatarName?)
     /// The disk takes writes again, or still does not.

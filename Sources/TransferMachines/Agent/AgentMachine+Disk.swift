@@ -35,7 +35,7 @@ extension AgentMachine {
             vanished(names)
             changed(events)
         case .imported(let stream, let name): imported(stream, name)
-        case .importRefused(let stream, let fault): actions.append(.bus(.failed(stream, fault)))
+        case .refused(let stream, let fault): actions.append(.bus(.failed(stream, fault)))
         case .events(let stream, let page): eventsRead(stream, page)
         case .listed(let stream, let rows, let next): listed(stream, rows, next)
         case .probed(let fault): probed(fault)

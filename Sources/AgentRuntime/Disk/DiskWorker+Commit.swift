@@ -1,0 +1,96 @@
+internal import AvatarCache
+internal import AvatarCore
+internal import TransferMachines
+
+extension DiskWorker {
+    /// One step of a commit for all its files; what came of it for each.
+    func commit(_ step: CommitMachine.Step, _ items: [CommitMachine.Item]) -> [CommitOutcome] {
+        let names = items.map(\.name)
+        do throws(CacheError) {
+            switch step {
+            case .verify: return try verify(items)
+            case .syncParts: try cache.syncParts(names)
+            case .writeIntents: try cache.writeIntents(try candidates(items))
+            case .rename: return try rename(names)
+            case .syncFolder: try cache.syncCacheFolder()
+            case .record: return try record(items)
+            }
+            return names.map { CommitOutcome($0, .done) }
+        } catch {
+            let outcome: CommitMachine.Outcome = error.code == .diskFull ? .diskFull : .failed(error.description)
+            return names.map { CommitOutcome($0, outcome) }
+        }
+    }
+
+    private func verify(_ items: [CommitMachine.Item]) throws(CacheError) -> [CommitOutcome] {
+        let verdicts = try cache.verify(items.map(\.name))
+        return zip(items, verdicts).map { item, verdict in
+            switch verdict {
+            case .success(let part):
+                verified[item.name] = part
+                return CommitOutcome(item.name, .done)
+            case .failure(.unreadable(let error)):
+                return CommitOutcome(item.name, error.isDiskFull ? .diskFull : .failed(error.description))
+            case .failure(let fault):
+                return CommitOutcome(item.name, .corrupt(fault.description))
+            }
+        }
+    }
+
+    private func candidates(_ items: [CommitMachine.Item]) throws(CacheError) -> [CommitCandidate] {
+        items.compactMap { item in
+            guard let part = verified[item.name] else { return nil }
+            switch item.origin {
+            case .download(_, let owner):
+                return CommitCandidate(
+                    name: item.name, owner: owner, origin: .downloaded, part: part, assurance: .structural,
+                    lastWanted: now())
+            case .crop:
+                return CommitCandidate(
+                    name: item.name, owner: uid, origin: .own, part: part, assurance: .digest, lastWanted: now())
+            }
+        }
+    }
+
+    private func rename(_ names: [AvatarName]) throws(CacheError) -> [CommitOutcome] {
+        zip(names, try cache.renameIntoPlace(names)).map { name, outcome in
+            switch outcome {
+            case .placed: CommitOutcome(name, .done)
+            case .nameTaken: CommitOutcome(name, .nameTaken)
+            case .notVerified: CommitOutcome(name, .failed("the part changed after it was verified"))
+            case .failed(let error): CommitOutcome(name, error.isDiskFull ? .diskFull : .failed(error.description))
+            }
+        }
+    }
+
+    /// The final rows. A crop is noted as uploaded before its row in the cache: after a crash in between, the intent brings the row.
+    private func record(_ items: [CommitMachine.Item]) throws(CacheError) -> [CommitOutcome] {
+        var events: [AvatarName: [AvatarEvent]] = [:]
+        for item in items {
+            if case .crop(let id) = item.origin { events[item.name] = try noteUploaded(id) }
+        }
+        let committed = try cache.recordFinal(items.map(\.name), at: now())
+        for one in committed { events[one.avatar.name, default: []].append(AvatarEvent(one.event)) }
+        let records = Dictionary(committed.map { ($0.avatar.name, $0.avatar) }, uniquingKeysWith: { first, _ in first })
+        for item in items { verified[item.name] = nil }
+        if let cacheBytesMax, try catalog.totals().bytes > cacheBytesMax { results.append(.overfull) }
+        return items.map { item in
+            guard let row = records[item.name] else {
+                return CommitOutcome(item.name, .failed("its intent is gone from the catalog"))
+            }
+            return CommitOutcome(item.name, .recorded(AvatarRecord(row), events[item.name] ?? []))
+        }
+    }
+
+    /// The server has the crop: it is not sent again, and it is the user's avatar.
+    func noteUploaded(_ id: CropID) throws(CacheError) -> [AvatarEvent] {
+        guard let facts = cropFacts.removeValue(forKey: id) else { return [] }
+        crops.finishReading(facts.name)
+        var events: [AvatarEvent] = []
+        if let event = try catalog.recordUploaded(facts.name, sha256: facts.sha256, to: account, at: now()) {
+            events.append(AvatarEvent(event))
+        }
+        if let event = try catalog.setIcon(facts.name, at: now()) { events.append(AvatarEvent(event)) }
+        return events
+    }
+}

@@ -1,0 +1,54 @@
+internal import AvatarCore
+internal import TransferMachines
+
+/// The catalog as a value: what SQLite would hold. A copy of it is what a power cut leaves.
+struct SimCatalog {
+    struct Avatar {
+        var record: AvatarRecord
+        var inode: Int
+    }
+
+    struct Part {
+        var geometry: ChunkGeometry
+        var held: Int64
+        var begun: MonotonicTime
+        var boot: Int
+        var server: String
+    }
+
+    struct Intent {
+        var inode: Int
+        var sha256: SHA256Digest
+        var size: Int64
+        var origin: CommitMachine.Origin
+    }
+
+    struct CropRow {
+        enum State { case pending, done, setAside }
+
+        var crop: Crop
+        var inode: Int
+        var version: Int
+        var state: State
+    }
+
+    var avatars: [AvatarName: Avatar] = [:]
+    var parts: [AvatarName: Part] = [:]
+    var intents: [AvatarName: Intent] = [:]
+    var crops: [AvatarName: CropRow] = [:]
+    var negatives: [AvatarName: (reason: AbsenceReason, until: MonotonicTime)] = [:]
+    var events: [AvatarEvent] = []
+    var lastCursor: Int64 = 0
+    var lastCrop: Int64 = 0
+    var epoch = 1
+    var icon: AvatarName?
+
+    mutating func log(_ kind: AvatarEvent.Kind, _ name: AvatarName, repeating: Bool) -> AvatarEvent {
+        if !repeating || lastCursor == 0 { lastCursor += 1 }
+        let event = AvatarEvent(cursor: lastCursor, kind: kind, name: name)
+        events.append(event)
+        return event
+    }
+
+    func row(of id: CropID) -> CropRow? { crops.values.first { $0.crop.id == id } }
+}

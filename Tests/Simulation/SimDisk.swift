@@ -1,0 +1,176 @@
+internal import AvatarCore
+internal import Digests
+internal import TransferMachines
+
+/// The agent's disk: files, names and catalog, each as the page cache has them and as a power cut would leave them.
+final class SimDisk {
+    struct File {
+        var bytes: [UInt8]
+        /// Counts changes, as size and mtime do.
+        var version = 0
+        var isSynced = false
+        var isBeingWritten = false
+    }
+
+    enum FolderName { case cache, parts }
+
+    private struct NameChange {
+        let folder: FolderName
+        let name: String
+        let inode: Int?
+    }
+
+    let world: World
+    let mutation: Mutation?
+    let durable: Bool
+    var random: SeededRandom
+    var files: [Int: File] = [:]
+    var cache: [String: Int] = [:]
+    var parts: [String: Int] = [:]
+    var crops: [String: Int] = [:]
+    private var durableCache: [String: Int] = [:]
+    private var durableParts: [String: Int] = [:]
+    private var unsyncedNames: [NameChange] = []
+    private var lastInode = 0
+    var catalog = SimCatalog()
+    var boot = 1
+    var isFull = false
+    var account = ""
+    var flipRate = 0.0
+    /// Names that a mutation renames only after they were recorded.
+    var lateRenames: [AvatarName] = []
+    var verified: [AvatarName: (inode: Int, sha256: SHA256Digest)] = [:]
+    /// Tells that the cache folder's names changed: what inotify would see, and what the oracles check.
+    var cacheChanged: (String, _ isThere: Bool) -> Void = { _, _ in }
+
+    init(world: World, durable: Bool, mutation: Mutation?) {
+        self.world = world
+        self.durable = durable
+        self.mutation = mutation
+        random = world.random(11)
+    }
+
+    // MARK: Files and names
+
+    func newFile(_ bytes: [UInt8]) -> Int {
+        lastInode += 1
+        files[lastInode] = File(bytes: bytes)
+        return lastInode
+    }
+
+    func setName(_ folder: FolderName, _ name: String, _ inode: Int?) {
+        switch folder {
+        case .cache:
+            cache[name] = inode
+            cacheChanged(name, inode != nil)
+        case .parts: parts[name] = inode
+        }
+        unsyncedNames.append(NameChange(folder: folder, name: name, inode: inode))
+    }
+
+    func syncNames() {
+        for change in unsyncedNames { makeDurable(change) }
+        unsyncedNames = []
+    }
+
+    private func makeDurable(_ change: NameChange) {
+        switch change.folder {
+        case .cache: durableCache[change.name] = change.inode
+        case .parts: durableParts[change.name] = change.inode
+        }
+    }
+
+    /// The power fails: names beyond some point of the journal are gone, and so are bytes that were not synced.
+    func cutPower() {
+        let kept = unsyncedNames.isEmpty ? 0 : random.pick(0...unsyncedNames.count)
+        for change in unsyncedNames.prefix(kept) { makeDurable(change) }
+        unsyncedNames = []
+        cache = durableCache
+        parts = durableParts
+        for inode in Set(Array(cache.values) + Array(parts.values)).sorted() where files[inode]?.isSynced == false {
+            let count = files[inode]?.bytes.count ?? 0
+            let whole = random.pick(0...count)
+            for index in whole..<count { files[inode]?.bytes[index] = 0 }
+            files[inode]?.isSynced = true
+        }
+        boot += 1
+    }
+
+    /// What opening the catalog finds after a crash, and what it does about it (CommitRecovery decides).
+    func open() -> StartFacts {
+        verified = [:]
+        var facts = StartFacts()
+        for (name, intent) in catalog.intents.sorted(by: { $0.key < $1.key }) {
+            let recovery = CommitRecovery(
+                final: found(cache[name.string], intent), part: found(parts[name.string], intent))
+            switch recovery {
+            case .record: _ = record(CommitMachine.Item(name: name, origin: intent.origin))
+            case .commitAgain: facts.commits.append(CommitMachine.Item(name: name, origin: intent.origin))
+            case .removeFinal:
+                setName(.cache, name.string, nil)
+                catalog.intents[name] = nil
+                _ = remove(name)
+            case .forget: catalog.intents[name] = nil
+            }
+        }
+        facts.icon = catalog.icon
+        let again = Set(facts.commits.map(\.name))
+        facts.crops = catalog.crops.values.filter { $0.state == .pending && !again.contains($0.crop.name) }
+            .sorted { $0.crop.id < $1.crop.id }
+            .map { row in
+                Crop(
+                    id: row.crop.id, name: row.crop.name, size: row.crop.size, md5: row.crop.md5, sha256: row.crop.sha256,
+                    everSent: true)
+            }
+        return facts
+    }
+
+    private func found(_ inode: Int?, _ intent: SimCatalog.Intent) -> CommitRecovery.Found {
+        guard let inode, inode == intent.inode, let bytes = files[inode]?.bytes else { return .nothingOfOurs }
+        return (try? SHA256Digest(of: bytes.span.bytes)) == intent.sha256 ? .asIntended : .damaged
+    }
+
+    /// The catalog is gone: what lies in the folders is a baseline.
+    func loseCatalog() -> StartFacts {
+        let epoch = catalog.epoch + 1
+        let lastCrop = catalog.lastCrop
+        catalog = SimCatalog()
+        catalog.epoch = epoch
+        catalog.lastCrop = lastCrop
+        for (text, inode) in cache.sorted(by: { $0.key < $1.key }) {
+            guard let name = try? AvatarName(text), let bytes = files[inode]?.bytes,
+                let sha256 = try? SHA256Digest(of: bytes.span.bytes), (try? ImageStructure.examine(bytes.span.bytes)) != nil
+            else { continue }
+            catalog.avatars[name] = SimCatalog.Avatar(
+                record: AvatarRecord(
+                    name: name, owner: nil, size: Int64(bytes.count), sha256: sha256, assurance: .structural, generation: 1,
+                    isOwn: false), inode: inode)
+        }
+        for name in parts.keys.sorted() { setName(.parts, name, nil) }
+        var facts = StartFacts()
+        facts.isBaseline = true
+        return facts
+    }
+
+    // MARK: The user's hand
+
+    func beginCrop(_ name: String, reuse: Bool) -> Int {
+        if reuse, let inode = crops[name] {
+            files[inode]?.bytes = []
+            files[inode]?.isBeingWritten = true
+            files[inode]?.version += 1
+            return inode
+        }
+        let inode = newFile([])
+        files[inode]?.isBeingWritten = true
+        crops[name] = inode
+        return inode
+    }
+
+    func write(_ inode: Int, _ bytes: ArraySlice<UInt8>) {
+        files[inode]?.bytes += bytes
+        files[inode]?.version += 1
+    }
+
+    func closeCrop(_ inode: Int) { files[inode]?.isBeingWritten = false }
+}
