@@ -75,7 +75,7 @@ let package = Package(
             name: "AvatarCache", dependencies: ["AvatarCore", "Digests", "PosixFiles", grdb],
             swiftSettings: strictMemory),
         .target(
-            name: "FolderWatch", dependencies: ["AvatarCore", "CInotifyTools"],
+            name: "FolderWatch", dependencies: ["AvatarCore", "CInotifyTools", "PosixFiles"],
             swiftSettings: strictMemory),
         .target(
             name: "EmbeddedStores", dependencies: ["ServerRuntime", "AvatarCore", "Digests", "PosixFiles", grdb],
