@@ -1,5 +1,4 @@
 package import AvatarCore
-internal import Digests
 internal import GRDB
 package import PosixFiles
 
@@ -55,45 +54,21 @@ extension CacheFolder {
         }
         return zip(names, promised).map { name, size in
             guard let size else { return .failure(.missing) }
-            do throws(PartFault) {
-                return .success(try verify(name, promisedSize: size))
-            } catch {
-                return .failure(error)
-            }
+            return verify(name, promisedSize: size)
         }
     }
 
-    private func verify(_ name: AvatarName, promisedSize: Int64) throws(PartFault) -> VerifiedPart {
-        let facts: FileFacts
-        let bytes: [UInt8]
+    private func verify(_ name: AvatarName, promisedSize: Int64) -> Result<VerifiedPart, PartFault> {
         do throws(PosixError) {
             let part = try openPart(name)
-            facts = try part.file.facts()
+            let facts = try part.file.facts()
             guard facts.size == promisedSize else {
-                throw PosixError("fstat", code: 0)
+                return .failure(.wrongSize(expected: promisedSize, found: facts.size))
             }
-            bytes = try part.file.read(at: 0, count: Int(facts.size))
+            return Self.examined(try part.file.read(at: 0, count: Int(facts.size)), FileIdentity(facts))
         } catch {
-            if error.isMissing { throw .missing }
-            if error.code == 0 { throw .wrongSize(expected: promisedSize, found: (try? partSize(name)) ?? 0) }
-            throw .unreadable(error)
+            return .failure(error.isMissing ? .missing : .unreadable(error))
         }
-        let image: ImageFacts
-        do throws(ImageFault) {
-            image = try unsafe ImageStructure.examine(bytes.span.bytes)
-        } catch {
-            throw .image(error)
-        }
-        do {
-            let digest = try unsafe SHA256Digest(of: bytes.span.bytes)
-            return VerifiedPart(identity: FileIdentity(facts), sha256: digest, image: image)
-        } catch {
-            throw .noDigest(error.description)
-        }
-    }
-
-    private func partSize(_ name: AvatarName) throws(PosixError) -> Int64? {
-        try parts.facts(of: Self.partFile(name))?.size
     }
 
     /// Step 2. Waits until the bytes of every part are on the disk; nothing with `storage.sync: none`.
