@@ -169,7 +169,7 @@ extension Catalog {
         let row = AvatarRow(
             name: candidate.name, owner: candidate.owner ?? earlier?.owner, identity: candidate.part.identity,
             sha256: candidate.part.sha256, assurance: candidate.assurance, image: candidate.part.image,
-            origin: candidate.origin, generation: try nextGeneration(candidate.name, earlier, db),
+            origin: candidate.origin, generation: (earlier?.generation ?? 0) + 1,
             lastWanted: candidate.lastWanted)
         try row.upsert(db)
         try deleteIntent(row.name, db)
@@ -177,11 +177,6 @@ extension Catalog {
         try deleteNegative(row.name, db)
         let event = try log(earlier == nil ? .ready : .changed, row.name, EventFacts(row), at: now, db)
         return Committed(avatar: row, event: event)
-    }
-
-    /// A name that was evicted and fetched again must not show an old generation: the log remembers the last one for a while.
-    private static func nextGeneration(_ name: AvatarName, _ earlier: AvatarRow?, _ db: Database) throws -> Int64 {
-        (earlier?.generation ?? 0) + 1
     }
 
     /// Every intent row, by name.
