@@ -118,10 +118,16 @@ let package = Package(
         .testTarget(
             name: "WireProtocolTests", dependencies: ["WireProtocol", "AvatarCore", nioCore, nioEmbedded, nioTestUtils],
             swiftSettings: strict),
+        .target(
+            name: "BusTestSupport",
+            dependencies: ["LabelBus", "AgentRuntime", "AvatarCore", nioCore, nioPosix, logging],
+            path: "Tests/BusTestSupport", swiftSettings: strict),
         .testTarget(
             name: "LabelBusTests",
-            dependencies: ["LabelBus", "AvatarAgentClient", "AvatarCore", nioCore, nioPosix, nioEmbedded, nioTestUtils],
-            swiftSettings: strict),
+            dependencies: [
+                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "PosixFiles", nioCore,
+                nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
+            ], swiftSettings: strict),
         .testTarget(
             name: "AvatarCacheTests", dependencies: ["AvatarCache", "AvatarCore", grdb], swiftSettings: strict),
         .testTarget(
