@@ -36,7 +36,7 @@ let package = Package(
         .executable(name: "avatard", targets: ["avatard"]),
         .executable(name: "avatarctl", targets: ["avatarctl"]),
         .executable(name: "avatar-server", targets: ["avatar-server"]),
-        .library(name: "AvatarAgentClient", targets: ["AvatarAgentClient"]),
+        .library(name: "AvatarAgentClient", targets: ["AvatarAgentClient", "LabelBus"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -102,7 +102,8 @@ let package = Package(
             name: "avatard", dependencies: ["AgentRuntime", arguments, logging, lifecycle, configuration],
             swiftSettings: strict),
         .executableTarget(
-            name: "avatarctl", dependencies: ["AvatarAgentClient", "LabelBus", "AvatarCore", arguments],
+            name: "avatarctl",
+            dependencies: ["AvatarAgentClient", "LabelBus", "AvatarCore", "PosixFiles", nioCore, arguments],
             swiftSettings: strict),
         .executableTarget(
             name: "avatar-server",
