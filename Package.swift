@@ -36,7 +36,7 @@ let package = Package(
         .executable(name: "avatard", targets: ["avatard"]),
         .executable(name: "avatarctl", targets: ["avatarctl"]),
         .executable(name: "avatar-server", targets: ["avatar-server"]),
-        .library(name: "AvatarAgentClient", targets: ["AvatarAgentClient"]),
+        .library(name: "AvatarAgentClient", targets: ["AvatarAgentClient", "LabelBus"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -75,7 +75,7 @@ let package = Package(
             name: "AvatarCache", dependencies: ["AvatarCore", "Digests", "PosixFiles", grdb],
             swiftSettings: strictMemory),
         .target(
-            name: "FolderWatch", dependencies: ["AvatarCore", "CInotifyTools"],
+            name: "FolderWatch", dependencies: ["AvatarCore", "CInotifyTools", "PosixFiles"],
             swiftSettings: strictMemory),
         .target(
             name: "EmbeddedStores", dependencies: ["ServerRuntime", "AvatarCore", "Digests", "PosixFiles", grdb],
@@ -104,7 +104,8 @@ let package = Package(
             name: "avatard", dependencies: ["AgentRuntime", arguments, logging, lifecycle, configuration],
             swiftSettings: strict),
         .executableTarget(
-            name: "avatarctl", dependencies: ["AvatarAgentClient", "LabelBus", "AvatarCore", arguments],
+            name: "avatarctl",
+            dependencies: ["AvatarAgentClient", "LabelBus", "AvatarCore", "PosixFiles", nioCore, arguments],
             swiftSettings: strict),
         .executableTarget(
             name: "avatar-server",
@@ -120,10 +121,16 @@ let package = Package(
         .testTarget(
             name: "WireProtocolTests", dependencies: ["WireProtocol", "AvatarCore", nioCore, nioEmbedded, nioTestUtils],
             swiftSettings: strict),
+        .target(
+            name: "BusTestSupport",
+            dependencies: ["LabelBus", "AgentRuntime", "AvatarCore", nioCore, nioPosix, logging],
+            path: "Tests/BusTestSupport", swiftSettings: strict),
         .testTarget(
             name: "LabelBusTests",
-            dependencies: ["LabelBus", "AvatarAgentClient", "AvatarCore", nioCore, nioPosix, nioEmbedded, nioTestUtils],
-            swiftSettings: strict),
+            dependencies: [
+                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "PosixFiles", nioCore,
+                nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
+            ], swiftSettings: strict),
         .testTarget(
             name: "AvatarCacheTests", dependencies: ["AvatarCache", "AvatarCore", grdb], swiftSettings: strict),
         .testTarget(

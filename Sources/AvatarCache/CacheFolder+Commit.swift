@@ -1,5 +1,4 @@
 package import AvatarCore
-internal import Digests
 internal import GRDB
 package import PosixFiles
 
@@ -55,45 +54,21 @@ extension CacheFolder {
         }
         return zip(names, promised).map { name, size in
             guard let size else { return .failure(.missing) }
-            do throws(PartFault) {
-                return .success(try verify(name, promisedSize: size))
-            } catch {
-                return .failure(error)
-            }
+            return verify(name, promisedSize: size)
         }
     }
 
-    private func verify(_ name: AvatarName, promisedSize: Int64) throws(PartFault) -> VerifiedPart {
-        let facts: FileFacts
-        let bytes: [UInt8]
+    private func verify(_ name: AvatarName, promisedSize: Int64) -> Result<VerifiedPart, PartFault> {
         do throws(PosixError) {
             let part = try openPart(name)
-            facts = try part.file.facts()
+            let facts = try part.file.facts()
             guard facts.size == promisedSize else {
-                throw PosixError("fstat", code: 0)
+                return .failure(.wrongSize(expected: promisedSize, found: facts.size))
             }
-            bytes = try part.file.read(at: 0, count: Int(facts.size))
+            return Self.examined(try part.file.read(at: 0, count: Int(facts.size)), FileIdentity(facts))
         } catch {
-            if error.isMissing { throw .missing }
-            if error.code == 0 { throw .wrongSize(expected: promisedSize, found: (try? partSize(name)) ?? 0) }
-            throw .unreadable(error)
+            return .failure(error.isMissing ? .missing : .unreadable(error))
         }
-        let image: ImageFacts
-        do throws(ImageFault) {
-            image = try unsafe ImageStructure.examine(bytes.span.bytes)
-        } catch {
-            throw .image(error)
-        }
-        do {
-            let digest = try unsafe SHA256Digest(of: bytes.span.bytes)
-            return VerifiedPart(identity: FileIdentity(facts), sha256: digest, image: image)
-        } catch {
-            throw .noDigest(error.description)
-        }
-    }
-
-    private func partSize(_ name: AvatarName) throws(PosixError) -> Int64? {
-        try parts.facts(of: Self.partFile(name))?.size
     }
 
     /// Step 2. Waits until the bytes of every part are on the disk; nothing with `storage.sync: none`.
@@ -194,7 +169,7 @@ extension Catalog {
         let row = AvatarRow(
             name: candidate.name, owner: candidate.owner ?? earlier?.owner, identity: candidate.part.identity,
             sha256: candidate.part.sha256, assurance: candidate.assurance, image: candidate.part.image,
-            origin: candidate.origin, generation: try nextGeneration(candidate.name, earlier, db),
+            origin: candidate.origin, generation: (earlier?.generation ?? 0) + 1,
             lastWanted: candidate.lastWanted)
         try row.upsert(db)
         try deleteIntent(row.name, db)
@@ -202,11 +177,6 @@ extension Catalog {
         try deleteNegative(row.name, db)
         let event = try log(earlier == nil ? .ready : .changed, row.name, EventFacts(row), at: now, db)
         return Committed(avatar: row, event: event)
-    }
-
-    /// A name that was evicted and fetched again must not show an old generation: the log remembers the last one for a while.
-    private static func nextGeneration(_ name: AvatarName, _ earlier: AvatarRow?, _ db: Database) throws -> Int64 {
-        (earlier?.generation ?? 0) + 1
     }
 
     /// Every intent row, by name.

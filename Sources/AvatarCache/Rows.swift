@@ -51,7 +51,7 @@ package struct AvatarRow: Hashable, Sendable {
     package var assurance: Assurance
     package var image: ImageFacts
     package var origin: Origin
-    /// Counts the contents that this name has had, from 1.
+    /// Counts the contents that this name has had since it came into the cache, from 1.
     package var generation: Int64
     /// When a label, a fetch or the agent itself last wanted it.
     package var lastWanted: UnixTime

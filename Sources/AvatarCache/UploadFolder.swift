@@ -87,8 +87,8 @@ package enum CropChunk: Hashable, Sendable {
 package final class UploadFolder {
     /// The folder's path, for messages.
     package let path: String
-    private let folder: Folder
-    private let bytesMax: Int64
+    let folder: Folder
+    let bytesMax: Int64
     private var open: [(facts: CropFacts, file: OpenPart)] = []
 
     /// Opens the folder at `path`, made with mode 0700 where it is missing. From here on SIGIO is ignored in this process, since a
@@ -165,6 +165,15 @@ package final class UploadFolder {
             if error.isMissing || error.isSymlink { return forget(facts) }
             throw CacheError(error, "reading the crop \(facts.name)")
         }
+    }
+
+    /// Copies the crop into an empty file; false when it is no longer the file that was examined.
+    func copy(_ facts: CropFacts, into part: borrowing OpenFile) throws(PosixError) -> Bool {
+        guard let crop = try opened(facts) else { return false }
+        try part.copyAll(of: crop.file, size: facts.identity.size)
+        let after = FileIdentity(try crop.file.facts())
+        finishReading(facts.name)
+        return after == facts.identity
     }
 
     /// Closes the descriptor that ``readChunk(of:_:)`` keeps.

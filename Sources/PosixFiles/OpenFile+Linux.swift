@@ -10,6 +10,13 @@ extension OpenFile {
         return OpenFile(adopting: opened)
     }
 
+    /// Opens a file anywhere for reading, the way a person names it: symlinks are followed, and a FIFO does not block.
+    package static func open(path: String) throws(PosixError) -> OpenFile {
+        let opened = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard opened >= 0 else { throw .last("open", path: path) }
+        return OpenFile(adopting: opened)
+    }
+
     /// Begins writing the file's dirty pages to the disk and does not wait (sync_file_range(2)); a hint, so its errors are
     /// left to the sync that follows.
     package func startWriteBack() { _ = linux_start_write_back(descriptor) }

@@ -1,20 +1,20 @@
 internal import AvatarCore
-internal import NIOCore
+package import NIOCore
 
 /// Cuts what was read into messages at their NULs: any split or join of reads gives the same messages, each byte is looked
 /// at once, and a message that is too long is known by its length, not by waiting for its end.
-struct FrameBuffer {
+package struct FrameBuffer {
     private var buffer: ByteBuffer?
     private var scanned = 0
     private let messageBytesMax: Int
 
-    init(messageBytesMax: Int) { self.messageBytesMax = messageBytesMax }
+    package init(messageBytesMax: Int) { self.messageBytesMax = messageBytesMax }
 
     /// Bytes that are here and not handed out.
-    var readableBytes: Int { buffer?.readableBytes ?? 0 }
+    package var readableBytes: Int { buffer?.readableBytes ?? 0 }
 
     /// Adds what one read brought.
-    mutating func append(_ read: inout ByteBuffer) {
+    package mutating func append(_ read: inout ByteBuffer) {
         if buffer == nil {
             buffer = read
         } else {
@@ -23,7 +23,7 @@ struct FrameBuffer {
     }
 
     /// The next message without its NUL, or nil when it is not all here. Throws when it is longer than is taken.
-    mutating func next() throws(BusMessage.Violation) -> [UInt8]? {
+    package mutating func next() throws(BusMessage.Violation) -> [UInt8]? {
         guard let view = buffer?.readableBytesView else { return nil }
         let rest = view.dropFirst(scanned)
         guard let end = rest.firstIndex(of: 0) else {
@@ -45,14 +45,14 @@ struct FrameBuffer {
     }
 
     /// Lets go of the memory of messages that were handed out, and of the room that a read came with.
-    mutating func compact() {
+    package mutating func compact() {
         guard let readable = buffer?.readableBytes, let capacity = buffer?.capacity else { return }
         if capacity > 1024, capacity / 4 > readable { buffer?.shrinkBufferCapacity(to: readable) }
         if let index = buffer?.readerIndex, index > 64 * 1024 { buffer?.discardReadBytes() }
     }
 
     /// Throws everything away.
-    mutating func clear() {
+    package mutating func clear() {
         buffer = nil
         scanned = 0
     }

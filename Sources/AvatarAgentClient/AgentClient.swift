@@ -1,0 +1,169 @@
+internal import AvatarCore
+internal import Foundation
+public import LabelBus
+internal import NIOCore
+internal import NIOPosix
+
+/// Talks to avatard, the agent that keeps a chat user's avatars: over its label bus, a Unix socket (docs/label-bus.md).
+///
+/// A value without state: every call has a connection of its own, so calls neither wait for each other nor share a fate, and
+/// a call that is cancelled hangs up. All methods throw ``AgentClientError`` when the agent cannot be talked to, and
+/// `AgentError` when it says no.
+///
+/// ```swift
+/// let agent = AgentClient()
+/// for try await reply in try await agent.register([LabelRequest(label: "peer", name: "head_17.png")]) {
+///     for label in reply.labels { show(label.avatar.path ?? label.avatar.fallback, in: label.label) }
+/// }
+/// ```
+public struct AgentClient: Sendable {
+    /// Where the agent's socket lies.
+    public let socketPath: String
+
+    /// A client of the agent at `socketPath`; nothing is connected yet.
+    public init(socketPath: String = AgentClient.defaultSocketPath) { self.socketPath = socketPath }
+
+    /// `$XDG_RUNTIME_DIR/avatard/agent.sock`; without the variable, the folder that systemd gives the user.
+    public static var defaultSocketPath: String {
+        let folder = ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"] ?? ""
+        return (folder.isEmpty ? "/run/user/\(getuid())" : folder) + "/avatard/agent.sock"
+    }
+
+    // MARK: Labels and changes
+
+    /// Registers labels, and fetches what is missing. First every label's state now, in parts, the last of them with
+    /// `synced`; then a reply whenever a label's picture completes, changes or fails for good.
+    ///
+    /// Without `keep` the stream ends when every label had a final state. With it, labels live until the caller stops
+    /// reading. With `heartbeat` a silent stream brings a reply without labels every 30 s.
+    public func register(
+        _ labels: [LabelRequest], keep: Bool = false, heartbeat: Bool = false
+    ) async throws -> AgentStream<RegisterReply> {
+        let parameters = RegisterParameters(
+            labels: labels, keep: keep ? true : nil, heartbeat: heartbeat ? true : nil)
+        return try await stream(.register(parameters), RegisterReply.self) { $0 }
+    }
+
+    /// The labels' states now, at most 500; what is missing is fetched once, and nobody is told.
+    public func snapshot(_ labels: [LabelRequest]) async throws -> [LabelState] {
+        try await one(.register(RegisterParameters(labels: labels)), RegisterReply.self).labels
+    }
+
+    /// Changes a subscription that ``register(_:keep:heartbeat:)`` named in its first reply.
+    public func adjust(
+        _ subscription: String, add: [LabelRequest] = [], remove: [String] = [], visible: [String] = [],
+        hidden: [String] = []
+    ) async throws {
+        let parameters = AdjustParameters(
+            subscription: subscription, add: add.isEmpty ? nil : add, remove: remove.isEmpty ? nil : remove,
+            visible: visible.isEmpty ? nil : visible, hidden: hidden.isEmpty ? nil : hidden)
+        _ = try await one(.adjust(parameters), NoFields.self)
+    }
+
+    /// Every change after `since` of `epoch`, then each new one, until the caller stops reading. A reply with `reset` says
+    /// that the log does not reach back that far: read again with ``list(state:)``.
+    public func watch(
+        epoch: String? = nil, since: Int? = nil, heartbeat: Bool = false
+    ) async throws -> AgentStream<WatchReply> {
+        let parameters = WatchParameters(epoch: epoch, since: since, heartbeat: heartbeat ? true : nil)
+        return try await stream(.watch(parameters), WatchReply.self) { $0 }
+    }
+
+    /// The changes after `since` of `epoch` that have happened by now.
+    public func changes(epoch: String? = nil, since: Int? = nil) async throws -> WatchReply {
+        try await one(.watch(WatchParameters(epoch: epoch, since: since)), WatchReply.self)
+    }
+
+    // MARK: Avatars
+
+    /// What is known of one avatar.
+    public func get(_ name: String, owner: Int? = nil) async throws -> Avatar {
+        try await one(.get(GetParameters(name: name, owner: owner)), AvatarReply.self).avatar
+    }
+
+    /// One page of what is known, in the order of the names.
+    public func listPage(state: String? = nil, after: String? = nil, limit: Int? = nil) async throws -> ListReply {
+        try await one(.list(ListParameters(state: state, after: after, limit: limit)), ListReply.self)
+    }
+
+    /// Everything that is known, page by page.
+    public func list(state: String? = nil) -> AvatarPages { AvatarPages(client: self, state: state) }
+
+    /// Fetches pictures, and returns at once how many are fetched or there.
+    @discardableResult
+    public func fetch(_ names: [String], visibility: String? = nil) async throws -> Int {
+        try await one(.fetch(FetchParameters(names: names, visibility: visibility)), FetchReply.self).accepted
+    }
+
+    /// Fetches pictures. An element comes whenever one of them has come further (``get(_:owner:)`` says how far); the last
+    /// when all are final.
+    public func fetchProgress(_ names: [String], visibility: String? = nil) async throws -> AgentStream<Int> {
+        try await stream(.fetch(FetchParameters(names: names, visibility: visibility)), FetchReply.self, \.accepted)
+    }
+
+    /// Gives the agent a picture to upload, an absolute path, and returns as soon as the agent has it.
+    @discardableResult
+    public func upload(_ path: String) async throws -> Avatar {
+        try await one(.upload(UploadParameters(path: path)), AvatarReply.self).avatar
+    }
+
+    /// Gives the agent a picture to upload, and follows it to its final state.
+    public func uploadProgress(_ path: String) async throws -> AgentStream<Avatar> {
+        try await stream(.upload(UploadParameters(path: path)), AvatarReply.self, \.avatar)
+    }
+
+    /// Removes a picture from the cache, and what is known of it.
+    public func forget(_ name: String) async throws {
+        _ = try await one(.forget(ForgetParameters(name: name)), NoFields.self)
+    }
+
+    /// What the agent did about a name, step by step.
+    public func explain(_ name: String) async throws -> [Step] {
+        try await one(.explain(ExplainParameters(name: name)), ExplainReply.self).steps
+    }
+
+    // MARK: The agent
+
+    /// How the agent is.
+    public func status() async throws -> StatusReply { try await one(.status, StatusReply.self) }
+
+    /// Holds `download`, `upload`, or both.
+    public func pause(_ direction: String? = nil) async throws {
+        _ = try await one(.pause(PauseParameters(direction: direction)), NoFields.self)
+    }
+
+    /// Goes on with `download`, `upload`, or both.
+    public func resume(_ direction: String? = nil) async throws {
+        _ = try await one(.resume(ResumeParameters(direction: direction)), NoFields.self)
+    }
+
+    /// Names the resource server and the user; the agent keeps the token, and never gives it back.
+    public func login(server: Server, uid: Int, token: String) async throws {
+        _ = try await one(.login(LoginParameters(server: server, uid: uid, token: token)), NoFields.self)
+    }
+
+    /// Forgets server, user and token.
+    public func logout() async throws { _ = try await one(.logout, NoFields.self) }
+}
+
+// MARK: - Calling
+
+extension AgentClient {
+    /// Makes a call with `more`.
+    private func stream<Reply: BusObject, Element>(
+        _ call: AgentCall, _ type: Reply.Type, _ element: @escaping @Sendable (Reply) -> Element
+    ) async throws -> AgentStream<Element> {
+        let frames = try await AgentConnection.call(call, more: true, socketPath: socketPath)
+        return AgentStream(frames: frames) { json in
+            element(try AgentConnection.decode(type, from: json))
+        }
+    }
+
+    /// Makes a call with one reply.
+    private func one<Reply: BusObject>(_ call: AgentCall, _ type: Reply.Type) async throws -> Reply {
+        let frames = try await AgentConnection.call(call, more: false, socketPath: socketPath)
+        for try await json in frames { return try AgentConnection.decode(type, from: json) }
+        try Task.checkCancellation()
+        throw AgentClientError(.connectionLost, socketPath: socketPath, reason: "it closed without an answer")
+    }
+}

@@ -1,0 +1,84 @@
+public import LabelBus
+internal import NIOCore
+
+public import struct LabelBus.Avatar
+
+/// The replies to one call, as they come. Reading slowly holds the agent's sending back, and in the end makes it give up
+/// (`AgentError.lagging`); nothing piles up here. Ceasing to read, or cancelling the task that does, hangs up.
+///
+/// It can be iterated once.
+public struct AgentStream<Element: Sendable>: AsyncSequence, Sendable {
+    private let frames: AgentConnection.Frames
+    private let decode: @Sendable (JSON) throws -> Element
+
+    init(frames: AgentConnection.Frames, decode: @escaping @Sendable (JSON) throws -> Element) {
+        self.frames = frames
+        self.decode = decode
+    }
+
+    /// Reads the replies.
+    public func makeAsyncIterator() -> AsyncIterator {
+        AsyncIterator(frames: frames.makeAsyncIterator(), decode: decode)
+    }
+
+    /// Reads the replies one after the other.
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        private let frames: AgentConnection.Frames.AsyncIterator
+        private let decode: @Sendable (JSON) throws -> Element
+
+        init(
+            frames: AgentConnection.Frames.AsyncIterator, decode: @escaping @Sendable (JSON) throws -> Element
+        ) {
+            self.frames = frames
+            self.decode = decode
+        }
+
+        /// The next reply, or nil after the last.
+        public mutating func next() async throws -> Element? {
+            // NIO's iterator is one reference to a class that any thread may use; it only does not say so.
+            nonisolated(unsafe) let frames = frames
+            return try await frames.next().map(decode)
+        }
+    }
+}
+
+/// All avatars, a page at a time.
+public struct AvatarPages: AsyncSequence, Sendable {
+    /// One avatar.
+    public typealias Element = Avatar
+
+    let client: AgentClient
+    let state: String?
+
+    /// Reads from the first page.
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(client: client, state: state) }
+
+    /// Reads page after page.
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        private let client: AgentClient
+        private let state: String?
+        private var page: [Avatar] = []
+        private var index = 0
+        private var after: String?
+        private var isLast = false
+
+        init(client: AgentClient, state: String?) {
+            self.client = client
+            self.state = state
+        }
+
+        /// The next avatar, or nil after the last.
+        public mutating func next() async throws -> Avatar? {
+            while index == page.count {
+                if isLast { return nil }
+                let reply = try await client.listPage(state: state, after: after)
+                page = reply.avatars
+                index = 0
+                after = reply.next
+                isLast = reply.next == nil
+            }
+            defer { index += 1 }
+            return page[index]
+        }
+    }
+}

@@ -1,0 +1,116 @@
+package import AvatarCore
+internal import GRDB
+internal import PosixFiles
+
+/// A file that was found in the cache folder, read, and is to have a row.
+package struct FoundFile: Hashable, Sendable {
+    package var name: AvatarName
+    package var owner: UserID?
+    package var origin: Origin
+    package var file: VerifiedPart
+
+    package init(name: AvatarName, owner: UserID? = nil, origin: Origin, file: VerifiedPart) {
+        self.name = name
+        self.owner = owner
+        self.origin = origin
+        self.file = file
+    }
+}
+
+/// What a baseline took in.
+package struct Baseline: Hashable, Sendable {
+    /// Complete pictures that have rows now.
+    package var adopted = 0
+    /// Files that are no complete pictures: left where they are, without a row.
+    package var refused: [AvatarName: PartFault] = [:]
+}
+
+extension CacheFolder {
+    /// Gives rows to files that were found complete; `changed` for a name that had one with another content, `ready` for a new one,
+    /// and no event where only inode or time changed.
+    package func adopt(_ found: [FoundFile], at now: UnixTime) throws(CacheError) -> [Committed] {
+        try catalog.write("adopting \(found.count) files") { db in
+            try found.compactMap { try Self.adopt($0, at: now, db) }
+        }
+    }
+
+    private static func adopt(_ found: FoundFile, at now: UnixTime, _ db: Database) throws -> Committed? {
+        let earlier = try Catalog.avatar(found.name, db)
+        if var same = earlier, same.sha256 == found.file.sha256 {
+            same.identity = found.file.identity
+            same.owner = same.owner ?? found.owner
+            // A copy by another hand is that hand's: only the very inode that was recorded stays the agent's own.
+            if earlier?.identity.inode != found.file.identity.inode { same.origin = found.origin }
+            try same.upsert(db)
+            return nil
+        }
+        let row = AvatarRow(
+            name: found.name, owner: found.owner ?? earlier?.owner, identity: found.file.identity,
+            sha256: found.file.sha256, assurance: .structural, image: found.file.image, origin: found.origin,
+            generation: (earlier?.generation ?? 0) + 1, lastWanted: earlier?.lastWanted ?? now)
+        try row.upsert(db)
+        try Catalog.deleteNegative(row.name, db)
+        let event = try Catalog.log(earlier == nil ? .ready : .changed, row.name, EventFacts(row), at: now, db)
+        return Committed(avatar: row, event: event)
+    }
+
+    /// Takes what lies in the folder as it is, after a catalog was lost (promise 2): every complete picture gets a row and nothing is
+    /// fetched again. Reads every file that has no row.
+    ///
+    /// Where an agent had the folder before (``wasHereBefore``) and it is the agent's alone, the files are taken for downloads, so that
+    /// the cache can shrink again; in a folder that was somebody else's, or is `shared`, they are foreign and never removed.
+    package func adoptBaseline(shared: Bool, at now: UnixTime) throws(CacheError) -> Baseline {
+        let origin: Origin = wasHereBefore && !shared ? .downloaded : .foreign
+        var baseline = Baseline()
+        _ = try compare { (differences) throws(CacheError) in
+            var found: [FoundFile] = []
+            for case .unknown(let name, _) in differences {
+                switch try examine(name) {
+                case .success(let file): found.append(FoundFile(name: name, origin: origin, file: file))
+                case .failure(let fault):
+                    if baseline.refused.count < Limits.Cache.differencesPerBatchMax { baseline.refused[name] = fault }
+                case nil: break
+                }
+            }
+            // No events: the new epoch makes every client read again.
+            let adopted = found
+            try catalog.write("adopting a baseline") { db in
+                for file in adopted {
+                    try AvatarRow(
+                        name: file.name, owner: nil, identity: file.file.identity, sha256: file.file.sha256,
+                        assurance: .structural, image: file.file.image, origin: file.origin, generation: 1,
+                        lastWanted: now
+                    ).upsert(db)
+                }
+            }
+            baseline.adopted += adopted.count
+        }
+        return baseline
+    }
+
+    /// Makes a part of a crop that was uploaded, to be committed like a download: a copy (or a reflink), never a hard link, since an
+    /// editor that writes into the crop must not change a final name's bytes.
+    ///
+    /// - Throws: `changed` when the crop is no longer the file that was examined.
+    @discardableResult
+    package func stageCopy(
+        of crop: CropFacts, owner: UserID?, from upload: UploadFolder, now: MonotonicTime
+    ) throws(CacheError) -> PartRow {
+        let row = try beginPart(
+            PartStart(
+                name: crop.name, owner: owner, totalSize: crop.identity.size, chunkSize: crop.identity.size,
+                serverKey: "own/\(crop.sha256.hex)"), now: now)
+        let copied: Bool
+        do throws(PosixError) {
+            copied = try upload.copy(crop, into: try openPart(crop.name).file)
+        } catch {
+            throw CacheError(error, "copying the crop \(crop.name) into the cache")
+        }
+        guard copied else { throw CacheError(.changed, "copying the crop \(crop.name) into the cache") }
+        var held = row
+        held.offset = row.totalSize
+        let whole = held
+        try catalog.write("recording the copy of \(crop.name)") { try whole.upsert($0) }
+        return whole
+    }
+}

@@ -1,0 +1,112 @@
+package import AvatarCore
+internal import GRDB
+internal import PosixFiles
+
+/// What an eviction did.
+package struct Eviction: Hashable, Sendable {
+    /// The events of the files that went, in the order in which they went.
+    package var removed: [EventRow] = []
+    /// Bytes of the files that went.
+    package var bytesFreed: Int64 = 0
+    /// Bytes that the cache holds now, everybody's files included.
+    package var bytesHeld: Int64 = 0
+    /// What the agent may remove was not enough: the rest is kept, or not its own.
+    package var isStillOver = false
+}
+
+/// What a trim of `.parts/` did.
+package struct PartsTrimmed: Hashable, Sendable {
+    /// Transfers that were given up.
+    package var names: [AvatarName] = []
+    /// Files that no row knows.
+    package var strayFiles = 0
+}
+
+extension CacheFolder {
+    /// Removes the agent's own files, the least recently wanted first, until the cache holds at most `bytesMax`.
+    ///
+    /// Never one of `keep` (what is visible, unsent, or the own icon), never a file whose inode is not the recorded one, never
+    /// through a symlink: the name is removed from the open folder, and only where it is a regular file.
+    package func evict(bytesMax: Int64, keep: Set<AvatarName>, at now: UnixTime) throws(CacheError) -> Eviction {
+        var eviction = Eviction(bytesHeld: try catalog.totals().bytes)
+        var after: (UnixTime, String)?
+        while eviction.bytesHeld > bytesMax {
+            let page = try catalog.evictable(after: after)
+            guard let last = page.last else { break }
+            var gone: [AvatarName] = []
+            for row in page where eviction.bytesHeld > bytesMax && !keep.contains(row.name) {
+                guard try removeOwn(row) else { continue }
+                gone.append(row.name)
+                eviction.bytesHeld -= row.identity.size
+                eviction.bytesFreed += row.identity.size
+            }
+            eviction.removed += try catalog.recordRemoved(gone, reason: "evicted", at: now)
+            after = (last.lastWanted, last.name.string)
+        }
+        eviction.isStillOver = eviction.bytesHeld > bytesMax
+        return eviction
+    }
+
+    /// Removes one complete file on request (IPC.md, `Forget`): false, and nothing done, when it is not the agent's own.
+    package func forget(_ name: AvatarName, at now: UnixTime) throws(CacheError) -> EventRow? {
+        guard let row = try catalog.avatars(named: [name])[name], row.origin != .foreign, try removeOwn(row) else {
+            return nil
+        }
+        return try catalog.recordRemoved([name], reason: "forgotten", at: now).first
+    }
+
+    /// Whether the file of `row` is gone: removed just now, or before.
+    private func removeOwn(_ row: AvatarRow) throws(CacheError) -> Bool {
+        do throws(PosixError) {
+            guard let facts = try folder.facts(of: row.name.string) else { return true }
+            guard facts.kind == .regular, facts.inode == row.identity.inode else { return false }
+            try folder.remove(row.name.string)
+            return true
+        } catch {
+            throw CacheError(error, "evicting \(row.name)")
+        }
+    }
+
+    /// Gives up transfers that are neither in `keep` nor may be gone on with (another boot, over an hour old), and removes files in
+    /// `.parts/` that no row knows.
+    package func trimParts(keep: Set<AvatarName>, now: MonotonicTime) throws(CacheError) -> PartsTrimmed {
+        var trimmed = PartsTrimmed()
+        let rows = try catalog.parts()
+        let intents = Set(try catalog.intents().map(\.candidate.name))
+        trimmed.names = rows.filter { row in
+            !keep.contains(row.name) && !intents.contains(row.name)
+                && (row.bootID != bootID || now - row.startedAt >= Limits.Cache.partAgeMax)
+        }.map(\.name)
+        try discardParts(trimmed.names)
+        let known = Set(rows.map(\.name)).union(intents)
+        let expected = Set(known.map(Self.partFile))
+        do {
+            var stray: [String] = []
+            try parts.forEachName { if !expected.contains($0) { stray.append($0) } }
+            for name in stray where try parts.facts(of: name)?.kind == .regular {
+                if try parts.remove(name) { trimmed.strayFiles += 1 }
+            }
+        } catch {
+            throw CacheError(error, "trimming the parts")
+        }
+        return trimmed
+    }
+}
+
+extension Catalog {
+    /// A page of what may be evicted, the least recently wanted first.
+    func evictable(after: (UnixTime, String)?) throws(CacheError) -> [AvatarRow] {
+        try read("choosing what to evict") { db in
+            try Row.fetchAll(
+                db.cachedStatement(
+                    sql: """
+                        SELECT * FROM avatars WHERE origin <> 'foreign' AND (last_wanted, name) > (?, ?)
+                            ORDER BY last_wanted, name LIMIT ?
+                        """),
+                arguments: [
+                    after?.0.milliseconds ?? Int64.min, after?.1 ?? "", Limits.Cache.differencesPerBatchMax,
+                ]
+            ).map(AvatarRow.init)
+        }
+    }
+}

@@ -1,0 +1,92 @@
+internal import AvatarCore
+internal import Glibc
+internal import PosixFiles
+
+/// The regular files of a folder, in the order of their names' bytes, kept compactly: all names in one buffer, some forty bytes per
+/// file beside it, so that a hundred thousand files cost a few megabytes and no object each.
+struct FolderListing {
+    struct Entry {
+        let nameStart: UInt32
+        let nameLength: UInt16
+        let device: UInt64
+        let inode: UInt64
+        let size: Int64
+        let modified: Int64
+    }
+
+    private var names: [UInt8] = []
+    private var entries: [Entry] = []
+    /// Entries that no avatar's name fits, at most a few, for a report.
+    private(set) var invalid: [InvalidName] = []
+
+    /// Reads the folder: symlinks, folders and everything else that is no regular file are passed over.
+    init(_ folder: borrowing Folder) throws {
+        let descriptor = folder.descriptor
+        try folder.forEachName { name in
+            guard !name.hasPrefix(".") else { return }
+            var raw = stat()
+            guard unsafe fstatat(descriptor, name, &raw, AT_SYMLINK_NOFOLLOW) == 0, raw.st_mode & S_IFMT == S_IFREG
+            else { return }
+            do throws(InvalidName) {
+                _ = try AvatarName(name)
+            } catch {
+                if invalid.count < Limits.Cache.differencesPerBatchMax { invalid.append(error) }
+                return
+            }
+            let start = names.count
+            names.append(contentsOf: name.utf8)
+            entries.append(
+                Entry(
+                    nameStart: UInt32(start), nameLength: UInt16(names.count - start), device: UInt64(raw.st_dev),
+                    inode: UInt64(raw.st_ino), size: Int64(raw.st_size),
+                    modified: Int64(raw.st_mtim.tv_sec) * 1_000_000_000 + Int64(raw.st_mtim.tv_nsec)))
+        }
+        sort()
+    }
+
+    var count: Int { entries.count }
+
+    func name(_ index: Int) throws(InvalidName) -> AvatarName {
+        let entry = entries[index]
+        let bytes = names[Int(entry.nameStart)..<Int(entry.nameStart) + Int(entry.nameLength)]
+        return try AvatarName(String(decoding: bytes, as: UTF8.self))
+    }
+
+    func identity(_ index: Int) -> FileIdentity {
+        let entry = entries[index]
+        return FileIdentity(device: entry.device, inode: entry.inode, size: entry.size, modified: entry.modified)
+    }
+
+    /// Negative, zero or positive as the entry's name comes before, is, or comes behind `text`.
+    func compare(_ index: Int, with text: String) -> Int {
+        var text = text
+        let entry = entries[index]
+        return unsafe names.withUnsafeBytes { all in
+            text.withUTF8 { other in
+                let own = unsafe UnsafeRawBufferPointer(
+                    rebasing: all[Int(entry.nameStart)..<Int(entry.nameStart) + Int(entry.nameLength)])
+                return unsafe Self.compare(own, UnsafeRawBufferPointer(other))
+            }
+        }
+    }
+
+    private mutating func sort() {
+        unsafe names.withUnsafeBytes { all in
+            entries.sort { left, right in
+                let leftName = unsafe UnsafeRawBufferPointer(
+                    rebasing: all[Int(left.nameStart)..<Int(left.nameStart) + Int(left.nameLength)])
+                let rightName = unsafe UnsafeRawBufferPointer(
+                    rebasing: all[Int(right.nameStart)..<Int(right.nameStart) + Int(right.nameLength)])
+                return unsafe Self.compare(leftName, rightName) < 0
+            }
+        }
+    }
+
+    private static func compare(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
+        guard let leftStart = left.baseAddress, let rightStart = right.baseAddress else {
+            return left.count - right.count
+        }
+        let order = unsafe memcmp(leftStart, rightStart, min(left.count, right.count))
+        return order != 0 ? Int(order) : left.count - right.count
+    }
+}

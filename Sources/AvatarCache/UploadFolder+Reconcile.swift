@@ -1,0 +1,142 @@
+package import AvatarCore
+internal import Digests
+internal import GRDB
+package import PosixFiles
+
+/// What a comparison of the upload folder with the catalog found.
+package struct UploadComparison: Hashable, Sendable {
+    /// New files, and files with another inode, size or time than was recorded, the oldest change first: to be examined.
+    package var candidates: [AvatarName] = []
+    /// Rows whose files are gone.
+    package var vanished: [AvatarName] = []
+    /// Files that are there.
+    package var files = 0
+    /// Files whose names no avatar may have, at most a few.
+    package var invalid: [InvalidName] = []
+}
+
+extension UploadFolder {
+    /// Compares the folder with the catalog by (inode, size, mtime); no file is read.
+    package func compare(with catalog: Catalog) throws(CacheError) -> UploadComparison {
+        let listing: FolderListing
+        do { listing = try FolderListing(folder) } catch { throw CacheError(error, "reading the upload folder") }
+        var result = UploadComparison(files: listing.count, invalid: listing.invalid)
+        var candidates: [(index: Int, modified: Int64)] = []
+        try catalog.read("comparing the upload folder") { db in
+            var index = 0
+            let rows = try Row.fetchCursor(db, sql: "SELECT name, inode, size, modified FROM crops ORDER BY name")
+            while let row = try rows.next() {
+                let name: String = row[0]
+                while index < listing.count, listing.compare(index, with: name) < 0 {
+                    candidates.append((index, listing.identity(index).modified))
+                    index += 1
+                }
+                guard index < listing.count, listing.compare(index, with: name) == 0 else {
+                    result.vanished.append(try AvatarName(name))
+                    continue
+                }
+                let found = listing.identity(index)
+                if found.inode != UInt64(bitPattern: row[1]) || found.size != row[2] || found.modified != row[3] {
+                    candidates.append((index, found.modified))
+                }
+                index += 1
+            }
+            while index < listing.count {
+                candidates.append((index, listing.identity(index).modified))
+                index += 1
+            }
+        }
+        candidates.sort { ($0.modified, $0.index) < ($1.modified, $1.index) }
+        result.candidates = candidates.compactMap { try? listing.name($0.index) }
+        return result
+    }
+
+    /// Takes what lies in the folder for dealt with, unread, after a catalog was lost (promise 2); how many files there are.
+    package func adoptBaseline(in catalog: Catalog) throws(CacheError) -> Int {
+        let listing: FolderListing
+        do { listing = try FolderListing(folder) } catch { throw CacheError(error, "reading the upload folder") }
+        var order = Array(0..<listing.count)
+        order.sort { (listing.identity($0).modified, $0) < (listing.identity($1).modified, $1) }
+        let ordered = order
+        return try catalog.write("taking the upload folder for a baseline") { db in
+            var adopted = 0
+            for index in ordered {
+                let name = try listing.name(index)
+                guard try Catalog.crop(name, db) == nil else { continue }
+                try CropRow(
+                    name: name, identity: listing.identity(index), md5: nil, sha256: nil, state: .baseline,
+                    closedOrder: try Catalog.nextCloseOrder(db), uploadedTo: nil, incompleteCloses: 0
+                ).upsert(db)
+                adopted += 1
+            }
+            return adopted
+        }
+    }
+
+    /// Copies a picture from anywhere into this folder, as `<first 32 digits of its SHA-256>.<extension>`, when it is not there
+    /// already (IPC.md, `Upload`). It appears under that name complete, by a rename.
+    ///
+    /// - Throws: ``ImportError`` for what is no picture, too large, or not readable; ``CacheError`` for this folder's own trouble.
+    package func importFile(path: String) throws -> AvatarName {
+        let bytes = try read(path)
+        let image: ImageFacts
+        do throws(ImageFault) {
+            image = try unsafe ImageStructure.examine(bytes.span.bytes)
+        } catch {
+            throw ImportError.notAnImage(path: path, error)
+        }
+        let digest = try unsafe SHA256Digest(of: bytes.span.bytes)
+        let name = try AvatarName("\(digest.hex.prefix(32)).\(image.format.fileExtension)")
+        do {
+            if let lying = try folder.facts(of: name.string), lying.kind == .regular, lying.size == Int64(bytes.count) {
+                let there = try folder.openForReading(name.string).read(at: 0, count: bytes.count)
+                if there == bytes { return name }
+            }
+            let temporary = "\(WorkFile.prefix)import-\(digest.hex.prefix(32))"
+            try folder.remove(temporary)
+            let file = try folder.create(temporary)
+            try unsafe file.write(bytes.span.bytes, at: 0)
+            try file.syncData()
+            try folder.rename(temporary, to: name.string, in: folder)
+            try folder.sync()
+            return name
+        } catch {
+            throw CacheError(error, "importing \(path)")
+        }
+    }
+
+    private func read(_ path: String) throws(ImportError) -> [UInt8] {
+        let file = try Self.open(path)
+        let facts: FileFacts
+        do { facts = try file.facts() } catch { throw .unreadable(error) }
+        guard facts.kind == .regular else { throw .notRegular(path: path) }
+        guard facts.size <= bytesMax else { throw .tooLarge(path: path, size: facts.size, limit: bytesMax) }
+        do { return try file.read(at: 0, count: Int(facts.size)) } catch { throw .unreadable(error) }
+    }
+
+    private static func open(_ path: String) throws(ImportError) -> OpenFile {
+        do { return try OpenFile.open(path: path) } catch { throw .unreadable(error) }
+    }
+}
+
+/// Why a file from elsewhere cannot be imported.
+package enum ImportError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// No complete picture.
+    case notAnImage(path: String, ImageFault)
+    /// Over `upload.bytesMax`.
+    case tooLarge(path: String, size: Int64, limit: Int64)
+    /// A folder, a FIFO, a device.
+    case notRegular(path: String)
+    /// Missing, or not allowed.
+    case unreadable(PosixError)
+
+    package var description: String {
+        switch self {
+        case .notAnImage(let path, let fault): "\(path): \(fault)"
+        case .notRegular(let path): "\(path) is no regular file"
+        case .tooLarge(let path, let size, let limit):
+            "\(path) has \(size) bytes, upload.bytesMax allows \(limit)"
+        case .unreadable(let error): error.description
+        }
+    }
+}

@@ -1,0 +1,202 @@
+internal import AvatarCore
+internal import CInotifyTools
+internal import Dispatch
+internal import Glibc
+internal import Synchronization
+
+/// One thread that owns libinotifytools and turns its events into values.
+///
+/// The thread sleeps in the kernel until something happens: no timer, no polling. To reach it, a watch that was made for the
+/// purpose (on `/`, for events that never come) is removed, and the kernel's word of that wakes it; so it stops at once.
+package final class FolderWatch: Sendable {
+    /// What is handed over; called on the watch's own thread, so it must return soon and never call back into the watch.
+    package typealias Delivery = @Sendable ([FolderEvent]) -> Void
+
+    private enum Command: Sendable {
+        case attach(FolderID, path: String, modifications: Bool, Answer)
+        case detach(FolderID, Answer)
+    }
+
+    /// Where a command's result waits for the thread that gave the command.
+    private final class Answer: Sendable {
+        private let result = Mutex<Result<Void, WatchError>>(.failure(WatchError(.stopped)))
+        private let done = DispatchSemaphore(value: 0)
+
+        func give(_ value: Result<Void, WatchError>) {
+            result.withLock { $0 = value }
+            done.signal()
+        }
+
+        func take() throws(WatchError) {
+            done.wait()
+            try result.withLock { $0 }.get()
+        }
+    }
+
+    private struct Shared {
+        var commands: [Command] = []
+        var stopping = false
+        var ended = false
+        /// The kernel's descriptor and the watch whose removal wakes the thread.
+        var wake: (descriptor: Int32, watch: Int32)?
+    }
+
+    private static let running = Mutex(false)
+    private let shared = Mutex(Shared())
+    private let idle = DispatchSemaphore(value: 0)
+    private let thread = DispatchQueue(label: "avatard.folderwatch")
+    private let finished = DispatchGroup()
+
+    /// Begins watching; folders are attached one by one.
+    ///
+    /// - Throws: `alreadyRunning` while another watch lives in this process; `instanceLimit`, `watchLimit` or `failed`.
+    package init(deliver: @escaping Delivery) throws(WatchError) {
+        let free = Self.running.withLock { taken in
+            defer { taken = true }
+            return !taken
+        }
+        guard free else { throw WatchError(.alreadyRunning) }
+        let started = Answer()
+        thread.async(group: finished) { [self] in
+            do throws(WatchError) {
+                let owner = WatchOwner(library: try InotifyLibrary.begin())
+                try arm(owner.library)
+                started.give(.success(()))
+                run(owner, deliver)
+            } catch {
+                started.give(.failure(error))
+            }
+        }
+        do throws(WatchError) {
+            try started.take()
+        } catch {
+            finished.wait()
+            Self.running.withLock { $0 = false }
+            throw error
+        }
+    }
+
+    /// Watches the folder at `path` as `folder`, or watches it again after it went away; whoever attaches then looks the folder
+    /// through, because nobody knows what happened before. Attaching after a loss begins the library anew: the other folders
+    /// are then told of an overflow. Blocks until the watch's thread has done it.
+    ///
+    /// - Parameter modifications: whether writes to files that stay open are told of too.
+    package func attach(_ folder: FolderID, path: String, modifications: Bool = true) throws(WatchError) {
+        let answer = Answer()
+        try give(.attach(folder, path: path, modifications: modifications, answer))
+        try answer.take()
+    }
+
+    /// Watches the folder no longer; nothing happens where it was not watched.
+    package func detach(_ folder: FolderID) throws(WatchError) {
+        let answer = Answer()
+        try give(.detach(folder, answer))
+        try answer.take()
+    }
+
+    /// Ends the thread, and waits for it: at most for the delivery that it is in. Safe to call more than once.
+    package func stop() {
+        let first = shared.withLock { state in
+            defer { state.stopping = true }
+            wake(&state)
+            return !state.stopping
+        }
+        finished.wait()
+        if first { Self.running.withLock { $0 = false } }
+    }
+
+    private func give(_ command: Command) throws(WatchError) {
+        let taken = shared.withLock { state in
+            guard !state.stopping, !state.ended else { return false }
+            state.commands.append(command)
+            wake(&state)
+            return true
+        }
+        guard taken else { throw WatchError(.stopped) }
+    }
+
+    private func wake(_ state: inout Shared) {
+        // A removal that comes twice is refused by the kernel, and the first one's word is still on its way.
+        if let wake = state.wake { _ = inotify_rm_watch(wake.descriptor, wake.watch) }
+        idle.signal()
+    }
+
+    // MARK: - The owner's thread
+
+    private func run(_ owner: WatchOwner, _ deliver: Delivery) {
+        var owner = owner
+        while !obey(&owner, deliver) {
+            guard owner.isWorking else {
+                idle.wait()
+                continue
+            }
+            let (events, woken) = owner.nextBatch(wakeWatch: shared.withLock { $0.wake?.watch })
+            if !events.isEmpty { deliver(events) }
+            if woken || !owner.isWorking { rearm(&owner, deliver) }
+        }
+        shared.withLock { $0.wake = nil }
+        owner.end()
+    }
+
+    /// Carries out what was asked for; true when the thread is to end.
+    private func obey(_ owner: inout WatchOwner, _ deliver: Delivery) -> Bool {
+        while true {
+            let (commands, stopping) = shared.withLock { state in
+                defer { state.commands = [] }
+                if state.stopping { state.ended = true }
+                return (state.commands, state.stopping)
+            }
+            for command in commands { perform(command, &owner, deliver, stopping) }
+            if stopping { return true }
+            if commands.isEmpty { return false }
+        }
+    }
+
+    private func perform(_ command: Command, _ owner: inout WatchOwner, _ deliver: Delivery, _ stopping: Bool) {
+        switch command {
+        case .attach(let folder, let path, let modifications, let answer):
+            if stopping { return answer.give(.failure(WatchError(.stopped))) }
+            do throws(WatchError) {
+                if owner.needsNewLibrary { try renew(&owner, but: folder, deliver) }
+                try owner.attach(folder, path: path, modifications: modifications)
+                answer.give(.success(()))
+            } catch {
+                answer.give(.failure(error))
+            }
+        case .detach(let folder, let answer):
+            owner.detach(folder)
+            answer.give(.success(()))
+        }
+    }
+
+    /// Begins the library anew, and watches again what it watched; what could not be watched again is told to be gone.
+    private func renew(_ owner: inout WatchOwner, but folder: FolderID, _ deliver: Delivery) throws(WatchError) {
+        shared.withLock { $0.wake = nil }
+        let events = try owner.renew(but: folder)
+        try arm(owner.library)
+        if !events.isEmpty { deliver(events) }
+    }
+
+    private func rearm(_ owner: inout WatchOwner, _ deliver: Delivery) {
+        do throws(WatchError) {
+            if owner.isWorking {
+                try arm(owner.library)
+            } else {
+                try renew(&owner, but: FolderID(-1), deliver)
+            }
+        } catch {
+            shared.withLock { $0.wake = nil }
+            let lost = owner.lose()
+            if !lost.isEmpty { deliver(lost) }
+        }
+    }
+
+    /// Makes the watch whose removal wakes the thread. It goes past the library, which could not forget it again.
+    private func arm(_ library: InotifyLibrary) throws(WatchError) {
+        let watch = unsafe inotify_add_watch(library.descriptor, "/", UInt32(IN_DELETE_SELF | IN_ONLYDIR))
+        guard watch >= 0 else {
+            throw WatchError(errno == ENOSPC ? .watchLimit : .failed, path: "/", errno: errno)
+        }
+        shared.withLock { $0.wake = (library.descriptor, watch) }
+    }
+}

@@ -1,0 +1,147 @@
+internal import AvatarCore
+internal import CInotifyTools
+
+/// What the owning thread knows: which watch is which folder, and how an event of the kernel reads as a value.
+struct WatchOwner {
+    private struct Attached {
+        let path: String
+        let modifications: Bool
+        var watch: Int32
+    }
+
+    private(set) var library: InotifyLibrary
+    /// False after a read failed: then the library must be begun anew.
+    private(set) var isWorking = true
+    /// The kernel took a watch away that the library cannot forget.
+    private(set) var needsNewLibrary = false
+    private var hasLibrary = true
+    private var folders: [FolderID: Attached] = [:]
+
+    init(library: InotifyLibrary) { self.library = library }
+
+    mutating func attach(_ folder: FolderID, path: String, modifications: Bool) throws(WatchError) {
+        detach(folder)
+        guard folders.count < Limits.Watch.foldersMax else { throw WatchError(.tooManyFolders, path: path) }
+        let watch = try library.watch(path, mask: Self.mask(modifications: modifications))
+        folders[folder] = Attached(path: path, modifications: modifications, watch: watch)
+    }
+
+    mutating func detach(_ folder: FolderID) {
+        guard let old = folders.removeValue(forKey: folder) else { return }
+        if !folders.values.contains(where: { $0.watch == old.watch }) { library.unwatch(old.watch) }
+    }
+
+    /// Begins the library anew with every folder but `folder`; each of them has missed events, or is gone.
+    mutating func renew(but folder: FolderID) throws(WatchError) -> [FolderEvent] {
+        let before = folders.sorted { $0.key.value < $1.key.value }
+        end()
+        (folders, isWorking, needsNewLibrary) = ([:], false, true)
+        library = try InotifyLibrary.begin()
+        (hasLibrary, isWorking, needsNewLibrary) = (true, true, false)
+        let now = bootTime()
+        return before.compactMap { id, attached in
+            guard id != folder else { return nil }
+            do throws(WatchError) {
+                try attach(id, path: attached.path, modifications: attached.modifications)
+                return FolderEvent(folder: id, kind: .overflow, file: nil, at: now)
+            } catch {
+                return FolderEvent(folder: id, kind: .folderGone(.unwatchable), file: nil, at: now)
+            }
+        }
+    }
+
+    /// Gives up: every folder is told to be no longer watched, until it is attached again.
+    mutating func lose() -> [FolderEvent] {
+        end()
+        defer { (folders, isWorking, needsNewLibrary) = ([:], false, true) }
+        let now = bootTime()
+        return folders.keys.sorted { $0.value < $1.value }.map {
+            FolderEvent(folder: $0, kind: .folderGone(.unwatchable), file: nil, at: now)
+        }
+    }
+
+    mutating func end() {
+        guard hasLibrary else { return }
+        hasLibrary = false
+        library.end(watches: folders.values.map(\.watch))
+    }
+
+    /// Waits for an event, and takes those that are there with it; whether the wake watch was removed.
+    mutating func nextBatch(wakeWatch: Int32?) -> (events: [FolderEvent], woken: Bool) {
+        var events: [FolderEvent] = []
+        var woken = false
+        var now = MonotonicTime.zero
+        while events.count < Limits.Watch.eventsPerBatchMax {
+            switch library.next(wait: events.isEmpty && !woken) {
+            case .nothing:
+                return (events, woken)
+            case .failure:
+                isWorking = false
+                return (events, woken)
+            case .event(let event):
+                if now == .zero { now = bootTime() }
+                if event.watch == wakeWatch {
+                    woken = true
+                } else {
+                    append(event, at: now, to: &events)
+                }
+            }
+        }
+        return (events, woken)
+    }
+
+    private mutating func append(_ event: InotifyLibrary.Event, at now: MonotonicTime, to events: inout [FolderEvent]) {
+        if event.mask & UInt32(IN_Q_OVERFLOW) != 0 {
+            for folder in folders.keys.sorted(by: { $0.value < $1.value }) {
+                events.append(FolderEvent(folder: folder, kind: .overflow, file: nil, at: now))
+            }
+            return
+        }
+        let concerned = folders.filter { $0.value.watch == event.watch }.keys.sorted { $0.value < $1.value }
+        guard !concerned.isEmpty else { return }
+        if let loss = Self.loss(event.mask) {
+            // A folder that was moved away is still watched, at a path that nobody meant.
+            if loss == .moved { library.unwatch(event.watch) } else { needsNewLibrary = true }
+            for folder in concerned {
+                folders[folder] = nil
+                events.append(FolderEvent(folder: folder, kind: .folderGone(loss), file: nil, at: now))
+            }
+            return
+        }
+        guard let kind = Self.kind(event.mask), !event.name.starts(with: WorkFile.prefix.utf8) else { return }
+        let name = WatchedName(bytes: event.name)
+        for folder in concerned {
+            let value = FolderEvent(folder: folder, kind: kind, file: name, at: now)
+            if events.last != value { events.append(value) }
+        }
+    }
+
+    private static func mask(modifications: Bool) -> UInt32 {
+        let always =
+            IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF
+            | IN_ONLYDIR
+            | IN_MASK_ADD
+        return UInt32(always) | (modifications ? UInt32(IN_MODIFY) : 0)
+    }
+
+    private static func loss(_ mask: UInt32) -> FolderLoss? {
+        if mask & UInt32(IN_UNMOUNT) != 0 { return .unmounted }
+        if mask & UInt32(IN_DELETE_SELF) != 0 { return .deleted }
+        if mask & UInt32(IN_MOVE_SELF) != 0 { return .moved }
+        // The kernel ended a watch without another word.
+        if mask & UInt32(IN_IGNORED) != 0 { return .deleted }
+        return nil
+    }
+
+    private static func kind(_ mask: UInt32) -> FolderEvent.Kind? {
+        // Folders inside a watched folder are no pictures.
+        if mask & UInt32(IN_ISDIR) != 0 { return nil }
+        if mask & UInt32(IN_CLOSE_WRITE) != 0 { return .closedAfterWriting }
+        if mask & UInt32(IN_MOVED_TO) != 0 { return .movedIn }
+        if mask & UInt32(IN_MOVED_FROM) != 0 { return .movedOut }
+        if mask & UInt32(IN_DELETE) != 0 { return .deleted }
+        if mask & UInt32(IN_CREATE) != 0 { return .created }
+        if mask & UInt32(IN_MODIFY) != 0 { return .modified }
+        return nil
+    }
+}

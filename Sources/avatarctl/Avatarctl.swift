@@ -1,0 +1,48 @@
+import ArgumentParser
+
+/// The person's side of avatard.
+@main
+struct Avatarctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "avatarctl",
+        abstract: "Asks avatard about avatars, and tells it what to do.",
+        discussion: """
+            The agent is started with: systemctl --user start avatard
+
+            Exit status: 0 when all went well, 1 when something failed, 2 when the command line was wrong, 3 when the \
+            agent does not answer.
+            """,
+        subcommands: [
+            Status.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
+            Explain.self, Forget.self, Login.self, Logout.self, Register.self,
+        ])
+
+    /// ArgumentParser's own status for a wrong command line is 64; ours is 2, as of most tools.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let status as ExitStatus {
+            leave(status)
+        } catch {
+            if exitCode(for: error) == .validationFailure {
+                Output.errorLine(fullMessage(for: error))
+                leave(.usage)
+            }
+            exit(withError: error)
+        }
+    }
+}
+
+/// What every command takes.
+struct CommonOptions: ParsableArguments {
+    @Flag(help: "Print JSON: one object, or one per line for what goes on.")
+    var json = false
+
+    @Option(help: ArgumentHelp("The agent's socket.", valueName: "path"))
+    var socket: String?
+}

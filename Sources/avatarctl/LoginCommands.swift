@@ -1,0 +1,118 @@
+import ArgumentParser
+internal import AvatarAgentClient
+internal import AvatarCore
+internal import Glibc
+internal import LabelBus
+internal import PosixFiles
+
+struct Login: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Names the resource server and the user.",
+        discussion: """
+            The token is read from standard input, or from a file that nobody else can read; never from the command line, \
+            which other users can see. The agent keeps it, and nothing ever prints it.
+            """)
+
+    @Option(help: "The server's host name or address.")
+    var host: String
+
+    @Option(help: "The server's TCP port.")
+    var port: Int = 9090
+
+    @Option(help: "The user's number.")
+    var uid: Int
+
+    @Flag(help: "Use TLS.")
+    var tls = false
+
+    @Option(help: "The file that holds the token; otherwise it is read from standard input.", completion: .file())
+    var tokenFile: String?
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            let token = try tokenFile.map(Token.read) ?? Token.readFromStandardInput()
+            try await client.login(
+                server: Server(host: host, port: port, tls: tls ? true : nil), uid: uid, token: token)
+            common.done("user \(uid) at \(host):\(port)")
+        }
+    }
+}
+
+struct Logout: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Makes the agent forget the server, the user and the token.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            try await client.logout()
+            common.done("logged out")
+        }
+    }
+}
+
+/// Reads a token without showing it to anybody.
+enum Token {
+    /// From a file that only its owner can read.
+    static func read(_ path: String) throws -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw LocalError(description: "\(path): \(String(cString: strerror(errno)))")
+        }
+        let file = OpenFile(adopting: descriptor)
+        let bytes: [UInt8]
+        do {
+            let facts = try file.facts()
+            guard facts.kind == .regular else { throw LocalError(description: "\(path): is no file") }
+            if facts.permissions & 0o077 != 0 {
+                throw LocalError(description: "\(path): others can read it; chmod 600 \(path)")
+            }
+            bytes = try file.read(at: 0, count: Limits.Bus.tokenBytesMax + 2)
+        } catch let error as PosixError {
+            throw LocalError(description: "\(path): \(error)")
+        }
+        return try check(bytes, from: path)
+    }
+
+    /// From standard input: one line; on a terminal, asked for without an echo.
+    static func readFromStandardInput() throws -> String {
+        guard isatty(STDIN_FILENO) == 1 else { return try check(firstLine(), from: "standard input") }
+        var before = termios()
+        guard tcgetattr(STDIN_FILENO, &before) == 0 else {
+            throw LocalError(description: "the terminal cannot be read")
+        }
+        var silent = before
+        silent.c_lflag &= ~tcflag_t(ECHO)
+        Output.errorLine("Token (it is not shown):")
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
+        defer { tcsetattr(STDIN_FILENO, TCSAFLUSH, &before) }
+        return try check(firstLine(), from: "the terminal")
+    }
+
+    private static func firstLine() -> [UInt8] {
+        var bytes: [UInt8] = []
+        var byte: UInt8 = 0
+        while bytes.count < Limits.Bus.tokenBytesMax + 2 {
+            let got = Glibc.read(STDIN_FILENO, &byte, 1)
+            if got < 0, errno == EINTR { continue }
+            if got < 1 || byte == UInt8(ascii: "\n") { break }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+
+    private static func check(_ bytes: [UInt8], from place: String) throws -> String {
+        let trimmed = bytes.reversed().drop { $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }.reversed()
+        if trimmed.isEmpty { throw LocalError(description: "\(place): there is no token") }
+        guard trimmed.count <= Limits.Bus.tokenBytesMax else {
+            throw LocalError(description: "\(place): longer than a token, \(Limits.Bus.tokenBytesMax) bytes at most")
+        }
+        guard let token = String(validating: trimmed, as: UTF8.self), !token.utf8.contains(where: { $0 < 0x20 }) else {
+            throw LocalError(description: "\(place): is no text of one line")
+        }
+        return token
+    }
+}

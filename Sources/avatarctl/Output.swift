@@ -1,0 +1,58 @@
+internal import Glibc
+internal import LabelBus
+internal import NIOCore
+
+/// Where the program writes. Text from elsewhere is freed of control characters, so that no name or reason can steer the
+/// terminal.
+enum Output {
+    /// Whether standard output is a terminal.
+    static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
+    /// Columns of the terminal, or 80.
+    static var columns: Int {
+        var size = winsize()
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
+
+    /// Writes a line to standard output at once. When nobody reads it any more, the program is over.
+    static func line(_ text: String) { write(harmless(text) + "\n", to: STDOUT_FILENO) }
+
+    /// Writes a line of JSON to standard output at once; JSON has its own escapes.
+    static func line(_ object: some BusObject) { line(json { object.write(to: &$0) }) }
+
+    /// Writes as it is: what steers the terminal on purpose.
+    static func raw(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+    /// Writes a line to standard error.
+    static func errorLine(_ text: String) {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { harmless(String($0)) }
+        write(lines.joined(separator: "\n") + "\n", to: STDERR_FILENO)
+    }
+
+    /// One JSON object, its members written by `body`.
+    static func json(_ body: (inout JSONWriter) -> Void) -> String {
+        var writer = JSONWriter()
+        writer.object(body)
+        return String(buffer: writer.buffer)
+    }
+
+    /// The text with a `?` for each control character.
+    static func harmless(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
+        return String(
+            String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
+    }
+
+    private static func write(_ text: String, to descriptor: Int32) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let put = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if put > 0 {
+                bytes = bytes.dropFirst(put)
+            } else if errno != EINTR {
+                leave(.failed)
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+internal import AvatarAgentClient
+internal import Glibc
+internal import LabelBus
+
+/// How a command ends (avatarctl(1), "EXIT STATUS").
+enum ExitStatus: Int32, Error {
+    case failed = 1
+    case usage = 2
+    case notReachable = 3
+}
+
+/// Ends the program.
+func leave(_ status: ExitStatus) -> Never { exit(status.rawValue) }
+
+extension CommonOptions {
+    /// The agent that the command talks to.
+    var client: AgentClient { AgentClient(socketPath: socket ?? AgentClient.defaultSocketPath) }
+
+    /// Runs a command's work, and says what went wrong as a person reads it, or as one JSON object.
+    func run(_ body: (AgentClient) async throws -> Void) async throws {
+        do {
+            try await body(client)
+        } catch let error as AgentError {
+            report(error)
+            throw ExitStatus.failed
+        } catch let error as AgentClientError {
+            report(error)
+            throw error.code == .notReachable ? ExitStatus.notReachable : ExitStatus.failed
+        } catch let error as LocalError {
+            Output.errorLine("avatarctl: \(error.description)")
+            throw ExitStatus.failed
+        }
+    }
+
+    private func report(_ error: AgentError) {
+        guard json else { return Output.errorLine("avatarctl: \(error)") }
+        Output.errorLine(
+            Output.json { writer in
+                writer.field("error", error.name)
+                writer.name("parameters")
+                writer.object { error.write(to: &$0) }
+            })
+    }
+
+    private func report(_ error: AgentClientError) {
+        if json {
+            Output.errorLine(Output.json { $0.field("error", error.description) })
+        } else {
+            Output.errorLine("avatarctl: \(error)")
+        }
+        if !json, error.code == .notReachable {
+            Output.errorLine("Start it with: systemctl --user start avatard")
+        }
+    }
+}
+
+/// Something that went wrong before the agent was asked.
+struct LocalError: Error, CustomStringConvertible {
+    /// One sentence, as a person reads it.
+    let description: String
+}

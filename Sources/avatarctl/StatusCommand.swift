@@ -1,0 +1,102 @@
+import ArgumentParser
+internal import AvatarAgentClient
+internal import LabelBus
+
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Says how the agent is.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            let status = try await client.status()
+            if common.json { return Output.line(status) }
+            for line in Self.lines(status) { Output.line(line) }
+        }
+    }
+
+    /// What a person is told.
+    static func lines(_ status: StatusReply) -> [String] {
+        var lines = ["avatard \(status.version)"]
+        let server = status.server.map { " (\($0.host):\($0.port)\($0.tls == true ? ", TLS" : ""))" } ?? ""
+        lines.append("connection  \(status.connection) since \(status.since)\(server)")
+        if let dialect = status.dialect { lines.append("dialect     \(dialect)") }
+        if let icon = status.icon { lines.append("your icon   \(Progress.sentence(icon))") }
+        lines.append("transfers   \(status.downloads) down, \(status.uploads) up")
+        lines.append("labels      \(status.labels)")
+        lines.append("cache       \(status.cached) pictures, \(status.bytes) bytes")
+        for problem in status.problems {
+            lines.append("problem     \(problem.what) (since \(problem.since))")
+            if let remedy = problem.remedy { lines.append("            \(remedy)") }
+        }
+        for (name, value) in status.figures.sorted(by: { $0.key < $1.key }) {
+            lines.append("figure      \(name) \(value.formattedShort)")
+        }
+        return lines
+    }
+}
+
+extension Double {
+    /// Without a fraction when there is none.
+    fileprivate var formattedShort: String { Int(exactly: self).map(String.init) ?? String(self) }
+}
+
+struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Lists the avatars that the agent knows.")
+
+    @Option(help: "Only those in this state: ready, outgoing, builtin, absent, failed, pending or paused.")
+    var state: String?
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            for try await avatar in client.list(state: state) {
+                if common.json { Output.line(avatar) } else { Output.line(Progress.sentence(avatar)) }
+            }
+        }
+    }
+}
+
+struct Get: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Says what is known of one avatar.",
+        discussion: "Nothing is fetched; avatarctl fetch does that.")
+
+    @Argument(help: "The picture's name.")
+    var name: String
+
+    @Option(help: "The user whose picture it is.")
+    var owner: Int?
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            let avatar = try await client.get(name, owner: owner)
+            if common.json { Output.line(avatar) } else { Output.line(Progress.sentence(avatar)) }
+        }
+    }
+}
+
+struct Explain: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Tells what the agent did about one avatar, step by step.")
+
+    @Argument(help: "The picture's name.")
+    var name: String
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            for step in try await client.explain(name) {
+                if common.json {
+                    Output.line(step)
+                } else {
+                    Output.line("\(step.at)  \(step.what)" + (step.detail.map { ": \($0)" } ?? ""))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+internal import AvatarAgentClient
+internal import LabelBus
+
+struct Watch: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Prints every change as it happens, until it is interrupted.",
+        discussion: """
+            With --since and --epoch it begins with what happened after that change. When the agent's log does not reach \
+            back that far, it says so: read again with avatarctl list.
+            """)
+
+    @Option(help: "The number of the last change that was seen.")
+    var since: Int?
+
+    @Option(help: "The epoch which that number belongs to.")
+    var epoch: String?
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            for try await reply in try await client.watch(epoch: epoch, since: since) {
+                if reply.reset == true { reset(reply) }
+                for change in reply.changes {
+                    if common.json {
+                        Output.line(change)
+                    } else {
+                        Output.line("\(change.cursor)  \(change.kind)  \(Progress.sentence(change.avatar))")
+                    }
+                }
+            }
+        }
+    }
+
+    private func reset(_ reply: WatchReply) {
+        if common.json { return Output.line(reply) }
+        Output.line("the log begins again at \(reply.cursor) of epoch \(reply.epoch): read again with avatarctl list")
+    }
+}
+
+struct Register: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Registers labels as a chat client would, and prints what they are told.",
+        discussion: "For finding out what a client should see. Each label has its picture's name.")
+
+    @Argument(help: "The pictures' names.")
+    var names: [String]
+
+    @Flag(help: "Go on after every label had its picture, until interrupted.")
+    var keep = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let labels = names.map { LabelRequest(label: $0, name: $0) }
+        try await common.run { client in
+            for try await reply in try await client.register(labels, keep: keep) {
+                if common.json {
+                    Output.line(reply)
+                    continue
+                }
+                for state in reply.labels { Output.line("\(state.label)  \(Progress.sentence(state.avatar))") }
+                if reply.synced == true { Output.line("(that was all for now)") }
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import ArgumentParser
+internal import AvatarAgentClient
+internal import Glibc
+internal import LabelBus
+
+struct Fetch: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Fetches pictures, and shows how far they are until all are there.",
+        discussion: "Exits with 1 when one of them cannot be had.")
+
+    @Argument(help: "The pictures' names.")
+    var names: [String]
+
+    @Flag(help: "Do not wait: the agent goes on by itself.")
+    var noWait = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            if noWait {
+                let accepted = try await client.fetch(names)
+                if common.json {
+                    Output.line(Output.json { $0.field("accepted", accepted) })
+                } else {
+                    Output.line("\(accepted) on their way")
+                }
+                return
+            }
+            if try await follow(client) > 0 { throw ExitStatus.failed }
+        }
+    }
+
+    /// Shows the pictures until all are final; how many of them are not to be had.
+    private func follow(_ client: AgentClient) async throws -> Int {
+        var progress = Progress(json: common.json)
+        defer { progress.end() }
+        var open: [String] = []
+        for name in names where !open.contains(name) { open.append(name) }
+        let count = open.count
+        var failed = 0
+        // Each reply says that something has come further, and Get says what.
+        for try await _ in try await client.fetchProgress(open) {
+            var still: [String] = []
+            for name in open {
+                let avatar = try await client.get(name)
+                progress.show(avatar, summary: count > 1 ? "\(count - open.count) of \(count)" : "")
+                if !avatar.state.isFinal {
+                    still.append(name)
+                } else if avatar.isNotToBeHad {
+                    failed += 1
+                }
+            }
+            open = still
+        }
+        return failed + open.count
+    }
+}
+
+struct Upload: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Uploads pictures, each the user's next avatar, and waits until they are on the server.")
+
+    @Argument(help: "The files.", completion: .file())
+    var files: [String]
+
+    @Flag(help: "Do not wait: the agent goes on by itself.")
+    var noWait = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            var progress = Progress(json: common.json)
+            defer { progress.end() }
+            for file in files {
+                let path = try absolute(file)
+                if noWait {
+                    progress.show(try await client.upload(path))
+                    continue
+                }
+                var last: Avatar?
+                for try await avatar in try await client.uploadProgress(path) {
+                    progress.show(avatar)
+                    last = avatar
+                }
+                if last?.isNotToBeHad ?? true { throw ExitStatus.failed }
+            }
+        }
+    }
+
+    /// The agent has a working folder of its own, so it is given whole paths.
+    private func absolute(_ file: String) throws -> String {
+        guard let path = realpath(file, nil) else {
+            throw LocalError(description: "\(file): \(String(cString: strerror(errno)))")
+        }
+        defer { free(path) }
+        return String(cString: path)
+    }
+}
+
+extension Avatar {
+    /// Whether the state is final, and no picture came of it.
+    var isNotToBeHad: Bool { state == .absent || state == .failed }
+}
+
+struct Forget: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Removes a picture from the cache, and what is known of it.")
+
+    @Argument(help: "The picture's name.")
+    var name: String
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            try await client.forget(name)
+            common.done("\(name) is forgotten")
+        }
+    }
+}
+
+/// What is held or let go on.
+enum Direction: String, ExpressibleByArgument, CaseIterable {
+    case download
+    case upload
+}
+
+struct Pause: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Holds transfers until avatarctl resume.")
+
+    @Argument(help: "Only this direction.")
+    var direction: Direction?
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            try await client.pause(direction?.rawValue)
+            common.done("\(direction.map { "\($0)s are" } ?? "transfers are") held")
+        }
+    }
+}
+
+struct Resume: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Lets transfers go on.")
+
+    @Argument(help: "Only this direction.")
+    var direction: Direction?
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            try await client.resume(direction?.rawValue)
+            common.done("\(direction.map { "\($0)s" } ?? "transfers") go on")
+        }
+    }
+}
+
+extension CommonOptions {
+    /// Says that it was done; as JSON, with an empty object.
+    func done(_ text: String) { Output.line(json ? "{}" : text) }
+}

@@ -1,0 +1,216 @@
+import AvatarCore
+import Foundation
+import Synchronization
+import Testing
+
+@testable import FolderWatch
+
+/// Collects what a watch delivers, and lets a test wait for an event instead of for time.
+final class Heard: Sendable {
+    private let events = Mutex<[FolderEvent]>([])
+    private let waiting = Mutex<[(test: @Sendable ([FolderEvent]) -> Bool, go: CheckedContinuation<Void, Never>)]>([])
+
+    func deliver(_ batch: [FolderEvent]) {
+        let all = events.withLock { known in
+            known += batch
+            return known
+        }
+        let ready = waiting.withLock { list in
+            let ready = list.filter { $0.test(all) }.map(\.go)
+            list.removeAll { $0.test(all) }
+            return ready
+        }
+        for go in ready { go.resume() }
+    }
+
+    var all: [FolderEvent] { events.withLock { $0 } }
+
+    func until(_ test: @escaping @Sendable ([FolderEvent]) -> Bool) async {
+        await withCheckedContinuation { go in
+            waiting.withLock { list in
+                if test(events.withLock { $0 }) { go.resume() } else { list.append((test, go)) }
+            }
+        }
+    }
+
+    func kinds(of name: String) -> [FolderEvent.Kind] {
+        all.filter { event in
+            if case .valid(let valid) = event.file { return valid.string == name }
+            return false
+        }.map(\.kind)
+    }
+
+    func hears(_ kind: FolderEvent.Kind, _ name: String) async {
+        await until { events in events.contains { $0.kind == kind && $0.file.map { "\($0)".contains(name) } == true } }
+    }
+}
+
+/// A folder that goes when the test does.
+final class TemporaryFolder {
+    let path: String
+    init() throws {
+        path = NSTemporaryDirectory() + "avatard-test-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func file(_ name: String) -> String { path + "/" + name }
+
+    func write(_ name: String, _ bytes: [UInt8] = [1, 2, 3]) throws {
+        try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
+    }
+}
+
+/// libinotifytools' state is global, so one watch at a time: the suite is serialised.
+@Suite(.serialized, .timeLimit(.minutes(1))) struct FolderWatchTests {
+    let upload = FolderID(1)
+    let cache = FolderID(2)
+
+    @Test func aClosedFileIsHeardOfWithItsNameAndTime() async throws {
+        let folder = try TemporaryFolder()
+        let heard = Heard()
+        let watch = try FolderWatch { heard.deliver($0) }
+        defer { watch.stop() }
+        try watch.attach(upload, path: folder.path)
+        let before = bootTime()
+        try folder.write("crop.png")
+        await heard.hears(.closedAfterWriting, "crop.png")
+        #expect(heard.kinds(of: "crop.png") == [.created, .modified, .closedAfterWriting])
+        #expect(heard.all.allSatisfy { $0.folder == upload && $0.at >= before && $0.at <= bootTime() })
+    }
+
+    @Test func renamesAndDeletionsAreHeardOf() async throws {
+        let folder = try TemporaryFolder()
+        let outside = try TemporaryFolder()
+        try outside.write("a.png")
+        let heard = Heard()
+        let watch = try FolderWatch { heard.deliver($0) }
+        defer { watch.stop() }
+        try watch.attach(upload, path: folder.path)
+        try FileManager.default.moveItem(atPath: outside.file("a.png"), toPath: folder.file("a.png"))
+        try FileManager.default.moveItem(atPath: folder.file("a.png"), toPath: folder.file("b.png"))
+        try FileManager.default.removeItem(atPath: folder.file("b.png"))
+        await heard.hears(.deleted, "b.png")
+        #expect(heard.kinds(of: "a.png") == [.movedIn, .movedOut])
+        #expect(heard.kinds(of: "b.png") == [.movedIn, .deleted])
+    }
+
+    @Test func namesThatNoAvatarMayHaveStillArrive() async throws {
+        let folder = try TemporaryFolder()
+        let heard = Heard()
+        let watch = try FolderWatch { heard.deliver($0) }
+        defer { watch.stop() }
+        try watch.attach(upload, path: folder.path)
+        let notUTF8: [CChar] = Array(folder.path.utf8CString.dropLast()) + [47, -1, -2, 97, 0]
+        try #require(makeFile(notUTF8))
+        try folder.write(".hidden")
+        let long = String(repeating: "x", count: 250)
+        try folder.write(long)
+        await heard.until { events in
+            let reasons = events.compactMap { event -> InvalidName.Reason? in
+                if case .invalid(let name) = event.file { name.reason } else { nil }
+            }
+            return reasons.contains(.notUTF8) && reasons.contains(.leadingDot) && reasons.contains(.tooLong(bytes: 250))
+        }
+    }
+
+    @Test func theAgentsOwnUnfinishedFilesAreNotToldOf() async throws {
+        let folder = try TemporaryFolder()
+        let heard = Heard()
+        let watch = try FolderWatch { heard.deliver($0) }
+        defer { watch.stop() }
+        try watch.attach(upload, path: folder.path)
+        try folder.write(WorkFile.prefix + "import-1")
+        try FileManager.default.moveItem(
+            atPath: folder.file(WorkFile.prefix + "import-1"), toPath: folder.file("done.png"))
+        await heard.hears(.movedIn, "done.png")
+        #expect(heard.all.count == 1)
+    }
+
+    @Test func twoFoldersAreToldApart() async throws {
+        let first = try TemporaryFolder()
+        let second = try TemporaryFolder()
+        let heard = Heard()
+        let watch = try FolderWatch { heard.deliver($0) }
+        defer { watch.stop() }
+        try watch.attach(upload, path: first.path)
+        try watch.attach(cache, path: second.path, modifications: false)
+        try second.write("theirs.png")
+        try first.write("mine.png")
+        await heard.hears(.closedAfterWriting, "mine.png")
+        #expect(Set(heard.all.map(\.folder)) == [upload, cache])
+        #expect(heard.kinds(of: "theirs.png") == [.created, .closedAfterWriting])
+    }
+
+    @Test func aSecondWatchInTheProcessIsRefusedUntilTheFirstStops() throws {
+        let first = try FolderWatch { _ in }
+        #expect(throws: WatchError(.alreadyRunning)) { try FolderWatch { _ in } }
+        first.stop()
+        let second = try FolderWatch { _ in }
+        second.stop()
+        #expect(throws: WatchError(.stopped)) { try second.attach(upload, path: "/tmp") }
+    }
+
+    @Test func stoppingIsQuickEvenWhenNothingHappens() throws {
+        let folder = try TemporaryFolder()
+        let watch = try FolderWatch { _ in }
+        try watch.attach(upload, path: folder.path)
+        let clock = ContinuousClock()
+        let spent = clock.measure { watch.stop() }
+        #expect(spent < .milliseconds(500))
+    }
+
+    @Test func aMissingFolderAndAFileAreRefusedByName() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("file")
+        let watch = try FolderWatch { _ in }
+        defer { watch.stop() }
+        #expect(throws: WatchError(.folderMissing, path: folder.file("none"), errno: ENOENT)) {
+            try watch.attach(upload, path: folder.file("none"))
+        }
+        #expect(throws: WatchError(.notAFolder, path: folder.file("file"), errno: ENOTDIR)) {
+            try watch.attach(upload, path: folder.file("file"))
+        }
+    }
+
+    @Test(arguments: [FolderLoss.deleted, .moved])
+    func aFolderThatGoesAwayIsSaidAndTakenUpAgain(_ how: FolderLoss) async throws {
+        let outer = try TemporaryFolder()
+        let other = try TemporaryFolder()
+        let path = outer.file("crops")
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let heard = Heard()
+        let watch = try FolderWatch { heard.deliver($0) }
+        defer { watch.stop() }
+        try watch.attach(upload, path: path)
+        try watch.attach(cache, path: other.path)
+        switch how {
+        case .moved: try FileManager.default.moveItem(atPath: path, toPath: outer.file("elsewhere"))
+        default: try FileManager.default.removeItem(atPath: path)
+        }
+        await heard.until { [upload] in $0.contains { $0.kind == .folderGone(how) && $0.folder == upload } }
+        #expect(throws: WatchError(.folderMissing, path: path, errno: ENOENT)) { try watch.attach(upload, path: path) }
+
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        try watch.attach(upload, path: path)
+        try Data([1]).write(to: URL(fileURLWithPath: path + "/again.png"))
+        try other.write("still.png")
+        await heard.hears(.closedAfterWriting, "again.png")
+        await heard.hears(.closedAfterWriting, "still.png")
+        if how == .deleted {
+            #expect(heard.all.contains { $0.kind == .overflow && $0.folder == cache })
+        }
+    }
+
+    @Test func limitsNameTheSysctlLine() {
+        #expect(WatchError(.watchLimit).remedy == "sudo sysctl fs.inotify.max_user_watches=524288")
+        #expect("\(WatchError(.instanceLimit))".contains("sudo sysctl fs.inotify.max_user_instances=512"))
+    }
+}
+
+/// Makes an empty file whose path is given as bytes.
+private func makeFile(_ path: [CChar]) -> Bool {
+    let file = open(path, O_CREAT | O_WRONLY, 0o600)
+    guard file >= 0 else { return false }
+    return close(file) == 0
+}
