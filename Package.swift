@@ -81,12 +81,15 @@ let package = Package(
             name: "EmbeddedStores", dependencies: ["ServerRuntime", "AvatarCore", "Digests", "PosixFiles", grdb],
             swiftSettings: strictMemory),
 
+        // What every main needs: configuration in layers, a word to the service manager.
+        .target(name: "ProgramSupport", dependencies: [configuration], swiftSettings: strict),
+
         // Runtimes: drive the machines with real sockets, files and timers.
         .target(
             name: "AgentRuntime",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch",
-                "PosixFiles", nioCore, nioPosix, logging, lifecycle, configuration, deque,
+                "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch", "PosixFiles",
+                "ProgramSupport", nioCore, nioPosix, logging, lifecycle, configuration, deque,
             ], swiftSettings: strict),
         .target(
             name: "ServerRuntime",

@@ -222,8 +222,8 @@ extension SimDisk {
         let crop = Crop(
             id: CropID(id), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256, everSent: false)
         catalog.crops[name] = SimCatalog.CropRow(
-            crop: crop, inode: inode, version: file.version, state: mode == .baseline ? .done : .pending)
-        return mode == .baseline ? .known : .crop(crop)
+            crop: crop, inode: inode, version: file.version, state: .pending)
+        return .crop(crop)
     }
 
     private func current(_ row: SimCatalog.CropRow) -> [UInt8]? {

@@ -1,3 +1,4 @@
+internal import AvatarCore
 internal import NIOPosix
 internal import Synchronization
 internal import TransferMachines
@@ -9,8 +10,8 @@ final class DiskThread: Sendable {
     /// One thing to do.
     enum Job: Sendable {
         case command(DiskCommand)
-        /// From here on crops and parts belong to this server and user; nil when nobody is logged in.
-        case account(String?)
+        /// From here on crops and parts belong to this server (`host:port/uid`, empty for none) and user.
+        case account(String, UserID?)
         /// A question that only this thread can answer.
         case ask(@Sendable (DiskWorker) -> Void)
     }

@@ -46,8 +46,8 @@ extension DiskWorker {
         quietly("forgetting \(name)") { () throws(CacheError) in
             try cache.discardParts([name])
             try catalog.clearNegatives([name])
-            let events = try cache.remove([name], at: now()).map { AvatarEvent($0) }
-            results.append(.vanished(name, events))
+            guard let event = try cache.forget(name, at: now()) else { return }
+            results.append(.vanished(name, [AvatarEvent(event)]))
         }
     }
 }

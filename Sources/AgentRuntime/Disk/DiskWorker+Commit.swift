@@ -1,5 +1,6 @@
 internal import AvatarCache
 internal import AvatarCore
+internal import PosixFiles
 internal import TransferMachines
 
 extension DiskWorker {

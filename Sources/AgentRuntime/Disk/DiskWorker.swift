@@ -5,8 +5,8 @@ internal import TransferMachines
 
 /// Carries out the machine's disk commands with the primitives of AvatarCache. Confined to the disk thread.
 final class DiskWorker {
-    let cache: CacheFolder
-    let crops: UploadFolder
+    var cache: CacheFolder
+    var crops: UploadFolder
     let catalog: Catalog
     let cacheBytesMax: Int64?
     let uploadBytesMax: Int64
@@ -14,6 +14,7 @@ final class DiskWorker {
     let logger: Logger
     /// The server and user that crops and parts are for: `host:port/uid`.
     var account = ""
+    var uid: UserID?
     /// Parts that were verified in the round under way.
     var verified: [AvatarName: VerifiedPart] = [:]
     /// The files behind the crops that the machine knows.
@@ -44,7 +45,9 @@ final class DiskWorker {
             append(&appends)
             switch job {
             case .command(let command): perform(command)
-            case .account(let key): account = key ?? ""
+            case .account(let key, let uid):
+                account = key
+                self.uid = uid
             case .ask(let question): question(self)
             }
             if !results.isEmpty {
@@ -117,7 +120,7 @@ final class DiskWorker {
         for name in names {
             var row = CatalogRow(name: name)
             if let avatar = avatars[name] {
-                if try cache.isUnchanged(avatar) {
+                if try isIntact(avatar) {
                     row.avatar = AvatarRecord(avatar)
                 } else {
                     results.append(.vanished(name, try removed([name])))
@@ -136,6 +139,12 @@ final class DiskWorker {
             rows.append(row)
         }
         return rows
+    }
+
+    /// Whether the file of a row is as it was recorded, or is being replaced by the round of commits under way.
+    func isIntact(_ avatar: AvatarRow) throws(CacheError) -> Bool {
+        if verified[avatar.name] != nil { return true }
+        return try cache.isUnchanged(avatar)
     }
 
     // MARK: Parts

@@ -14,6 +14,7 @@ final class Mind {
     private let disk: DiskThread
     private let clock = AgentClock()
     private let mapping: BusMapping
+    private let attach: @Sendable (WatchedFolder) -> Void
     private let logger: Logger
 
     private var inputs = Deque<AgentInput>()
@@ -30,8 +31,10 @@ final class Mind {
     private var lastStream: UInt64 = 0
 
     init(
-        seed: UInt64, durable: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop, logger: Logger
+        seed: UInt64, durable: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop, logger: Logger,
+        attach: @escaping @Sendable (WatchedFolder) -> Void
     ) {
+        self.attach = attach
         machine = AgentMachine(now: AgentClock().now, seed: seed, durable: durable)
         self.loop = loop
         self.disk = disk
@@ -90,6 +93,13 @@ final class Mind {
         feed(.hungUp(stream))
     }
 
+    /// The agent stops: nothing more is sent, and no timer is left.
+    func stop() {
+        timer?.cancel()
+        connection?.link.close()
+        connection = nil
+    }
+
     // MARK: Out
 
     private func perform(_ action: AgentAction) {
@@ -105,6 +115,7 @@ final class Mind {
         case .disk(let command): commands.append(command)
         case .bus(let output): tell(output)
         case .note(let note): log(note)
+        case .attach(let folder): attach(folder)
         }
     }
 

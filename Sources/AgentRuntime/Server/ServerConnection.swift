@@ -1,4 +1,5 @@
 internal import AvatarCore
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import TransferMachines
@@ -25,11 +26,9 @@ final class ServerConnection: Sendable {
             .connectTimeout(.nanoseconds(Limits.Connection.connectTimeout.wholeNanoseconds))
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.tcpOption(.tcp_keepidle), value: CInt(Limits.Connection.keepAliveIdle.components.seconds))
-            .channelOption(
-                .tcpOption(.tcp_keepintvl), value: CInt(Limits.Connection.keepAliveInterval.components.seconds)
-            )
-            .channelOption(.tcpOption(.tcp_keepcnt), value: CInt(Limits.Connection.keepAliveProbes))
+            .channelOption(.keepAlive(TCP_KEEPIDLE), value: Int(Limits.Connection.keepAliveIdle.components.seconds))
+            .channelOption(.keepAlive(TCP_KEEPINTVL), value: Int(Limits.Connection.keepAliveInterval.components.seconds))
+            .channelOption(.keepAlive(TCP_KEEPCNT), value: Limits.Connection.keepAliveProbes)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers(
@@ -69,10 +68,23 @@ final class ServerConnection: Sendable {
             if let first = failure.connectionErrors.first { return words(for: first.error, host: host, port: port) }
         }
         if let failure = error as? IOError {
-            return "\(host):\(port): \(PosixMessage.text(for: failure.errnoCode))"
+            return "\(host):\(port): \(kernelWords(failure.errnoCode))"
         }
         if error is ChannelError { return "\(host):\(port): no answer in \(Limits.Connection.connectTimeout)" }
         return "\(host):\(port): \(error)"
+    }
+}
+
+/// The kernel's words for an errno.
+private func kernelWords(_ code: CInt) -> String {
+    guard let words = strerror(code) else { return "error \(code)" }
+    return String(cString: words)
+}
+
+extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
+    /// One of tcp(7)'s options for probing a silent peer.
+    fileprivate static func keepAlive(_ option: CInt) -> ChannelOptions.Types.SocketOption {
+        .tcpOption(NIOBSDSocket.Option(rawValue: option))
     }
 }
 
@@ -97,7 +109,7 @@ private final class ReplyHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let failure = error as? IOError {
-            cause = PosixMessage.text(for: failure.errnoCode)
+            cause = kernelWords(failure.errnoCode)
         } else {
             cause = "\(error)"
         }

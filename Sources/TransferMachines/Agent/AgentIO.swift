@@ -29,6 +29,8 @@ package enum AgentAction: Hashable, Sendable {
     case bus(BusOutput)
     /// A person would want to know.
     case note(Note)
+    /// Watch a folder that was lost; `FolderEvent.lost` tells how it went.
+    case attach(WatchedFolder)
 }
 
 /// What the catalog said when it was opened.
@@ -115,8 +117,10 @@ package enum FolderEvent: Hashable, Sendable {
     case gone(WatchedFolder, name: String)
     /// Events were lost: look at everything.
     case overflow
-    /// The folder itself is gone (`true`) or back.
-    case lost(WatchedFolder, Bool)
+    /// The folder itself is gone, or cannot be watched.
+    case lost(WatchedFolder, reason: String, remedy: String?)
+    /// The folder is watched again.
+    case back(WatchedFolder)
 }
 
 /// What the disk thread is to do, in order.
@@ -189,8 +193,6 @@ package enum DiskResult: Hashable, Sendable {
 package enum ExamineMode: Hashable, Sendable {
     /// What the server has under that name and digest is not sent again.
     case normal
-    /// The catalog was lost: take note of it, send nothing.
-    case baseline
     /// A person asked: send it whatever the catalog says.
     case forced
 }

@@ -82,15 +82,29 @@ extension AgentMachine {
             note(.info, "the kernel dropped events; both folders are read again")
             actions.append(.disk(.rescan(.cache)))
             actions.append(.disk(.rescan(.crops)))
-        case .lost(let folder, true):
-            story.problem(
-                key: "folder \(folder.rawValue)",
-                what: "the \(folder.rawValue) folder was moved away, removed or unmounted",
-                remedy: "put it back where the configuration says", now: now)
-            note(.warning, "a folder is gone", detail: folder.rawValue)
-        case .lost(let folder, false):
+        case .lost(let folder, let reason, let remedy):
+            let isNew = story.problem(
+                key: "folder \(folder.rawValue)", what: "the \(folder.rawValue) folder is not watched: \(reason)",
+                remedy: remedy ?? "put it back where the configuration says", now: now)
+            if isNew { note(.warning, "a folder is not watched", detail: "\(folder.rawValue): \(reason)") }
+            var backoff =
+                lostFolders[folder]?.backoff ?? Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
+            let wait = backoff.next(using: &random)
+            lostFolders[folder] = LostFolder(retryAt: now + wait, backoff: backoff)
+        case .back(let folder):
             story.solved(key: "folder \(folder.rawValue)")
-            note(.info, "a folder is back", detail: folder.rawValue)
+            lostFolders[folder] = nil
+            note(.info, "a folder is watched again", detail: folder.rawValue)
+            actions.append(.disk(.rescan(folder)))
+        }
+    }
+
+    /// A folder that is not watched is looked for again, and looked through meanwhile.
+    mutating func retryFolders() {
+        for folder in [WatchedFolder.crops, .cache] {
+            guard let lost = lostFolders[folder], let retryAt = lost.retryAt, retryAt <= now else { continue }
+            lostFolders[folder]?.retryAt = nil
+            actions.append(.attach(folder))
             actions.append(.disk(.rescan(folder)))
         }
     }
@@ -106,9 +120,7 @@ extension AgentMachine {
     mutating func rescanned(_ folder: WatchedFolder, settled: [String], gone: [AvatarName]) {
         vanished(gone)
         guard folder == .crops else { return }
-        for name in settled { examine(name, isBaseline ? .baseline : .normal) }
-        // Only the first look is a baseline: what is closed from now on is a crop.
-        isBaseline = false
+        for name in settled { examine(name, .normal) }
     }
 
     mutating func examined(_ name: AvatarName, _ examination: Examination) {

@@ -16,7 +16,7 @@ package struct AgentMachine: Sendable {
     var paused: Set<Direction> = []
     var storage = StorageState()
     var hasStarted = false
-    var isBaseline = false
+    var lostFolders: [WatchedFolder: LostFolder] = [:]
 
     var entries: [AvatarName: Entry] = [:]
     /// Names whose download has a place on the connection, in the order in which they got it.
@@ -73,7 +73,8 @@ package struct AgentMachine: Sendable {
     /// When `tick` wants to come, if nothing else does before.
     package var deadline: MonotonicTime? {
         var earliest = [
-            connection.deadline, uploads.deadline, labels.deadline, storage.deadline, retries.min?.at, watchDeadline,
+            connection.deadline, uploads.deadline, labels.deadline, storage.deadline, retries.min?.at,
+            watchDeadline, lostFolders[.crops]?.retryAt, lostFolders[.cache]?.retryAt,
         ].compactMap(\.self).min()
         for name in active {
             let download = entries[name]?.download
@@ -91,13 +92,13 @@ package struct AgentMachine: Sendable {
         }
         retryFailed()
         storageTick()
+        retryFolders()
         for output in labels.heartbeats(now: now) { actions.append(.bus(.labels(output))) }
         watchHeartbeats()
     }
 
     private mutating func start(_ facts: StartFacts) {
         hasStarted = true
-        isBaseline = facts.isBaseline
         if facts.isBaseline {
             story.problem(
                 key: "catalog",
@@ -156,6 +157,12 @@ extension AgentMachine {
         static func < (left: Retry, right: Retry) -> Bool {
             left.at == right.at ? left.name < right.name : left.at < right.at
         }
+    }
+
+    /// A folder that is gone or cannot be watched, and when it is tried again.
+    struct LostFolder: Sendable {
+        var retryAt: MonotonicTime?
+        var backoff: Backoff
     }
 
     /// A Register that waits until the catalog has told of all its names.

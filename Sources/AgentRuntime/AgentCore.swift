@@ -1,0 +1,197 @@
+internal import AvatarCache
+internal import AvatarCore
+internal import FolderWatch
+internal import Foundation
+internal import LabelBus
+internal import Logging
+internal import NIOCore
+internal import PosixFiles
+internal import Synchronization
+internal import TransferMachines
+
+/// The mind with everything around it but the bus: it answers the bus's calls, and outlives them.
+final class AgentCore: AgentService {
+    private let settings: AgentSettings
+    private let logins: LoginStore
+    private let loop: any EventLoop
+    private let logger: Logger
+    private let mind: NIOLoopBound<Mind>
+    private let disk: DiskThread
+    private let watch: FolderWatch
+    private let relay: Relay
+
+    /// Where the disk thread and the folder watch hand things over before there is a mind to take them.
+    private final class Relay: Sendable {
+        private let target = Mutex<(@Sendable ([AgentInput]) -> Void)?>(nil)
+
+        func connect(_ target: @escaping @Sendable ([AgentInput]) -> Void) { self.target.withLock { $0 = target } }
+        func feed(_ inputs: [AgentInput]) {
+            let target = self.target.withLock { $0 }
+            target?(inputs)
+        }
+    }
+
+    /// Opens folders and catalog.
+    init(settings: AgentSettings, logins: LoginStore, loop: any EventLoop, logger: Logger) throws {
+        self.settings = settings
+        self.logins = logins
+        self.loop = loop
+        self.logger = logger
+        let fallback = try DefaultHeadFile.place(in: settings.stateDirectory)
+        let relay = Relay()
+        self.relay = relay
+        disk = DiskThread(worker: try Self.worker(settings, logger)) { results in
+            relay.feed(results.map(AgentInput.disk))
+        }
+        watch = try FolderWatch { events in
+            relay.feed(events.compactMap { TransferMachines.FolderEvent($0) }.map(AgentInput.folder))
+        }
+        var random = SystemRandomNumberGenerator()
+        let mapping = BusMapping(
+            cacheDirectory: settings.cacheDirectory, cropsDirectory: settings.uploadDirectory, fallback: fallback,
+            clock: AgentClock())
+        let seed = random.next()
+        let durable = settings.sync == .full
+        let (disk, watch) = (disk, watch)
+        let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { relay.feed([.folder($0)]) }
+        mind = try loop.submit {
+            NIOLoopBound(
+                Mind(
+                    seed: seed, durable: durable, mapping: mapping, disk: disk, loop: loop, logger: logger,
+                    attach: attacher.attach), eventLoop: loop)
+        }.wait()
+        let mind = mind
+        relay.connect { inputs in
+            loop.execute { for input in inputs { mind.value.feed(input) } }
+        }
+    }
+
+    private static func worker(_ settings: AgentSettings, _ logger: Logger) throws -> DiskWorker {
+        var random = SystemRandomNumberGenerator()
+        let bootID = try BootID.current()
+        let catalog = try Catalog(
+            stateDirectory: settings.stateDirectory, sync: settings.sync, bootID: bootID,
+            newEpoch: String(UInt64.random(in: .min ... .max, using: &random), radix: 16))
+        if let moved = catalog.opening.damagedMovedTo {
+            logger.warning("the catalog was damaged and is made anew", metadata: ["kept": "\(moved)"])
+        }
+        return DiskWorker(
+            cache: try CacheFolder(path: settings.cacheDirectory, catalog: catalog, bootID: bootID),
+            crops: try UploadFolder(path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax),
+            catalog: catalog, cacheBytesMax: settings.cacheBytesMax, uploadBytesMax: settings.uploadBytesMax,
+            logger: logger)
+    }
+
+    /// Watches the folders, brings an earlier run to its end, and looks through both folders.
+    func begin() throws {
+        for folder in [WatchedFolder.crops, .cache] {
+            let path = folder == .crops ? settings.uploadDirectory : settings.cacheDirectory
+            do {
+                try watch.attach(folder.id, path: path, modifications: false)
+            } catch {
+                relay.feed([.folder(.lost(folder, reason: "\(error)", remedy: error.remedy))])
+            }
+        }
+        let (relay, logger) = (relay, logger)
+        disk.submit([
+            .ask { worker in
+                do throws(CacheError) {
+                    relay.feed([.started(try worker.start())])
+                } catch {
+                    logger.error("the catalog cannot be read", metadata: ["detail": "\(error)"])
+                    relay.feed([.started(StartFacts())])
+                }
+            }
+        ])
+    }
+
+    func logIn(_ account: Account) {
+        disk.submit([.account("\(account.server.key)/\(account.uid)", account.uid)])
+        let mind = mind
+        loop.execute { mind.value.logIn(account) }
+    }
+
+    /// Closes the connection, records everything, and ends the threads.
+    func stop() async throws {
+        let mind = mind
+        try await loop.submit { mind.value.stop() }.get()
+        watch.stop()
+        try await disk.stop()
+    }
+
+    // MARK: The bus
+
+    func handle(_ call: AgentCall, more: Bool, oneway: Bool, reply: ReplyStream) {
+        switch call {
+        case .login(let parameters): login(parameters, reply)
+        case .logout: logout(reply)
+        case .status: status(reply)
+        case .explain(let parameters):
+            let mind = mind
+            onLoop { reply.send(.explain(mind.value.explain(parameters.name)), continues: false) }
+        default:
+            let mind = mind
+            onLoop { mind.value.call(call, more: more, reply: reply) }
+        }
+    }
+
+    func hungUp(_ stream: ReplyStream.ID) {
+        let mind = mind
+        onLoop { mind.value.hungUp(stream) }
+    }
+
+    /// The bus runs on the mind's own loop: what comes from there needs no detour.
+    private func onLoop(_ body: @escaping @Sendable () -> Void) {
+        if loop.inEventLoop { body() } else { loop.execute(body) }
+    }
+
+    private func status(_ reply: ReplyStream) {
+        let (mind, loop) = (mind, loop)
+        disk.submit([
+            .ask { worker in
+                let totals = (try? worker.catalog.totals()) ?? (files: 0, bytes: 0)
+                loop.execute {
+                    reply.send(.status(mind.value.status(version: Agent.version, totals: totals)), continues: false)
+                }
+            }
+        ])
+    }
+
+    private func login(_ parameters: LoginParameters, _ reply: ReplyStream) {
+        guard let uid = UserID(Int64(parameters.uid)) else { return reply.fail(.invalidParameter(parameter: "uid")) }
+        guard (1...65_535).contains(parameters.server.port), !parameters.server.host.isEmpty,
+            parameters.server.tls != true
+        else { return reply.fail(.invalidParameter(parameter: "server")) }
+        guard !parameters.token.isEmpty, parameters.token.utf8.count <= Limits.Token.bytesMax else {
+            return reply.fail(.invalidParameter(parameter: "token"))
+        }
+        let account = Account(
+            server: ServerAddress(
+                host: parameters.server.host, port: parameters.server.port, classicChunkBytes: settings.classicChunkBytes),
+            uid: uid, token: parameters.token)
+        let (logins, logger) = (logins, logger)
+        disk.submit([
+            .ask { [self] _ in
+                do {
+                    try logins.save(account)
+                    logIn(account)
+                    reply.send(.done, continues: false)
+                } catch {
+                    logger.error("the login cannot be kept", metadata: ["detail": "\(error)"])
+                    reply.fail(.serverRefused(code: 0, reason: "the login cannot be kept: \(error)"))
+                }
+            }
+        ])
+    }
+
+    private func logout(_ reply: ReplyStream) {
+        let (logins, mind, loop) = (logins, mind, loop)
+        disk.submit([
+            .ask { _ in
+                _ = try? logins.remove()
+                loop.execute { mind.value.logOut() }
+                reply.send(.done, continues: false)
+            }
+        ])
+    }
+}

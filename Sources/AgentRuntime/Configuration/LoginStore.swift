@@ -1,0 +1,58 @@
+internal import AvatarCore
+internal import Foundation
+internal import PosixFiles
+
+/// A login made over the bus, kept in the state directory (0600): it beats the YAML file, never flags or environment.
+struct LoginStore: Sendable {
+    private struct Kept: Codable {
+        var host: String
+        var port: Int
+        var uid: Int64
+        var token: String
+    }
+
+    private static let fileName = "login.json"
+    let stateDirectory: String
+    let classicChunkBytes: Int
+
+    func load() throws(TokenFile.Fault) -> Account? {
+        let path = stateDirectory + "/" + Self.fileName
+        let bytes: [UInt8]
+        do throws(PosixError) {
+            let file = try OpenFile.openForReading(path: path)
+            guard try file.facts().permissions & 0o077 == 0 else {
+                throw PosixError("open", path: path, code: 1)
+            }
+            bytes = try file.read(at: 0, count: Limits.Token.bytesMax * 2)
+        } catch {
+            if error.isMissing { return nil }
+            throw TokenFile.Fault(description: "the kept login cannot be used: \(error); avatarctl login makes a new one")
+        }
+        guard let kept = try? JSONDecoder().decode(Kept.self, from: Data(bytes)), let uid = UserID(kept.uid),
+            (1...65_535).contains(kept.port)
+        else {
+            throw TokenFile.Fault(description: "the kept login \(path) makes no sense; avatarctl login makes a new one")
+        }
+        return Account(
+            server: ServerAddress(host: kept.host, port: kept.port, classicChunkBytes: classicChunkBytes), uid: uid,
+            token: kept.token)
+    }
+
+    func save(_ account: Account) throws {
+        let data = try JSONEncoder().encode(
+            Kept(
+                host: account.server.host, port: account.server.port, uid: account.uid.value, token: account.token))
+        let folder = try Folder(path: stateDirectory)
+        try folder.remove(Self.fileName + ".new")
+        let file = try folder.create(Self.fileName + ".new")
+        try file.write(Array(data).span.bytes, at: 0)
+        try file.syncData()
+        try folder.rename(Self.fileName + ".new", to: Self.fileName, in: folder)
+        try folder.sync()
+    }
+
+    func remove() throws {
+        let folder = try Folder(path: stateDirectory)
+        try folder.remove(Self.fileName)
+    }
+}

@@ -1,0 +1,50 @@
+internal import AvatarCache
+internal import FolderWatch
+internal import TransferMachines
+
+/// Opens and watches a folder again after it was lost; the machine says when.
+struct FolderAttacher: Sendable {
+    let settings: AgentSettings
+    let disk: DiskThread
+    let watch: FolderWatch
+    let tell: @Sendable (TransferMachines.FolderEvent) -> Void
+
+    init(
+        settings: AgentSettings, disk: DiskThread, watch: FolderWatch,
+        tell: @escaping @Sendable (TransferMachines.FolderEvent) -> Void
+    ) {
+        self.settings = settings
+        self.disk = disk
+        self.watch = watch
+        self.tell = tell
+    }
+
+    /// On the disk thread: attaching waits for the watch's thread, and the folder itself is opened anew.
+    func attach(_ folder: WatchedFolder) {
+        disk.submit([
+            .ask { [self] worker in
+                do {
+                    let path = folder == .crops ? settings.uploadDirectory : settings.cacheDirectory
+                    try worker.reopen(folder, settings)
+                    try watch.attach(folder.id, path: path, modifications: false)
+                    tell(.back(folder))
+                } catch let error as WatchError {
+                    tell(.lost(folder, reason: "\(error)", remedy: error.remedy))
+                } catch {
+                    tell(.lost(folder, reason: "\(error)", remedy: nil))
+                }
+            }
+        ])
+    }
+}
+
+extension DiskWorker {
+    /// Opens one folder anew by its path; what was open of the old one is let go.
+    func reopen(_ folder: WatchedFolder, _ settings: AgentSettings) throws {
+        switch folder {
+        case .cache:
+            cache = try CacheFolder(path: settings.cacheDirectory, catalog: catalog, bootID: try BootID.current())
+        case .crops: crops = try UploadFolder(path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax)
+        }
+    }
+}

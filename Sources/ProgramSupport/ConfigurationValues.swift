@@ -1,0 +1,66 @@
+/// Turns what the layers say into values, or into an error that says which key, where, and why. An empty value counts as none.
+package struct ConfigurationValues<Key: ConfigurationKey> {
+    private let configuration: LayeredConfiguration<Key>
+
+    /// The values of layers that were read.
+    package init(_ configuration: LayeredConfiguration<Key>) { self.configuration = configuration }
+
+    /// Any text, or one of certain words.
+    package func text(
+        _ key: Key, oneOf words: [String]? = nil, _ take: (String) -> Void
+    ) throws(ConfigurationError) {
+        guard let value = try configuration.value(of: key), !value.text.isEmpty else { return }
+        if let words, !words.contains(value.text) {
+            throw fault(key, value, "must be one of \(words.joined(separator: ", "))")
+        }
+        take(value.text)
+    }
+
+    /// An absolute path.
+    package func path(_ key: Key, _ take: (String) -> Void) throws(ConfigurationError) {
+        guard let value = try configuration.value(of: key), !value.text.isEmpty else { return }
+        guard value.text.hasPrefix("/") else { throw fault(key, value, "must be an absolute path") }
+        take(value.text)
+    }
+
+    /// A whole number in a range.
+    package func number(
+        _ key: Key, in range: ClosedRange<Int>, _ take: (Int) -> Void
+    ) throws(ConfigurationError) {
+        guard let value = try configuration.value(of: key), !value.text.isEmpty else { return }
+        guard let number = Int(value.text) else { throw fault(key, value, "must be a whole number") }
+        guard range.contains(number) else {
+            throw fault(key, value, "must lie from \(range.lowerBound) to \(range.upperBound)")
+        }
+        take(number)
+    }
+
+    /// True or false, in YAML's words.
+    package func flag(_ key: Key, _ take: (Bool) -> Void) throws(ConfigurationError) {
+        guard let value = try configuration.value(of: key), !value.text.isEmpty else { return }
+        switch value.text {
+        case "true", "yes", "on", "1": take(true)
+        case "false", "no", "off", "0": take(false)
+        default: throw fault(key, value, "must be true or false")
+        }
+    }
+
+    /// One of an enum's cases.
+    package func choice<Choice: RawRepresentable & CaseIterable>(
+        _ key: Key, _ take: (Choice) -> Void
+    ) throws(ConfigurationError) where Choice.RawValue == String {
+        guard let value = try configuration.value(of: key), !value.text.isEmpty else { return }
+        guard let choice = Choice(rawValue: value.text) else {
+            let words = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw fault(key, value, "must be one of \(words)")
+        }
+        take(choice)
+    }
+
+    private func fault(
+        _ key: Key, _ value: (text: String, source: String), _ reason: String
+    ) -> ConfigurationError {
+        let shown = key.isSecret ? "the value" : "\"\(value.text)\""
+        return ConfigurationError(key: key.rawValue, source: value.source, reason: "\(shown) \(reason)")
+    }
+}

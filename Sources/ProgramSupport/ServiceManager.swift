@@ -1,0 +1,37 @@
+internal import Glibc
+
+/// Tells the service manager how the program does (sd_notify(3)); nothing happens where none listens.
+package struct ServiceManager: Sendable {
+    private let socket: String?
+
+    /// The manager that the environment names in NOTIFY_SOCKET.
+    package init(environment: [String: String]) { socket = environment["NOTIFY_SOCKET"] }
+
+    /// The program is ready to serve.
+    package func ready() { if let socket { Self.notify(socket, "READY=1") } }
+
+    /// The program has begun to stop.
+    package func stopping() { if let socket { Self.notify(socket, "STOPPING=1") } }
+
+    /// One datagram; a socket that is not there any more is nobody's loss.
+    private static func notify(_ path: String, _ message: String) {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        var bytes = Array(path.utf8)
+        let capacity = MemoryLayout.size(ofValue: address.sun_path)
+        guard !bytes.isEmpty, bytes.count < capacity else { return }
+        // A leading @ stands for the NUL of an abstract socket.
+        if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        let length = socklen_t(MemoryLayout.size(ofValue: address.sun_family) + bytes.count)
+        let text = Array(message.utf8)
+        withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                _ = sendto(descriptor, text, text.count, Int32(MSG_NOSIGNAL), generic, length)
+            }
+        }
+    }
+}
