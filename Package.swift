@@ -116,7 +116,10 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests.
-        .testTarget(name: "AvatarCoreTests", dependencies: ["AvatarCore"], swiftSettings: strict),
+        .target(
+            name: "TestPictures", dependencies: ["AvatarCore"], path: "Tests/Support/TestPictures",
+            swiftSettings: strict),
+        .testTarget(name: "AvatarCoreTests", dependencies: ["AvatarCore", "TestPictures"], swiftSettings: strict),
         .testTarget(name: "PosixFilesTests", dependencies: ["PosixFiles", "Digests", "AvatarCore"], swiftSettings: strict),
         .testTarget(
             name: "TransferMachinesTests", dependencies: ["TransferMachines", "AvatarCore"],
@@ -135,7 +138,9 @@ let package = Package(
                 nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
             ], swiftSettings: strict),
         .testTarget(
-            name: "AvatarCacheTests", dependencies: ["AvatarCache", "AvatarCore", grdb], swiftSettings: strict),
+            name: "AvatarCacheTests",
+            dependencies: ["AvatarCache", "AvatarCore", "Digests", "PosixFiles", "TestPictures", grdb],
+            swiftSettings: strict),
         .testTarget(
             name: "FolderWatchTests", dependencies: ["FolderWatch", "AvatarCore"], swiftSettings: strict),
         .testTarget(
