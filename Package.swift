@@ -25,6 +25,7 @@ let nioConcurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", pa
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
@@ -104,7 +105,7 @@ let package = Package(
 
         // Mains.
         .executableTarget(
-            name: "avatard", dependencies: ["AgentRuntime", arguments, logging, lifecycle, configuration],
+            name: "avatard", dependencies: ["AgentRuntime", "ProgramSupport", arguments, logging, lifecycle, signals],
             swiftSettings: strict),
         .executableTarget(
             name: "avatarctl",

@@ -2,13 +2,13 @@ internal import AvatarCache
 internal import AvatarCore
 internal import FolderWatch
 internal import Foundation
-package import LabelBus
+internal import LabelBus
 package import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import PosixFiles
 internal import ProgramSupport
-package import ServiceLifecycle
+internal import ServiceLifecycle
 internal import Synchronization
 internal import TransferMachines
 

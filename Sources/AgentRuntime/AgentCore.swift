@@ -44,7 +44,7 @@ final class AgentCore: AgentService {
             relay.feed(results.map(AgentInput.disk))
         }
         watch = try FolderWatch { events in
-            relay.feed(events.compactMap { TransferMachines.FolderEvent($0) }.map(AgentInput.folder))
+            relay.feed(events.compactMap { FolderChange($0) }.map(AgentInput.folder))
         }
         var random = SystemRandomNumberGenerator()
         let mapping = BusMapping(

@@ -1,4 +1,4 @@
-package import ProgramSupport
+internal import ProgramSupport
 
 /// Every key of the agent's configuration, as it stands in the YAML file.
 package enum AgentKey: String, ConfigurationKey {

@@ -7,11 +7,11 @@ struct FolderAttacher: Sendable {
     let settings: AgentSettings
     let disk: DiskThread
     let watch: FolderWatch
-    let tell: @Sendable (TransferMachines.FolderEvent) -> Void
+    let tell: @Sendable (FolderChange) -> Void
 
     init(
         settings: AgentSettings, disk: DiskThread, watch: FolderWatch,
-        tell: @escaping @Sendable (TransferMachines.FolderEvent) -> Void
+        tell: @escaping @Sendable (FolderChange) -> Void
     ) {
         self.settings = settings
         self.disk = disk

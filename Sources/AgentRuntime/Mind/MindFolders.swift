@@ -1,9 +1,10 @@
+internal import AvatarCore
 internal import FolderWatch
 internal import TransferMachines
 
 /// What the watch saw, as the machine takes it; nil for what means nothing to it.
-extension TransferMachines.FolderEvent {
-    init?(_ event: FolderWatch.FolderEvent) {
+extension FolderChange {
+    init?(_ event: FolderEvent) {
         let folder = WatchedFolder(event.folder)
         switch (event.kind, event.file) {
         case (.closedAfterWriting, let file?), (.movedIn, let file?): self = .settled(folder, name: file.text)

@@ -10,7 +10,7 @@ package enum AgentInput: Hashable, Sendable {
     case connection(ConnectionEvent)
     case reply(ServerReply)
     case disk(DiskResult)
-    case folder(FolderEvent)
+    case folder(FolderChange)
     case bus(StreamID, BusCall)
     /// The stream's client is gone, or its queue was full.
     case hungUp(StreamID)
@@ -29,7 +29,7 @@ package enum AgentAction: Hashable, Sendable {
     case bus(BusOutput)
     /// A person would want to know.
     case note(Note)
-    /// Watch a folder that was lost; `FolderEvent.lost` tells how it went.
+    /// Watch a folder that was lost; `FolderChange.lost` tells how it went.
     case attach(WatchedFolder)
 }
 
@@ -110,7 +110,7 @@ package enum WatchedFolder: String, Hashable, Sendable {
 }
 
 /// What the watch saw.
-package enum FolderEvent: Hashable, Sendable {
+package enum FolderChange: Hashable, Sendable {
     /// A file was closed after writing, or moved in.
     case settled(WatchedFolder, name: String)
     /// A file was removed or moved away.

@@ -68,7 +68,7 @@ extension AgentMachine {
 
     // MARK: What the upload folder holds
 
-    mutating func folderEvent(_ event: FolderEvent) {
+    mutating func folderEvent(_ event: FolderChange) {
         switch event {
         case .settled(.crops, let name): examine(name, .normal)
         case .gone(.crops, let name):

@@ -1,0 +1,82 @@
+import AgentRuntime
+import ArgumentParser
+import Foundation
+import Logging
+import ProgramSupport
+import ServiceLifecycle
+import UnixSignals
+
+/// The agent's main: reads the configuration, runs the agent, ends it on SIGTERM and SIGINT.
+@main
+struct AvatardCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "avatard",
+        abstract: "Keeps a chat user's avatar folder right: fetches, uploads, and tells labels.",
+        discussion: """
+            Every option is also a key of the YAML file (server.host) and an environment variable (AVATARD_SERVER_HOST); \
+            options win over the environment, that over the file. See avatard(1).
+            """,
+        version: Agent.version)
+
+    @Option(help: "The YAML file; $XDG_CONFIG_HOME/avatard/avatard.yaml when that is there.") var config: String?
+    @Option(help: "The resource server's host.") var serverHost: String?
+    @Option(help: "The resource server's port (9090).") var serverPort: String?
+    @Option(help: "auto or classic.") var serverDialect: String?
+    @Option(help: "Bytes of an upload's chunk (2048).") var serverClassicChunkBytes: String?
+    @Option(help: "The user's number.") var identityUid: String?
+    @Option(help: "The file that holds the token, mode 0600.") var identityTokenFile: String?
+    @Option(help: "The cache folder.") var cacheDirectory: String?
+    @Option(help: "Bytes that the cache may hold; 0 for no bound.") var cacheBytesMax: String?
+    @Option(help: "The folder whose pictures are uploaded.") var uploadDirectory: String?
+    @Option(help: "The largest picture uploaded, bytes.") var uploadBytesMax: String?
+    @Option(help: "The folder of the catalog.") var stateDirectory: String?
+    @Option(help: "The label bus's socket.") var busSocket: String?
+    @Option(help: "full or none: how much a commit waits for the disk.") var storageSync: String?
+    @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
+
+    private var flags: [AgentKey: String] {
+        let given: [AgentKey: String?] = [
+            .serverHost: serverHost, .serverPort: serverPort, .serverDialect: serverDialect,
+            .serverClassicChunkBytes: serverClassicChunkBytes, .identityUID: identityUid,
+            .identityTokenFile: identityTokenFile, .cacheDirectory: cacheDirectory, .cacheBytesMax: cacheBytesMax,
+            .uploadDirectory: uploadDirectory, .uploadBytesMax: uploadBytesMax, .stateDirectory: stateDirectory,
+            .busSocket: busSocket, .storageSync: storageSync, .logLevel: logLevel,
+        ]
+        return given.compactMapValues(\.self)
+    }
+
+    func run() async throws {
+        do {
+            let environment = ProcessInfo.processInfo.environment
+            var settings = try AgentSettings(environment: environment)
+            try settings.read(
+                try await LayeredConfiguration(
+                    flags: flags, environment: environment, file: config ?? Self.defaultFile(environment)))
+            let logger = Self.logger(settings.logLevel)
+            let agent = Agent(settings: settings, environment: environment, logger: logger)
+            let group = ServiceGroup(
+                configuration: ServiceGroupConfiguration(
+                    services: [.init(service: agent, successTerminationBehavior: .gracefullyShutdownGroup)],
+                    gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+            try await group.run()
+        } catch {
+            FileHandle.standardError.write(Data("avatard: \(error)\n".utf8))
+            throw ExitCode(error is ConfigurationError ? 78 : 1)
+        }
+    }
+
+    private static func defaultFile(_ environment: [String: String]) -> String? {
+        let home = environment["XDG_CONFIG_HOME"] ?? environment["HOME"].map { $0 + "/.config" }
+        guard let file = home.map({ $0 + "/avatard/avatard.yaml" }), FileManager.default.fileExists(atPath: file) else {
+            return nil
+        }
+        return file
+    }
+
+    private static func logger(_ level: String) -> Logger {
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "avatard")
+        logger.logLevel = Logger.Level(rawValue: level) ?? .info
+        return logger
+    }
+}
