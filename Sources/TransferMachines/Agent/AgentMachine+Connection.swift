@@ -28,8 +28,9 @@ extension AgentMachine {
             note(.info, "connected", detail: login?.server)
         case .closed(let number, let cause):
             let owed = connection.online == number && owesAnswers
+            let known = connection.cause
             guard connection.closed(number, cause: cause, hasWork: hasWork, now: now, random: &random) else { return }
-            note(.info, "not connected", detail: cause)
+            if cause != known { note(.info, "not connected", detail: cause) }
             if owed { countInterruptions() }
             allConnectionsLost()
         }

@@ -28,11 +28,18 @@ package struct ConnectionMachine: Sendable {
         case online(Int)
         /// The server refuses this user's token; only a new login helps.
         case refused
+
+        fileprivate var isTrying: Bool {
+            switch self {
+            case .waiting, .connecting: true
+            case .offline, .idle, .online, .refused: false
+            }
+        }
     }
 
     /// Where it is now.
     package private(set) var state = State.offline
-    /// Since when it is there.
+    /// Since when it is online, or since when it is not: tries in between do not count.
     package private(set) var since: MonotonicTime
     /// Why it is not online, in words for a person.
     package private(set) var cause: String?
@@ -145,8 +152,8 @@ package struct ConnectionMachine: Sendable {
     }
 
     private mutating func move(to next: State, now: MonotonicTime, cause: String?) {
+        if (state.isTrying, next.isTrying) != (true, true) { since = now }
         state = next
-        since = now
         self.cause = cause
     }
 }

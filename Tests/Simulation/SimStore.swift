@@ -1,0 +1,102 @@
+internal import AvatarCore
+internal import Digests
+internal import TransferMachines
+
+/// What a server keeps across its own death: users, icons, files, parts and progress.
+final class SimStore {
+    var tokens: [UserID: String] = [:]
+    var icons: [UserID: AvatarName] = [:]
+    var files: [ResourceKey: [UInt8]] = [:]
+    var records: [ResourceKey: UploadRecord] = [:]
+    var parts: [UploadID: [UInt8]] = [:]
+    /// Each time that a whole upload got its final name.
+    var commits: [(key: ResourceKey, md5: MD5Digest)] = []
+    /// The seed's progress of downloads, by name.
+    var downloadProgress: [String: Int64] = [:]
+    /// The seed's upload progress, by name.
+    var seedUploads: [String: Int64] = [:]
+    /// Counts how often progress was forgotten.
+    var forgotten = 0
+
+    func forgetProgress() {
+        forgotten += 1
+        records = [:]
+        parts = [:]
+        downloadProgress = [:]
+        seedUploads = [:]
+    }
+
+    func progress(_ key: ResourceKey) -> (UploadRecord?, Int64?) {
+        guard let record = records[key] else { return (nil, nil) }
+        let held = record.isComplete ? files[key]?.count : parts[record.uploadID]?.count
+        return (record, held.map { Int64($0) })
+    }
+
+    /// One step of an upload; the chunk's bytes go with it.
+    func perform(_ action: UploadIntake.Action, bytes: [UInt8]) -> UploadIntake.Input {
+        switch action {
+        case .checkToken(let token, let user):
+            guard let known = tokens[user] else { return .token(.unknownUser) }
+            return .token(known == token ? .valid : .wrong)
+        case .loadProgress(let key):
+            let (record, held) = progress(key)
+            return .progress(record, held: held)
+        case .measureUse: return .use(bytes: 0, uploads: 0)
+        case .begin(let record, let replacing):
+            if let replacing { parts[replacing] = nil }
+            parts[record.uploadID] = bytes
+            records[record.key] = record
+            return .done
+        case .append(let record, let offset):
+            guard var part = parts[record.uploadID], part.count >= Int(offset) else { return .failed(.missing) }
+            part.removeLast(part.count - Int(offset))
+            parts[record.uploadID] = part + bytes
+            return .done
+        case .advance: return .done
+        case .compare(let source, let offset):
+            let there: [UInt8]? =
+                switch source {
+                case .part(let id): parts[id]
+                case .file(let key): files[key]
+                }
+            guard let there, there.count >= Int(offset) + bytes.count else { return .compared(false) }
+            return .compared(Array(there[Int(offset)..<Int(offset) + bytes.count]) == bytes)
+        case .verify(let id):
+            guard let part = parts[id], let md5 = try? MD5Digest(of: part.span.bytes) else { return .failed(.missing) }
+            return .verified(size: Int64(part.count), md5: md5)
+        case .commit(let record):
+            guard let part = parts.removeValue(forKey: record.uploadID) else { return .failed(.missing) }
+            files[record.key] = part
+            commits.append((record.key, record.md5))
+            return .done
+        case .setIcon(let name, let user):
+            icons[user] = name
+            return .icon(userExists: tokens[user] != nil)
+        case .complete(let record):
+            records[record.key] = record
+            return .done
+        case .discard(let record):
+            records[record.key] = nil
+            parts[record.uploadID] = nil
+            return .done
+        case .reply: return .done
+        }
+    }
+
+    func perform(_ action: DownloadServing.Action, read: inout [UInt8]) -> DownloadServing.Input {
+        switch action {
+        case .checkToken(let token, let user):
+            guard let known = tokens[user] else { return .token(.unknownUser) }
+            return .token(known == token ? .valid : .wrong)
+        case .open(let key):
+            read = files[key] ?? []
+            return .opened(size: files[key].map { Int64($0.count) })
+        case .findOwners(let name):
+            return .owners(Array(icons.filter { $0.value == name }.keys.sorted().prefix(2)))
+        case .read(let range):
+            read = Array(read[Int(range.lowerBound)..<min(Int(range.upperBound), read.count)])
+            return .read(Int64(read.count))
+        case .reply: return .failed(.unavailable)
+        }
+    }
+}
