@@ -76,7 +76,11 @@ let package = Package(
             name: "FolderWatch", dependencies: ["AvatarCore", "CInotifyTools"],
             swiftSettings: strictMemory),
         .target(
-            name: "EmbeddedStores", dependencies: ["ServerRuntime", "AvatarCore", "Digests", "PosixFiles", grdb],
+            name: "ServerFiles",
+            dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "Digests", "PosixFiles"],
+            swiftSettings: strictMemory),
+        .target(
+            name: "EmbeddedStores", dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],
             swiftSettings: strictMemory),
 
         // Runtimes: drive the machines with real sockets, files and timers.
@@ -89,7 +93,7 @@ let package = Package(
         .target(
             name: "ServerRuntime",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", nioCore, nioPosix, logging, lifecycle,
+                "AvatarCore", "TransferMachines", "WireProtocol", nioCore, nioPosix, nioConcurrency, logging, lifecycle,
                 configuration, deque,
             ],
             swiftSettings: strict),
@@ -106,7 +110,10 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "avatar-server",
-            dependencies: ["ServerRuntime", "EmbeddedStores", arguments, logging, lifecycle, configuration],
+            dependencies: [
+                "ServerRuntime", "ServerFiles", "EmbeddedStores", "TransferMachines", "AvatarCore", nioCore,
+                arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
             swiftSettings: strict),
 
         // Tests.
@@ -128,10 +135,14 @@ let package = Package(
             name: "FolderWatchTests", dependencies: ["FolderWatch", "AvatarCore"], swiftSettings: strict),
         .testTarget(
             name: "ServerRuntimeTests",
-            dependencies: ["ServerRuntime", "EmbeddedStores", "WireProtocol", "AvatarCore", nioCore, nioPosix],
+            dependencies: [
+                "ServerRuntime", "ServerFiles", "EmbeddedStores", "TransferMachines", "WireProtocol", "AvatarCore",
+                "Digests", nioCore, nioPosix, logging,
+            ],
             swiftSettings: strict),
         .testTarget(
-            name: "EmbeddedStoresTests", dependencies: ["EmbeddedStores", "ServerRuntime", "AvatarCore"],
+            name: "EmbeddedStoresTests",
+            dependencies: ["EmbeddedStores", "ServerFiles", "ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],
             swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(
