@@ -126,7 +126,8 @@ let package = Package(
         .testTarget(
             name: "LabelBusTests",
             dependencies: [
-                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "PosixFiles", nioCore,
+                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "PosixFiles", "avatarctl",
+                nioCore,
                 nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
             ], swiftSettings: strict),
         .testTarget(
