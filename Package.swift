@@ -79,7 +79,11 @@ let package = Package(
             name: "FolderWatch", dependencies: ["AvatarCore", "CInotifyTools", "PosixFiles"],
             swiftSettings: strictMemory),
         .target(
-            name: "EmbeddedStores", dependencies: ["ServerRuntime", "AvatarCore", "Digests", "PosixFiles", grdb],
+            name: "ServerFiles",
+            dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "Digests", "PosixFiles"],
+            swiftSettings: strictMemory),
+        .target(
+            name: "EmbeddedStores", dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],
             swiftSettings: strictMemory),
 
         // What every main needs: configuration in layers, a word to the service manager.
@@ -95,7 +99,7 @@ let package = Package(
         .target(
             name: "ServerRuntime",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", nioCore, nioPosix, logging, lifecycle,
+                "AvatarCore", "TransferMachines", "WireProtocol", nioCore, nioPosix, nioConcurrency, logging, lifecycle,
                 configuration, deque,
             ],
             swiftSettings: strict),
@@ -113,7 +117,10 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "avatar-server",
-            dependencies: ["ServerRuntime", "EmbeddedStores", arguments, logging, lifecycle, configuration],
+            dependencies: [
+                "ServerRuntime", "ServerFiles", "EmbeddedStores", "TransferMachines", "AvatarCore", nioCore,
+                arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
             swiftSettings: strict),
 
         // Tests.
@@ -135,7 +142,8 @@ let package = Package(
         .testTarget(
             name: "LabelBusTests",
             dependencies: [
-                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "PosixFiles", nioCore,
+                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "PosixFiles", "avatarctl",
+                nioCore,
                 nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
             ], swiftSettings: strict),
         .testTarget(
@@ -146,10 +154,14 @@ let package = Package(
             name: "FolderWatchTests", dependencies: ["FolderWatch", "AvatarCore"], swiftSettings: strict),
         .testTarget(
             name: "ServerRuntimeTests",
-            dependencies: ["ServerRuntime", "EmbeddedStores", "WireProtocol", "AvatarCore", nioCore, nioPosix],
+            dependencies: [
+                "ServerRuntime", "ServerFiles", "EmbeddedStores", "TransferMachines", "WireProtocol", "AvatarCore",
+                "Digests", nioCore, nioPosix, logging,
+            ],
             swiftSettings: strict),
         .testTarget(
-            name: "EmbeddedStoresTests", dependencies: ["EmbeddedStores", "ServerRuntime", "AvatarCore"],
+            name: "EmbeddedStoresTests",
+            dependencies: ["EmbeddedStores", "ServerFiles", "ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],
             swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(

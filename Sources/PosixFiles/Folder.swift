@@ -61,6 +61,11 @@ package struct Folder: ~Copyable {
         try openFile(name, O_RDWR | O_CREAT)
     }
 
+    /// Opens a file that must be there for reading and writing; a symlink throws ELOOP.
+    package func openForUpdating(_ name: String) throws(PosixError) -> OpenFile {
+        try openFile(name, O_RDWR | O_NONBLOCK)
+    }
+
     /// Makes a file that must not be there yet (EEXIST), open for reading and writing.
     package func create(_ name: String) throws(PosixError) -> OpenFile {
         try openFile(name, O_RDWR | O_CREAT | O_EXCL)

@@ -78,6 +78,13 @@ package struct OpenFile: ~Copyable {
         guard ftruncate(descriptor, off_t(size)) == 0 else { throw .last("ftruncate") }
     }
 
+    /// Waits until no other open file holds the advisory lock, and takes it until this one is closed (flock(2)).
+    package func lock() throws(PosixError) {
+        while flock(descriptor, LOCK_EX) != 0 {
+            guard errno == EINTR else { throw .last("flock") }
+        }
+    }
+
     /// Waits until the bytes, and the size they need, are on the disk (fdatasync(2)).
     package func syncData() throws(PosixError) {
         guard fdatasync(descriptor) == 0 else { throw .last("fdatasync") }

@@ -125,6 +125,22 @@ package final class ScriptedAgent: AgentService {
         }
     }
 
+    /// Waits for a call of that method; the events before it are gone then.
+    package func untilCalled(_ method: String, more: Bool? = nil) async {
+        for await event in happened {
+            if case .called(let call, let isMore, _) = event, call.method.hasSuffix("." + method),
+                more == nil || more == isMore
+            {
+                return
+            }
+        }
+    }
+
+    /// Waits until a client with a running call has hung up; the events before it are gone then.
+    package func untilHungUp() async {
+        for await event in happened { if case .hungUp = event { return } }
+    }
+
     /// Calls that were held by name and are not answered.
     package var held: [ReplyStream] { state.withLock { $0.held } }
     /// The calls, the first 4,096.

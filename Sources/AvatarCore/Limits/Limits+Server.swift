@@ -26,6 +26,8 @@ extension Limits {
         package static let uploadLifeSeconds = 3600
         /// Unfinished uploads that one user may have at once.
         package static let uploadsPerUserMax = 64
+        /// Records of uploads that the embedded store keeps in memory beside the file.
+        package static let uploadsInMemoryMax = 10_000
         /// Threads that wait for disks and stores.
         package static let workerThreads = 4
         /// Connections taken at once; more wait in the listen queue or are refused by the kernel.

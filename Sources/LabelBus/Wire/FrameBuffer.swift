@@ -13,6 +13,9 @@ package struct FrameBuffer {
     /// Bytes that are here and not handed out.
     package var readableBytes: Int { buffer?.readableBytes ?? 0 }
 
+    /// Bytes of memory that are held.
+    package var capacity: Int { buffer?.storageCapacity ?? 0 }
+
     /// Adds what one read brought.
     package mutating func append(_ read: inout ByteBuffer) {
         if buffer == nil {

@@ -66,11 +66,9 @@ package final class LabelBusHandler: ChannelDuplexHandler {
         guard !isFinishing else { return }
         inbound.append(&read)
         charge()
-    }
-
-    package func channelReadComplete(context: ChannelHandlerContext) {
+        // Not in channelReadComplete: that also comes in the middle of an end of input, where a write that fails must not
+        // close the channel under SwiftNIO's hands.
         run()
-        context.fireChannelReadComplete()
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {

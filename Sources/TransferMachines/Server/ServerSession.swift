@@ -62,8 +62,10 @@ extension ServerSession {
     /// Whether every request has been answered and every answer handed to the kernel.
     package var isIdle: Bool { slots.isEmpty && bytesUnsent == 0 }
 
-    /// Whether a reply waits only for the last one to be acknowledged.
-    package var awaitsDrain: Bool { isDraining && !isPipelining && slots.first?.replyBytes != nil }
+    /// Whether a reply waits only for the last one, which the kernel has taken, to be acknowledged.
+    package var awaitsDrain: Bool {
+        isDraining && !isPipelining && bytesUnsent == 0 && slots.first?.replyBytes != nil
+    }
 
     /// A whole request has come. It is answered with ``answer(_:bytes:)``, whenever.
     package mutating func receive(resource: ResourceKey?, bytes: Int, now: MonotonicTime) -> Ticket {

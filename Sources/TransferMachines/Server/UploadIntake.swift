@@ -138,6 +138,9 @@ package struct UploadIntake: Sendable {
         self.freshID = freshID
     }
 
+    /// Whether `measureUse` needs the user's bytes, which cost a walk over the folder.
+    package var needsUse: Bool { settings.quotaBytes != nil }
+
     /// The first action.
     package mutating func start() -> Action {
         let claim: Claim

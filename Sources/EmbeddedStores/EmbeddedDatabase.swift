@@ -1,0 +1,86 @@
+internal import AvatarCore
+internal import Foundation
+internal import GRDB
+package import ServerRuntime
+internal import TransferMachines
+
+/// The one SQLite file of the embedded stores: users, and uploads under way.
+///
+/// Other processes may change users while the server runs (`avatar-server user …`); uploads belong to the server alone.
+package final class EmbeddedDatabase: Sendable {
+    let pool: DatabasePool
+
+    /// Opens the file, makes it and its folder where they are missing, and brings it to the newest form.
+    ///
+    /// - Parameter isDurable: whether a commit must survive a power cut (`storage.sync: full`).
+    package init(path: String, isDurable: Bool) throws(StoreError) {
+        do {
+            let folder = (path as NSString).deletingLastPathComponent
+            if !folder.isEmpty {
+                try FileManager.default.createDirectory(
+                    atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            }
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(5)
+            configuration.prepareDatabase { database in
+                try database.execute(sql: "PRAGMA synchronous = \(isDurable ? "FULL" : "OFF")")
+            }
+            pool = try DatabasePool(path: path, configuration: configuration)
+            try Self.migrations.migrate(pool)
+            // It holds what tokens are made of.
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+        } catch {
+            throw StoreError(.unavailable, "the database \(path) cannot be opened: \(error)")
+        }
+    }
+
+    /// Named, append-only: a released one is never changed.
+    static var migrations: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1 users and uploads") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE user (
+                        uid INTEGER PRIMARY KEY CHECK (uid > 0),
+                        name TEXT NOT NULL DEFAULT '',
+                        icon TEXT,
+                        token_sha256 BLOB
+                    ) STRICT;
+                    CREATE INDEX user_by_icon ON user (icon);
+                    -- owner 0: a file of 1003, which is nobody's.
+                    CREATE TABLE upload (
+                        owner INTEGER NOT NULL,
+                        name TEXT NOT NULL,
+                        upload_id TEXT NOT NULL,
+                        md5 BLOB NOT NULL,
+                        total_size INTEGER NOT NULL,
+                        chunk_size INTEGER NOT NULL,
+                        is_complete INTEGER NOT NULL,
+                        touched_at INTEGER NOT NULL,
+                        PRIMARY KEY (owner, name)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX upload_by_md5 ON upload (md5);
+                    CREATE INDEX upload_by_age ON upload (touched_at);
+                    """)
+        }
+        return migrator
+    }
+
+    func read<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
+        do {
+            return try pool.read(body)
+        } catch {
+            throw StoreError(.unavailable, "\(what): \(error)")
+        }
+    }
+
+    func write<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
+        do {
+            return try pool.write(body)
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+            throw StoreError(.full, "\(what): \(error)")
+        } catch {
+            throw StoreError(.unavailable, "\(what): \(error)")
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import AvatarCore
+internal import Glibc
+package import Logging
+package import NIOCore
+internal import NIOPosix
+import ServiceLifecycle
+internal import Synchronization
+import TransferMachines
+
+/// The resource server: a listening socket, its connections, and the workers behind them.
+///
+/// ```swift
+/// let server = AvatarServer(settings, stores: stores, logger: logger)
+/// let address = try await server.start()
+/// ...
+/// await server.stop()
+/// ```
+/// As a `Service` it starts, says so, and stops when asked to.
+package final class AvatarServer<Files: FileStore>: Service {
+    private let settings: ServerSettings
+    private let stores: Stores<Files>
+    private let logger: Logger
+    private let group: MultiThreadedEventLoopGroup
+    private let queue = WorkQueue(threadCount: Limits.Server.workerThreads)
+    private let registry = ConnectionRegistry()
+    private let whenListening: @Sendable (SocketAddress) throws -> Void
+    private let listener = Mutex<(any Channel)?>(nil)
+
+    /// What the server counts about itself.
+    package let metrics = ServerMetrics()
+
+    /// - Parameter whenListening: called once with the bound address, before the first connection is served.
+    package init(
+        _ settings: ServerSettings, stores: Stores<Files>, logger: Logger,
+        whenListening: @escaping @Sendable (SocketAddress) throws -> Void = { _ in }
+    ) {
+        self.settings = settings
+        self.stores = stores
+        self.logger = logger
+        self.whenListening = whenListening
+        group = MultiThreadedEventLoopGroup(numberOfThreads: min(System.coreCount, 4))
+    }
+
+    /// Serves until asked to stop.
+    package func run() async throws {
+        do {
+            _ = try await start()
+        } catch {
+            await stop()
+            throw error
+        }
+        try? await gracefulShutdown()
+        await stop()
+    }
+
+    /// Listens; the bound address comes back.
+    package func start() async throws -> SocketAddress {
+        raiseFileLimit()
+        queue.start()
+        let swept = try stores.files.removeStaleParts()
+        if swept > 0 { logger.info("removed parts of uploads that nobody finished", metadata: ["count": "\(swept)"]) }
+        let channel = try await bind()
+        listener.withLock { $0 = channel }
+        guard let address = channel.localAddress else { throw ChannelError.unknownLocalAddress }
+        try whenListening(address)
+        return address
+    }
+
+    /// Takes no more in, answers what is in flight within ``AvatarCore/Limits/Server/stopGrace``, and closes everything.
+    package func stop() async {
+        try? await listener.withLock { $0 }?.close()
+        let registry = registry
+        let grace = group.next().scheduleTask(in: .nanoseconds(Limits.Server.stopGrace.wholeNanoseconds)) {
+            registry.closeAll()
+        }
+        await withCheckedContinuation { continuation in registry.stop { continuation.resume() } }
+        grace.cancel()
+        // Replies out, connections gone: what the workers still do is somebody's write that was cut off, and finishes.
+        try? await queue.stop()
+        try? await group.shutdownGracefully()
+    }
+
+    private func bind() async throws -> any Channel {
+        let service = ClassicService(
+            stores: stores, upload: settings.upload, chunkBytes: Int64(settings.classicChunkBytes), logger: logger)
+        let (queue, registry, metrics, logger) = (queue, registry, metrics, logger)
+        let bodyBytesMax = settings.classicBodyBytesMax
+        return try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: CInt(Limits.Server.listenBacklog))
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(registry))
+                }
+            }
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelInitializer { channel in
+                guard registry.add(channel) else {
+                    return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+                }
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        ConnectionHandler(
+                            on: channel.eventLoop, service: service, queue: queue, bodyBytesMax: bodyBytesMax,
+                            metrics: metrics, logger: logger, clock: readClock))
+                }
+            }
+            .bind(host: settings.listenHost, port: settings.listenPort)
+            .get()
+    }
+
+    /// A connection is a file descriptor, and the usual soft limit of 1024 is soon reached.
+    private func raiseFileLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max
+        else { return }
+        limit.rlim_cur = limit.rlim_max
+        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 {
+            logger.warning("could not raise the limit of open files", metadata: ["errno": "\(errno)"])
+        }
+    }
+}
+
+/// CLOCK_BOOTTIME, so that a suspended machine's connections grow old too.
+@Sendable private func readClock() -> MonotonicTime {
+    var now = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &now)
+    return MonotonicTime(nanoseconds: Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec))
+}

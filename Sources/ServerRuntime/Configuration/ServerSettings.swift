@@ -1,0 +1,65 @@
+import AvatarCore
+import TransferMachines
+
+/// Everything that can be configured about the server, checked and typed.
+package struct ServerSettings: Sendable {
+    package enum StoresKind: String, Sendable, CaseIterable {
+        case embedded
+        case cluster
+    }
+
+    /// How much is synced before a chunk is acknowledged, or a file is said to be there.
+    package enum Sync: String, Sendable, CaseIterable {
+        /// fdatasync and fsync: survives a power cut.
+        case full
+        /// Nothing: survives the death of the process.
+        case none
+    }
+
+    package struct Redis: Sendable {
+        package var host = "127.0.0.1"
+        package var port = 6379
+        /// A Unix socket, used before host and port when it is set.
+        package var socket: String?
+        package var password: String?
+
+        package init() {}
+    }
+
+    package struct MySQL: Sendable {
+        package var host = "127.0.0.1"
+        package var port = 3306
+        /// A Unix socket, used before host and port when it is set.
+        package var socket: String?
+        package var user = "avatar"
+        package var password: String?
+        package var schema = "llfc"
+
+        package init() {}
+    }
+
+    package var listenHost = "127.0.0.1"
+    package var listenPort = 9090
+    package var storageRoot = "/var/lib/avatar-server/files"
+    package var storageSync = Sync.full
+    package var storesKind = StoresKind.embedded
+    package var sqliteFile = "/var/lib/avatar-server/avatar-server.sqlite"
+    package var redis = Redis()
+    package var mysql = MySQL()
+    package var classicChunkBytes = Limits.Wire.classicChunkBytesDefault
+    package var classicBodyBytesMax = Limits.Server.bodyBytesMaxDefault
+    package var classicOpenUpload = false
+    package var uploadBytesMax = Limits.Picture.uploadBytesMaxDefault
+    /// nil: no quota.
+    package var quotaBytesPerUser: Int64?
+    /// nil: no metrics port.
+    package var metricsPort: Int?
+    package var logLevel = "info"
+
+    /// The defaults.
+    package init() {}
+
+    var upload: UploadIntake.Settings {
+        UploadIntake.Settings(bytesMax: uploadBytesMax, quotaBytes: quotaBytesPerUser, openUpload: classicOpenUpload)
+    }
+}

@@ -1,0 +1,67 @@
+internal import AvatarCore
+internal import TransferMachines
+internal import WireProtocol
+
+/// Does what ``TransferMachines/DownloadServing`` decides for one 1033, against the stores. Runs on a worker thread.
+struct DownloadAnswering<Files: FileStore> {
+    let stores: Stores<Files>
+    var serving: DownloadServing
+    private(set) var failures: [StoreError] = []
+    private(set) var data: [UInt8] = []
+    private(set) var hasShownToken = false
+    private var file: Files.OpenedFile?
+
+    init(_ serving: DownloadServing, stores: Stores<Files>) {
+        self.stores = stores
+        self.serving = serving
+    }
+
+    /// Acts until there is an answer; the bytes of a chunk are in ``data``.
+    mutating func run() -> DownloadServing.Reply {
+        var action = serving.start()
+        while true {
+            if case .reply(let reply) = action { return reply }
+            do throws(StoreError) {
+                action = serving.handle(try perform(action))
+            } catch {
+                failures.append(error)
+                action = serving.handle(.failed(error.failure))
+            }
+        }
+    }
+
+    private mutating func perform(_ action: DownloadServing.Action) throws(StoreError) -> DownloadServing.Input {
+        switch action {
+        case .checkToken(let token, let user):
+            let verdict = try stores.users.checkToken(token, of: user)
+            hasShownToken = verdict == .valid
+            return .token(verdict)
+        case .open(let key):
+            file = try stores.files.open(key)
+            return .opened(size: file?.size)
+        case .findOwners(let name):
+            return .owners(try stores.users.users(withIcon: name))
+        case .read(let range):
+            guard let file else { return .failed(.missing) }
+            data = try file.read(at: range.lowerBound, count: Int(range.count))
+            return .read(Int64(data.count))
+        case .reply: return .failed(.unavailable)
+        }
+    }
+}
+
+extension DownloadReply {
+    /// The answer to `request`, field for field as PROTOCOL.md's table has it.
+    init(_ request: DownloadRequest, _ reply: DownloadServing.Reply, data: [UInt8]) {
+        switch reply {
+        case .error(let error):
+            self.init(
+                error: error.rawValue, name: request.name, clientPath: request.clientPath, reqType: request.reqType)
+        case .chunk(let chunk):
+            self.init(
+                error: ClassicError.success, name: request.name, clientPath: request.clientPath, seq: request.seq,
+                totalSize: chunk.totalSize, currentSize: chunk.range.upperBound, isLast: chunk.isLast, data: data,
+                reqType: request.reqType)
+        }
+    }
+}

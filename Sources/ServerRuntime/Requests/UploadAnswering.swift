@@ -1,0 +1,123 @@
+internal import AvatarCore
+internal import TransferMachines
+internal import WireProtocol
+
+/// Does what ``TransferMachines/UploadIntake`` decides for one chunk, against the stores. Runs on a worker thread.
+struct UploadAnswering<Files: FileStore> {
+    let stores: Stores<Files>
+    let chunk: UploadChunk
+    let isHead: Bool
+    var intake: UploadIntake
+    private(set) var failures: [StoreError] = []
+    private(set) var hasShownToken = false
+
+    init(
+        _ chunk: UploadChunk, isHead: Bool, stores: Stores<Files>, settings: UploadIntake.Settings, freshID: UploadID
+    ) {
+        self.stores = stores
+        self.chunk = chunk
+        self.isHead = isHead
+        intake = UploadIntake(ReceivedChunk(chunk, isHead: isHead), settings: settings, freshID: freshID)
+    }
+
+    /// Acts until there is an answer: success is nil.
+    mutating func run() -> ClassicError? {
+        var action = intake.start()
+        while true {
+            if case .reply(let error) = action { return error }
+            do throws(StoreError) {
+                action = intake.handle(try perform(action))
+            } catch {
+                failures.append(error)
+                action = intake.handle(.failed(error.failure))
+            }
+        }
+    }
+
+    private mutating func perform(_ action: UploadIntake.Action) throws(StoreError) -> UploadIntake.Input {
+        switch action {
+        case .checkToken(let token, let user):
+            let verdict = try stores.users.checkToken(token, of: user)
+            hasShownToken = verdict == .valid
+            return .token(verdict)
+        case .loadProgress(let key):
+            let progress = try stores.progress(of: key)
+            return .progress(progress?.record, held: progress?.held)
+        case .measureUse(let key):
+            return try use(besides: key)
+        case .compare(let source, let offset):
+            return .compared(try isHeld(source, offset))
+        case .verify(let id):
+            let digested = try stores.files.digestPart(id)
+            return .verified(size: digested.size, md5: digested.md5)
+        case .setIcon(let name, let user):
+            return .icon(userExists: try stores.users.setIcon(name, of: user))
+        default:
+            try change(action)
+            return .done
+        }
+    }
+
+    /// The actions that only succeed or fail.
+    private func change(_ action: UploadIntake.Action) throws(StoreError) {
+        switch action {
+        case .begin(let record, let replaced):
+            try stores.files.beginPart(record.uploadID, bytes: chunk.data)
+            try stores.progress.save(record)
+            if let replaced { try stores.files.removePart(replaced) }
+        case .append(let record, let offset):
+            try stores.files.writePart(record.uploadID, bytes: chunk.data, at: offset)
+        case .advance(let record, let held): try stores.progress.advance(record, held: held)
+        case .commit(let record): try stores.files.commitPart(record.uploadID, as: record.key)
+        case .complete(let record): try stores.progress.save(record)
+        case .discard(let record):
+            try stores.progress.remove(record)
+            try stores.files.removePart(record.uploadID)
+        default: break
+        }
+    }
+
+    /// What the user has; the folder is only walked when there is a quota to hold it against.
+    private func use(besides key: ResourceKey) throws(StoreError) -> UploadIntake.Input {
+        guard let owner = key.owner else { return .use(bytes: 0, uploads: 0) }
+        let bytes = intake.needsUse ? try stores.files.bytesUsed(by: owner, besides: key) : 0
+        return .use(bytes: bytes, uploads: try stores.progress.unfinishedCount(of: owner, besides: key))
+    }
+
+    private func isHeld(_ source: UploadIntake.Source, _ offset: Int64) throws(StoreError) -> Bool {
+        switch source {
+        case .part(let id): return try stores.files.part(id, holds: chunk.data, at: offset)
+        case .file(let key):
+            guard let file = try stores.files.open(key) else { return false }
+            return try file.read(at: offset, count: chunk.data.count) == chunk.data
+        }
+    }
+}
+
+extension Stores {
+    /// The record of a resource's upload and how many bytes of it are here; nil when there is none.
+    func progress(of key: ResourceKey) throws(StoreError) -> (record: UploadRecord, held: Int64?)? {
+        guard let record = try progress.record(of: key) else { return nil }
+        let held = record.isComplete ? try files.open(key)?.size : try files.partBytes(record.uploadID)
+        return (record, held)
+    }
+}
+
+extension ReceivedChunk {
+    init(_ chunk: UploadChunk, isHead: Bool) {
+        self.init(
+            isHead: isHead, uid: chunk.uid, name: chunk.name, md5: chunk.md5, seq: chunk.seq,
+            totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last, bytes: Int64(chunk.data.count),
+            token: chunk.token)
+    }
+}
+
+extension UploadChunkReply {
+    /// The answer to `chunk`, field for field as PROTOCOL.md's table has it: 1032 echoes `last_seq`, 1004 does not.
+    init(_ chunk: UploadChunk, isHead: Bool, _ error: ClassicError?) {
+        self.init(
+            error: error?.rawValue ?? ClassicError.success, md5: chunk.md5, name: chunk.name, seq: chunk.seq,
+            totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last,
+            lastSeq: isHead ? chunk.lastSeq : nil, uid: chunk.uid)
+    }
+}

@@ -1,0 +1,82 @@
+package import AvatarCore
+package import TransferMachines
+
+// Every call here may block on a disk or a socket and is made on a worker thread, never on an event loop. Calls for one
+// resource come one after the other, calls for different ones at once.
+
+/// Who the users are, by which token they are known, and which picture is whose icon.
+package protocol UserStore: Sendable {
+    /// Whether `token` is this user's. An empty token is nobody's.
+    func checkToken(_ token: String, of user: UserID) throws(StoreError) -> TokenVerdict
+    /// Makes `name` the user's icon; false when there is no such user.
+    func setIcon(_ name: AvatarName, of user: UserID) throws(StoreError) -> Bool
+    /// The user's icon as it is stored, or nil when there is no such user, or no icon.
+    func icon(of user: UserID) throws(StoreError) -> String?
+    /// The users whose icon is `name`, lowest uid first; at most two, since two are already too many.
+    func users(withIcon name: AvatarName) throws(StoreError) -> [UserID]
+}
+
+/// Which uploads are under way, or were complete a short while ago (``AvatarCore/Limits/Server/uploadLifeSeconds``).
+package protocol ProgressStore: Sendable {
+    /// The record of this resource's upload, or nil when there is none or it is too old.
+    func record(of key: ResourceKey) throws(StoreError) -> UploadRecord?
+    /// Stores `record`, over what was there for its key, and durable against the death of this process.
+    func save(_ record: UploadRecord) throws(StoreError)
+    /// Notes that the part now holds `held` bytes; the part itself says so too.
+    func advance(_ record: UploadRecord, held: Int64) throws(StoreError)
+    /// Forgets the record, unless another upload has taken its place.
+    func remove(_ record: UploadRecord) throws(StoreError)
+    /// The records with this MD5; at most two, since two are already too many.
+    func records(md5: MD5Digest) throws(StoreError) -> [UploadRecord]
+    /// How many unfinished uploads this user has, not counting `key`'s.
+    func unfinishedCount(of user: UserID, besides key: ResourceKey) throws(StoreError) -> Int
+}
+
+/// The files: complete ones at `<root>/<uid>/<name>`, unfinished ones as parts in a hidden folder beside them.
+package protocol FileStore: Sendable {
+    /// An open file: what it was when it was opened is read, whatever replaces it.
+    associatedtype OpenedFile: StoredFile
+
+    /// Makes the part, empty before, with its first bytes.
+    func beginPart(_ id: UploadID, bytes: [UInt8]) throws(StoreError)
+    /// Writes into a part that is there; ``StoreFailure/missing`` when it is not.
+    func writePart(_ id: UploadID, bytes: [UInt8], at offset: Int64) throws(StoreError)
+    /// The part's size, or nil when there is none.
+    func partBytes(_ id: UploadID) throws(StoreError) -> Int64?
+    /// Whether the part holds exactly `bytes` at `offset`.
+    func part(_ id: UploadID, holds bytes: [UInt8], at offset: Int64) throws(StoreError) -> Bool
+    /// Size and MD5 of the whole part.
+    func digestPart(_ id: UploadID) throws(StoreError) -> (size: Int64, md5: MD5Digest)
+    /// Puts the part in the place of `key`, over what was there.
+    func commitPart(_ id: UploadID, as key: ResourceKey) throws(StoreError)
+    /// Removes a part, if there is one.
+    func removePart(_ id: UploadID) throws(StoreError)
+    /// Removes parts that nobody has written to for longer than an upload lives; how many there were.
+    func removeStaleParts() throws(StoreError) -> Int
+
+    /// Opens a complete file, or nil when there is none.
+    func open(_ key: ResourceKey) throws(StoreError) -> OpenedFile?
+    /// Bytes of this user's complete files, not counting `key`'s.
+    func bytesUsed(by user: UserID, besides key: ResourceKey) throws(StoreError) -> Int64
+}
+
+/// A complete file, open for reading until it is let go.
+package protocol StoredFile: Sendable {
+    /// Bytes when it was opened.
+    var size: Int64 { get }
+    /// Up to `count` bytes from `offset`; fewer only at the end.
+    func read(at offset: Int64, count: Int) throws(StoreError) -> [UInt8]
+}
+
+/// All that the server stands on.
+package struct Stores<Files: FileStore>: Sendable {
+    package let users: any UserStore
+    package let progress: any ProgressStore
+    package let files: Files
+
+    package init(users: any UserStore, progress: any ProgressStore, files: Files) {
+        self.users = users
+        self.progress = progress
+        self.files = files
+    }
+}

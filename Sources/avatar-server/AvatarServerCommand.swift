@@ -1,0 +1,33 @@
+import ArgumentParser
+import Foundation
+
+/// The program itself; everything it does is in its commands.
+@main
+struct AvatarServerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "avatar-server",
+        abstract: "The resource server: keeps users' avatars and hands them out.",
+        discussion: """
+            Every key of the configuration is a flag too (listen.port is --listen-port) and an environment variable \
+            (AVATAR_SERVER_LISTEN_PORT). Flags come before the environment, the environment before the file.
+            """,
+        version: "0.1.0",
+        subcommands: [ServeCommand.self, UserCommand.self])
+}
+
+/// How the program ends when it cannot do what it was asked (sysexits.h).
+enum Failure {
+    /// A key or a value of the configuration.
+    static let configuration = ExitCode(78)
+    /// Something that the server needs is not there or does not answer.
+    static let unavailable = ExitCode(69)
+    /// The thing asked about does not exist, or exists already.
+    static let refused = ExitCode(1)
+    /// A file that cannot be read or written.
+    static let noInput = ExitCode(66)
+
+    /// Says why on standard error.
+    static func say(_ reason: String) {
+        FileHandle.standardError.write(Data("avatar-server: \(reason)\n".utf8))
+    }
+}

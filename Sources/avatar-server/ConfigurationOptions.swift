@@ -1,0 +1,62 @@
+import ArgumentParser
+import Foundation
+import ServerRuntime
+
+/// `--config` and one flag for every key.
+struct ConfigurationOptions: ParsableArguments {
+    static let defaultFile = "/etc/avatar-server/avatar-server.yaml"
+
+    @Option(help: "The YAML file; \(defaultFile) when that is there.")
+    var config: String?
+
+    @Option(help: "Address to listen on.") var listenHost: String?
+    @Option(help: "Port to listen on; 0 for any free one.") var listenPort: String?
+    @Option(help: "Folder of the files.") var storageRoot: String?
+    @Option(help: "full or none.") var storageSync: String?
+    @Option(help: "embedded or cluster.") var storesKind: String?
+    @Option(help: "The embedded stores' database.") var storesSqliteFile: String?
+    @Option(help: "Redis host.") var redisHost: String?
+    @Option(help: "Redis port.") var redisPort: String?
+    @Option(help: "Redis Unix socket, instead of host and port.") var redisSocket: String?
+    @Option(help: "Redis password; better in the file or the environment.") var redisPassword: String?
+    @Option(help: "MariaDB or MySQL host.") var mysqlHost: String?
+    @Option(help: "MariaDB or MySQL port.") var mysqlPort: String?
+    @Option(help: "MariaDB or MySQL Unix socket, instead of host and port.") var mysqlSocket: String?
+    @Option(help: "MariaDB or MySQL user.") var mysqlUser: String?
+    @Option(help: "MariaDB or MySQL password; better in the file or the environment.") var mysqlPassword: String?
+    @Option(help: "MariaDB or MySQL schema.") var mysqlSchema: String?
+    @Option(help: "Bytes of a download's chunk.") var classicChunkBytes: String?
+    @Option(help: "Largest request body.") var classicBodyBytesMax: String?
+    @Option(help: "Whether 1003, which shows no token, is answered.") var classicOpenUpload: String?
+    @Option(help: "Largest file taken.") var uploadBytesMax: String?
+    @Option(help: "Largest sum of one user's files; 0 for no bound.") var quotaBytesPerUser: String?
+    @Option(help: "Loopback port for Prometheus; 0 for none.") var metricsPort: String?
+    @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
+
+    private var flags: [ServerKey: String] {
+        let given: [ServerKey: String?] = [
+            .listenHost: listenHost, .listenPort: listenPort, .storageRoot: storageRoot, .storageSync: storageSync,
+            .storesKind: storesKind, .storesSQLiteFile: storesSqliteFile, .redisHost: redisHost,
+            .redisPort: redisPort, .redisSocket: redisSocket, .redisPassword: redisPassword, .mysqlHost: mysqlHost,
+            .mysqlPort: mysqlPort, .mysqlSocket: mysqlSocket, .mysqlUser: mysqlUser, .mysqlPassword: mysqlPassword,
+            .mysqlSchema: mysqlSchema, .classicChunkBytes: classicChunkBytes,
+            .classicBodyBytesMax: classicBodyBytesMax, .classicOpenUpload: classicOpenUpload,
+            .uploadBytesMax: uploadBytesMax, .quotaBytesPerUser: quotaBytesPerUser, .metricsPort: metricsPort,
+            .logLevel: logLevel,
+        ]
+        return given.compactMapValues { $0 }
+    }
+
+    /// The checked settings; ends the program with the key, the place and the reason when they make no sense.
+    func settings() async throws -> ServerSettings {
+        let file = config ?? (FileManager.default.fileExists(atPath: Self.defaultFile) ? Self.defaultFile : nil)
+        do throws(ConfigurationError) {
+            return try ServerSettings(
+                try await ServerConfiguration(
+                    flags: flags, environment: ProcessInfo.processInfo.environment, file: file))
+        } catch {
+            Failure.say("\(error)")
+            throw Failure.configuration
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import ArgumentParser
+import EmbeddedStores
+import Foundation
+import Logging
+import NIOCore
+import ServerFiles
+import ServerRuntime
+import ServiceLifecycle
+import TransferMachines
+import UnixSignals
+
+/// `avatar-server serve`
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Listens and serves until SIGTERM or SIGINT.")
+
+    @OptionGroup var options: ConfigurationOptions
+    @Option(help: "Write READY=1 to this descriptor once connections are accepted, and close it.")
+    var readyFd: Int32?
+    @Option(help: "Write the bound port into this file once connections are accepted.")
+    var portFile: String?
+
+    func run() async throws {
+        let settings = try await options.settings()
+        var logger = Logger(label: "avatar-server", factory: { StreamLogHandler.standardError(label: $0) })
+        logger.logLevel = Logger.Level(rawValue: settings.logLevel) ?? .info
+        do {
+            try await serve(settings, logger)
+        } catch let error as StoreError {
+            Failure.say("\(error)")
+            throw Failure.unavailable
+        } catch let error as IOError {
+            Failure.say("cannot listen on \(settings.listenHost):\(settings.listenPort): \(error)")
+            throw Failure.unavailable
+        }
+    }
+
+    private func serve(_ settings: ServerSettings, _ logger: Logger) async throws {
+        let notice = ReadyNotice(
+            descriptor: readyFd, notifySocket: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"],
+            portFile: portFile)
+        let server = AvatarServer(settings, stores: try openStores(settings), logger: logger) { address in
+            logger.info(
+                "listening",
+                metadata: [
+                    "address": "\(address.ipAddress ?? settings.listenHost)", "port": "\(address.port ?? 0)",
+                    "stores": "\(settings.storesKind.rawValue)", "sync": "\(settings.storageSync.rawValue)",
+                ])
+            try notice.listening(on: address.port ?? 0)
+        }
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [.init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+        notice.stopping()
+        logger.info("stopped")
+    }
+
+    private func openStores(_ settings: ServerSettings) throws -> Stores<FolderFileStore> {
+        let isDurable = settings.storageSync == .full
+        let files = try FolderFileStore(root: settings.storageRoot, isDurable: isDurable)
+        guard settings.storesKind == .embedded else {
+            throw StoreError(.unavailable, "stores.kind cluster is not built into this program")
+        }
+        let database = try EmbeddedDatabase(path: settings.sqliteFile, isDurable: isDurable)
+        return Stores(
+            users: EmbeddedUsers(database),
+            progress: EmbeddedProgress(database, secondsSince1970: { Int64(Date().timeIntervalSince1970) }),
+            files: files)
+    }
+}

@@ -1,0 +1,120 @@
+import ArgumentParser
+import AvatarCore
+import EmbeddedStores
+import Foundation
+import ServerRuntime
+
+/// `avatar-server user …`: the embedded stores' users. The server may run meanwhile.
+struct UserCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "user", abstract: "Adds and lists users of the embedded stores.",
+        subcommands: [Add.self, List.self, Token.self])
+
+    /// `avatar-server user add`
+    struct Add: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "add", abstract: "Adds a user and prints their token, once.")
+        @OptionGroup var options: ConfigurationOptions
+        @Option(help: "The user's number, 1 or more.") var uid: Int64
+        @Option(help: "The user's name.") var name = ""
+        @Option(help: "Take the token from this file instead of drawing one.") var tokenFile: String?
+
+        func run() async throws {
+            let user = try checkedUser(uid)
+            let token = try token(from: tokenFile)
+            let users = try await openUsers(options)
+            let isNew = try doing { () throws(StoreError) in try users.add(user, name: name, token: token) }
+            guard isNew else {
+                Failure.say("there is a user \(user) already; `avatar-server user token --uid \(user)` gives a new token")
+                throw Failure.refused
+            }
+            if tokenFile == nil { print(token) }
+        }
+    }
+
+    /// `avatar-server user token`
+    struct Token: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "token", abstract: "Gives a user a new token and prints it, once; the old one ends.")
+        @OptionGroup var options: ConfigurationOptions
+        @Option(help: "The user's number.") var uid: Int64
+        @Option(help: "Take the token from this file instead of drawing one.") var tokenFile: String?
+
+        func run() async throws {
+            let user = try checkedUser(uid)
+            let token = try token(from: tokenFile)
+            let users = try await openUsers(options)
+            let isKnown = try doing { () throws(StoreError) in try users.setToken(token, of: user) }
+            guard isKnown else {
+                Failure.say("there is no user \(user); `avatar-server user add --uid \(user)` makes one")
+                throw Failure.refused
+            }
+            if tokenFile == nil { print(token) }
+        }
+    }
+
+    /// `avatar-server user list`
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "Lists users: uid, name, icon, and whether they have a token.")
+        @OptionGroup var options: ConfigurationOptions
+
+        func run() async throws {
+            let users = try await openUsers(options)
+            for user in try doing({ () throws(StoreError) in try users.all() }) {
+                print("\(user.uid)\t\(user.name)\t\(user.icon ?? "-")\t\(user.hasToken ? "token" : "no token")")
+            }
+        }
+    }
+}
+
+private func checkedUser(_ uid: Int64) throws -> UserID {
+    guard let user = UserID(uid) else { throw ValidationError("--uid must be 1 or more") }
+    return user
+}
+
+private func openUsers(_ options: ConfigurationOptions) async throws -> EmbeddedUsers {
+    let settings = try await options.settings()
+    guard settings.storesKind == .embedded else {
+        Failure.say("stores.kind is cluster: its users are made by the chat system, in MySQL and Redis")
+        throw Failure.refused
+    }
+    return try doing { () throws(StoreError) in
+        EmbeddedUsers(
+            try EmbeddedDatabase(path: settings.sqliteFile, isDurable: settings.storageSync == .full))
+    }
+}
+
+private func doing<Value>(_ body: () throws(StoreError) -> Value) throws -> Value {
+    do throws(StoreError) {
+        return try body()
+    } catch {
+        Failure.say("\(error)")
+        throw Failure.unavailable
+    }
+}
+
+/// The first line of the file, or a fresh token of 32 hexadecimal digits.
+private func token(from file: String?) throws -> String {
+    guard let file else {
+        var random = SystemRandomNumberGenerator()
+        return (0..<4).map { _ in
+            let digits = String(UInt32.random(in: .min ... .max, using: &random), radix: 16)
+            return String(repeating: "0", count: 8 - digits.count) + digits
+        }.joined()
+    }
+    do {
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        let line = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        guard !line.isEmpty else {
+            Failure.say("the token file \(file) is empty")
+            throw Failure.noInput
+        }
+        return line
+    } catch let error as ExitCode {
+        throw error
+    } catch {
+        Failure.say("the token file \(file) cannot be read: \(error)")
+        throw Failure.noInput
+    }
+}

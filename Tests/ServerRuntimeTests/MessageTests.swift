@@ -1,0 +1,155 @@
+import AvatarCore
+import EmbeddedStores
+import Foundation
+import ServerRuntime
+import Testing
+import WireProtocol
+
+/// Every message of the classic dialect, answered as PROTOCOL.md's table has it.
+@Suite struct MessageTests {
+    @Test func testIsEchoed() async throws {
+        try await TestServer.with { server async throws in
+            try await TestClient.with(server.port) { client async throws in
+                let reply = try await client.ask(.test(TestMessage(data: "你好")))
+                #expect(reply == .test(TestMessage(data: "你好", error: 0)))
+            }
+        }
+    }
+
+    @Test(arguments: [1, 2047, 2048, 2049, 20_480, 2 * 1024 * 1024])
+    func anUploadedFileIsThereAndIsTheIconAndComesDownAgain(size: Int) async throws {
+        try await TestServer.with { server async throws in
+            let bytes = pattern(size)
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(try chunks(of: bytes, name: "head.png")) == 0)
+                #expect(try await client.download("head.png") == bytes)
+            }
+            #expect(server.bytes(1019, "head.png") == bytes)
+            #expect(try server.users.icon(of: #require(UserID(1019))) == "head.png")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: server.folder.path + "/files/.parts").isEmpty)
+        }
+    }
+
+    @Test func anAcknowledgementEchoesTheChunkFieldForField() async throws {
+        try await TestServer.with { server async throws in
+            let chunk = try chunks(of: pattern(5000), name: "a.png")[0]
+            try await TestClient.with(server.port) { client async throws in
+                let expected = UploadChunkReply(
+                    error: 0, md5: chunk.md5, name: "a.png", seq: 1, totalSize: 5000, transSize: 2048, last: false,
+                    lastSeq: 3, uid: 1019)
+                #expect(try await client.ask(.uploadHead(chunk)) == .uploadHead(expected))
+            }
+        }
+    }
+
+    @Test func aDownloadReplyHasPathAndTypeEchoedAndSizes() async throws {
+        try await TestServer.with { server async throws in
+            try server.place(pattern(5000), 1019, "a.png")
+            try await TestClient.with(server.port) { client async throws in
+                let request = DownloadRequest(
+                    name: "a.png", seq: 3, token: "token-1019", uid: 1019, clientPath: "C:/a.png", reqType: "self_icon")
+                let expected = DownloadReply(
+                    error: 0, name: "a.png", clientPath: "C:/a.png", seq: 3, totalSize: 5000, currentSize: 5000,
+                    isLast: true, data: Array(pattern(5000)[4096...]), reqType: "self_icon")
+                #expect(try await client.ask(.download(request)) == .download(expected))
+            }
+        }
+    }
+
+    @Test func syncTellsHowFarAnUploadIs() async throws {
+        try await TestServer.with { server async throws in
+            let all = try chunks(of: pattern(10_000), name: "a.png")
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(Array(all[..<2])) == 0)
+                let expected = SyncFileReply(
+                    error: 0, md5: all[0].md5, name: "a.png", seq: 2, totalSize: 10_000, transSize: 4096)
+                // By MD5 alone, since this connection has shown the token; and by user and name.
+                #expect(try await client.ask(.syncFile(SyncFileRequest(md5: all[0].md5))) == .syncFile(expected))
+                let named = SyncFileRequest(md5: all[0].md5, uid: 1019, name: "a.png")
+                #expect(try await client.ask(.syncFile(named)) == .syncFile(expected))
+                #expect(try await client.upload(Array(all[2...])) == 0)
+                guard case .syncFile(let done) = try await client.ask(.syncFile(named)) else { throw TestClient.Closed() }
+                #expect(done.transSize == 10_000)
+            }
+            try await TestClient.with(server.port) { stranger async throws in
+                let reply = try await stranger.ask(.syncFile(SyncFileRequest(md5: all[0].md5)))
+                #expect(reply == .syncFile(SyncFileReply(error: 1012)))
+            }
+        }
+    }
+
+    @Test func openUploadNeedsItsSwitchAndKeepsApartFromUsersFolders() async throws {
+        let bytes = pattern(3000)
+        try await TestServer.with { server async throws in
+            try await TestClient.with(server.port) { client async throws in
+                let chunk = try chunks(of: bytes, name: "a.bin", uid: 0)[0]
+                guard case .uploadFile(let reply) = try await client.ask(.uploadFile(chunk)) else {
+                    throw TestClient.Closed()
+                }
+                #expect(reply.error == 1015)
+            }
+        }
+        try await TestServer.with({ $0.classicOpenUpload = true }) { server async throws in
+            try await TestClient.with(server.port) { client async throws in
+                for (name, error) in [("a.bin", 0), ("1019", 1015)] {
+                    for chunk in try chunks(of: bytes, name: name, uid: 0) {
+                        guard case .uploadFile(let reply) = try await client.ask(.uploadFile(chunk)) else {
+                            throw TestClient.Closed()
+                        }
+                        #expect(reply.error == error)
+                        #expect(reply.lastSeq == nil)
+                    }
+                }
+            }
+            #expect(try Data(contentsOf: server.folder.appendingPathComponent("files/a.bin")) == Data(bytes))
+        }
+    }
+
+    @Test func anUnknownIDGetsNoReplyAndTheConnectionStays() async throws {
+        try await TestServer.with { server async throws in
+            try await TestClient.with(server.port) { client async throws in
+                try await client.send(1901, "{}")
+                try await client.send(4096, "whatever")
+                #expect(try await client.ask(.test(TestMessage(data: "x"))) == .test(TestMessage(data: "x", error: 0)))
+            }
+        }
+    }
+
+    @Test func aZeroByteFileIsTakenAndItsDownloadAnswers1018() async throws {
+        try await TestServer.with { server async throws in
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(try chunks(of: [], name: "empty.png")) == 0)
+                #expect(server.bytes(1019, "empty.png") == [])
+                #expect(try await client.download("empty.png", seq: 1).error == 1018)
+            }
+        }
+    }
+
+    @Test func aFriendsCurrentIconCanBeFetchedAndTheirOldFilesCannot() async throws {
+        try await TestServer.with { server async throws in
+            let old = pattern(100)
+            let current = pattern(5000)
+            try await TestClient.with(server.port) { owner async throws in
+                #expect(try await owner.upload(try chunks(of: old, name: "old.png")) == 0)
+                #expect(try await owner.upload(try chunks(of: current, name: "current.png")) == 0)
+            }
+            try await TestClient.with(server.port) { friend async throws in
+                #expect(try await friend.download("current.png", uid: 1020) == current)
+                #expect(try await friend.download("old.png", seq: 1, uid: 1020).error == 1012)
+            }
+        }
+    }
+
+    @Test func aNameThatIsTwoUsersIconIsNobodys() async throws {
+        try await TestServer.with { server async throws in
+            let third = try #require(UserID(3))
+            _ = try server.users.add(third, name: "third", token: "token-3")
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(try chunks(of: pattern(10), name: "same.png")) == 0)
+                #expect(try await client.upload(try chunks(of: pattern(20), name: "same.png", uid: 1020)) == 0)
+                #expect(try await client.download("same.png", seq: 1, uid: 3).error == 1012)
+                #expect(try await client.download("same.png", uid: 1020) == pattern(20))
+            }
+        }
+    }
+}
