@@ -163,6 +163,14 @@ let package = Package(
             name: "EmbeddedStoresTests",
             dependencies: ["EmbeddedStores", "ServerFiles", "ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],
             swiftSettings: strict),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "AvatarCore", "TransferMachines", "WireProtocol", "AgentRuntime", "Digests", nioCore, deque, heap,
+            ], path: "Tests/Simulation", swiftSettings: strict),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulation", arguments], path: "Tests/SimulateTool", swiftSettings: strict),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",

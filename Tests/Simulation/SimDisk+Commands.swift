@@ -269,7 +269,10 @@ extension SimDisk {
                 if known?.inode != inode || known?.version != files[inode]?.version { changed.append((text, inode)) }
             }
             for name in catalog.crops.keys where crops[name.string] == nil { changed.append((name.string, 0)) }
-            changed.sort { $0.inode == $1.inode ? $0.name < $1.name : $0.inode < $1.inode }
+            changed.sort { left, right in
+                let times = (files[left.inode]?.modified ?? .zero, files[right.inode]?.modified ?? .zero)
+                return times.0 == times.1 ? left.name < right.name : times.0 < times.1
+            }
             return [.rescanned(.crops, settled: changed.map(\.name), vanished: [], events: [])]
         }
     }

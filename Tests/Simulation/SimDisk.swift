@@ -10,6 +10,7 @@ final class SimDisk {
         var version = 0
         var isSynced = false
         var isBeingWritten = false
+        var modified = MonotonicTime.zero
     }
 
     enum FolderName { case cache, parts }
@@ -171,6 +172,9 @@ final class SimDisk {
         files[inode]?.bytes += bytes
         files[inode]?.version += 1
     }
+
+    /// Its mtime is now.
+    func touch(_ inode: Int) { files[inode]?.modified = world.now }
 
     func closeCrop(_ inode: Int) { files[inode]?.isBeingWritten = false }
 }

@@ -66,6 +66,9 @@ package final class World {
         if now < end, events < eventsMax, !stop() { now = end }
     }
 
+    /// Nothing runs for so long; what was due meanwhile is due at once afterwards.
+    package func sleep(_ duration: Duration) { now = now + duration }
+
     package func log(_ what: StaticString, _ name: String = "", _ number: Int64 = 0) {
         if tail.count >= Self.tailMax { tail.removeFirst() }
         tail.append(Line(at: now, what: what, name: name, number: number))

@@ -66,7 +66,7 @@ extension Limits {
         /// The server does not give it.
         package static let forbidden = Duration.seconds(24 * 3600)
         /// What came was no picture.
-        package static let corrupt = Duration.seconds(3600)
+        package static let corrupt = Duration.seconds(300)
         /// The server failed.
         package static let serverError = Duration.seconds(60)
         /// Larger than this machine takes, or the name is another owner's.

@@ -1,0 +1,78 @@
+internal import TransferMachines
+
+/// What can go wrong in one life, and how often; drawn from its seed.
+struct LifeOptions: CustomStringConvertible {
+    let isSeedServer: Bool
+    let isDurable: Bool
+    let faultTime: Duration
+    let friends: Int
+    let crops: Int
+    let pictureMax: Int
+    let delayMax: Duration
+    let pieces: Int
+    let cutRate: Double
+    let cutAfterMax: Int
+    let silentRate: Double
+    let killRate: Double
+    let kills: Int
+    let powerCutRate: Double
+    let catalogLossRate: Double
+    let serverCrashes: Int
+    let forgetRate: Double
+    let loseReplyRate: Double
+    let partitions: Int
+    let diskFulls: Int
+    let flipRate: Double
+    let overflowRate: Double
+    let tokenChanges: Int
+    let deletions: Int
+    let hangUps: Int
+    let suspendsForAWeek: Bool
+    let lags: Bool
+
+    init(random: inout SeededRandom) {
+        // Each fault is off in about half of the lives, so that their combinations are all lived through.
+        func rate(_ top: Double, _ random: inout SeededRandom) -> Double {
+            random.happens(0.5) ? 0 : Double(random.next() >> 11) * 0x1p-53 * top
+        }
+        func count(_ top: Int, _ random: inout SeededRandom) -> Int { random.happens(0.5) ? 0 : random.pick(1...top) }
+        isSeedServer = random.happens(0.25)
+        isDurable = random.happens(0.8)
+        faultTime = .milliseconds(random.pick(2_000...30_000))
+        friends = random.pick(1...8)
+        crops = random.pick(0...4)
+        pictureMax = random.happens(0.2) ? 12_000 : 2_500
+        delayMax = .microseconds(random.pick(100...30_000))
+        pieces = random.pick(1...3)
+        cutRate = rate(0.6, &random)
+        cutAfterMax = random.pick(50...20_000)
+        silentRate = rate(0.2, &random)
+        killRate = rate(0.01, &random)
+        kills = count(3, &random)
+        powerCutRate = isDurable ? rate(1, &random) : 0
+        catalogLossRate = random.happens(0.1) ? 0.3 : 0
+        serverCrashes = count(3, &random)
+        forgetRate = rate(0.5, &random)
+        loseReplyRate = rate(0.05, &random)
+        partitions = count(2, &random)
+        diskFulls = count(2, &random)
+        flipRate = random.happens(0.1) ? 0.02 : 0
+        overflowRate = rate(0.5, &random)
+        tokenChanges = count(1, &random)
+        deletions = count(3, &random)
+        hangUps = count(2, &random)
+        suspendsForAWeek = random.happens(0.1)
+        lags = random.happens(0.2)
+    }
+
+    var description: String {
+        """
+        server \(isSeedServer ? "seed" : "ours"), sync \(isDurable ? "full" : "none"), faults for \(faultTime), \
+        \(friends) friends, \(crops) crops up to \(pictureMax) bytes, delay \(delayMax) in \(pieces) pieces, \
+        cut \(cutRate) after \(cutAfterMax), silent \(silentRate), kill \(killRate) and \(kills), power \(powerCutRate), \
+        catalog lost \(catalogLossRate), server dies \(serverCrashes), forgets \(forgetRate), loses replies \(loseReplyRate), \
+        partitions \(partitions), disk full \(diskFulls), flips \(flipRate), overflows \(overflowRate), \
+        token changes \(tokenChanges), deletions \(deletions), hang-ups \(hangUps), a week asleep \(suspendsForAWeek), lags \(lags)
+        """
+    }
+}
