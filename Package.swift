@@ -150,6 +150,9 @@ let package = Package(
             name: "AvatarCacheTests",
             dependencies: ["AvatarCache", "AvatarCore", "Digests", "PosixFiles", "TestPictures", grdb],
             swiftSettings: strict),
+        .executableTarget(
+            name: "folder-bench", dependencies: ["AvatarCache", "FolderWatch", "AvatarCore", "TestPictures"],
+            path: "Tests/Benchmarks/FolderBench", swiftSettings: strict),
         .testTarget(
             name: "FolderWatchTests", dependencies: ["FolderWatch", "AvatarCore"], swiftSettings: strict),
         .testTarget(

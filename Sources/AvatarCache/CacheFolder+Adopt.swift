@@ -110,7 +110,7 @@ extension CacheFolder {
         var held = row
         held.offset = row.totalSize
         let whole = held
-        try catalog.write("recording the copy of \(crop.name)") { try whole.upsert($0) }
+        try catalog.writeLazily("recording the copy of \(crop.name)") { try whole.upsert($0) }
         return whole
     }
 }

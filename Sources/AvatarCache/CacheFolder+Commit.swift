@@ -88,7 +88,7 @@ extension CacheFolder {
         try catalog.write("writing \(candidates.count) intents") { db in
             for candidate in candidates {
                 let earlier = try Catalog.avatar(candidate.name, db)
-                let own = earlier.flatMap { $0.origin == .foreign ? nil : $0.identity.inode }
+                let own = earlier.flatMap { $0.origin == .foreign ? nil : $0.identity }
                 try IntentRow(candidate: candidate, replaces: own).upsert(db)
             }
         }
@@ -123,7 +123,7 @@ extension CacheFolder {
         } catch {
             guard error.isExisting else { throw error }
         }
-        guard let replaces = intent.replaces, try isOwn(name.string, in: folder, inode: replaces) else {
+        guard let replaces = intent.replaces, try isOwn(name.string, in: folder, replaces) else {
             return .nameTaken
         }
         guard try parts.exchange(part, with: name.string, in: folder) else {
@@ -131,7 +131,7 @@ extension CacheFolder {
             return .placed
         }
         // The swap shows what lay there at that very moment; a file that is not the agent's goes back.
-        guard try isOwn(part, in: parts, inode: replaces) else {
+        guard try isOwn(part, in: parts, replaces) else {
             _ = try parts.exchange(part, with: name.string, in: folder)
             return .nameTaken
         }
@@ -139,9 +139,12 @@ extension CacheFolder {
         return .placed
     }
 
-    private func isOwn(_ name: String, in folder: borrowing Folder, inode: UInt64) throws(PosixError) -> Bool {
+    /// An inode's number is given out again as soon as its file is deleted, so size and time must be the recorded ones too.
+    func isOwn(
+        _ name: String, in folder: borrowing Folder, _ identity: FileIdentity
+    ) throws(PosixError) -> Bool {
         guard let facts = try folder.facts(of: name) else { return false }
-        return facts.kind == .regular && facts.inode == inode
+        return facts.kind == .regular && FileIdentity(facts).isSameFile(as: identity)
     }
 
     /// Step 5. Waits until the renames are on the disk; nothing with `storage.sync: none`.

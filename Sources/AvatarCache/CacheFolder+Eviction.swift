@@ -25,7 +25,7 @@ package struct PartsTrimmed: Hashable, Sendable {
 extension CacheFolder {
     /// Removes the agent's own files, the least recently wanted first, until the cache holds at most `bytesMax`.
     ///
-    /// Never one of `keep` (what is visible, unsent, or the own icon), never a file whose inode is not the recorded one, never
+    /// Never one of `keep` (what is visible, unsent, or the own icon), never a file that is not the recorded one (inode, size, time), never
     /// through a symlink: the name is removed from the open folder, and only where it is a regular file.
     package func evict(bytesMax: Int64, keep: Set<AvatarName>, at now: UnixTime) throws(CacheError) -> Eviction {
         var eviction = Eviction(bytesHeld: try catalog.totals().bytes)
@@ -59,7 +59,7 @@ extension CacheFolder {
     private func removeOwn(_ row: AvatarRow) throws(CacheError) -> Bool {
         do throws(PosixError) {
             guard let facts = try folder.facts(of: row.name.string) else { return true }
-            guard facts.kind == .regular, facts.inode == row.identity.inode else { return false }
+            guard facts.kind == .regular, FileIdentity(facts).isSameFile(as: row.identity) else { return false }
             try folder.remove(row.name.string)
             return true
         } catch {

@@ -64,7 +64,7 @@ extension CacheFolder {
         let row = PartRow(
             name: start.name, owner: start.owner, totalSize: start.totalSize, chunkSize: start.chunkSize, offset: 0,
             bootID: bootID, startedAt: now, serverKey: start.serverKey)
-        try catalog.write("beginning the part of \(start.name)") { try row.upsert($0) }
+        try catalog.writeLazily("beginning the part of \(start.name)") { try row.upsert($0) }
         return row
     }
 
@@ -73,7 +73,7 @@ extension CacheFolder {
     ///
     /// - Throws: what the catalog throws; then no offset moved, and the bytes are written again.
     package func appendParts(_ appends: [PartAppend]) throws(CacheError) -> [AppendOutcome] {
-        try catalog.write("moving the offsets of \(appends.count) parts") { db in
+        try catalog.writeLazily("moving the offsets of \(appends.count) parts") { db in
             try appends.map { append in
                 guard let row = try Catalog.part(append.name, db) else { return .noPart }
                 guard row.offset == append.offset else { return .wrongOffset(held: row.offset) }
@@ -108,13 +108,13 @@ extension CacheFolder {
             throw CacheError(error, "looking at the part of \(name)")
         }
         let agreed = row
-        try catalog.write("correcting the offset of \(name)") { try agreed.upsert($0) }
+        try catalog.writeLazily("correcting the offset of \(name)") { try agreed.upsert($0) }
         return agreed
     }
 
     /// Takes parts away, row and file.
     package func discardParts(_ names: [AvatarName]) throws(CacheError) {
-        try catalog.write("discarding \(names.count) parts") { db in
+        try catalog.writeLazily("discarding \(names.count) parts") { db in
             for name in names { try Catalog.deletePart(name, db) }
         }
         for name in names {

@@ -1,5 +1,4 @@
 package import AvatarCore
-internal import Digests
 internal import GRDB
 internal import PosixFiles
 
@@ -39,33 +38,36 @@ extension CacheFolder {
 
     private func place(of intent: IntentRow, reading: Bool) throws(PosixError) -> IntentFinding.Place {
         let candidate = intent.candidate
-        let final = try folder.facts(of: candidate.name.string)
-        if let final, isVerified(final, candidate) {
-            let intact: Bool
-            if reading { intact = try isIntact(candidate, candidate.name.string, folder) } else { intact = true }
-            return intact ? .inPlace : .damaged
+        switch try state(of: candidate, candidate.name.string, folder, reading: reading) {
+        case .verified: return .inPlace
+        case .damaged: return .damaged
+        case .another: break
         }
-        let part = try parts.facts(of: Self.partFile(candidate.name))
-        if let part, isVerified(part, candidate) {
-            let intact: Bool
-            if reading { intact = try isIntact(candidate, Self.partFile(candidate.name), parts) } else { intact = true }
-            return intact ? .inParts : .damaged
+        switch try state(of: candidate, Self.partFile(candidate.name), parts, reading: reading) {
+        case .verified: return .inParts
+        case .damaged: return .damaged
+        case .another: return .gone
         }
-        // The inode without its size: the file system kept the name and lost the data.
-        let inode = candidate.part.identity.inode
-        return final?.inode == inode || part?.inode == inode ? .damaged : .gone
     }
 
-    private func isVerified(_ facts: FileFacts, _ candidate: CommitCandidate) -> Bool {
-        facts.kind == .regular && facts.inode == candidate.part.identity.inode
-            && facts.size == candidate.part.identity.size
-    }
+    private enum FileState { case verified, damaged, another }
 
-    private func isIntact(
-        _ candidate: CommitCandidate, _ name: String, _ folder: borrowing Folder
-    ) throws(PosixError) -> Bool {
-        let bytes = try folder.openForReading(name).read(at: 0, count: Int(candidate.part.identity.size))
-        return (try? unsafe SHA256Digest(of: bytes.span.bytes)) == candidate.part.sha256
+    /// Whether the file at `name` is the verified one. Without a power cut between, inode, size and time say so; after one the
+    /// bytes must: an inode that holds no complete picture lost its data, one that holds another picture is another's by now.
+    private func state(
+        of candidate: CommitCandidate, _ name: String, _ folder: borrowing Folder, reading: Bool
+    ) throws(PosixError) -> FileState {
+        let identity = candidate.part.identity
+        guard let facts = try folder.facts(of: name), facts.kind == .regular, facts.inode == identity.inode else {
+            return .another
+        }
+        guard reading else { return FileIdentity(facts).isSameFile(as: identity) ? .verified : .another }
+        guard facts.size <= Limits.Picture.downloadBytesMax else { return .another }
+        let bytes = try folder.openForReading(name).read(at: 0, count: Int(facts.size))
+        switch Self.examined(bytes, FileIdentity(facts)) {
+        case .success(let found): return found.sha256 == candidate.part.sha256 ? .verified : .another
+        case .failure: return .damaged
+        }
     }
 
     /// Brings every intent row of an earlier run to an end: what lies in place is recorded, what lies in `.parts/` is renamed in the
@@ -94,14 +96,17 @@ extension CacheFolder {
         }
     }
 
+    /// Removes what was found damaged just now, wherever it lies.
     private func removeDamaged(_ intent: IntentRow) throws(CacheError) {
-        let name = intent.candidate.name
-        let inode = intent.candidate.part.identity.inode
+        let candidate = intent.candidate
+        let part = Self.partFile(candidate.name)
         do throws(PosixError) {
-            if try folder.facts(of: name.string)?.inode == inode { try folder.remove(name.string) }
-            if try parts.facts(of: Self.partFile(name))?.inode == inode { try parts.remove(Self.partFile(name)) }
+            if try state(of: candidate, candidate.name.string, folder, reading: true) == .damaged {
+                try folder.remove(candidate.name.string)
+            }
+            if try state(of: candidate, part, parts, reading: true) == .damaged { try parts.remove(part) }
         } catch {
-            throw CacheError(error, "removing what is left of \(name)")
+            throw CacheError(error, "removing what is left of \(candidate.name)")
         }
     }
 
@@ -109,8 +114,7 @@ extension CacheFolder {
     private func settleLeftover(of intent: IntentRow) throws(CacheError) {
         let part = Self.partFile(intent.candidate.name)
         do throws(PosixError) {
-            guard let facts = try parts.facts(of: part) else { return }
-            if facts.inode == intent.replaces { try parts.remove(part) }
+            if let replaces = intent.replaces, try isOwn(part, in: parts, replaces) { try parts.remove(part) }
         } catch {
             throw CacheError(error, "clearing up after \(intent.candidate.name)")
         }

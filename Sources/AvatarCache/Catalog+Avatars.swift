@@ -32,7 +32,7 @@ extension Catalog {
 
     /// Notes that a label, a fetch or the agent wanted these just now: they are evicted last.
     package func touch(_ names: [AvatarName], at now: UnixTime) throws(CacheError) {
-        try write("noting what is wanted") { db in
+        try writeLazily("noting what is wanted") { db in
             let statement = try db.cachedStatement(sql: "UPDATE avatars SET last_wanted = ? WHERE name = ?")
             for name in names { try statement.execute(arguments: [now.milliseconds, name.string]) }
         }

@@ -76,10 +76,11 @@ package final class Catalog {
         var configuration = Configuration()
         configuration.journalMode = .wal
         configuration.label = "avatard.catalog"
-        let level = sync == .full ? "FULL" : "OFF"
-        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = \(level)") }
         do {
             let queue = try DatabaseQueue(path: path, configuration: configuration)
+            // After the journal mode, since GRDB lowers it to NORMAL together with that.
+            let level = sync == .full ? "FULL" : "OFF"
+            try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = \(level)") }
             let migrator = CatalogSchema.migrator
             let facts = try queue.read { db in
                 (newer: try migrator.hasBeenSuperseded(db), clean: (try? setting("clean", db)) == "1")
@@ -102,6 +103,11 @@ package final class Catalog {
         if let answer, answer != "ok" { throw CacheError(.catalogDamaged, "checking the catalog", detail: answer) }
     }
 
+    /// What SQLite itself says of the setting: 0 off, 1 normal, 2 full.
+    func synchronousLevel() throws(CacheError) -> Int {
+        try read("reading PRAGMA synchronous") { try Int.fetchOne($0, sql: "PRAGMA synchronous") ?? -1 }
+    }
+
     /// Runs `body` in a read transaction; every error comes out typed.
     func read<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
         do { return try queue.read(body) } catch { throw CacheError(error, what) }
@@ -110,6 +116,27 @@ package final class Catalog {
     /// Runs `body` in one write transaction; every error comes out typed, and nothing of a failed one stays.
     func write<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
         do { return try queue.write(body) } catch { throw CacheError(error, what) }
+    }
+
+    /// Like ``write(_:_:)``, for what a power cut may take (offsets of parts, when something was wanted): the journal is written and not
+    /// waited for, and the next durable transaction takes it to the disk (SQLite, "PRAGMA synchronous").
+    func writeLazily<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
+        guard sync == .full else { return try write(what, body) }
+        do {
+            return try queue.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA synchronous = NORMAL")
+                defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
+                var result: T?
+                try db.inTransaction(.immediate) {
+                    result = try body(db)
+                    return .commit
+                }
+                guard let result else { throw CacheError(.catalog, what) }
+                return result
+            }
+        } catch {
+            throw CacheError(error, what)
+        }
     }
 }
 

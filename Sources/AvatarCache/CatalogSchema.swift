@@ -32,7 +32,8 @@ enum CatalogSchema {
                     name TEXT PRIMARY KEY, owner INTEGER, device INTEGER NOT NULL, inode INTEGER NOT NULL,
                     size INTEGER NOT NULL, modified INTEGER NOT NULL, sha256 TEXT NOT NULL, assurance TEXT NOT NULL,
                     format TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, origin TEXT NOT NULL,
-                    last_wanted INTEGER NOT NULL, replaces INTEGER
+                    last_wanted INTEGER NOT NULL, replaced_device INTEGER, replaced_inode INTEGER,
+                    replaced_size INTEGER, replaced_modified INTEGER
                 ) STRICT, WITHOUT ROWID;
 
                 CREATE TABLE crops (

@@ -66,13 +66,17 @@ extension AvatarRow {
 
 extension IntentRow {
     init(_ row: Row) throws {
-        let replaces: Int64? = row["replaces"]
+        let replacedInode: Int64? = row["replaced_inode"]
         self.init(
             candidate: CommitCandidate(
                 name: try row.avatarName(), owner: row.userID(), origin: try row.value("origin"),
                 part: VerifiedPart(identity: row.identity(), sha256: try row.sha256(), image: try row.imageFacts()),
                 assurance: try row.value("assurance"), lastWanted: row.time("last_wanted")),
-            replaces: replaces.map { UInt64(bitPattern: $0) })
+            replaces: replacedInode.map { inode in
+                FileIdentity(
+                    device: UInt64(bitPattern: row["replaced_device"]), inode: UInt64(bitPattern: inode),
+                    size: row["replaced_size"], modified: row["replaced_modified"])
+            })
     }
 
     func upsert(_ db: Database) throws {
@@ -80,13 +84,15 @@ extension IntentRow {
         try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO intents (name, owner, device, inode, size, modified, sha256, assurance, format,
-                    width, height, origin, last_wanted, replaces) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    width, height, origin, last_wanted, replaced_device, replaced_inode, replaced_size, replaced_modified)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             candidate.name.string, candidate.owner?.value, Int64(bitPattern: part.identity.device),
             Int64(bitPattern: part.identity.inode), part.identity.size, part.identity.modified, part.sha256.hex,
             candidate.assurance.rawValue, part.image.format.rawValue, part.image.width, part.image.height,
-            candidate.origin.rawValue, candidate.lastWanted.milliseconds, replaces.map { Int64(bitPattern: $0) },
+            candidate.origin.rawValue, candidate.lastWanted.milliseconds, replaces.map { Int64(bitPattern: $0.device) },
+            replaces.map { Int64(bitPattern: $0.inode) }, replaces?.size, replaces?.modified,
         ])
     }
 }

@@ -101,7 +101,7 @@ package struct CommitCandidate: Hashable, Sendable {
 package struct IntentRow: Hashable, Sendable {
     package var candidate: CommitCandidate
     /// The agent's own earlier file at that name, which the rename may replace.
-    package var replaces: UInt64?
+    package var replaces: FileIdentity?
 }
 
 /// What reading a whole part found.

@@ -1,0 +1,104 @@
+import AvatarCore
+import Foundation
+import TestPictures
+
+@testable import AvatarCache
+
+/// A folder that goes when the test does.
+final class TemporaryFolder {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "avatard-test-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func file(_ name: String) -> String { path + "/" + name }
+
+    func write(_ name: String, _ bytes: [UInt8]) throws {
+        try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
+    }
+
+    func read(_ name: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: file(name)))) }
+
+    func names(in subfolder: String = "") throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: path + "/" + subfolder).sorted()
+    }
+}
+
+/// A cache with its catalog and an upload folder in temporary folders, and an hour hand of its own.
+final class CacheHarness {
+    let root: TemporaryFolder
+    var cache: CacheFolder
+    var now = MonotonicTime(nanoseconds: 1_000_000_000)
+    let wall = UnixTime(milliseconds: 1_700_000_000_000)
+
+    var catalog: Catalog { cache.catalog }
+    var cachePath: String { root.path + "/avatars" }
+    var statePath: String { root.path + "/state" }
+    var uploadPath: String { root.path + "/crops" }
+
+    init(sync: SyncLevel = .full, boot: String = "boot-1", at path: String? = nil) throws {
+        root = try TemporaryFolder()
+        cache = try Self.open(root.path, sync: sync, boot: boot, epoch: "epoch-1")
+    }
+
+    /// Opens everything again, as after a crash (or, with another boot, after a power cut).
+    func reopen(boot: String = "boot-1", epoch: String = "epoch-2", sync: SyncLevel = .full) throws {
+        cache = try Self.open(root.path, sync: sync, boot: boot, epoch: epoch)
+    }
+
+    private static func open(_ root: String, sync: SyncLevel, boot: String, epoch: String) throws -> CacheFolder {
+        let catalog = try Catalog(stateDirectory: root + "/state", sync: sync, bootID: boot, newEpoch: epoch)
+        return try CacheFolder(path: root + "/avatars", catalog: catalog, bootID: boot)
+    }
+
+    func upload(bytesMax: Int64 = 8 << 20) throws -> UploadFolder { try UploadFolder(path: uploadPath, bytesMax: bytesMax) }
+
+    /// Fetches `bytes` as `name` in one piece.
+    func part(_ name: AvatarName, _ bytes: [UInt8], owner: Int64? = nil) throws {
+        try cache.beginPart(
+            PartStart(
+                name: name, owner: owner.flatMap { UserID($0) }, totalSize: Int64(bytes.count), chunkSize: 2048,
+                serverKey: "s"), now: now)
+        _ = try cache.appendParts([PartAppend(name: name, offset: 0, bytes: bytes)])
+    }
+
+    /// Verifies parts and writes their intents: everything before the rename.
+    func intend(_ names: [AvatarName], origin: Origin = .downloaded, wanted: UnixTime? = nil) throws {
+        let verified = try cache.verify(names)
+        try cache.syncParts(names)
+        try cache.writeIntents(
+            zip(names, verified).map { name, result in
+                CommitCandidate(
+                    name: name, owner: nil, origin: origin, part: try result.get(), assurance: .structural,
+                    lastWanted: wanted ?? wall)
+            })
+    }
+
+    /// The whole commit, in the order of promise 1.
+    @discardableResult
+    func commit(_ names: [AvatarName], origin: Origin = .downloaded, wanted: UnixTime? = nil) throws -> [Committed] {
+        try intend(names, origin: origin, wanted: wanted)
+        let outcomes = try cache.renameIntoPlace(names)
+        try cache.syncCacheFolder()
+        let placed = zip(names, outcomes).filter { $0.1 == .placed }.map(\.0)
+        return try cache.recordFinal(placed, at: wall)
+    }
+
+    /// A committed picture.
+    @discardableResult
+    func fetched(_ name: AvatarName, size: Int = 2048, seed: UInt8 = 0, wanted: UnixTime? = nil) throws -> AvatarRow {
+        try part(name, try TestPictures.padded(.png, to: size, seed: seed))
+        guard let committed = try commit([name], wanted: wanted).first else { throw CacheError(.notFound, "commit") }
+        return committed.avatar
+    }
+}
+
+func named(_ name: String) throws -> AvatarName { try AvatarName(name) }
+
+extension UnixTime {
+    static func at(_ seconds: Int64) -> UnixTime { UnixTime(milliseconds: seconds * 1000) }
+}
