@@ -40,9 +40,9 @@ final class CacheHarness {
     var statePath: String { root.path + "/state" }
     var uploadPath: String { root.path + "/crops" }
 
-    init(sync: SyncLevel = .full, boot: String = "boot-1", at path: String? = nil) throws {
+    init(sync: SyncLevel = .full, boot: String = "boot-1", epoch: String = "epoch-1") throws {
         root = try TemporaryFolder()
-        cache = try Self.open(root.path, sync: sync, boot: boot, epoch: "epoch-1")
+        cache = try Self.open(root.path, sync: sync, boot: boot, epoch: epoch)
     }
 
     /// Opens everything again, as after a crash (or, with another boot, after a power cut).
@@ -55,7 +55,9 @@ final class CacheHarness {
         return try CacheFolder(path: root + "/avatars", catalog: catalog, bootID: boot)
     }
 
-    func upload(bytesMax: Int64 = 8 << 20) throws -> UploadFolder { try UploadFolder(path: uploadPath, bytesMax: bytesMax) }
+    func upload(bytesMax: Int64 = 8 << 20) throws -> UploadFolder {
+        try UploadFolder(path: uploadPath, bytesMax: bytesMax)
+    }
 
     /// Fetches `bytes` as `name` in one piece.
     func part(_ name: AvatarName, _ bytes: [UInt8], owner: Int64? = nil) throws {

@@ -30,7 +30,9 @@ enum ReconcileBench {
                 try ContinuousClock().measure { _ = try cache.compare { differences += $0.count } })
         }
         let extra = residentKilobytes("VmHWM") - before
-        print("reconcile of \(baseline.adopted) files, warm, \(differences) differences, storage.sync none (nothing is written)")
+        print(
+            "reconcile of \(baseline.adopted) files, warm, \(differences) differences, storage.sync none (nothing is written)"
+        )
         print("  median of \(rounds): \(times.median.text), wanted under 2000 ms")
         print("  extra memory at most: \(extra / 1024) MiB, wanted under 40 MB")
     }

@@ -36,7 +36,9 @@ enum SettleBench {
                     })
             }
             let worst = (times.max() ?? .zero).text
-            print("close to first chunk in hand, \(label): median \(times.median.text), worst \(worst) of \(rounds), wanted under 50 ms")
+            print(
+                "close to first chunk in hand, \(label): median \(times.median.text), worst \(worst) of \(rounds), wanted under 50 ms"
+            )
         }
     }
 }

@@ -1,0 +1,263 @@
+import AvatarCore
+import Foundation
+import TestPictures
+import Testing
+
+@testable import AvatarCache
+
+@Suite struct UploadFolderTests {
+    let harness: CacheHarness
+    let upload: UploadFolder
+    let name: AvatarName
+
+    init() throws {
+        harness = try CacheHarness()
+        upload = try harness.upload(bytesMax: 100_000)
+        name = try named("crop.png")
+    }
+
+    private func settled(_ name: AvatarName) throws -> CropFacts {
+        guard case .settled(let facts) = upload.examine(name) else { throw CacheError(.changed, "\(name)") }
+        return facts
+    }
+
+    @Test func aClosedPictureIsSettledWithItsDigests() throws {
+        try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
+        let facts = try settled(name)
+        #expect(facts.image == ImageFacts(format: .png, width: 160, height: 160))
+        #expect(facts.sha256.hex == "\(try shell("sha256sum", harness.uploadPath + "/crop.png"))")
+        #expect(facts.md5.hex == "\(try shell("md5sum", harness.uploadPath + "/crop.png"))")
+    }
+
+    @Test func aFileThatIsOpenForWritingIsBusyUntilItIsClosed() throws {
+        try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
+        let writer = open(harness.uploadPath + "/crop.png", O_WRONLY)
+        #expect(upload.examine(name) == .busy)
+        close(writer)
+        _ = try settled(name)
+    }
+
+    @Test func theLeaseIsNotHeldAfterTheProbe() throws {
+        try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
+        let facts = try settled(name)
+        // A lease that was still held would refuse this at once.
+        let writer = open(harness.uploadPath + "/crop.png", O_WRONLY | O_NONBLOCK)
+        #expect(writer >= 0)
+        close(writer)
+        guard case .bytes = try upload.readChunk(of: facts, 0..<10) else {
+            Issue.record("nothing was written, so the crop is the same")
+            return
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("text.png", Array("text".utf8), "not-an-image"), ("empty.png", [], "empty"),
+            ("one.png", [0x89], "not-an-image"),
+            ("large.png", [UInt8](repeating: 0, count: 100_001), "too-large"),
+        ] as [(String, [UInt8], String)])
+    func whatIsNoPictureIsRejectedByReason(name: String, bytes: [UInt8], code: String) throws {
+        try harness.root.write("crops/" + name, bytes)
+        guard case .rejected(let fault, _) = upload.examine(try named(name)) else {
+            Issue.record("\(name) was taken")
+            return
+        }
+        #expect(fault.code == code)
+    }
+
+    @Test func symlinksFoldersAndFIFOsAreRejectedWithoutBlocking() throws {
+        try harness.root.write("outside.png", try TestPictures.picture("ada.png"))
+        try FileManager.default.createSymbolicLink(
+            atPath: harness.uploadPath + "/link.png", withDestinationPath: harness.root.file("outside.png"))
+        try FileManager.default.createDirectory(
+            atPath: harness.uploadPath + "/folder.png", withIntermediateDirectories: false)
+        #expect(mkfifo(harness.uploadPath + "/fifo.png", 0o600) == 0)
+        for (name, fault) in [("link.png", CropFault.symlink), ("folder.png", .notRegular), ("fifo.png", .notRegular)] {
+            guard case .rejected(fault, _) = upload.examine(try named(name)) else {
+                Issue.record("\(name): \(upload.examine(try named(name)))")
+                continue
+            }
+        }
+        #expect(upload.examine(try named("none.png")) == .vanished)
+    }
+
+    @Test func chunksComeFromTheVeryFileThatWasExamined() throws {
+        let bytes = try TestPictures.picture("ada.png")
+        try harness.root.write("crops/crop.png", bytes)
+        let facts = try settled(name)
+        #expect(try upload.readChunk(of: facts, 0..<2048) == .bytes(Array(bytes[0..<2048])))
+        #expect(try upload.readChunk(of: facts, 2048..<2050) == .bytes(Array(bytes[2048..<2050])))
+    }
+
+    @Test func aReopenedWriterAbandonsTheUpload() throws {
+        try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
+        let facts = try settled(name)
+        _ = try upload.readChunk(of: facts, 0..<2048)
+        let writer = open(harness.uploadPath + "/crop.png", O_WRONLY | O_APPEND)
+        #expect(try upload.readChunk(of: facts, 2048..<4096) == .changed)
+        #expect(write(writer, "x", 1) == 1)
+        close(writer)
+        #expect(try upload.readChunk(of: facts, 0..<2048) == .changed)
+        #expect(try settled(name).identity.size == facts.identity.size + 1)
+    }
+
+    @Test func aCropThatWasReplacedOrDeletedIsChanged() throws {
+        try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
+        let facts = try settled(name)
+        try harness.root.write("crops/new.png", try TestPictures.picture("bruno.png"))
+        #expect(rename(harness.uploadPath + "/new.png", harness.uploadPath + "/crop.png") == 0)
+        #expect(try upload.readChunk(of: facts, 0..<10) == .changed)
+        let second = try settled(name)
+        try FileManager.default.removeItem(atPath: harness.uploadPath + "/crop.png")
+        #expect(try upload.readChunk(of: second, 0..<10) == .changed)
+    }
+
+    @Test func cropsQueueInTheOrderOfTheirCloses() throws {
+        for name in ["z.png", "a.png", "m.png"] {
+            try harness.root.write("crops/" + name, try TestPictures.tiny(.png))
+            try harness.catalog.recordCrop(try settled(try named(name)))
+        }
+        #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["z.png", "a.png", "m.png"])
+        try harness.catalog.recordCrop(try settled(try named("z.png")))
+        #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["a.png", "m.png", "z.png"])
+        let sha256 = try settled(try named("a.png")).sha256
+        let event = try harness.catalog.recordUploaded(
+            try named("a.png"), sha256: sha256, to: "host:9090/7", at: harness.wall)
+        #expect(event?.kind == .uploaded)
+        #expect(try harness.catalog.pendingCropCount() == 2)
+        #expect(try harness.catalog.crop(named("a.png"))?.uploadedTo == "host:9090/7")
+        #expect(try harness.catalog.requeue(named("a.png")))
+        #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["m.png", "z.png", "a.png"])
+    }
+
+    @Test func anUploadOfOlderBytesDoesNotSettleANewerCrop() throws {
+        try harness.root.write("crops/crop.png", try TestPictures.tiny(.png))
+        let old = try settled(name)
+        try harness.catalog.recordCrop(old)
+        try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
+        try harness.catalog.recordCrop(try settled(name))
+        #expect(try harness.catalog.recordUploaded(name, sha256: old.sha256, to: "h", at: harness.wall) == nil)
+        #expect(try harness.catalog.pendingCropCount() == 1)
+    }
+
+    /// What the stricter rule of a shared folder stands on: a client that opens, appends and closes once per chunk.
+    @Test func closesOfAnIncompletePictureAreCountedPerInode() throws {
+        let bytes = try TestPictures.picture("ada.png")
+        var written = 0
+        while written < bytes.count {
+            let end = min(written + 2048, bytes.count)
+            let file = open(harness.uploadPath + "/crop.png", O_WRONLY | O_CREAT | O_APPEND, 0o600)
+            _ = Array(bytes[written..<end]).withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+            close(file)
+            written = end
+            switch upload.examine(name) {
+            case .rejected(let fault, let identity?):
+                let isNews = try harness.catalog.recordRejected(
+                    name, identity: identity, reason: fault.code, incomplete: fault.isIncomplete)
+                #expect(isNews)
+            case .settled(let facts): try harness.catalog.recordCrop(facts)
+            default: Issue.record("neither whole nor cut off")
+            }
+        }
+        #expect(try harness.catalog.crop(name)?.incompleteCloses == Int64((bytes.count - 1) / 2048))
+        try harness.root.write("crops/other.png", bytes)
+        #expect(rename(harness.uploadPath + "/other.png", harness.uploadPath + "/crop.png") == 0)
+        #expect(try harness.catalog.recordCrop(try settled(name)).incompleteCloses == 0)
+    }
+
+    @Test func aRejectionIsNewsOnce() throws {
+        try harness.root.write("crops/crop.png", [1, 2])
+        for expected in [true, false] {
+            guard case .rejected(let fault, let identity?) = upload.examine(name) else { return }
+            #expect(
+                try harness.catalog.recordRejected(name, identity: identity, reason: fault.code, incomplete: false)
+                    == expected)
+        }
+    }
+
+    @Test func whatChangedWhileTheAgentWasDownIsFoundOldestFirst() throws {
+        for (name, age) in [("same.png", 1), ("second.png", 20), ("first.png", 10), ("gone.png", 2)] {
+            try harness.root.write("crops/" + name, try TestPictures.tiny(.png))
+            let date = Date(timeIntervalSince1970: Double(age))
+            try FileManager.default.setAttributes(
+                [.modificationDate: date], ofItemAtPath: harness.uploadPath + "/" + name)
+        }
+        for name in ["same.png", "gone.png"] { try harness.catalog.recordCrop(try settled(try named(name))) }
+        try FileManager.default.removeItem(atPath: harness.uploadPath + "/gone.png")
+        try FileManager.default.createSymbolicLink(
+            atPath: harness.uploadPath + "/link.png", withDestinationPath: "/etc/passwd")
+        let comparison = try upload.compare(with: harness.catalog)
+        #expect(comparison.candidates.map(\.string) == ["first.png", "second.png"])
+        #expect(comparison.vanished.map(\.string) == ["gone.png"])
+        #expect(comparison.files == 3)
+        try harness.catalog.forgetCrops(comparison.vanished)
+        #expect(try harness.catalog.crop(named("gone.png")) == nil)
+    }
+
+    @Test func afterALostCatalogNothingThatLiesThereIsSent() throws {
+        for name in ["a.png", "b.png"] { try harness.root.write("crops/" + name, try TestPictures.tiny(.png)) }
+        #expect(try upload.adoptBaseline(in: harness.catalog) == 2)
+        #expect(try harness.catalog.pendingCropCount() == 0)
+        #expect(try upload.compare(with: harness.catalog).candidates.isEmpty)
+        #expect(try harness.catalog.crop(named("a.png"))?.state == .baseline)
+        try harness.catalog.recordCrop(try settled(try named("a.png")))
+        #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["a.png"])
+    }
+
+    @Test func anUploadedCropIsCopiedIntoTheCacheAndNotLinked() throws {
+        let bytes = try TestPictures.picture("ada.png")
+        try harness.root.write("crops/crop.png", bytes)
+        let facts = try settled(name)
+        try harness.cache.stageCopy(of: facts, owner: UserID(7), from: upload, now: harness.now)
+        let committed = try #require(try harness.commit([name], origin: .own).first)
+        #expect(committed.avatar.sha256 == facts.sha256 && committed.avatar.origin == .own)
+        #expect(committed.avatar.identity.inode != facts.identity.inode)
+        let editor = try FileHandle(forWritingTo: URL(fileURLWithPath: harness.uploadPath + "/crop.png"))
+        try editor.write(contentsOf: [0, 0, 0])
+        try editor.close()
+        #expect(try harness.root.read("avatars/crop.png") == bytes)
+        #expect(throws: CacheError.self) {
+            try harness.cache.stageCopy(of: facts, owner: nil, from: upload, now: harness.now)
+        }
+    }
+
+    @Test func anImportLiesUnderItsDigestOnceAndWhole() throws {
+        let bytes = try TestPictures.picture("emeka.jpg")
+        try harness.root.write("elsewhere with spaces.jpeg", bytes)
+        let path = harness.root.file("elsewhere with spaces.jpeg")
+        let name = try upload.importFile(path: path)
+        #expect(name.string == "\(try shell("sha256sum", path).prefix(32)).jpg")
+        #expect(try harness.root.names(in: "crops") == [name.string])
+        #expect(try harness.root.read("crops/" + name.string) == bytes)
+        let before = try settled(name).identity
+        #expect(try upload.importFile(path: path) == name)
+        #expect(try settled(name).identity == before)
+    }
+
+    @Test func importsOfWhatCannotBeUploadedAreRefusedByReason() throws {
+        try harness.root.write("text.png", [1, 2, 3])
+        try harness.root.write("large.png", try TestPictures.padded(.png, to: 100_001))
+        let root = harness.root
+        #expect(throws: ImportError.notAnImage(path: root.file("text.png"), .notAnImage)) {
+            try upload.importFile(path: root.file("text.png"))
+        }
+        #expect(throws: ImportError.tooLarge(path: root.file("large.png"), size: 100_001, limit: 100_000)) {
+            try upload.importFile(path: root.file("large.png"))
+        }
+        #expect(throws: ImportError.notRegular(path: root.path)) { try upload.importFile(path: root.path) }
+        #expect(throws: ImportError.self) { try upload.importFile(path: root.file("none")) }
+        #expect(try harness.root.names(in: "crops").isEmpty)
+    }
+
+    private func shell(_ tool: String, _ path: String) throws -> Substring {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/" + tool)
+        process.arguments = ["--", path]
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        return String(decoding: output, as: UTF8.self).prefix { $0 != " " }
+    }
+}
