@@ -148,13 +148,17 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "AvatarCacheTests",
-            dependencies: ["AvatarCache", "AvatarCore", "Digests", "PosixFiles", "TestPictures", grdb],
+            dependencies: ["AvatarCache", "AvatarCore", "Digests", "PosixFiles", "TestPictures", "TestMounts", "folder-helper", grdb],
             swiftSettings: strict),
+        .target(name: "TestMounts", path: "Tests/Support/TestMounts", swiftSettings: strict),
+        .executableTarget(
+            name: "folder-helper", dependencies: ["AvatarCache", "FolderWatch", "AvatarCore", "TestPictures"],
+            path: "Tests/Support/FolderHelper", swiftSettings: strict),
         .executableTarget(
             name: "folder-bench", dependencies: ["AvatarCache", "FolderWatch", "AvatarCore", "TestPictures"],
             path: "Tests/Benchmarks/FolderBench", swiftSettings: strict),
         .testTarget(
-            name: "FolderWatchTests", dependencies: ["FolderWatch", "AvatarCore"], swiftSettings: strict),
+            name: "FolderWatchTests", dependencies: ["FolderWatch", "AvatarCore", "TestMounts", "folder-helper"], swiftSettings: strict),
         .testTarget(
             name: "ServerRuntimeTests",
             dependencies: [

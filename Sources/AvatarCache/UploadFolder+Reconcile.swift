@@ -94,14 +94,24 @@ extension UploadFolder {
             }
             let temporary = "\(WorkFile.prefix)import-\(digest.hex.prefix(32))"
             try folder.remove(temporary)
+            try place(bytes, temporary, name)
+            return name
+        } catch {
+            throw CacheError(error, "importing \(path)")
+        }
+    }
+
+    /// Writes the bytes whole and durably, then names them; what failed leaves no file behind.
+    private func place(_ bytes: [UInt8], _ temporary: String, _ name: AvatarName) throws(PosixError) {
+        do throws(PosixError) {
             let file = try folder.create(temporary)
             try unsafe file.write(bytes.span.bytes, at: 0)
             try file.syncData()
             try folder.rename(temporary, to: name.string, in: folder)
             try folder.sync()
-            return name
         } catch {
-            throw CacheError(error, "importing \(path)")
+            _ = try? folder.remove(temporary)
+            throw error
         }
     }
 

@@ -1,6 +1,8 @@
 import AvatarCore
+import Dispatch
 import Foundation
 import Synchronization
+import TestMounts
 import Testing
 
 @testable import FolderWatch
@@ -214,3 +216,93 @@ private func makeFile(_ path: [CChar]) -> Bool {
     guard file >= 0 else { return false }
     return close(file) == 0
 }
+
+/// What the kernel takes away: events, folders, limits.
+extension FolderWatchTests {
+    /// 16,384 events is the kernel's default bound (`fs.inotify.max_queued_events`); a delivery that does not return makes the queue
+    /// run over, like a process that is stopped.
+    @Test func anOverflowIsSaidOfEveryFolderAndTheWatchGoesOn() async throws {
+        let folder = try TemporaryFolder()
+        let other = try TemporaryFolder()
+        let heard = Heard()
+        let entered = DispatchSemaphore(value: 0)
+        let release = DispatchSemaphore(value: 0)
+        let isFirst = Mutex(true)
+        let watch = try FolderWatch { events in
+            let first = isFirst.withLock { first in
+                defer { first = false }
+                return first
+            }
+            if first {
+                entered.signal()
+                release.wait()
+            }
+            heard.deliver(events)
+        }
+        defer { watch.stop() }
+        try watch.attach(upload, path: folder.path)
+        try watch.attach(cache, path: other.path)
+        try folder.write("first")
+        wait(for: entered)
+        let bound = try #require(
+            Int(
+                String(contentsOfFile: "/proc/sys/fs/inotify/max_queued_events", encoding: .utf8)
+                    .trimmingCharacters(in: .whitespacesAndNewlines)))
+        for index in 0...bound / 2 {
+            let file = open(folder.file("n\(index)"), O_CREAT | O_WRONLY, 0o600)
+            close(file)
+        }
+        release.signal()
+        await heard.until { [upload, cache] events in
+            [upload, cache].allSatisfy { folder in events.contains { $0.kind == .overflow && $0.folder == folder } }
+        }
+        try folder.write("after.png")
+        await heard.hears(.closedAfterWriting, "after.png")
+    }
+
+    @Test(.enabled(if: TmpfsMount.isPermitted)) func anUnmountIsSaidAndTheFolderTakenUpAgain() async throws {
+        let mount = try TmpfsMount(kilobytes: 64)
+        let heard = Heard()
+        let watch = try FolderWatch { heard.deliver($0) }
+        defer { watch.stop() }
+        try watch.attach(upload, path: mount.path)
+        mount.unmount()
+        await heard.until { $0.contains { $0.kind == .folderGone(.unmounted) } }
+        let again = try TemporaryFolder()
+        try watch.attach(upload, path: again.path)
+        try again.write("back.png")
+        await heard.hears(.closedAfterWriting, "back.png")
+    }
+
+    /// The limits are this user's, and a user namespace has its own: so no other program notices.
+    @Test(arguments: [
+        ("max_inotify_instances", "watch-instance-limit sudo sysctl fs.inotify.max_user_instances=512"),
+        ("max_inotify_watches", "watch-limit sudo sysctl fs.inotify.max_user_watches=524288"),
+    ])
+    func aLimitIsNamedWithItsSysctlLine(limit: String, said: String) throws {
+        let folder = try TemporaryFolder()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
+        let helper = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+            .appendingPathComponent("folder-helper").path
+        process.arguments = [
+            "--user", "--map-root-user", "sh", "-c",
+            "echo 0 > /proc/sys/user/\(limit) || exit 77; exec \"$0\" watch \"$1\"",
+            helper, folder.path,
+        ]
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let bytes = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            print("the test of \(limit) is skipped: this system gives no user namespace")
+            return
+        }
+        #expect(String(decoding: bytes, as: UTF8.self) == said + "\n")
+    }
+}
+
+/// Waits for another thread's word where a test is not allowed to block by name.
+private func wait(for semaphore: DispatchSemaphore) { semaphore.wait() }
