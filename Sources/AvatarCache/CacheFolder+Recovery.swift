@@ -84,9 +84,15 @@ extension CacheFolder {
         for finding in findings where finding.place == .damaged { try removeDamaged(finding.intent) }
         let lost = findings.filter { $0.place == .damaged || $0.place == .gone }.map(\.intent.candidate.name)
         try dropIntents(lost + notPlaced)
-        let inPlace = findings.filter { $0.place == .inPlace }
-        for finding in inPlace { try settleLeftover(of: finding.intent) }
-        return try recordFinal((inPlace.map(\.intent.candidate.name) + placed).sorted(), at: now)
+        var final = placed
+        for finding in findings where finding.place == .inPlace {
+            if try settleLeftover(of: finding.intent) {
+                final.append(finding.intent.candidate.name)
+            } else {
+                try dropIntents([finding.intent.candidate.name])
+            }
+        }
+        return try recordFinal(final.sorted(), at: now)
     }
 
     /// Takes intent rows back; their parts stay, to be verified anew or discarded.
@@ -110,11 +116,18 @@ extension CacheFolder {
         }
     }
 
-    /// After a swap that was cut short the old file lies in `.parts/`: the agent's own goes, another's stays there for its owner.
-    private func settleLeftover(of intent: IntentRow) throws(CacheError) {
+    /// After a swap that was cut short the file that had the name lies in `.parts/`: the agent's own earlier one goes; another's
+    /// gets its name back, and then the answer is false.
+    private func settleLeftover(of intent: IntentRow) throws(CacheError) -> Bool {
+        let name = intent.candidate.name.string
         let part = Self.partFile(intent.candidate.name)
         do throws(PosixError) {
-            if let replaces = intent.replaces, try isOwn(part, in: parts, replaces) { try parts.remove(part) }
+            guard let replaces = intent.replaces, try parts.facts(of: part) != nil else { return true }
+            if try isOwn(part, in: parts, replaces) {
+                try parts.remove(part)
+                return true
+            }
+            return try !parts.exchange(part, with: name, in: folder)
         } catch {
             throw CacheError(error, "clearing up after \(intent.candidate.name)")
         }

@@ -35,6 +35,9 @@ package final class CacheFolder {
         self.bootID = bootID
     }
 
+    /// Whether the path still leads to the folder that is open here; see ``UploadFolder/isAtItsPath()``.
+    package func isAtItsPath() -> Bool { folder.isAtItsPath() }
+
     /// Where a complete file lies.
     package func path(of name: AvatarName) -> String { path + "/" + name.string }
 

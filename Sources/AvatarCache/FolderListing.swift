@@ -25,13 +25,18 @@ struct FolderListing {
         try folder.forEachName { name in
             guard !name.hasPrefix(".") else { return }
             var raw = stat()
-            guard unsafe fstatat(descriptor, name, &raw, AT_SYMLINK_NOFOLLOW) == 0, raw.st_mode & S_IFMT == S_IFREG
-            else { return }
+            guard unsafe fstatat(descriptor, name, &raw, AT_SYMLINK_NOFOLLOW) == 0 else {
+                // A name that is no UTF-8 was repaired for reading, and so nothing lies at it.
+                if errno == ENOENT, name.unicodeScalars.contains("\u{fffd}") {
+                    note(InvalidName(name: name, reason: .notUTF8))
+                }
+                return
+            }
+            guard raw.st_mode & S_IFMT == S_IFREG else { return }
             do throws(InvalidName) {
                 _ = try AvatarName(name)
             } catch {
-                if invalid.count < Limits.Cache.differencesPerBatchMax { invalid.append(error) }
-                return
+                return note(error)
             }
             let start = names.count
             names.append(contentsOf: name.utf8)
@@ -42,6 +47,10 @@ struct FolderListing {
                     modified: Int64(raw.st_mtim.tv_sec) * 1_000_000_000 + Int64(raw.st_mtim.tv_nsec)))
         }
         sort()
+    }
+
+    private mutating func note(_ name: InvalidName) {
+        if invalid.count < Limits.Cache.differencesPerBatchMax { invalid.append(name) }
     }
 
     var count: Int { entries.count }

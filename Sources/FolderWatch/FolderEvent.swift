@@ -103,20 +103,27 @@ package struct WatchError: Error, Hashable, Sendable, CustomStringConvertible {
     package let path: String
     /// The errno, or 0.
     package let errno: Int32
+    /// What the kernel's limit is now, where one was reached and could be read.
+    package let limit: Int?
 
-    package init(_ code: Code, path: String = "", errno: Int32 = 0) {
+    package init(_ code: Code, path: String = "", errno: Int32 = 0, limit: Int? = nil) {
+        self.limit = limit
         self.code = code
         self.path = path
         self.errno = errno
     }
 
-    /// The exact line that a person types, where there is one.
+    /// The exact line that a person types, where there is one: at least double what the kernel allows now.
     package var remedy: String? {
+        let (key, least): (String, Int)
         switch code {
-        case .instanceLimit: "sudo sysctl fs.inotify.max_user_instances=512"
-        case .watchLimit: "sudo sysctl fs.inotify.max_user_watches=524288"
-        default: nil
+        case .instanceLimit: (key, least) = ("max_user_instances", 512)
+        case .watchLimit: (key, least) = ("max_user_watches", 524_288)
+        default: return nil
         }
+        var value = least
+        while value < 2 * (limit ?? 0) { value *= 2 }
+        return "sudo sysctl fs.inotify.\(key)=\(value)"
     }
 
     package var description: String {

@@ -195,7 +195,7 @@ package final class FolderWatch: Sendable {
     private func arm(_ library: InotifyLibrary) throws(WatchError) {
         let watch = unsafe inotify_add_watch(library.descriptor, "/", UInt32(IN_DELETE_SELF | IN_ONLYDIR))
         guard watch >= 0 else {
-            throw WatchError(errno == ENOSPC ? .watchLimit : .failed, path: "/", errno: errno)
+            throw InotifyLibrary.error(ofWatch: errno, path: "/")
         }
         shared.withLock { $0.wake = (library.descriptor, watch) }
     }

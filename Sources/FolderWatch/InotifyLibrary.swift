@@ -38,7 +38,8 @@ struct InotifyLibrary {
         let before = inotifyDescriptors()
         guard inotifytools_initialize() != 0 else {
             let code = inotifytools_error()
-            throw WatchError(code == EMFILE ? .instanceLimit : .failed, errno: code)
+            guard code == EMFILE else { throw WatchError(.failed, errno: code) }
+            throw WatchError(.instanceLimit, errno: code, limit: Int(inotifytools_get_max_user_instances()))
         }
         guard let descriptor = inotifyDescriptors().subtracting(before).max(), descriptor < Limits.Watch.descriptorMax
         else {
@@ -55,7 +56,7 @@ struct InotifyLibrary {
         let spelled = path.hasSuffix("/") ? path : path + "/"
         guard unsafe inotifytools_watch_file(spelled, Int32(bitPattern: mask)) != 0 else {
             let code = inotifytools_error()
-            throw WatchError(Self.code(ofWatch: code), path: path, errno: code)
+            throw Self.error(ofWatch: code, path: path)
         }
         return unsafe inotifytools_wd_from_filename(spelled)
     }
@@ -84,12 +85,13 @@ struct InotifyLibrary {
         inotifytools_cleanup()
     }
 
-    private static func code(ofWatch errno: Int32) -> WatchError.Code {
+    /// What a refused watch means.
+    static func error(ofWatch errno: Int32, path: String) -> WatchError {
         switch errno {
-        case ENOSPC: .watchLimit
-        case ENOENT: .folderMissing
-        case ENOTDIR, ELOOP: .notAFolder
-        default: .failed
+        case ENOSPC: WatchError(.watchLimit, path: path, errno: errno, limit: Int(inotifytools_get_max_user_watches()))
+        case ENOENT: WatchError(.folderMissing, path: path, errno: errno)
+        case ENOTDIR, ELOOP: WatchError(.notAFolder, path: path, errno: errno)
+        default: WatchError(.failed, path: path, errno: errno)
         }
     }
 

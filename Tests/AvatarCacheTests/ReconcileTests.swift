@@ -49,6 +49,9 @@ import Testing
         let long = String(repeating: "x", count: 201)
         try harness.root.write("avatars/" + long, [1])
         #expect(try compare().comparison.invalid == [InvalidName(name: long, reason: .tooLong(bytes: 201))])
+        let notUTF8: [CChar] = Array((harness.cachePath + "/").utf8CString.dropLast()) + [-1, 97, 0]
+        close(open(notUTF8, O_CREAT | O_WRONLY, 0o600))
+        #expect(try compare().comparison.invalid.map(\.reason).contains(.notUTF8))
     }
 
     @Test func aTouchedFileWithTheSameBytesIsAdoptedWithoutAnEvent() throws {

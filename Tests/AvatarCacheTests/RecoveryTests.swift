@@ -79,6 +79,57 @@ import Testing
         #expect(try harness.catalog.parts().map(\.name) == [name])
     }
 
+    @Test func afterASwapThatWasCutShortTheOtherHandGetsItsNameBack() throws {
+        _ = try harness.fetched(name, seed: 1)
+        let second = try TestPictures.padded(.png, to: 5000, seed: 2)
+        try harness.part(name, second)
+        try harness.intend([name])
+        // Between the check and the swap another program replaced the file; the agent was killed right after the swap.
+        try harness.root.write("avatars/.parts/foreign", [9])
+        let part = harness.cachePath + "/.parts/a.png.part"
+        #expect(rename(part, harness.cache.path(of: name)) == 0)
+        #expect(rename(harness.cachePath + "/.parts/foreign", part) == 0)
+        try harness.reopen()
+        #expect(try harness.cache.recoverIntents(at: harness.wall).isEmpty)
+        #expect(try harness.root.read("avatars/a.png") == [9])
+        #expect(try harness.root.read("avatars/.parts/a.png.part") == second)
+    }
+
+    @Test func theAgentsOwnEarlierFileGoesAfterACutSwap() throws {
+        _ = try harness.fetched(name, seed: 1)
+        try harness.part(name, try TestPictures.padded(.png, to: 5000, seed: 2))
+        try harness.intend([name])
+        let part = harness.cachePath + "/.parts/a.png.part"
+        let final = harness.cache.path(of: name)
+        #expect(rename(final, final + ".old") == 0)
+        #expect(rename(part, final) == 0)
+        #expect(rename(final + ".old", part) == 0)
+        try harness.reopen()
+        #expect(try harness.cache.recoverIntents(at: harness.wall).map(\.avatar.generation) == [2])
+        #expect(try harness.root.names(in: "avatars/.parts").isEmpty)
+    }
+
+    @Test func anAuditFindsWhatAPowerCutTookAndWhatWasReplaced() throws {
+        let names = try ["a", "b", "c", "d"].map { try named($0) }
+        for name in names { _ = try harness.fetched(name, size: 3000) }
+        // In place, so that the inode stays: zeros for one, another picture for the other, and one is deleted.
+        for (name, bytes) in [("b", [UInt8](repeating: 0, count: 3000)), ("c", try TestPictures.tiny(.jpeg))] {
+            let file = try FileHandle(forWritingTo: URL(fileURLWithPath: harness.cachePath + "/" + name))
+            try file.truncate(atOffset: 0)
+            try file.write(contentsOf: bytes)
+            try file.close()
+        }
+        try FileManager.default.removeItem(atPath: harness.cachePath + "/d")
+        let first = try harness.cache.audit(after: nil, limit: 3)
+        #expect(first.checked == 3 && first.next == names[2])
+        #expect(first.lost.map(\.name) == [names[1]] && first.replaced.map(\.name) == [names[2]])
+        let second = try harness.cache.audit(after: first.next, limit: 3)
+        #expect(second.lost.map(\.name) == [names[3]] && second.next == nil)
+        let events = try harness.cache.removeLost(first.lost + second.lost, at: harness.wall)
+        #expect(events.map(\.facts.reason) == ["corrupt", "corrupt"])
+        #expect(try harness.root.names(in: "avatars") == [".parts", "a", "c"])
+    }
+
     @Test func cleanAndUncleanEndsAreToldApart() throws {
         #expect(harness.catalog.opening == opening(existed: false, clean: false, same: false, epoch: "epoch-1"))
         try harness.reopen()

@@ -1,5 +1,6 @@
 import AvatarCore
 import Foundation
+import PosixFiles
 import TestPictures
 import Testing
 
@@ -79,6 +80,43 @@ import Testing
             }
         }
         #expect(upload.examine(try named("none.png")) == .vanished)
+    }
+
+    /// Where there are no leases, a write between two reads that leaves size and time as they were is still seen.
+    @Test func withoutLeasesTheBytesAreReadTwice() throws {
+        let path = harness.uploadPath + "/crop.png"
+        try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
+        var probes = 0
+        let leaseless = try UploadFolder(path: harness.uploadPath, bytesMax: 100_000) { _ in
+            probes += 1
+            if probes == 2 {
+                let times = [timespec(tv_sec: 5, tv_nsec: 0), timespec(tv_sec: 5, tv_nsec: 0)]
+                let writer = open(path, O_WRONLY)
+                _ = pwrite(writer, "x", 1, 100)
+                _ = futimens(writer, times)
+                close(writer)
+            }
+            return .unknown
+        }
+        let times = [timespec(tv_sec: 5, tv_nsec: 0), timespec(tv_sec: 5, tv_nsec: 0)]
+        #expect(utimensat(AT_FDCWD, path, times, 0) == 0)
+        #expect(leaseless.examine(name) == .busy)
+        #expect(
+            leaseless.examine(name)
+                == .rejected(.image(.malformed("the CRC of the chunk IDAT does not match")), try identity()))
+    }
+
+    private func identity() throws -> FileIdentity {
+        guard case .rejected(_, let identity?) = upload.examine(name) else { throw CacheError(.changed, "\(name)") }
+        return identity
+    }
+
+    @Test func aFolderThatWasReplacedIsKnownByItsInode() throws {
+        #expect(upload.isAtItsPath() && harness.cache.isAtItsPath())
+        #expect(rename(harness.uploadPath, harness.root.file("elsewhere")) == 0)
+        #expect(!upload.isAtItsPath())
+        try FileManager.default.createDirectory(atPath: harness.uploadPath, withIntermediateDirectories: false)
+        #expect(!upload.isAtItsPath())
     }
 
     @Test func chunksComeFromTheVeryFileThatWasExamined() throws {

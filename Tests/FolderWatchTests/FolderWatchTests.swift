@@ -207,6 +207,8 @@ final class TemporaryFolder {
     @Test func limitsNameTheSysctlLine() {
         #expect(WatchError(.watchLimit).remedy == "sudo sysctl fs.inotify.max_user_watches=524288")
         #expect("\(WatchError(.instanceLimit))".contains("sudo sysctl fs.inotify.max_user_instances=512"))
+        let raised = WatchError(.watchLimit, limit: 1_000_000)
+        #expect(raised.remedy == "sudo sysctl fs.inotify.max_user_watches=2097152")
     }
 }
 
@@ -276,10 +278,13 @@ extension FolderWatchTests {
 
     /// The limits are this user's, and a user namespace has its own: so no other program notices.
     @Test(arguments: [
-        ("max_inotify_instances", "watch-instance-limit sudo sysctl fs.inotify.max_user_instances=512"),
-        ("max_inotify_watches", "watch-limit sudo sysctl fs.inotify.max_user_watches=524288"),
+        ("max_inotify_instances", WatchError.Code.instanceLimit, "max_user_instances"),
+        ("max_inotify_watches", .watchLimit, "max_user_watches"),
     ])
-    func aLimitIsNamedWithItsSysctlLine(limit: String, said: String) throws {
+    func aLimitIsNamedWithItsSysctlLine(limit: String, code: WatchError.Code, sysctl: String) throws {
+        let now = try String(contentsOfFile: "/proc/sys/fs/inotify/\(sysctl)", encoding: .utf8)
+        let error = WatchError(code, limit: Int(now.trimmingCharacters(in: .whitespacesAndNewlines)))
+        let said = "\(code.rawValue) \(try #require(error.remedy))"
         let folder = try TemporaryFolder()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
