@@ -68,7 +68,9 @@ import WireProtocol
                 let named = SyncFileRequest(md5: all[0].md5, uid: 1019, name: "a.png")
                 #expect(try await client.ask(.syncFile(named)) == .syncFile(expected))
                 #expect(try await client.upload(Array(all[2...])) == 0)
-                guard case .syncFile(let done) = try await client.ask(.syncFile(named)) else { throw TestClient.Closed() }
+                guard case .syncFile(let done) = try await client.ask(.syncFile(named)) else {
+                    throw TestClient.Closed()
+                }
                 #expect(done.transSize == 10_000)
             }
             try await TestClient.with(server.port) { stranger async throws in

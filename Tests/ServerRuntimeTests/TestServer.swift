@@ -45,9 +45,11 @@ struct TestServer {
             _ = try users.add(user, name: "user \(uid)", token: "token-\(uid)")
         }
         let stores = Stores(
-            users: users, progress: EmbeddedProgress(database, secondsSince1970: { Int64(Date().timeIntervalSince1970) }),
+            users: users,
+            progress: EmbeddedProgress(database, secondsSince1970: { Int64(Date().timeIntervalSince1970) }),
             files: try FolderFileStore(root: settings.storageRoot, isDurable: false))
-        server = AvatarServer(settings, stores: stores, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        server = AvatarServer(
+            settings, stores: stores, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         port = try await server.start().port ?? 0
     }
 
