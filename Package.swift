@@ -160,6 +160,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "ServerProcessTests",
+            dependencies: ["avatar-server", "WireProtocol", "AvatarCore", "Digests", nioCore, nioPosix],
+            swiftSettings: strict),
+        .testTarget(
             name: "EmbeddedStoresTests",
             dependencies: ["EmbeddedStores", "ServerFiles", "ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],
             swiftSettings: strict),

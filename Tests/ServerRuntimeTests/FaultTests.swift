@@ -201,7 +201,7 @@ import WireProtocol
     }
 
     @Test func aFileLargerThanAllowedIsRefusedAtItsFirstChunk() async throws {
-        try await TestServer.with({ $0.uploadBytesMax = 4096 }) { server async throws in
+        try await TestServer.with(ServerSettings(uploadBytesMax: 4096)) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(try chunks(of: pattern(4097), name: "a.png")[0]) == 1015)
                 #expect(try await client.upload(try chunks(of: pattern(4096), name: "a.png")) == 0)
@@ -210,7 +210,7 @@ import WireProtocol
     }
 
     @Test func aUsersQuotaIsHeldAgainstWhatTheyHave() async throws {
-        try await TestServer.with({ $0.quotaBytesPerUser = 10_000 }) { server async throws in
+        try await TestServer.with(ServerSettings(quotaBytesPerUser: 10_000)) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(try chunks(of: pattern(6000), name: "a.png")) == 0)
                 #expect(try await client.upload(try chunks(of: pattern(6000), name: "b.png")) == 1015)

@@ -91,7 +91,7 @@ import WireProtocol
                 #expect(reply.error == 1015)
             }
         }
-        try await TestServer.with({ $0.classicOpenUpload = true }) { server async throws in
+        try await TestServer.with(ServerSettings(openUpload: true)) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 for (name, error) in [("a.bin", 0), ("1019", 1015)] {
                     for chunk in try chunks(of: bytes, name: name, uid: 0) {
