@@ -129,7 +129,7 @@ let package = Package(
                 "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "PosixFiles", "avatarctl",
                 nioCore,
                 nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
-            ], swiftSettings: strict),
+            ], exclude: ["Python"], swiftSettings: strict),
         .testTarget(
             name: "AvatarCacheTests", dependencies: ["AvatarCache", "AvatarCore", grdb], swiftSettings: strict),
         .testTarget(
