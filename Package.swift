@@ -123,12 +123,21 @@ let package = Package(
             name: "BusTestSupport",
             dependencies: ["LabelBus", "AgentRuntime", "AvatarCore", nioCore, nioPosix, logging],
             path: "Tests/BusTestSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "BusBench",
+            dependencies: [
+                "LabelBus", "AgentRuntime", "PosixFiles", nioCore, nioPosix, logging, lifecycle, arguments,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ], path: "Tests/Benchmarks/BusBench", swiftSettings: strict),
+        .executableTarget(
+            name: "BusFuzz",
+            dependencies: ["LabelBus", "BusTestSupport", "AvatarCore", nioCore, nioEmbedded, arguments],
+            path: "Tests/Fuzz/BusFuzz", swiftSettings: strict),
         .testTarget(
             name: "LabelBusTests",
             dependencies: [
-                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "PosixFiles", "avatarctl",
-                nioCore,
-                nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
+                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "BusBench", "PosixFiles",
+                "avatarctl", nioCore, nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
             ], exclude: ["Python"], swiftSettings: strict),
         .testTarget(
             name: "AvatarCacheTests", dependencies: ["AvatarCache", "AvatarCore", grdb], swiftSettings: strict),

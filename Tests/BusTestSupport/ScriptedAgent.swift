@@ -23,6 +23,7 @@ package final class ScriptedAgent: AgentService {
         var onewayCalls = 0
         var hungUp: [ReplyStream.ID] = []
         var held: [ReplyStream] = []
+        var fallback = ScriptedAgent.fallback
     }
 
     package static let epoch = "epoch-1"
@@ -44,10 +45,14 @@ package final class ScriptedAgent: AgentService {
     /// Directions that `Resume` does not know yet.
     private let refusing: [String: String]
 
-    package init(missing: Set<String> = [], held: Set<String> = [], refusing: [String: String] = [:]) {
+    package init(
+        missing: Set<String> = [], held: Set<String> = [], refusing: [String: String] = [:],
+        fallback: String = ScriptedAgent.fallback
+    ) {
         self.missing = missing
         heldMethods = held
         self.refusing = refusing
+        state.withLock { $0.fallback = fallback }
         (happened, events) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
     }
 
