@@ -70,7 +70,7 @@ final class PipelineClient: ChannelInboundHandler {
 
 /// Reads what subscribers are told, and how long after it was sent. All on one event loop.
 final class Latencies {
-    private var nanoseconds: [Int] = []
+    private var events: [(message: ByteBuffer, at: Int)] = []
     private var expected = 0
     private var round: EventLoopPromise<[Int]>?
     private var joined = 0
@@ -89,14 +89,23 @@ final class Latencies {
 
     /// Completes with the next `count` latencies.
     func begin(_ count: Int, _ promise: EventLoopPromise<[Int]>) {
-        nanoseconds = []
+        events = []
+        events.reserveCapacity(count)
         expected = count
         round = promise
     }
 
-    func record(_ latency: Int) {
-        nanoseconds.append(latency)
-        if nanoseconds.count == expected { round?.succeed(nanoseconds) }
+    /// Messages are looked into when all have come, so that looking does not delay the next.
+    func record(_ message: ByteBuffer, at now: Int) {
+        events.append((message, now))
+        if events.count == expected { round?.succeed(events.map { $0.at - Self.sent($0.message) }) }
+    }
+
+    /// The nanoseconds in `"path":"/<nanoseconds>"`.
+    private static func sent(_ message: ByteBuffer) -> Int {
+        let text = String(buffer: message)
+        guard let start = text.firstRange(of: "\"path\":\"/")?.upperBound else { return 0 }
+        return Int(text[start...].prefix { $0.isNumber }) ?? 0
     }
 }
 
@@ -115,12 +124,6 @@ final class SubscriberClient: ChannelInboundHandler {
             hasJoined = true
             return latencies.join()
         }
-        let now = monotonicNanoseconds()
-        // "path":"/<nanoseconds>"
-        let text = String(buffer: read)
-        guard let start = text.firstRange(of: "\"path\":\"/")?.upperBound,
-            let sent = Int(text[start...].prefix { $0.isNumber })
-        else { return }
-        latencies.record(now - sent)
+        latencies.record(read, at: monotonicNanoseconds())
     }
 }

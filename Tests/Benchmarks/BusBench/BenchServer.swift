@@ -61,13 +61,21 @@ final class BenchAgent: AgentService {
     }
 }
 
-/// A server without a protocol, as the floor: what comes goes back.
+/// A server without a protocol, as the floor: it cuts messages at their NULs, and each goes back as it came.
 private final class Echo: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { context.write(data, promise: nil) }
+    private var frames = FrameBuffer(messageBytesMax: 1 << 20)
 
-    func channelReadComplete(context: ChannelHandlerContext) { context.flush() }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var read = unwrapInboundIn(data)
+        frames.append(&read)
+        while let message = try? frames.next() {
+            context.write(wrapOutboundOut(ByteBuffer(bytes: message + [0])), promise: nil)
+        }
+        context.flush()
+    }
 }
 
 /// The process that is measured: the bus at `path`, the echo at `path`.echo, all on one event loop.

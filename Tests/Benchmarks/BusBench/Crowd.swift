@@ -1,3 +1,4 @@
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 
@@ -16,13 +17,7 @@ struct Crowd {
             + #""keep":true},"more":true}"# + "\0"
         var channels: [any Channel] = []
         for _ in 0..<count {
-            let channel = try await ClientBootstrap(group: eventLoop)
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(SubscriberClient(latencies.value))
-                    }
-                }
-                .connect(unixDomainSocketPath: path).get()
+            let channel = try await connect(latencies, path: path)
             try await channel.writeAndFlush(ByteBuffer(string: register))
             channels.append(channel)
         }
@@ -31,6 +26,23 @@ struct Crowd {
         try await joined.futureResult.get()
         let control = try await ClientBootstrap(group: eventLoop).connect(unixDomainSocketPath: path).get()
         return Crowd(channels: channels, control: control, latencies: latencies, eventLoop: eventLoop)
+    }
+
+    /// Connects one. A full queue of connections (somaxconn may be small) is tried again.
+    private static func connect(_ latencies: NIOLoopBound<Latencies>, path: String) async throws -> any Channel {
+        while true {
+            do {
+                return try await ClientBootstrap(group: latencies.eventLoop)
+                    .channelInitializer { channel in
+                        channel.eventLoop.makeCompletedFuture {
+                            try channel.pipeline.syncOperations.addHandler(SubscriberClient(latencies.value))
+                        }
+                    }
+                    .connect(unixDomainSocketPath: path).get()
+            } catch let error as IOError where error.errnoCode == EAGAIN {
+                try await Task.sleep(for: .milliseconds(1))
+            }
+        }
     }
 
     /// One event; how many nanoseconds it took to each subscriber.
