@@ -139,13 +139,22 @@ let package = Package(
             name: "BusTestSupport",
             dependencies: ["LabelBus", "AgentRuntime", "AvatarCore", nioCore, nioPosix, logging],
             path: "Tests/BusTestSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "BusBench",
+            dependencies: [
+                "LabelBus", "AgentRuntime", "PosixFiles", nioCore, nioPosix, logging, lifecycle, arguments,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ], path: "Tests/Benchmarks/BusBench", swiftSettings: strict),
+        .executableTarget(
+            name: "BusFuzz",
+            dependencies: ["LabelBus", "BusTestSupport", "AvatarCore", nioCore, nioEmbedded, arguments],
+            path: "Tests/Fuzz/BusFuzz", swiftSettings: strict),
         .testTarget(
             name: "LabelBusTests",
             dependencies: [
-                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "PosixFiles", "avatarctl",
-                nioCore,
-                nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
-            ], swiftSettings: strict),
+                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "BusBench", "PosixFiles",
+                "avatarctl", nioCore, nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
+            ], exclude: ["Python"], swiftSettings: strict),
         .testTarget(
             name: "AvatarCacheTests",
             dependencies: ["AvatarCache", "AvatarCore", "Digests", "PosixFiles", "TestPictures", "TestMounts", "folder-helper", grdb],
@@ -165,6 +174,10 @@ let package = Package(
                 "ServerRuntime", "ServerFiles", "EmbeddedStores", "TransferMachines", "WireProtocol", "AvatarCore",
                 "Digests", nioCore, nioPosix, logging,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ServerProcessTests",
+            dependencies: ["avatar-server", "WireProtocol", "AvatarCore", "Digests", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
             name: "EmbeddedStoresTests",

@@ -48,6 +48,7 @@ enum AgentConnection {
         case ENOENT: "there is no such socket"
         case ECONNREFUSED: "nobody listens there"
         case EACCES, EPERM: "permission denied"
+        case EAGAIN: "too many clients are waiting to be let in"
         case ENAMETOOLONG: "the path is too long for a socket"
         case let code?: String(cString: strerror(code))
         case nil: "\(error)"

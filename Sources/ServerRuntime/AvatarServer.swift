@@ -25,6 +25,7 @@ package final class AvatarServer<Files: FileStore>: Service {
     private let registry = ConnectionRegistry()
     private let whenListening: @Sendable (SocketAddress) throws -> Void
     private let listener = Mutex<(any Channel)?>(nil)
+    private let isStopped = Mutex(false)
 
     /// What the server counts about itself.
     package let metrics = ServerMetrics()
@@ -67,7 +68,13 @@ package final class AvatarServer<Files: FileStore>: Service {
     }
 
     /// Takes no more in, answers what is in flight within ``AvatarCore/Limits/Server/stopGrace``, and closes everything.
+    /// Only the first call does it.
     package func stop() async {
+        let isFirst = isStopped.withLock { isStopped in
+            defer { isStopped = true }
+            return !isStopped
+        }
+        guard isFirst else { return }
         try? await listener.withLock { $0 }?.close()
         let registry = registry
         let grace = group.next().scheduleTask(in: .nanoseconds(Limits.Server.stopGrace.wholeNanoseconds)) {

@@ -30,7 +30,9 @@ struct ServeCommand: AsyncParsableCommand {
             Failure.say("\(error)")
             throw Failure.unavailable
         } catch let error as IOError {
-            Failure.say("cannot listen on \(settings.listenHost):\(settings.listenPort): \(error)")
+            Failure.say(
+                "cannot listen on \(settings.listenHost):\(settings.listenPort): \(String(cString: strerror(error.errnoCode)))"
+            )
             throw Failure.unavailable
         }
     }

@@ -25,7 +25,8 @@ struct UserCommand: AsyncParsableCommand {
             let users = try await openUsers(options)
             let isNew = try doing { () throws(StoreError) in try users.add(user, name: name, token: token) }
             guard isNew else {
-                Failure.say("there is a user \(user) already; `avatar-server user token --uid \(user)` gives a new token")
+                Failure.say(
+                    "there is a user \(user) already; `avatar-server user token --uid \(user)` gives a new token")
                 throw Failure.refused
             }
             if tokenFile == nil { print(token) }

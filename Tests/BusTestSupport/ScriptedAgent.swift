@@ -23,6 +23,7 @@ package final class ScriptedAgent: AgentService {
         var onewayCalls = 0
         var hungUp: [ReplyStream.ID] = []
         var held: [ReplyStream] = []
+        var fallback = ScriptedAgent.fallback
     }
 
     package static let epoch = "epoch-1"
@@ -41,9 +42,17 @@ package final class ScriptedAgent: AgentService {
         case hungUp(ReplyStream.ID)
     }
 
-    package init(missing: Set<String> = [], held: Set<String> = []) {
+    /// Directions that `Resume` does not know yet.
+    private let refusing: [String: String]
+
+    package init(
+        missing: Set<String> = [], held: Set<String> = [], refusing: [String: String] = [:],
+        fallback: String = ScriptedAgent.fallback
+    ) {
         self.missing = missing
         heldMethods = held
+        self.refusing = refusing
+        state.withLock { $0.fallback = fallback }
         (happened, events) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
     }
 
@@ -54,7 +63,7 @@ package final class ScriptedAgent: AgentService {
         state.withLock { state in
             if state.calls.count < 4096 { state.calls.append(call) }
             if oneway { state.onewayCalls += 1 }
-            if missing.contains(name) {
+            if missing.contains(name) || refuses(call) {
                 reply.fail(.methodNotImplemented(method: call.method))
             } else if heldMethods.contains(name) {
                 state.held.append(reply)
@@ -63,6 +72,13 @@ package final class ScriptedAgent: AgentService {
             }
         }
         events.yield(.called(call, more: more, oneway: oneway))
+    }
+
+    private func refuses(_ call: AgentCall) -> Bool {
+        if case .resume(let parameters) = call, let direction = refusing["Resume"] {
+            return parameters.direction == direction
+        }
+        return false
     }
 
     package func hungUp(_ stream: ReplyStream.ID) {

@@ -50,8 +50,8 @@ extension ScriptedAgent.State {
         if let avatar = avatars[name] { return avatar }
         let isBuiltin = BuiltinHead.matches(name)
         let avatar = Avatar(
-            name: name, state: isBuiltin ? .builtin : .pending, path: isBuiltin ? ScriptedAgent.fallback : nil,
-            fallback: ScriptedAgent.fallback)
+            name: name, state: isBuiltin ? .builtin : .pending, path: isBuiltin ? fallback : nil,
+            fallback: fallback)
         avatars[name] = avatar
         return avatar
     }

@@ -169,3 +169,34 @@ struct ActivationTests {
         }
     }
 }
+
+/// With systemd's own tool, and the program that the benchmarks measure.
+@Suite("Activated by systemd", .timeLimit(.minutes(1)))
+struct SystemdActivationTests {
+    private static let tool = "/usr/bin/systemd-socket-activate"
+
+    @Test(
+        "the first call starts the program, is answered by it, and the socket outlives it",
+        .enabled(if: FileManager.default.isExecutableFile(atPath: tool), "needs systemd-socket-activate"))
+    func activation() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("agent.sock")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Self.tool)
+        process.arguments = [
+            "--listen", path, "--fdname", "varlink", Program.product("BusBench"), "serve", "--socket",
+            folder.file("unused.sock"),
+        ]
+        process.standardError = FileHandle(forWritingAtPath: "/dev/null")
+        try process.run()
+        while !FileManager.default.fileExists(atPath: path) { try await Task.sleep(for: .milliseconds(5)) }
+        let status = try await AgentClient(socketPath: path).status()
+        #expect(status.connection == "offline")
+        #expect(!FileManager.default.fileExists(atPath: folder.file("unused.sock")))
+        // The tool has become the program.
+        process.terminate()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        #expect(FileManager.default.fileExists(atPath: path))
+    }
+}

@@ -38,18 +38,22 @@ import WireProtocol
         try await TestServer.with { server async throws in
             for index in 0..<20 { try server.place(pattern(5000), 1019, "\(index).png") }
             try await TestClient.with(server.port) { client async throws in
-                for seq in 1...3 {
-                    for index in 0..<20 {
-                        try await client.send(
-                            .download(
-                                DownloadRequest(
-                                    name: "\(index).png", seq: Int64(seq), token: "token-1019", uid: 1019, clientPath: "")))
-                    }
-                    for index in 0..<20 {
-                        guard case .download(let reply) = try await client.reply() else { throw TestClient.Closed() }
-                        #expect(reply.name == "\(index).png")
-                    }
+                func ask(_ index: Int, _ seq: Int64) async throws {
+                    let request = DownloadRequest(
+                        name: "\(index).png", seq: seq, token: "token-1019", uid: 1019, clientPath: "")
+                    try await client.send(.download(request))
                 }
+                for index in 0..<20 { try await ask(index, 1) }
+                var bytes: [String: [UInt8]] = [:]
+                for _ in 0..<60 {
+                    guard case .download(let reply) = try await client.reply(), let name = reply.name,
+                        let seq = reply.seq
+                    else { throw TestClient.Closed() }
+                    bytes[name, default: []] += reply.data ?? []
+                    if seq < 3, let index = Int(name.dropLast(4)) { try await ask(index, seq + 1) }
+                }
+                #expect(bytes.count == 20)
+                #expect(bytes.values.allSatisfy { $0 == pattern(5000) })
                 #expect(client.mostFramesInOneRead == 1)
             }
         }
@@ -102,8 +106,9 @@ import WireProtocol
             }
             let part = try #require(
                 try FileManager.default.contentsOfDirectory(atPath: server.folder.path + "/files/.parts").first)
-            let size = try FileManager.default.attributesOfItem(
-                atPath: server.folder.path + "/files/.parts/" + part)[.size] as? Int
+            let size =
+                try FileManager.default.attributesOfItem(
+                    atPath: server.folder.path + "/files/.parts/" + part)[.size] as? Int
             #expect(size == 20_480)
         }
     }

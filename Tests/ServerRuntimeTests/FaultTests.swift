@@ -49,14 +49,15 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: [
-        { (chunk: inout UploadChunk) in chunk.totalSize = 4999 },
-        { (chunk: inout UploadChunk) in chunk.last = false },
-        { (chunk: inout UploadChunk) in chunk.transSize = 4999 },
-        { (chunk: inout UploadChunk) in chunk.data.removeLast() },
-        { (chunk: inout UploadChunk) in chunk.md5 = "00000000000000000000000000000000" },
-        { (chunk: inout UploadChunk) in chunk.seq = 4 },
-    ] as [@Sendable (inout UploadChunk) -> Void])
+    @Test(
+        arguments: [
+            { (chunk: inout UploadChunk) in chunk.totalSize = 4999 },
+            { (chunk: inout UploadChunk) in chunk.last = false },
+            { (chunk: inout UploadChunk) in chunk.transSize = 4999 },
+            { (chunk: inout UploadChunk) in chunk.data.removeLast() },
+            { (chunk: inout UploadChunk) in chunk.md5 = "00000000000000000000000000000000" },
+            { (chunk: inout UploadChunk) in chunk.seq = 4 },
+        ] as [@Sendable (inout UploadChunk) -> Void])
     func aLastChunkThatContradictsTheFirstIsRefused(change: @Sendable (inout UploadChunk) -> Void) async throws {
         try await TestServer.with { server async throws in
             let all = try chunks(of: pattern(5000), name: "a.png")
@@ -132,12 +133,16 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: [(Int64(1019), "wrong", 1010), (1019, "", 1010), (77, "token-1019", 1011), (0, "t", 1011), (-1, "t", 1011)])
+    @Test(arguments: [
+        (Int64(1019), "wrong", 1010), (1019, "", 1010), (77, "token-1019", 1011), (0, "t", 1011), (-1, "t", 1011),
+    ])
     func aTokenThatIsNotTheUsersIsRefused(uid: Int64, token: String, error: Int) async throws {
         try await TestServer.with { server async throws in
             try server.place([1], 1019, "a.png")
             try await TestClient.with(server.port) { client async throws in
-                #expect(try await client.upload(try chunks(of: pattern(10), name: "a.png", uid: uid, token: token)) == error)
+                #expect(
+                    try await client.upload(try chunks(of: pattern(10), name: "a.png", uid: uid, token: token)) == error
+                )
                 #expect(try await client.download("a.png", seq: 1, uid: uid, token: token).error == error)
             }
         }
@@ -196,7 +201,7 @@ import WireProtocol
     }
 
     @Test func aFileLargerThanAllowedIsRefusedAtItsFirstChunk() async throws {
-        try await TestServer.with({ $0.uploadBytesMax = 4096 }) { server async throws in
+        try await TestServer.with(ServerSettings(uploadBytesMax: 4096)) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(try chunks(of: pattern(4097), name: "a.png")[0]) == 1015)
                 #expect(try await client.upload(try chunks(of: pattern(4096), name: "a.png")) == 0)
@@ -205,7 +210,7 @@ import WireProtocol
     }
 
     @Test func aUsersQuotaIsHeldAgainstWhatTheyHave() async throws {
-        try await TestServer.with({ $0.quotaBytesPerUser = 10_000 }) { server async throws in
+        try await TestServer.with(ServerSettings(quotaBytesPerUser: 10_000)) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(try chunks(of: pattern(6000), name: "a.png")) == 0)
                 #expect(try await client.upload(try chunks(of: pattern(6000), name: "b.png")) == 1015)

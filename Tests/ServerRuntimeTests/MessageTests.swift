@@ -68,7 +68,9 @@ import WireProtocol
                 let named = SyncFileRequest(md5: all[0].md5, uid: 1019, name: "a.png")
                 #expect(try await client.ask(.syncFile(named)) == .syncFile(expected))
                 #expect(try await client.upload(Array(all[2...])) == 0)
-                guard case .syncFile(let done) = try await client.ask(.syncFile(named)) else { throw TestClient.Closed() }
+                guard case .syncFile(let done) = try await client.ask(.syncFile(named)) else {
+                    throw TestClient.Closed()
+                }
                 #expect(done.transSize == 10_000)
             }
             try await TestClient.with(server.port) { stranger async throws in
@@ -89,7 +91,7 @@ import WireProtocol
                 #expect(reply.error == 1015)
             }
         }
-        try await TestServer.with({ $0.classicOpenUpload = true }) { server async throws in
+        try await TestServer.with(ServerSettings(openUpload: true)) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 for (name, error) in [("a.bin", 0), ("1019", 1015)] {
                     for chunk in try chunks(of: bytes, name: name, uid: 0) {

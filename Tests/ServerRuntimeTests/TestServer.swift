@@ -17,11 +17,11 @@ struct TestServer {
 
     /// Two users, 1019 with the token "token-1019" and 1020 with "token-1020", unless `body` adds more.
     static func with(
-        _ adjust: (inout ServerSettings) -> Void = { _ in }, _ body: (TestServer) async throws -> Void
+        _ settings: ServerSettings = ServerSettings(), _ body: (TestServer) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("avatar-server-\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
-        let test = try await TestServer(folder: folder, adjust)
+        let test = try await TestServer(folder: folder, settings)
         do {
             try await body(test)
         } catch {
@@ -31,13 +31,12 @@ struct TestServer {
         await test.server.stop()
     }
 
-    private init(folder: URL, _ adjust: (inout ServerSettings) -> Void) async throws {
+    private init(folder: URL, _ given: ServerSettings) async throws {
         self.folder = folder
-        var settings = ServerSettings()
+        var settings = given
         settings.listenPort = 0
         settings.storageRoot = folder.appendingPathComponent("files").path
         settings.storageSync = .none
-        adjust(&settings)
         let database = try EmbeddedDatabase(path: folder.appendingPathComponent("db.sqlite").path, isDurable: false)
         users = EmbeddedUsers(database)
         for uid in [Int64(1019), 1020] {
@@ -45,9 +44,11 @@ struct TestServer {
             _ = try users.add(user, name: "user \(uid)", token: "token-\(uid)")
         }
         let stores = Stores(
-            users: users, progress: EmbeddedProgress(database, secondsSince1970: { Int64(Date().timeIntervalSince1970) }),
+            users: users,
+            progress: EmbeddedProgress(database, secondsSince1970: { Int64(Date().timeIntervalSince1970) }),
             files: try FolderFileStore(root: settings.storageRoot, isDurable: false))
-        server = AvatarServer(settings, stores: stores, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        server = AvatarServer(
+            settings, stores: stores, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         port = try await server.start().port ?? 0
     }
 
@@ -89,5 +90,15 @@ func chunks(
             md5: digest, name: name, seq: Int64(seq), totalSize: Int64(bytes.count), transSize: Int64(end),
             last: seq == count, lastSeq: Int64(count), data: Array(bytes[((seq - 1) * size)..<end]), uid: uid,
             token: seq == 1 ? token ?? "token-\(uid)" : nil)
+    }
+}
+
+extension ServerSettings {
+    /// The defaults, but for what a test is about.
+    init(openUpload: Bool = false, uploadBytesMax: Int64 = 8_388_608, quotaBytesPerUser: Int64? = nil) {
+        self.init()
+        classicOpenUpload = openUpload
+        self.uploadBytesMax = uploadBytesMax
+        self.quotaBytesPerUser = quotaBytesPerUser
     }
 }

@@ -53,6 +53,9 @@ package final class BusServer: Service {
         defer { name?.unlinkIfOurs() }
         let clients = clients
         let listener = try await ServerBootstrap(group: group)
+            // SwiftNIO listens once more, and would make the queue shorter.
+            .serverChannelOption(.backlog, value: BusSocket.backlog)
+            .serverChannelOption(.maxMessagesPerRead, value: 16)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { clients.welcome($0) }

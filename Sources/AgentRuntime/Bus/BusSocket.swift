@@ -58,7 +58,8 @@ package struct BusSocket: ~Copyable {
         return BusSocket(file: file, ownedPath: path, facts: try folder.facts(of: name))
     }
 
-    private static let backlog: Int32 = 1024
+    /// Connections that the kernel keeps until they are accepted.
+    static let backlog: Int32 = 1024
 
     private static func split(_ path: String) -> (folder: String, name: String) {
         guard let slash = path.lastIndex(of: "/") else { return (".", path) }

@@ -37,6 +37,6 @@ extension Limits {
         /// What is in flight at a stop has so long to finish.
         package static let stopGrace = Duration.milliseconds(1500)
         /// How long the next reply waits before it is asked again whether the last one is acknowledged: first and at most.
-        package static let drainCheckMilliseconds: ClosedRange<Int64> = 1...32
+        package static let drainCheckMilliseconds: ClosedRange<Int64> = 4...32
     }
 }

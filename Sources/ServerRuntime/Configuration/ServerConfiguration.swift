@@ -25,7 +25,10 @@ package struct ServerConfiguration: Sendable {
         }
         let variables = try Self.variables(environment)
         var layers: [(source: String, provider: any ConfigProvider)] = [
-            ("the command line", InMemoryProvider(values: Dictionary(flagValues, uniquingKeysWith: { first, _ in first }))),
+            (
+                "the command line",
+                InMemoryProvider(values: Dictionary(flagValues, uniquingKeysWith: { first, _ in first }))
+            ),
             ("the environment", EnvironmentVariablesProvider(environmentVariables: variables)),
         ]
         if let file, let provider = try await Self.provider(file) { layers.append((file, provider)) }
@@ -35,7 +38,9 @@ package struct ServerConfiguration: Sendable {
     /// What the first layer that has the key says, and which one that is.
     package func value(of key: ServerKey) throws(ConfigurationError) -> (text: String, source: String)? {
         for layer in layers {
-            if let text = try Self.text(of: key.rawValue, in: layer.provider, layer.source) { return (text, layer.source) }
+            if let text = try Self.text(of: key.rawValue, in: layer.provider, layer.source) {
+                return (text, layer.source)
+            }
         }
         return nil
     }
@@ -60,7 +65,8 @@ package struct ServerConfiguration: Sendable {
             let short = String(name.dropFirst(prefix.count))
             guard known.contains(short) else {
                 throw ConfigurationError(
-                    key: name, source: "the environment", reason: unknown(short, among: ServerKey.allCases.map(\.variable)))
+                    key: name, source: "the environment",
+                    reason: unknown(short, among: ServerKey.allCases.map(\.variable)))
             }
             variables[short] = value
         }
@@ -86,13 +92,17 @@ package struct ServerConfiguration: Sendable {
                         return true
                     }),
                 filePath: FilePath(file))
+        } catch let error as CocoaError {
+            throw ConfigurationError(key: "the file", source: file, reason: error.localizedDescription)
         } catch {
-            throw ConfigurationError(key: "the file", source: file, reason: "cannot be read: \(error)")
+            throw ConfigurationError(key: "the file", source: file, reason: "is no YAML: \(error)")
         }
         let known = ServerKey.allCases.map(\.rawValue)
         for key in keys.sorted where !known.contains(key) {
             // A section with nothing in it.
-            if known.contains(where: { $0.hasPrefix(key + ".") }), try text(of: key, in: provider, file) == "" { continue }
+            if known.contains(where: { $0.hasPrefix(key + ".") }), try text(of: key, in: provider, file) == "" {
+                continue
+            }
             throw ConfigurationError(key: key, source: file, reason: unknown(key, among: known))
         }
         return provider

@@ -31,7 +31,8 @@ final class ConnectionHandler<Files: FileStore>: ChannelDuplexHandler {
     private var drainCheckMilliseconds = Limits.Server.drainCheckMilliseconds.lowerBound
 
     init(
-        on loop: any EventLoop, service: ClassicService<Files>, queue: WorkQueue, bodyBytesMax: Int, metrics: ServerMetrics,
+        on loop: any EventLoop, service: ClassicService<Files>, queue: WorkQueue, bodyBytesMax: Int,
+        metrics: ServerMetrics,
         logger: Logger, clock: @escaping @Sendable () -> MonotonicTime
     ) {
         self.loop = loop
@@ -175,14 +176,7 @@ extension ConnectionHandler {
         guard !isPumping else { return }
         isPumping = true
         defer { isPumping = false }
-        while let context {
-            let written = writeReplies(context)
-            if session.awaitsDrain, KernelQueue.bytesUnacknowledged(context.pipeline.syncOperations) == 0 {
-                session.drained()
-            } else if !written {
-                break
-            }
-        }
+        while let context, writeReplies(context) {}
         scheduleDrainCheck()
         goOn()
     }
@@ -222,6 +216,11 @@ extension ConnectionHandler {
             drainCheck = nil
             drainCheckMilliseconds = min(
                 drainCheckMilliseconds * 2, Limits.Server.drainCheckMilliseconds.upperBound)
+            if let context, session.awaitsDrain,
+                KernelQueue.bytesUnacknowledged(context.pipeline.syncOperations) == 0
+            {
+                session.drained()
+            }
             pump()
         }
     }

@@ -35,8 +35,9 @@ package final class ServerMetrics: Sendable {
 
     /// Counts a reply, and how long it took from the frame to the encoded answer.
     func answered(_ reply: ClassicReply, bytes: Int, after duration: Duration) {
-        workNanoseconds.add(Int(duration.components.seconds) * 1_000_000_000
-            + Int(duration.components.attoseconds / 1_000_000_000))
+        workNanoseconds.add(
+            Int(duration.components.seconds) * 1_000_000_000
+                + Int(duration.components.attoseconds / 1_000_000_000))
         let error: Int
         switch reply {
         case .uploadFile(let reply), .uploadHead(let reply):

@@ -36,8 +36,9 @@ package struct ServerSession: Sendable {
     private var firstTicket: Ticket = 0
     private var bytesInFlight = 0
     private var bytesUnsent = 0
-    /// Whether the last reply may still be on its way.
+    /// Whether the last reply may still be on its way to the client's own memory.
     private var isDraining = false
+    private var lastAnswered: ResourceKey?
     private var proven: Deque<(user: UserID, token: String)> = []
     private var hasShownToken = false
     private var owners: Deque<(name: AvatarName, owner: UserID)> = []
@@ -72,6 +73,8 @@ extension ServerSession {
         lastFrame = now
         if let resource, !isPipelining {
             isPipelining = slots.contains { $0.resource == resource }
+            // Who asks for the next chunk of a picture has dealt with the last one.
+            if resource == lastAnswered { drained() }
         }
         slots.append(Slot(resource: resource, requestBytes: bytes, replyBytes: nil))
         bytesInFlight += bytes
@@ -92,7 +95,7 @@ extension ServerSession {
     package mutating func nextReply() -> Ticket? {
         guard let bytes = slots.first?.replyBytes, bytesUnsent < Limits.Server.replyBytesUnsentMax else { return nil }
         guard isPipelining || !isDraining else { return nil }
-        slots.removeFirst()
+        lastAnswered = slots.removeFirst().resource
         bytesInFlight -= bytes
         bytesUnsent += bytes
         isDraining = true
@@ -103,7 +106,8 @@ extension ServerSession {
     /// The kernel has taken `bytes` bytes of replies.
     package mutating func sent(bytes: Int) { bytesUnsent -= bytes }
 
-    /// The kernel holds nothing unsent or unacknowledged (SIOCOUTQ is 0).
+    /// The client's side has the last reply: some time has passed, and the kernel holds nothing unsent or unacknowledged
+    /// (SIOCOUTQ is 0).
     package mutating func drained() { if bytesUnsent == 0 { isDraining = false } }
 }
 

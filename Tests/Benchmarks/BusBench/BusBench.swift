@@ -1,0 +1,126 @@
+import AgentRuntime
+import ArgumentParser
+import Foundation
+import NIOCore
+import NIOPosix
+
+/// What the label bus costs (issue "The label bus", Speed). Figures come with their peer of the same run, medians of
+/// several rounds; the server is a process of its own with one event loop, so that its CPU time is one core's.
+@main
+struct BusBench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measures the label bus.", subcommands: [Run.self, Serve.self], defaultSubcommand: Run.self)
+}
+
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "The process that is measured; or one to try clients on.")
+
+    @Option var socket: String
+
+    func run() async throws { try await serve(socket) }
+}
+
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Measures, and prints a table.")
+
+    @Option(help: "Calls in each round.")
+    var calls = 200_000
+
+    @Option(help: "Rounds of calls.")
+    var rounds = 5
+
+    @Option(help: "Subscribers of one picture.")
+    var subscribers = 1000
+
+    @Option(help: "Seconds of idleness that are watched.")
+    var idleSeconds = 10
+
+    func run() async throws {
+        DescriptorLimit.raise()
+        let folder = NSTemporaryDirectory() + "/busbench-\(getpid())"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let server = try Measured.start(socket: folder + "/agent.sock")
+        defer { server.stop() }
+        try await server.untilListening()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        try await measureCalls(server, group)
+        try await measureFanOut(server, group, subscribers: 1, rounds: 2000)
+        try await measureFanOut(server, group, subscribers: subscribers, rounds: 100)
+        try await measureIdle(server, group)
+        try await group.shutdownGracefully()
+    }
+
+    private func measureCalls(_ server: Measured, _ group: any EventLoopGroup) async throws {
+        let get = #"{"method":"org.avatard.Agent.Get","parameters":{"name":"head_1234567890.png"}}"#
+        let info = #"{"method":"org.varlink.service.GetInfo"}"#
+        print(
+            "calls               wall calls/s   calls per server-CPU-second   (median of \(rounds) rounds of \(calls))")
+        var medians: [Double] = []
+        for (name, message, path) in [
+            ("echo (floor)", get, server.socket + ".echo"), ("Get", get, server.socket),
+            ("GetInfo", info, server.socket),
+        ] {
+            var wall: [Double] = []
+            var perCore: [Double] = []
+            for _ in 0..<rounds {
+                let before = server.cpuSeconds()
+                let seconds = try await PipelineClient.run(message, count: calls, window: 256, path: path, on: group)
+                wall.append(Double(calls) / seconds)
+                perCore.append(Double(calls) / max(0.01, server.cpuSeconds() - before))
+            }
+            medians.append(median(perCore))
+            print(pad(name, 20), pad("\(Int(median(wall)))", 14), Int(median(perCore)))
+        }
+        print("ratio Get / echo, per core: \((medians[1] / medians[0] * 100).rounded() / 100)\n")
+    }
+
+    private func measureFanOut(
+        _ server: Measured, _ group: any EventLoopGroup, subscribers: Int, rounds: Int
+    ) async throws {
+        let crowd = try await Crowd.join(subscribers, path: server.socket, on: group.next())
+        var all: [Int] = []
+        var worst: [Double] = []
+        for _ in 0..<rounds {
+            let latencies = try await crowd.publish()
+            all += latencies
+            worst.append(Double(latencies.max() ?? 0) / 1e6)
+        }
+        all.sort()
+        let p50 = Double(all[all.count / 2]) / 1e6
+        let p99 = Double(all[min(all.count - 1, all.count * 99 / 100)]) / 1e6
+        print(
+            "fan-out to \(pad("\(subscribers)", 6)) p50 \(milliseconds(p50))  p99 \(milliseconds(p99))  "
+                + "median of the last subscriber \(milliseconds(median(worst)))  (\(rounds) events)")
+        try await crowd.leave()
+    }
+
+    private func measureIdle(_ server: Measured, _ group: any EventLoopGroup) async throws {
+        // A first crowd, so that what is only ever allocated once is not counted against the second.
+        try await Crowd.join(subscribers, path: server.socket, on: group.next()).leave()
+        try await Task.sleep(for: .milliseconds(300))
+        let empty = server.residentBytes()
+        let crowd = try await Crowd.join(subscribers, path: server.socket, on: group.next())
+        try await Task.sleep(for: .milliseconds(300))
+        let full = server.residentBytes()
+        let before = server.voluntarySwitches()
+        let cpuBefore = server.cpuSeconds()
+        try await Task.sleep(for: .seconds(idleSeconds))
+        let wakeUps = server.voluntarySwitches() - before
+        print(
+            """
+            \(subscribers) idle subscribers: \((full - empty) / subscribers) bytes each after a crowd came and went, \
+            \((full - server.residentAtStart) / subscribers) bytes each against the empty process; \
+            \(wakeUps) wake-ups and \(server.cpuSeconds() - cpuBefore) s of CPU in \(idleSeconds) s
+            """)
+        try await crowd.leave()
+    }
+
+    private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+
+    private func milliseconds(_ value: Double) -> String { "\((value * 1000).rounded() / 1000) ms" }
+
+    private func pad(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+}

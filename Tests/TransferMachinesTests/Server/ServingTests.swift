@@ -1,0 +1,164 @@
+import AvatarCore
+import Testing
+import TransferMachines
+
+@Suite struct DownloadServingTests {
+    private let own: ResourceKey
+    private let friends: ResourceKey
+
+    init() throws {
+        own = ResourceKey(owner: UserID(7), name: try AvatarName("a.png"))
+        friends = ResourceKey(owner: UserID(8), name: try AvatarName("a.png"))
+    }
+
+    private func serving(
+        _ seq: Int64 = 1, uid: Int64 = 7, name: String = "a.png", isProven: Bool = false, owner: UserID? = nil
+    ) -> DownloadServing {
+        DownloadServing(
+            uid: uid, name: name, seq: seq, token: "t", chunkBytes: 2048, isProven: isProven, rememberedOwner: owner)
+    }
+
+    @Test func theAskersOwnFileComesFirst() {
+        var serving = serving(3)
+        #expect(serving.start() == .checkToken("t", UserID(7)!))
+        #expect(serving.handle(.token(.valid)) == .open(own))
+        #expect(serving.handle(.opened(size: 5000)) == .read(4096..<5000))
+        guard case .reply(.chunk(let chunk)) = serving.handle(.read(904)) else { return #expect(Bool(false)) }
+        #expect(chunk.key == own)
+        #expect(chunk.totalSize == 5000)
+        #expect(chunk.isLast)
+    }
+
+    @Test func thenTheOneUserWhoseIconItIs() {
+        var serving = serving()
+        _ = serving.start()
+        _ = serving.handle(.token(.valid))
+        #expect(serving.handle(.opened(size: nil)) == .findOwners(own.name))
+        #expect(serving.handle(.owners([UserID(8)!])) == .open(friends))
+        #expect(serving.handle(.opened(size: 5000)) == .read(0..<2048))
+    }
+
+    @Test(arguments: [[], [8, 9]] as [[Int64]])
+    func anIconOfNobodyOrOfSeveralIsNoFile(owners: [Int64]) {
+        var serving = serving()
+        _ = serving.start()
+        _ = serving.handle(.token(.valid))
+        _ = serving.handle(.opened(size: nil))
+        #expect(serving.handle(.owners(owners.compactMap { UserID($0) })) == .reply(.error(.fileNotExists)))
+    }
+
+    @Test func aRememberedOwnerIsNotLookedUpAgain() {
+        var serving = serving(2, isProven: true, owner: UserID(8))
+        #expect(serving.start() == .open(own))
+        #expect(serving.handle(.opened(size: nil)) == .open(friends))
+    }
+
+    @Test func aFirstChunkAsksForTokenAndOwnerAnew() {
+        var serving = serving(1, isProven: true, owner: UserID(9))
+        #expect(serving.start() == .checkToken("t", UserID(7)!))
+        _ = serving.handle(.token(.valid))
+        #expect(serving.handle(.opened(size: nil)) == .findOwners(own.name))
+    }
+
+    @Test func whatLiesOutsideTheFileIsAWrongOffset() {
+        for (seq, size) in [(Int64(4), Int64(5000)), (1, 0), (Int64.max, 5000)] {
+            var serving = serving(seq, isProven: true)
+            if seq == 1 {
+                _ = serving.start()
+                _ = serving.handle(.token(.valid))
+            } else {
+                _ = serving.start()
+            }
+            #expect(serving.handle(.opened(size: size)) == .reply(.error(.offsetInvalid)))
+        }
+    }
+
+    @Test func aFileThatShrinksWhileItIsReadIsAReadError() {
+        var serving = serving(2, isProven: true)
+        _ = serving.start()
+        _ = serving.handle(.opened(size: 5000))
+        #expect(serving.handle(.read(100)) == .reply(.error(.readFailed)))
+    }
+
+    @Test func whatMakesNoSenseIsRefusedBeforeAnythingIsAsked() {
+        for (serving, error) in [
+            (serving(uid: 0), ClassicError.uidInvalid), (serving(name: "../x"), .readPermission),
+            (serving(0), .seqInvalid),
+        ] {
+            var serving = serving
+            #expect(serving.start() == .reply(.error(error)))
+        }
+    }
+}
+
+@Suite struct SyncAnsweringTests {
+    private let record: UploadRecord
+    private let md5 = "00112233445566778899aabbccddeeff"
+
+    init() throws {
+        record = UploadRecord(
+            key: ResourceKey(owner: UserID(7), name: try AvatarName("a.png")), uploadID: UploadID(high: 1, low: 2),
+            md5: try #require(MD5Digest(hex: md5)), totalSize: 5000, chunkSize: 2048)
+    }
+
+    @Test func byUserAndNameItTellsTheWholeChunksHeld() {
+        var answering = SyncAnswering(md5: md5, uid: 7, name: "a.png", provenUsers: [])
+        #expect(answering.start() == .loadProgress(record.key))
+        #expect(
+            answering.handle(.progress(record, held: 4500)) == .reply(.progress(record, seq: 2, transSize: 4096)))
+    }
+
+    @Test func byMD5AloneOnlyWhoShowedTheTokenIsTold() throws {
+        var stranger = SyncAnswering(md5: md5, uid: nil, name: nil, provenUsers: [])
+        #expect(stranger.start() == .findUploads(record.md5))
+        #expect(stranger.handle(.records([record])) == .reply(.error(.fileNotExists)))
+        var known = SyncAnswering(md5: md5, uid: nil, name: nil, provenUsers: [try #require(UserID(7))])
+        _ = known.start()
+        #expect(known.handle(.records([record])) == .loadProgress(record.key))
+    }
+
+    @Test func twoUploadsWithOneMD5AreAmbiguous() throws {
+        var answering = SyncAnswering(md5: md5, uid: nil, name: nil, provenUsers: [try #require(UserID(7))])
+        _ = answering.start()
+        #expect(answering.handle(.records([record, record])) == .reply(.error(.fileNotExists)))
+    }
+}
+
+@Suite struct ResourceOrderTests {
+    private let key: ResourceKey
+    private let other: ResourceKey
+
+    init() throws {
+        key = ResourceKey(owner: UserID(1), name: try AvatarName("a"))
+        other = ResourceKey(owner: UserID(1), name: try AvatarName("b"))
+    }
+
+    @Test func writesOfOneResourceComeOneAfterTheOther() {
+        var order = ResourceOrder<Int>()
+        #expect(order.submit(1, to: key, .write) == 1)
+        #expect(order.submit(2, to: key, .write) == nil)
+        #expect(order.submit(3, to: key, .write) == nil)
+        #expect(order.finish(key) == [2])
+        #expect(order.finish(key) == [3])
+        #expect(order.finish(key) == [])
+        #expect(order.activeCount == 0)
+    }
+
+    @Test func differentResourcesDoNotWaitForEachOther() {
+        var order = ResourceOrder<Int>()
+        #expect(order.submit(1, to: key, .write) == 1)
+        #expect(order.submit(2, to: other, .write) == 2)
+    }
+
+    @Test func readsRunBesideEachOtherButNotAcrossAWrite() {
+        var order = ResourceOrder<Int>()
+        #expect(order.submit(1, to: key, .read) == 1)
+        #expect(order.submit(2, to: key, .read) == 2)
+        #expect(order.submit(3, to: key, .write) == nil)
+        #expect(order.submit(4, to: key, .read) == nil)
+        #expect(order.submit(5, to: key, .read) == nil)
+        #expect(order.finish(key) == [])
+        #expect(order.finish(key) == [3])
+        #expect(order.finish(key) == [4, 5])
+    }
+}
