@@ -25,7 +25,7 @@ package struct PartStart: Hashable, Sendable {
 /// Bytes to put behind those that a part holds.
 package struct PartAppend: Hashable, Sendable {
     package var name: AvatarName
-    /// Where they begin: must be the offset that is held.
+    /// Where they begin: at most the offset that is held. Bytes behind it that were held before are written over.
     package var offset: Int64
     package var bytes: [UInt8]
 
@@ -42,7 +42,7 @@ package enum AppendOutcome: Hashable, Sendable {
     case held(Int64)
     /// No transfer of that name is under way.
     case noPart
-    /// The part holds another number of bytes; nothing was written.
+    /// The part holds fewer bytes; nothing was written.
     case wrongOffset(held: Int64)
     /// The bytes would reach past the promised size; nothing was written.
     case pastEnd
@@ -76,7 +76,7 @@ extension CacheFolder {
         try catalog.writeLazily("moving the offsets of \(appends.count) parts") { db in
             try appends.map { append in
                 guard let row = try Catalog.part(append.name, db) else { return .noPart }
-                guard row.offset == append.offset else { return .wrongOffset(held: row.offset) }
+                guard append.offset <= row.offset else { return .wrongOffset(held: row.offset) }
                 let end = append.offset + Int64(append.bytes.count)
                 guard end <= row.totalSize else { return .pastEnd }
                 do throws(PosixError) {

@@ -9,6 +9,7 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "How many seeds to live through.") var seeds: UInt64 = 1000
     @Option(help: "The first seed.") var from: UInt64 = 1
     @Option(help: "Build this mutation in, and see how soon it is caught.") var mutation: String?
+    @Option(help: "How many of the last events a failure shows.") var tail = 50
     @Flag(help: "Try every mutation.") var mutations = false
     @Flag(help: "Print the digest of all event logs, to compare two processes.") var digest = false
 
@@ -23,7 +24,7 @@ struct SimulateCommand: ParsableCommand {
         var digests: UInt64 = 0xcbf2_9ce4_8422_2325
         var slowest = Duration.zero
         for seed in from..<from + seeds {
-            let report = try Life(seed: seed, mutation: try chosen()).run()
+            let report = try Life(seed: seed, mutation: try chosen(), tailMax: tail).run()
             events += report.events
             digests = (digests ^ report.digest) &* 0x0000_0100_0000_01b3
             slowest = max(slowest, report.converged ?? .zero)

@@ -125,6 +125,7 @@ extension Life {
         let reuses = number > 0 && random.happens(0.25)
         let name = reuses ? "crop-\(number - 1).png" : "crop-\(number).png"
         guard let picture = try? Picture(size: random.pick(120...options.pictureMax), random: &random) else { return }
+        if let inode = disk.crops[name], disk.files[inode]?.isBeingWritten == true { return }
         if random.happens(0.2) {
             // Written elsewhere, and renamed here.
             disk.crops[name] = disk.newFile(picture.bytes)

@@ -48,8 +48,8 @@ package final class Life {
         var finals: [String: Int] = [:]
     }
 
-    package init(seed: UInt64, mutation: Mutation? = nil) throws {
-        world = World(seed: seed)
+    package init(seed: UInt64, mutation: Mutation? = nil, tailMax: Int = 50) throws {
+        world = World(seed: seed, tailMax: tailMax)
         self.mutation = mutation
         random = world.random(1)
         options = LifeOptions(random: &random)
@@ -65,8 +65,8 @@ package final class Life {
     /// Lives it.
     package func run() -> Report {
         connectParts()
-        schedule()
         agent.start()
+        schedule()
         let faultsEnd = MonotonicTime.zero + options.faultTime
         world.run(until: faultsEnd, eventsMax: Self.eventsMax) { oracle.violation != nil }
         makePeace()

@@ -114,6 +114,7 @@ final class SimAgent {
             link?.link.close(by: .agent)
             link = nil
         case .send(let request):
+            log(request)
             var buffer = ByteBuffer()
             ClassicMapping.message(for: request, uid: account.uid, token: account.token).encode(into: &buffer)
             link?.link.send(Array(buffer.readableBytesView), from: .agent)
@@ -123,6 +124,14 @@ final class SimAgent {
         case .bus(let output): told(output)
         case .note(let note): world.log("agent:", note.what + " " + (note.name ?? ""))
         case .attach(let folder): feed(.folder(.back(folder)))
+        }
+    }
+
+    private func log(_ request: ServerRequest) {
+        switch request {
+        case .download(let name, let seq): world.log("agent asks for", name.string, seq)
+        case .upload(let crop, let chunk): world.log("agent sends", crop.name.string, chunk.seq)
+        case .askProgress(let crop): world.log("agent asks how far", crop.name.string)
         }
     }
 

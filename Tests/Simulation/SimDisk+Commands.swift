@@ -93,7 +93,7 @@ extension SimDisk {
 
     private func append(_ name: AvatarName, _ offset: Int64, _ bytes: [UInt8]) -> [DiskResult] {
         guard !isFull else { return [.partFailed(name, .full)] }
-        guard let part = catalog.parts[name], part.held == offset, let inode = parts[name.string],
+        guard let part = catalog.parts[name], part.held >= offset, let inode = parts[name.string],
             let size = files[inode]?.bytes.count, size >= Int(offset)
         else { return [] }
         // What a torn write left behind the offset is written over.
@@ -157,7 +157,11 @@ extension SimDisk {
 
     func place(_ name: AvatarName) -> CommitMachine.Outcome {
         guard let intent = catalog.intents[name], parts[name.string] == intent.inode else { return .failed("no intent") }
-        if let there = cache[name.string], there != catalog.avatars[name]?.inode { return .nameTaken }
+        if let there = cache[name.string], there != catalog.avatars[name]?.inode,
+            files[there]?.bytes != files[intent.inode]?.bytes
+        {
+            return .nameTaken
+        }
         setName(.parts, name.string, nil)
         setName(.cache, name.string, intent.inode)
         return .done

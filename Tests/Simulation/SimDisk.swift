@@ -148,6 +148,15 @@ final class SimDisk {
                     isOwn: false), inode: inode)
         }
         for name in parts.keys.sorted() { setName(.parts, name, nil) }
+        for (text, inode) in crops.sorted(by: { $0.key < $1.key }) {
+            guard let name = try? AvatarName(text), let file = files[inode], !file.isBeingWritten,
+                let md5 = try? MD5Digest(of: file.bytes.span.bytes), let sha256 = try? SHA256Digest(of: file.bytes.span.bytes)
+            else { continue }
+            catalog.lastCrop += 1
+            let crop = Crop(
+                id: CropID(catalog.lastCrop), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256, everSent: false)
+            catalog.crops[name] = SimCatalog.CropRow(crop: crop, inode: inode, version: file.version, state: .done)
+        }
         var facts = StartFacts()
         facts.isBaseline = true
         return facts

@@ -103,7 +103,9 @@ final class SimServer {
                 run(job, nil)
                 continue
             }
-            let access: ResourceOrder<Job>.Access = if case .download = request { .read } else { .write }
+            // The seed's workers take one request of a name after the other.
+            let access: ResourceOrder<Job>.Access =
+                if case .download = request, kind == .ours { .read } else { .write }
             if let now = order.submit(job, to: key, access) { run(now, key) }
         }
         if connection.frames.isBroken { connection.link.cut("a frame without sense") }

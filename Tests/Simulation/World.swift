@@ -38,9 +38,12 @@ package final class World {
     private var heap = Heap<Event>()
     private var lastNumber: UInt64 = 0
     private let seed: UInt64
-    private static let tailMax = 50
+    private let tailMax: Int
 
-    package init(seed: UInt64) { self.seed = seed }
+    package init(seed: UInt64, tailMax: Int = 50) {
+        self.seed = seed
+        self.tailMax = tailMax
+    }
 
     /// A random stream of its own for a part of the world.
     package func random(_ part: UInt64) -> SeededRandom {
@@ -70,7 +73,7 @@ package final class World {
     package func sleep(_ duration: Duration) { now = now + duration }
 
     package func log(_ what: StaticString, _ name: String = "", _ number: Int64 = 0) {
-        if tail.count >= Self.tailMax { tail.removeFirst() }
+        if tail.count >= tailMax { tail.removeFirst() }
         tail.append(Line(at: now, what: what, name: name, number: number))
         what.withUTF8Buffer { for byte in $0 { mix(UInt64(byte)) } }
         for byte in name.utf8 { mix(UInt64(byte)) }

@@ -23,7 +23,12 @@ extension AgentMachine {
         guard let rank else {
             queue.remove(name)
             if old.status == .queued { entries[name]?.status = .idle }
-            entries[name]?.download?.stop()
+            if old.status == .active, let download = old.download, download.transferred != download.totalSize {
+                entries[name]?.part = download.part
+                entries[name]?.status = .idle
+                entries[name]?.download?.stop()
+                releaseIfQuiet(name)
+            }
             dropIfUnwanted(name)
             return
         }
@@ -126,6 +131,7 @@ extension AgentMachine {
         active.removeAll { $0 == name }
         entries[name]?.download = nil
         if let rank = entry.rank, entry.status == .queued, !queue.contains(name) { enqueue(name, rank) }
+        if entry.status == .stalled, storage.isFine { actions.append(.disk(.lookUp([name], touch: false))) }
         dropIfUnwanted(name)
     }
 
