@@ -93,7 +93,7 @@ let package = Package(
         .target(
             name: "AgentRuntime",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch", "PosixFiles",
+                "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch", "PosixFiles", "CLinux",
                 "ProgramSupport", nioCore, nioPosix, logging, lifecycle, configuration, deque,
             ], swiftSettings: strict),
         .target(
@@ -190,7 +190,9 @@ let package = Package(
             ], path: "Tests/Simulation", swiftSettings: strict),
         .executableTarget(
             name: "simulate", dependencies: ["Simulation", arguments], path: "Tests/SimulateTool", swiftSettings: strict),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation", "simulate"], exclude: ["found.txt"],
+            swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",

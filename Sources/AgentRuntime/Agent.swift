@@ -55,6 +55,7 @@ package final class Agent: Service {
             socket: try BusSocket.open(path: settings.busSocket), service: core,
             info: ServiceInfo(version: Self.version, url: "https://github.com/avatard/avatard"), logger: logger, group: group)
         if let account { core.logIn(account) }
+        let network = await NetworkWatch.start(on: group.next()) { core.networkChanged() }
         notices.ready()
         logger.info(
             "the agent runs",
@@ -67,6 +68,7 @@ package final class Agent: Service {
             outcome = .failure(error)
         }
         notices.stopping()
+        try await network?.close()
         try await core.stop()
         try await group.shutdownGracefully()
         _ = consume lock

@@ -111,6 +111,8 @@ final class AgentCore: AgentService {
         loop.execute { mind.value.logIn(account) }
     }
 
+    func networkChanged() { relay.feed([.networkChanged]) }
+
     /// Closes the connection, records everything, and ends the threads.
     func stop() async throws {
         let mind = mind

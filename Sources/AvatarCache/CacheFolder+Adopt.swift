@@ -62,6 +62,10 @@ extension CacheFolder {
     package func adoptBaseline(shared: Bool, at now: UnixTime) throws(CacheError) -> Baseline {
         let origin: Origin = wasHereBefore && !shared ? .downloaded : .foreign
         var baseline = Baseline()
+        // What is told of as there must survive a power cut, and nobody knows what of it was synced.
+        if catalog.sync == .full {
+            do { try folder.syncFileSystem() } catch { throw CacheError(error, "syncing the cache folder") }
+        }
         _ = try compare { (differences) throws(CacheError) in
             var found: [FoundFile] = []
             for case .unknown(let name, _) in differences {

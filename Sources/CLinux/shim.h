@@ -1,6 +1,8 @@
 // Linux calls that glibc declares only under _GNU_SOURCE, which Swift's Glibc module is built without.
 #pragma once
 #include <linux/fs.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,6 +14,11 @@ static inline int linux_renameat2(int from, const char *name, int to, const char
 // sync_file_range(2) over the whole file: begins write-back and does not wait for it.
 static inline int linux_start_write_back(int file) {
     return (int)syscall(SYS_sync_file_range, file, 0L, 0L, SYNC_FILE_RANGE_WRITE);
+}
+
+// syncfs(2): everything of the file system that holds this descriptor's file is on the disk.
+static inline int linux_syncfs(int file) {
+    return (int)syscall(SYS_syncfs, file);
 }
 
 // F_SETLEASE of linux/fcntl.h, which cannot be included beside glibc's own fcntl.h.

@@ -1,6 +1,14 @@
 internal import CLinux
 internal import Glibc
 
+extension Folder {
+    /// Waits until everything on this folder's file system is on the disk: one call where there are too many files to sync
+    /// each (syncfs(2)).
+    package func syncFileSystem() throws(PosixError) {
+        guard linux_syncfs(descriptor) == 0 else { throw .last("syncfs", path: path) }
+    }
+}
+
 extension OpenFile {
     /// Opens the file `name`, which must be there, in the open folder `folder` for reading and writing; a symlink throws ELOOP.
     /// For threads that share a folder's descriptor and cannot share the folder.

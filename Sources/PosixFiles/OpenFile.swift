@@ -10,13 +10,6 @@ package struct OpenFile: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Opens a file anywhere for reading; a FIFO does not block.
-    package static func openForReading(path: String) throws(PosixError) -> OpenFile {
-        let opened = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-        guard opened >= 0 else { throw .last("open", path: path) }
-        return OpenFile(adopting: opened)
-    }
-
     /// Hands the descriptor to the caller, who has to close it.
     package consuming func release() -> Int32 {
         let descriptor = descriptor

@@ -106,7 +106,7 @@ package final class Life {
             server.store.tokens[friend] = "other-\(number)"
             server.store.files[ResourceKey(owner: owner, name: name)] = picture.bytes
             if !options.isSeedServer { server.store.icons[friend] = name }
-            oracle.versions[name.string, default: []].append(picture.bytes)
+            oracle.versions[name.string, default: []].append(picture)
         }
     }
 

@@ -1,5 +1,4 @@
 internal import AvatarCore
-internal import Digests
 internal import TransferMachines
 internal import WireProtocol
 
@@ -7,8 +6,8 @@ internal import WireProtocol
 final class Oracle {
     let world: World
     private(set) var violation: String?
-    /// Every whole content that a name ever had, at the server or by the user's hand.
-    var versions: [String: [[UInt8]]] = [:]
+    /// Every whole picture that a name ever had, at the server or by the user's hand.
+    var versions: [String: [Picture]] = [:]
     /// The user's crops in the order in which they were closed last.
     var crops: [(name: String, picture: Picture)] = []
     /// The catalog was lost: what was closed before is a baseline.
@@ -40,7 +39,11 @@ final class Oracle {
 
     func check(_ name: String, in disk: SimDisk) {
         guard let inode = disk.cache[name], let bytes = disk.files[inode]?.bytes else { return }
-        if versions[name]?.contains(bytes) != true { fail("the final name \(name) holds bytes that nobody has: \(bytes.count)") }
+        if !isWhole(name, bytes) { fail("the final name \(name) holds bytes that nobody has: \(bytes.count)") }
+    }
+
+    private func isWhole(_ name: String, _ bytes: [UInt8]) -> Bool {
+        versions[name]?.contains { $0.bytes == bytes } == true
     }
 
     func deleted(_ name: String) {
@@ -65,14 +68,14 @@ final class Oracle {
             guard let inode = disk.cache[name], let bytes = disk.files[inode]?.bytes else {
                 return fail("\(name) was announced and is lost in a power cut")
             }
-            if versions[name]?.contains(bytes) != true { fail("\(name) was announced and lost bytes in a power cut") }
+            if !isWhole(name, bytes) { fail("\(name) was announced and lost bytes in a power cut") }
         }
     }
 
     // MARK: Uploads
 
     func closed(_ name: String, _ picture: Picture) {
-        versions[name, default: []].append(picture.bytes)
+        versions[name, default: []].append(picture)
         crops.removeAll { $0.name == name }
         crops.append((name, picture))
     }
@@ -89,7 +92,7 @@ final class Oracle {
         guard let known = versions[chunk.name], chunk.name.hasPrefix("crop-") else {
             return fail("\(chunk.name) was uploaded, and is no crop")
         }
-        guard known.contains(where: { (try? MD5Digest(of: $0.span.bytes))?.hex == chunk.md5 }) else {
+        guard known.contains(where: { $0.md5.hex == chunk.md5 }) else {
             return fail("\(chunk.name) was uploaded with bytes that were never closed")
         }
         guard server.kind == .ours else { return }

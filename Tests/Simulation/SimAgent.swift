@@ -94,7 +94,11 @@ final class SimAgent {
     private func rearm() {
         if mutation == .noBackoff, case .waiting = machine?.status.connection {
             let current = incarnation
-            world.schedule(in: .milliseconds(5)) { [self] in if incarnation == current { feed(.networkChanged) } }
+            // A person who asks again and again would do the same.
+            world.schedule(in: .milliseconds(5)) { [self] in
+                guard incarnation == current else { return }
+                feed(.bus(StreamID(0), .resume(nil)))
+            }
         }
         guard let deadline = machine?.deadline, deadline != timerAt else { return }
         timerAt = deadline

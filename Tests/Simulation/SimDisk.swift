@@ -101,6 +101,7 @@ final class SimDisk {
     func open() -> StartFacts {
         verified = [:]
         var facts = StartFacts()
+        if !catalog.intents.isEmpty, mutation != .skipSyncFolder { syncNames() }
         for (name, intent) in catalog.intents.sorted(by: { $0.key < $1.key }) {
             let recovery = CommitRecovery(
                 final: found(cache[name.string], intent), part: found(parts[name.string], intent))
@@ -136,6 +137,9 @@ final class SimDisk {
         let epoch = catalog.epoch + 1
         let lastCrop = catalog.lastCrop
         catalog = SimCatalog()
+        // One syncfs(2): what is told of as there must survive.
+        syncNames()
+        for inode in cache.values { files[inode]?.isSynced = true }
         catalog.epoch = epoch
         catalog.lastCrop = lastCrop
         for (text, inode) in cache.sorted(by: { $0.key < $1.key }) {

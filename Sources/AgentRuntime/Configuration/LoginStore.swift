@@ -19,7 +19,7 @@ struct LoginStore: Sendable {
         let path = stateDirectory + "/" + Self.fileName
         let bytes: [UInt8]
         do throws(PosixError) {
-            let file = try OpenFile.openForReading(path: path)
+            let file = try OpenFile.open(path: path)
             guard try file.facts().permissions & 0o077 == 0 else {
                 throw PosixError("open", path: path, code: 1)
             }

@@ -29,7 +29,7 @@ package enum TokenFile {
         let facts: FileFacts
         let bytes: [UInt8]
         do throws(PosixError) {
-            let file = try OpenFile.openForReading(path: path)
+            let file = try OpenFile.open(path: path)
             facts = try file.facts()
             bytes = try file.read(at: 0, count: Limits.Token.bytesMax + 1)
         } catch {

@@ -62,7 +62,7 @@ package struct AgentMachine: Sendable {
         case .folder(let event): folderEvent(event)
         case .bus(let stream, let call): busCall(call, stream)
         case .hungUp(let stream): hungUp(stream)
-        case .networkChanged: perform(connection.hurry(now: self.now))
+        case .networkChanged: perform(connection.networkChanged(now: self.now))
         case .tick: tick()
         }
         pump()

@@ -44,6 +44,7 @@ package struct ConnectionMachine: Sendable {
     /// Why it is not online, in words for a person.
     package private(set) var cause: String?
     private var lastNumber = 0
+    private var lastChange = MonotonicTime(nanoseconds: -Limits.Connection.networkChangeInterval.wholeNanoseconds)
     private var backoff = Backoff(first: Limits.Connection.backoffFirst, longest: Limits.Connection.backoffMax)
 
     /// Offline until a login.
@@ -122,7 +123,14 @@ package struct ConnectionMachine: Sendable {
         return [connect(now: now)]
     }
 
-    /// A person asked, or the network changed: a wait ends at once.
+    /// The network changed: a wait ends, unless another change just ended one.
+    package mutating func networkChanged(now: MonotonicTime) -> [Action] {
+        guard case .waiting = state, now - lastChange >= Limits.Connection.networkChangeInterval else { return [] }
+        lastChange = now
+        return hurry(now: now)
+    }
+
+    /// A person asked: a wait ends at once.
     package mutating func hurry(now: MonotonicTime) -> [Action] {
         switch state {
         case .waiting, .idle:
