@@ -196,7 +196,9 @@ let package = Package(
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", nioCore, nioPosix],
-            swiftSettings: strict),
+            dependencies: [
+                "AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", "Digests", "BusTestSupport", "TestPictures",
+                "avatard", "avatarctl", "avatar-server", nioCore, nioPosix,
+            ], swiftSettings: strict),
     ]
 )

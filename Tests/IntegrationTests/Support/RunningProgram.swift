@@ -1,0 +1,84 @@
+import BusTestSupport
+import Foundation
+
+/// One of our programs, running; it is killed when it is let go of.
+final class RunningProgram: Sendable {
+    /// How a program ended.
+    struct Ending: Hashable, Sendable {
+        let status: Int32
+        let wasSignalled: Bool
+    }
+
+    /// A program that ended before it was ready.
+    struct NotReady: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// Its process id.
+    let pid: pid_t
+    /// What it says on standard error.
+    let log = LogTail()
+    /// Its end.
+    let ended = Occasion<Ending>()
+    /// True once it said READY=1, false when it ended before.
+    private let beginning = Occasion<Bool>()
+    private let notices: ReadyNotices
+    private let process: Process
+
+    /// Starts a product of this build with these variables and no others but PATH and the sanitizers'.
+    init(_ product: String, _ arguments: [String], environment: [String: String], in folder: TemporaryFolder) throws {
+        let socket = folder.file("n" + UUID().uuidString.prefix(8))
+        let (log, ended, beginning) = (log, ended, beginning)
+        notices = try ReadyNotices(path: socket) { if $0.contains("READY=1") { beginning.happen(true) } }
+        process = Process()
+        process.executableURL = URL(fileURLWithPath: Program.product(product))
+        process.arguments = arguments
+        let inherited = ProcessInfo.processInfo.environment.filter { key, _ in
+            key == "PATH" || key == "LD_LIBRARY_PATH" || key.hasSuffix("SAN_OPTIONS")
+        }
+        process.environment = inherited.merging(environment) { $1 }.merging(["NOTIFY_SOCKET": socket]) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        let pipe = Pipe()
+        pipe.fileHandleForReading.readabilityHandler = { handle in
+            let data = handle.availableData
+            if data.isEmpty { handle.readabilityHandler = nil } else { log.take(data) }
+        }
+        process.standardError = pipe
+        process.terminationHandler = { process in
+            beginning.happen(false)
+            ended.happen(
+                Ending(status: process.terminationStatus, wasSignalled: process.terminationReason == .uncaughtSignal))
+        }
+        try process.run()
+        pid = process.processIdentifier
+    }
+
+    deinit {
+        if ended.value == nil { _ = kill(pid, SIGKILL) }
+    }
+
+    /// Waits until it serves; throws with its last words when it ends instead.
+    func untilReady() async throws {
+        guard try await beginning.wait("READY=1, or its end") else {
+            throw NotReady(description: "it ended:\n" + log.lines.suffix(20).joined(separator: "\n"))
+        }
+    }
+
+    /// Sends a signal.
+    func signal(_ number: Int32) {
+        if ended.value == nil { _ = kill(pid, number) }
+    }
+
+    /// SIGTERM, and how it ended.
+    func terminate() async throws -> Ending {
+        signal(SIGTERM)
+        return try await ended.wait("its end after SIGTERM")
+    }
+
+    /// SIGKILL, and until it is gone.
+    func killNow() async throws {
+        signal(SIGKILL)
+        try await ended.wait("its end after SIGKILL")
+    }
+}
