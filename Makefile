@@ -7,13 +7,15 @@ FROM ?= 1
 SECONDS ?= 60
 
 PROGRAMS = avatard avatarctl avatar-server
+FUZZERS = BusFuzz
+BENCHMARKS = folder-bench BusBench
 DEBUG = .build/debug
 BIN = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
 # A user manager reads units from ~/.local/share as well as from the lib folders of /usr and /usr/local (systemd.unit(5)).
 UNITS = $(if $(filter $(HOME)/.local,$(PREFIX)),$(SHARE)/systemd/user,$(DESTDIR)$(PREFIX)/lib/systemd/user)
 
-.PHONY: help setup build run test simulate install uninstall format lint
+.PHONY: help setup build run test simulate fuzz bench install uninstall format lint
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -41,6 +43,17 @@ test:
 simulate: setup
 	swift build --product simulate
 	$(DEBUG)/simulate --seeds $(SEEDS) --from $(FROM)
+
+## make fuzz SECONDS=60        the decoders under a fuzzer
+fuzz: setup
+	@set -e; for fuzzer in $(FUZZERS); do swift build --product $$fuzzer; $(DEBUG)/$$fuzzer --seconds $(SECONDS); done
+
+## make bench                  every benchmark, in a release build
+bench: setup
+	@echo "Building for release. From nothing this is the long part (minutes)."
+	@set -e; for benchmark in $(BENCHMARKS); do \
+	    swift build --configuration release --product $$benchmark; \
+	    $$(swift build --configuration release --show-bin-path)/$$benchmark; done
 
 ## make install PREFIX=...     release build; programs, user units, man pages, completions, sample configuration (~/.local)
 install: setup

@@ -191,7 +191,7 @@ let package = Package(
         .executableTarget(
             name: "simulate", dependencies: ["Simulation", arguments], path: "Tests/SimulateTool", swiftSettings: strict),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
-        .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+        .testTarget(name: "ArchitectureTests", dependencies: ["BusTestSupport", "avatard"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", nioCore, nioPosix],
