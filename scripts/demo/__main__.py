@@ -10,13 +10,14 @@ import argparse
 import os
 import pathlib
 import shutil
-import signal
 import sys
 import time
 
+import varlink
+
 from bus import DemoFailure
 from pictures import FIXTURES, draw_mural, sha256, signature
-from stage import Stage
+from stage import Interrupted, Signals, Stage
 
 ADA, BOB = 1001, 1002
 # SIGKILL comes when so much of the mural is there.
@@ -260,26 +261,31 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/demo", description="Shows avatard at work on real pictures.")
     parser.add_argument("--programs", type=pathlib.Path, default=pathlib.Path(".build/debug"), help="their folder")
     arguments = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
     started = time.monotonic()
-    stage = None
+    signals = Signals()
     try:
-        with Stage(arguments.programs.resolve()) as stage:
-            demonstration = Demonstration(stage)
-            demonstration.run()
-            count = len(demonstration.compared)
-    except DemoFailure as failure:
+        compared = show(arguments.programs.resolve(), signals)
+    except (DemoFailure, varlink.VarlinkError, OSError) as failure:
         say(f"\nNot as it should be: {failure}")
         return 1
-    except KeyboardInterrupt:
-        say("\nInterrupted; everything was stopped and removed.")
-        return 130
-    if stage.folder.exists():
-        say(f"\nNot as it should be: {stage.folder} could not be removed")
-        return 1
-    say(f"\nAll {count} comparisons matched, in {time.monotonic() - started:.1f} s; nothing is left behind.")
+    except Interrupted as interruption:
+        say(f"\n{interruption}: everything was stopped and removed.")
+        return 128 + interruption.number
+    seconds = time.monotonic() - started
+    say(f"\nAll {compared} comparisons matched, in {seconds:.1f} s; every process has ended, every file is removed.")
     return 0
+
+
+def show(programs, signals):
+    """Runs the demonstration, and takes everything down however it ends; returns how many files were compared."""
+    stage = Stage(programs, signals)
+    try:
+        stage.set_up()
+        demonstration = Demonstration(stage)
+        demonstration.run()
+        return len(demonstration.compared)
+    finally:
+        stage.take_down()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The temporary folders and the processes of one demonstration: nothing outlives it, however it ends."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -20,6 +21,44 @@ PR_SET_PDEATHSIG = 1
 def _die_with_parent():
     """Should the demonstration itself be killed, its processes go with it (prctl(2))."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Interrupted(BaseException):
+    """A person or the system wants the demonstration to end."""
+
+    def __init__(self, number):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Signals:
+    """Turns SIGINT, SIGTERM and SIGHUP into `Interrupted`, though never while something is half done."""
+
+    def __init__(self):
+        self.held = 0
+        self.pending = None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._arrived)
+
+    def _arrived(self, number, _):
+        self.pending = number
+        if self.held == 0:
+            raise Interrupted(number)
+
+    @contextlib.contextmanager
+    def hold(self):
+        """Inside of it nothing is interrupted; what arrived meanwhile is raised at its end."""
+        self.held += 1
+        try:
+            yield
+        finally:
+            self.held -= 1
+        if self.held == 0 and self.pending is not None:
+            raise Interrupted(self.pending)
+
+    def ignore(self):
+        """From here on everything is put in order, and that takes no time worth interrupting."""
+        self.held += 1
 
 
 class Process:
@@ -82,33 +121,53 @@ class Process:
 class Stage:
     """Everything that a demonstration puts up: folders, one server, some agents."""
 
-    def __init__(self, programs):
+    def __init__(self, programs, signals):
+        for name in ("avatard", "avatar-server"):
+            if not os.access(programs / name, os.X_OK):
+                raise DemoFailure(f"{programs / name} is not there; build it first: make run")
         self.programs = programs
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="avatard-demo-"))
-        if len(os.fsencode(self.folder)) > SOCKET_PATH_BYTES_MAX - 40:
-            # A socket under a long TMPDIR could not be bound.
-            self.folder.rmdir()
-            self.folder = pathlib.Path(tempfile.mkdtemp(prefix="avatard-demo-", dir="/tmp"))
-        self.folder.chmod(0o700)
+        self.signals = signals
+        self.processes = []
+        self.buses = []
+        self.server = None
+        self.port = 0
+        self.folder = None
+
+    def set_up(self):
+        """Makes the folders; `take_down` takes them away again."""
+        with self.signals.hold():
+            self.folder = self._make_folder()
         self.server_root = self.folder / "server"
         self.server_root.mkdir()
         self.storage = [
             f"--storage-root={self.server_root}", f"--stores-sqlite-file={self.folder / 'server.sqlite'}"
         ]
-        self.processes = []
-        self.buses = []
-        self.server = None
-        self.port = 0
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def take_down(self):
+        """Hangs up, ends every process that still runs, and removes the folders."""
+        self.signals.ignore()
         for bus in self.buses:
             bus.close()
         for process in reversed(self.processes):
             process.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder is not None:
+            shutil.rmtree(self.folder)
+
+    @staticmethod
+    def _make_folder():
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="avatard-demo-"))
+        if len(os.fsencode(folder)) <= SOCKET_PATH_BYTES_MAX - 40:
+            return folder
+        # A socket under a long TMPDIR could not be bound.
+        folder.rmdir()
+        return pathlib.Path(tempfile.mkdtemp(prefix="avatard-demo-", dir="/tmp"))
+
+    def start(self, *arguments, **options):
+        """Starts a program that will be ended at the end; an interruption does not come between."""
+        with self.signals.hold():
+            process = Process(*arguments, **options)
+            self.processes.append(process)
+        return process
 
     def environment(self, home):
         """Nothing of the person's own: neither their folders nor their settings for these programs."""
@@ -147,7 +206,7 @@ class Stage:
         port_file.unlink(missing_ok=True)
         ready, given = os.pipe()
         try:
-            self.server = Process(
+            self.server = self.start(
                 "avatar-server",
                 [
                     self.programs / "avatar-server", "serve", *self.storage, "--listen-host=127.0.0.1",
@@ -157,7 +216,6 @@ class Stage:
                 self.folder / "server.log",
                 pass_fds=(given,),
             )
-            self.processes.append(self.server)
             os.close(given)
             given = None
             self.server.wait_readable(ready, "its listening socket")
@@ -176,7 +234,7 @@ class Stage:
         notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         notices.bind(str(home / "notify"))
         with notices:
-            process = Process(
+            process = self.start(
                 f"{name}'s avatard",
                 [
                     self.programs / "avatard", "--server-host=127.0.0.1", f"--server-port={self.port}",
@@ -185,7 +243,6 @@ class Stage:
                 self.environment(home) | {"NOTIFY_SOCKET": str(home / "notify")},
                 home / "agent.log",
             )
-            self.processes.append(process)
             process.wait_readable(notices, "its READY")
         return Agent(name, home, process, self)
 
