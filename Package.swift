@@ -193,7 +193,7 @@ let package = Package(
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation", "simulate"], exclude: ["found.txt"],
             swiftSettings: strict),
-        .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+        .testTarget(name: "ArchitectureTests", dependencies: ["BusTestSupport", "avatard"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [

@@ -54,11 +54,12 @@ extension AgentMachine {
                 negative.reason, detail: negative.reason.rawValue, until: negative.until)
         }
         if entry.fetchWish != nil, case .failed = entries[row.name]?.status { liftNegatives([row.name]) }
+        // Before anybody is answered: what is wanted and not there is pending from now on. The entry stays for those who wait.
+        refreshWish(row.name)
         entries[row.name]?.getters = []
         for (stream, owner) in entry.getters {
             actions.append(.bus(.avatar(stream, view(of: row.name, owner: owner), continues: false)))
         }
-        refreshWish(row.name)
         entries[row.name]?.snapshotWaiters = []
         for stream in entry.snapshotWaiters { catalogAnswered(stream) }
         if entries[row.name]?.status == .ready { concluded(row.name) }

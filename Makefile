@@ -1,0 +1,74 @@
+# What a person types. `make` alone lists it. Run and test share one debug build in .build.
+
+PREFIX ?= $(HOME)/.local
+DESTDIR ?=
+SEEDS ?= 1000
+FROM ?= 1
+SECONDS ?= 60
+
+PROGRAMS = avatard avatarctl avatar-server
+FUZZERS = BusFuzz
+BENCHMARKS = folder-bench BusBench
+DEBUG = .build/debug
+BIN = $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+# A user manager reads units from ~/.local/share as well as from the lib folders of /usr and /usr/local (systemd.unit(5)).
+UNITS = $(if $(filter $(HOME)/.local,$(PREFIX)),$(SHARE)/systemd/user,$(DESTDIR)$(PREFIX)/lib/systemd/user)
+
+.PHONY: help setup build run test simulate fuzz bench install uninstall format lint
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+setup:
+	@scripts/setup.sh build
+
+build: setup
+	@echo "Building. From nothing this is the long part (minutes); from the second time on it takes seconds."
+	swift build
+
+## make run                    everything set up, built, and shown at work on real pictures in temporary folders
+run: build
+	@PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$$(scripts/python-env) python3 scripts/demo --programs $(DEBUG)
+
+## make test                   everything set up, and every test run
+test:
+	@scripts/setup.sh test
+	@scripts/python-env >/dev/null
+	@echo "Building with the tests. From nothing this is the long part (minutes)."
+	swift build --build-tests
+	swift test --skip-build
+
+## make simulate SEEDS=1000    the deterministic simulation, from seed FROM=1 on
+simulate: setup
+	swift build --product simulate
+	$(DEBUG)/simulate --seeds $(SEEDS) --from $(FROM)
+
+## make fuzz SECONDS=60        the decoders under a fuzzer
+fuzz: setup
+	@set -e; for fuzzer in $(FUZZERS); do swift build --product $$fuzzer; $(DEBUG)/$$fuzzer --seconds $(SECONDS); done
+
+## make bench                  every benchmark, in a release build
+bench: setup
+	@echo "Building for release. From nothing this is the long part (minutes)."
+	@set -e; for benchmark in $(BENCHMARKS); do \
+	    swift build --configuration release --product $$benchmark; \
+	    $$(swift build --configuration release --show-bin-path)/$$benchmark; done
+
+## make install PREFIX=...     release build; programs, user units, man pages, completions, sample configuration (~/.local)
+install: setup
+	@echo "Building for release. From nothing this is the long part (minutes)."
+	$(foreach program,$(PROGRAMS),swift build --configuration release --product $(program) &&) true
+	scripts/install.sh $$(swift build --configuration release --show-bin-path) "$(DESTDIR)" "$(PREFIX)" "$(UNITS)"
+
+## make uninstall PREFIX=...   takes away what install put there; your pictures and settings stay
+uninstall:
+	scripts/install.sh --remove "$(DESTDIR)" "$(PREFIX)" "$(UNITS)"
+
+## make format                 formats the sources
+format:
+	swift format --in-place --parallel --recursive Sources Tests
+
+## make lint                   what CI checks before the tests
+lint:
+	swift format lint --strict --parallel --recursive Sources Tests

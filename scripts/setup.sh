@@ -1,0 +1,69 @@
+#!/bin/sh
+# Installs what building, running and testing need from Debian, and nothing when all is there already.
+#   scripts/setup.sh build    what the compiler needs, and Python for the demonstration (make run)
+#   scripts/setup.sh test     that, and the programs that the tests start (make test)
+# Root is asked for through sudo, only when something is missing. No system service is started or enabled.
+set -eu
+
+say() { printf 'setup: %s\n' "$*"; }
+
+build="libinotifytools0-dev libssl-dev libsqlite3-dev libhiredis-dev libmariadb-dev pkg-config git make python3 python3-pip"
+# MariaDB without its service: mariadb-server-core is the programs alone.
+tests="redis-server mariadb-server-core mariadb-client-core systemd util-linux"
+case ${1:-test} in
+build) wanted=$build ;;
+test) wanted="$build $tests" ;;
+*)
+    echo "usage: scripts/setup.sh [build|test]" >&2
+    exit 2
+    ;;
+esac
+
+if ! command -v swift >/dev/null; then
+    say "there is no swift on PATH: install Swift 6.3 or later from https://www.swift.org/install/linux/" >&2
+    exit 1
+fi
+
+if ! command -v dpkg-query >/dev/null; then
+    say "this is no Debian; what it would install, by Debian's names: $wanted"
+    exit 0
+fi
+
+missing=
+for package in $wanted; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+missing=${missing# }
+if [ -z "$missing" ]; then
+    say "everything is there"
+    exit 0
+fi
+
+if [ "$(id -u)" = 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null; then
+    as_root=sudo
+else
+    say "these are missing, and there is no sudo; as root: apt-get install --no-install-recommends $missing" >&2
+    exit 1
+fi
+
+say "installing with apt-get${as_root:+ and sudo}: $missing"
+# A service that comes along must neither start now nor with the next boot: it is only needed as a program.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap '$as_root rm -f $policy' EXIT
+    trap 'exit 130' INT TERM
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+    $as_root chmod 755 $policy
+fi
+$as_root apt-get update --quiet --quiet
+# shellcheck disable=SC2086  # one word for each package
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --quiet --no-install-recommends $missing
+case " $missing " in
+*" redis-server "*)
+    if command -v systemctl >/dev/null; then $as_root systemctl disable --quiet redis-server.service || true; fi
+    ;;
+esac
+say "installed"
