@@ -53,6 +53,39 @@ struct OnewayTests {
         }
     }
 
+    @Test("oneway calls behind a stream are done when its client hangs up")
+    func onewayBehindAStream() async throws {
+        try await withBus { bus in
+            let client = try await RawClient(bus.path)
+            let calls = [
+                #"{"method":"org.avatard.Agent.Watch","more":true}"#,
+                #"{"method":"org.avatard.Agent.Pause","oneway":true}"#,
+                #"{"method":"org.avatard.Agent.Fetch","parameters":{"names":["a.png"]},"oneway":true}"#,
+            ]
+            try await client.send(Array(calls.map { $0 + "\0" }.joined().utf8))
+            await bus.agent.untilCalled("Watch")
+            try await client.close()
+            await bus.agent.untilCalled("Fetch")
+            #expect(bus.agent.hungUpStreams.count == 1)
+        }
+    }
+
+    @Test("oneway calls behind a reply that its client never read are done when it hangs up")
+    func onewayBehindAnUnreadReply() async throws {
+        try await withBus { bus in
+            let path = "/tmp/" + String(repeating: "x", count: 1000)
+            for index in 0..<500 { bus.agent.complete("\(index).png", path: path) }
+            let client = try await RawClient(bus.path, autoRead: false)
+            let list = #"{"method":"org.avatard.Agent.List","parameters":{"limit":500}}"#
+            let fetch = #"{"method":"org.avatard.Agent.Fetch","parameters":{"names":["a.png"]},"oneway":true}"#
+            try await client.send(Array("\(list)\0\(list)\0\(list)\0\(fetch)\0".utf8))
+            await bus.agent.untilCalled("List")
+            try await client.close()
+            await bus.agent.untilCalled("Fetch")
+            #expect(bus.agent.hungUpStreams.isEmpty)
+        }
+    }
+
     @Test("the next call starts when the last reply of the one before it went out")
     func oneAtATime() async throws {
         try await withBus(ScriptedAgent(held: ["Status"])) { bus in

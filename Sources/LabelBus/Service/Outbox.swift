@@ -131,18 +131,26 @@ final class Outbox: Sendable {
         }
     }
 
-    /// Nothing more is sent. True when a call was running that its client should have heard more of.
-    func hangUp() -> Bool {
+    /// What a call's client left behind.
+    enum HangUp {
+        /// Nothing, or a call that had ended.
+        case over
+        /// A call that its client should have heard more of.
+        case midway
+        /// A oneway call, which goes on.
+        case oneway
+    }
+
+    /// Nobody reads any more. Calls that begin from here on are oneway.
+    func hangUp() -> HangUp {
         state.withLock { state in
-            let ran = state.call.map { !$0.ended && !$0.oneway } ?? false
-            if state.call?.oneway != true {
-                state.call = nil
-                state.closed = true
-            }
             state.frames.removeAll(keepingCapacity: false)
             budget.release(state.bytes)
             state.bytes = 0
-            return ran
+            guard let call = state.call else { return .over }
+            if call.oneway { return .oneway }
+            state.call = nil
+            return call.ended ? .over : .midway
         }
     }
 }

@@ -31,6 +31,7 @@ package final class LabelBusHandler: ChannelDuplexHandler {
     /// The call that is being answered.
     private var active: ReplyStream.ID?
     private var isRunning = false
+    private var mustRunAgain = false
     private var isReadHeld = false
     private var isInputClosed = false
     /// The last reply is on its way; nothing else is read or written.
@@ -88,9 +89,12 @@ package final class LabelBusHandler: ChannelDuplexHandler {
         isGone = true
         closeTimer?.cancel()
         closeTimer = nil
-        if outbox?.hangUp() == true, let active {
-            dispatcher.service.hungUp(active)
-            self.active = nil
+        switch outbox?.hangUp() {
+        case .midway:
+            if let active { dispatcher.service.hungUp(active) }
+            active = nil
+        case .over, nil: active = nil
+        case .oneway: break
         }
         run()
         context.fireChannelInactive()
@@ -108,8 +112,21 @@ package final class LabelBusHandler: ChannelDuplexHandler {
 
     /// Writes what waits, then takes the next call, until one of the two has to be waited for.
     private func run() {
-        guard !isRunning else { return }
+        // A flush may tell of a writable socket, or of a closed one, before it returns.
+        guard !isRunning else {
+            mustRunAgain = true
+            return
+        }
         isRunning = true
+        repeat {
+            mustRunAgain = false
+            advance()
+        } while mustRunAgain
+        isRunning = false
+        settle()
+    }
+
+    private func advance() {
         var hasWritten = false
         while !isFinishing {
             if active != nil {
@@ -119,8 +136,6 @@ package final class LabelBusHandler: ChannelDuplexHandler {
             }
         }
         if hasWritten, !isGone { context?.flush() }
-        isRunning = false
-        settle()
     }
 
     private func isWritable(_ hasWritten: inout Bool) -> Bool {

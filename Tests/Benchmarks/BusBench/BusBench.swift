@@ -81,17 +81,20 @@ struct Run: AsyncParsableCommand {
         let crowd = try await Crowd.join(subscribers, path: server.socket, on: group.next())
         var all: [Int] = []
         var worst: [Double] = []
+        let before = server.cpuSeconds()
         for _ in 0..<rounds {
             let latencies = try await crowd.publish()
             all += latencies
             worst.append(Double(latencies.max() ?? 0) / 1e6)
         }
+        let cpu = (server.cpuSeconds() - before) * 1000 / Double(rounds)
         all.sort()
         let p50 = Double(all[all.count / 2]) / 1e6
         let p99 = Double(all[min(all.count - 1, all.count * 99 / 100)]) / 1e6
         print(
             "fan-out to \(pad("\(subscribers)", 6)) p50 \(milliseconds(p50))  p99 \(milliseconds(p99))  "
-                + "median of the last subscriber \(milliseconds(median(worst)))  (\(rounds) events)")
+                + "median of the last subscriber \(milliseconds(median(worst)))  "
+                + "server CPU \(milliseconds(cpu)) per event  (\(rounds) events)")
         try await crowd.leave()
     }
 
@@ -100,20 +103,26 @@ struct Run: AsyncParsableCommand {
         try await Crowd.join(subscribers, path: server.socket, on: group.next()).leave()
         try await Task.sleep(for: .milliseconds(300))
         let empty = server.residentBytes()
+        let alone = try await idle(server)
         let crowd = try await Crowd.join(subscribers, path: server.socket, on: group.next())
         try await Task.sleep(for: .milliseconds(300))
         let full = server.residentBytes()
-        let before = server.voluntarySwitches()
-        let cpuBefore = server.cpuSeconds()
-        try await Task.sleep(for: .seconds(idleSeconds))
-        let wakeUps = server.voluntarySwitches() - before
+        let together = try await idle(server)
         print(
             """
             \(subscribers) idle subscribers: \((full - empty) / subscribers) bytes each after a crowd came and went, \
-            \((full - server.residentAtStart) / subscribers) bytes each against the empty process; \
-            \(wakeUps) wake-ups and \(server.cpuSeconds() - cpuBefore) s of CPU in \(idleSeconds) s
+            \((full - server.residentAtStart) / subscribers) bytes each against the empty process
+            wake-ups in \(idleSeconds) s: event loop \(together.eventLoop), process \(together.process); \
+            without subscribers (libdispatch's own timer) \(alone.eventLoop) and \(alone.process)
             """)
         try await crowd.leave()
+    }
+
+    /// Watches for a while how often the server's threads wake up.
+    private func idle(_ server: Measured) async throws -> (eventLoop: Int, process: Int) {
+        let before = (server.voluntarySwitches(threads: "NIO"), server.voluntarySwitches())
+        try await Task.sleep(for: .seconds(idleSeconds))
+        return (server.voluntarySwitches(threads: "NIO") - before.0, server.voluntarySwitches() - before.1)
     }
 
     private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }

@@ -45,11 +45,12 @@ final class Measured {
     /// Bytes of memory that are resident.
     func residentBytes() -> Int { (field("VmRSS", in: read("status")) ?? 0) * 1024 }
 
-    /// How often its threads were put to sleep by themselves: one for each wake-up.
-    func voluntarySwitches() -> Int {
+    /// How often its threads, those whose names begin so, were put to sleep by themselves: one for each wake-up.
+    func voluntarySwitches(threads prefix: String = "") -> Int {
         let tasks =
             (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.processIdentifier)/task")) ?? []
-        return tasks.compactMap { field("voluntary_ctxt_switches", in: read("task/\($0)/status")) }.reduce(0, +)
+        return tasks.filter { read("task/\($0)/comm").hasPrefix(prefix) }
+            .compactMap { field("voluntary_ctxt_switches", in: read("task/\($0)/status")) }.reduce(0, +)
     }
 
     private func read(_ name: String) -> String {
