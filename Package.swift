@@ -56,6 +56,8 @@ let package = Package(
             name: "CInotifyTools", providers: [.apt(["libinotifytools0-dev"])]),
         .systemLibrary(
             name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
 
         .systemLibrary(name: "CLinux"),
 
@@ -81,6 +83,10 @@ let package = Package(
         .target(
             name: "ServerFiles",
             dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "Digests", "PosixFiles"],
+            swiftSettings: strictMemory),
+        .target(
+            name: "ClusterStores",
+            dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "CHiredis", "CMariaDB"],
             swiftSettings: strictMemory),
         .target(
             name: "EmbeddedStores", dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],

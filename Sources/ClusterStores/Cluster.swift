@@ -1,0 +1,40 @@
+internal import AvatarCore
+package import ServerRuntime
+
+/// The two services that instances share, each with its pool.
+package final class Cluster: Sendable {
+    private let redisPool: ConnectionPool<RedisConnection>
+    private let mysqlPool: ConnectionPool<MariaDBConnection>
+
+    /// Connects to neither yet: a store that is down now may be up when it is needed.
+    package init(redis: ServerSettings.Redis, mysql: ServerSettings.MySQL) {
+        redisPool = ConnectionPool("Redis") { () throws(StoreError) in try RedisConnection(redis) }
+        mysqlPool = ConnectionPool("MariaDB") { () throws(StoreError) in try MariaDBConnection(mysql) }
+    }
+
+    /// What each service says when it is asked for nothing: nil when all is well, else why not.
+    package func health() -> (redis: String?, mysql: String?) {
+        var problems: (redis: String?, mysql: String?) = (nil, nil)
+        do throws(StoreError) {
+            _ = try redis { (redis) throws(StoreError) in try redis.command(["PING"]) }
+        } catch {
+            problems.redis = error.detail
+        }
+        do throws(StoreError) {
+            _ = try mysql { (mysql) throws(StoreError) in
+                try mysql.run("SELECT uid, name, email, pwd, nick, `desc`, sex, icon FROM user LIMIT 0")
+            }
+        } catch {
+            problems.mysql = error.detail
+        }
+        return problems
+    }
+
+    func redis<Value>(_ body: (RedisConnection) throws(StoreError) -> Value) throws(StoreError) -> Value {
+        try redisPool.with(body)
+    }
+
+    func mysql<Value>(_ body: (MariaDBConnection) throws(StoreError) -> Value) throws(StoreError) -> Value {
+        try mysqlPool.with(body)
+    }
+}

@@ -1,0 +1,169 @@
+internal import AvatarCore
+internal import CMariaDB
+internal import ServerRuntime
+internal import TransferMachines
+
+/// A value handed to a statement.
+enum SQLValue: Sendable {
+    case integer(Int64)
+    case text(String)
+}
+
+/// One blocking connection to MariaDB or MySQL, with its prepared statements. The pool sees to it that one thread at a
+/// time uses it.
+@safe final class MariaDBConnection: @unchecked Sendable {
+    private let handle: UnsafeMutablePointer<MYSQL>
+    private var statements: [String: OpaqueStatement] = [:]
+
+    @safe private struct OpaqueStatement {
+        let pointer: UnsafeMutablePointer<MYSQL_STMT>
+    }
+
+    /// Before the first connection, once per process: mysql_init() would do it in every thread at once.
+    private static let libraryIsReady = mysql_server_init(0, nil, nil) == 0
+
+    init(_ settings: ServerSettings.MySQL) throws(StoreError) {
+        guard Self.libraryIsReady, let made = unsafe mysql_init(nil) else {
+            throw StoreError(.unavailable, "MariaDB's library cannot be started")
+        }
+        var connectSeconds = UInt32(Limits.Cluster.connectSeconds)
+        var answerSeconds = UInt32(Limits.Cluster.answerSeconds)
+        unsafe mysql_options(made, MYSQL_OPT_CONNECT_TIMEOUT, &connectSeconds)
+        unsafe mysql_options(made, MYSQL_OPT_READ_TIMEOUT, &answerSeconds)
+        unsafe mysql_options(made, MYSQL_OPT_WRITE_TIMEOUT, &answerSeconds)
+        unsafe mysql_options(made, MYSQL_SET_CHARSET_NAME, "utf8mb4")
+        // CLIENT_FOUND_ROWS: a row whose icon is already the new one counts as updated.
+        let connected = unsafe mysql_real_connect(
+            made, settings.socket == nil ? settings.host : nil, settings.user, settings.password, settings.schema,
+            UInt32(settings.port), settings.socket, UInt(CLIENT_FOUND_ROWS))
+        guard unsafe connected != nil else {
+            let reason = unsafe String(cString: mysql_error(made))
+            unsafe mysql_close(made)
+            throw StoreError(
+                .unavailable, "MariaDB at \(settings.socket ?? "\(settings.host):\(settings.port)"): \(reason)")
+        }
+        unsafe handle = unsafe made
+    }
+
+    deinit {
+        for statement in statements.values { unsafe mysql_stmt_close(statement.pointer) }
+        unsafe mysql_close(handle)
+    }
+
+    /// Runs one statement: its rows, every column as text, and how many rows it found or changed.
+    func run(_ sql: String, _ values: [SQLValue] = []) throws(StoreError) -> (rows: [[String?]], affected: Int) {
+        let statement = unsafe try prepare(sql).pointer
+        unsafe try execute(statement, sql, values)
+        defer { unsafe mysql_stmt_free_result(statement) }
+        let columns = unsafe Int(mysql_stmt_field_count(statement))
+        let affected = unsafe Int(clamping: mysql_stmt_affected_rows(statement))
+        guard columns > 0 else { return ([], affected) }
+        guard unsafe mysql_stmt_store_result(statement) == 0 else { throw unsafe fault(statement, sql) }
+        return unsafe (try fetch(statement, sql, columns: columns), affected)
+    }
+
+    private func prepare(_ sql: String) throws(StoreError) -> OpaqueStatement {
+        if let statement = statements[sql] { return statement }
+        guard let made = unsafe mysql_stmt_init(handle) else { throw StoreError(.unavailable, "MariaDB: out of memory") }
+        guard unsafe mysql_stmt_prepare(made, sql, UInt(sql.utf8.count)) == 0 else {
+            let error = unsafe fault(made, sql)
+            unsafe mysql_stmt_close(made)
+            throw error
+        }
+        let statement = unsafe OpaqueStatement(pointer: made)
+        statements[sql] = statement
+        return statement
+    }
+
+    /// The parameters lie in one allocation each for as long as the statement runs.
+    private func execute(
+        _ statement: UnsafeMutablePointer<MYSQL_STMT>, _ sql: String, _ values: [SQLValue]
+    ) throws(StoreError) {
+        let buffers = unsafe values.map { value -> UnsafeMutableRawBufferPointer in
+            switch value {
+            case .integer(let number):
+                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 8, alignment: 8)
+                unsafe buffer.storeBytes(of: number, as: Int64.self)
+                return unsafe buffer
+            case .text(let text):
+                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, text.utf8.count), alignment: 1)
+                unsafe buffer.copyBytes(from: text.utf8)
+                return unsafe buffer
+            }
+        }
+        defer { unsafe buffers.forEach { unsafe $0.deallocate() } }
+        var binds = unsafe zip(values, buffers).map { value, buffer in
+            var bind = unsafe MYSQL_BIND()
+            unsafe bind.buffer = buffer.baseAddress
+            switch value {
+            case .integer: unsafe bind.buffer_type = MYSQL_TYPE_LONGLONG
+            case .text(let text):
+                unsafe bind.buffer_type = MYSQL_TYPE_STRING
+                unsafe bind.buffer_length = UInt(text.utf8.count)
+            }
+            return unsafe bind
+        }
+        guard unsafe values.isEmpty || mysql_stmt_bind_param(statement, &binds) == 0,
+            unsafe mysql_stmt_execute(statement) == 0
+        else { throw unsafe fault(statement, sql) }
+    }
+
+    /// First the lengths, by binding nothing; then each column into room of its own.
+    private func fetch(
+        _ statement: UnsafeMutablePointer<MYSQL_STMT>, _ sql: String, columns: Int
+    ) throws(StoreError) -> [[String?]] {
+        let lengths = UnsafeMutablePointer<UInt>.allocate(capacity: columns)
+        let nulls = UnsafeMutablePointer<my_bool>.allocate(capacity: columns)
+        unsafe lengths.initialize(repeating: 0, count: columns)
+        unsafe nulls.initialize(repeating: 0, count: columns)
+        defer {
+            unsafe lengths.deallocate()
+            unsafe nulls.deallocate()
+        }
+        var binds = unsafe (0..<columns).map { column in
+            var bind = unsafe MYSQL_BIND()
+            unsafe bind.buffer_type = MYSQL_TYPE_STRING
+            unsafe bind.length = unsafe lengths + column
+            unsafe bind.is_null = unsafe nulls + column
+            return unsafe bind
+        }
+        guard unsafe mysql_stmt_bind_result(statement, &binds) == 0 else { throw unsafe fault(statement, sql) }
+        var rows: [[String?]] = []
+        while true {
+            let state = unsafe mysql_stmt_fetch(statement)
+            if state == MYSQL_NO_DATA { return rows }
+            guard state == 0 || state == MYSQL_DATA_TRUNCATED else { throw unsafe fault(statement, sql) }
+            var row: [String?] = []
+            for column in 0..<columns {
+                let isNull = unsafe nulls[column] != 0
+                let length = unsafe Int(clamping: lengths[column])
+                row.append(unsafe isNull ? nil : try text(statement, sql, column, length: length))
+            }
+            rows.append(row)
+        }
+    }
+
+    private func text(
+        _ statement: UnsafeMutablePointer<MYSQL_STMT>, _ sql: String, _ column: Int, length: Int
+    ) throws(StoreError) -> String {
+        guard length > 0 else { return "" }
+        guard length <= Limits.Cluster.columnBytesMax else {
+            throw StoreError(.forbidden, "MariaDB: a column of \(length) bytes in \(sql)")
+        }
+        let room = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 1)
+        defer { unsafe room.deallocate() }
+        var bind = unsafe MYSQL_BIND()
+        unsafe bind.buffer_type = MYSQL_TYPE_STRING
+        unsafe bind.buffer = room.baseAddress
+        unsafe bind.buffer_length = UInt(length)
+        guard unsafe mysql_stmt_fetch_column(statement, &bind, UInt32(column), 0) == 0 else {
+            throw unsafe fault(statement, sql)
+        }
+        return unsafe String(decoding: room, as: UTF8.self)
+    }
+
+    private func fault(_ statement: UnsafeMutablePointer<MYSQL_STMT>, _ sql: String) -> StoreError {
+        let reason = unsafe String(cString: mysql_stmt_error(statement))
+        return StoreError(.unavailable, "MariaDB: \(reason) in \(sql)")
+    }
+}
