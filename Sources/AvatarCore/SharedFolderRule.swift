@@ -16,6 +16,9 @@ package enum SharedFolderRule {
         package var user: UserID?
         /// How often the same inode was closed before as an incomplete picture: somebody appends to it, chunk by chunk.
         package var incompleteCloses: Int64 = 0
+        /// Closes of the name that were heard since it was last examined, the events that were still on their way included
+        /// (``SharedFolderCloses``).
+        package var closesHeard: Int64 = 1
         /// The close was seen; false for what was found at start or after an overflow.
         package var wasSeen = true
 
@@ -36,8 +39,34 @@ package enum SharedFolderRule {
         if candidate.isOwnWrite { return .ownWrite }
         if candidate.isWanted { return .wanted }
         if let owner = candidate.owner, owner != candidate.user { return .anotherUsers }
-        if candidate.incompleteCloses > 0 { return .appended }
+        if candidate.incompleteCloses > 0 || candidate.closesHeard > 1 { return .appended }
         if !candidate.wasSeen { return .unseen }
         return nil
+    }
+}
+
+/// Counts how often each file of a shared folder is closed between two looks at it.
+///
+/// A client that appends chunk by chunk may be done before the first of its closes is looked at: then the picture is whole, and only the
+/// number of closes tells. So the count is asked for after the look, and after the watch was flushed: a whole picture's closes have
+/// all happened by then.
+package struct SharedFolderCloses: Hashable, Sendable {
+    private var counts: [AvatarName: Int64] = [:]
+
+    package init() {}
+
+    /// A file was closed after writing, or moved in.
+    package mutating func closed(_ name: AvatarName) {
+        // Past the bound nothing is remembered of new names; they count as closed more than once.
+        guard counts.count < Limits.Watch.closesMax || counts[name] != nil else { return }
+        counts[name, default: 0] += 1
+    }
+
+    /// A file was looked at, deleted or moved away: the next close is the first.
+    package mutating func begin(_ name: AvatarName) { counts[name] = nil }
+
+    /// How many closes were heard since; 2 for a name that had no room.
+    package func closes(of name: AvatarName) -> Int64 {
+        counts[name] ?? (counts.count < Limits.Watch.closesMax ? 0 : 2)
     }
 }
