@@ -13,7 +13,9 @@ import Testing
         try FileManager.default.createSymbolicLink(atPath: path + "/link", withDestinationPath: path + "/one")
     }
 
-    private func text(_ name: String) throws -> String { try String(contentsOfFile: path + "/" + name, encoding: .utf8) }
+    private func text(_ name: String) throws -> String {
+        try String(contentsOfFile: path + "/" + name, encoding: .utf8)
+    }
 
     private func code(_ body: () throws(PosixError) -> Void) -> Int32? {
         do {
@@ -42,7 +44,8 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: path) }
         let folder = try Folder(path: path)
         let inner = try folder.openSubfolder("inner")
-        #expect(try inner.exchange("two", with: "one", in: folder))
+        let swapped = try inner.exchange("two", with: "one", in: folder)
+        #expect(swapped)
         #expect(try text("one") == "two")
         #expect(try text("inner/two") == "one")
     }
@@ -52,7 +55,8 @@ import Testing
         let folder = try Folder(path: path)
         #expect(code { () throws(PosixError) in _ = try folder.openForReading("link") } == ELOOP)
         #expect(code { () throws(PosixError) in _ = try folder.openForWriting("link") } == ELOOP)
-        #expect(try folder.facts(of: "link")?.kind == .symlink)
+        let kind = try folder.facts(of: "link")?.kind
+        #expect(kind == .symlink)
     }
 
     @Test func aLeaseTellsWhetherSomebodyWrites() throws {
@@ -60,13 +64,16 @@ import Testing
         LeaseSignal.ignore()
         let folder = try Folder(path: path)
         let reader = try folder.openForReading("one")
-        #expect(reader.probeLease() == .noWriter)
+        let before = reader.probeLease()
+        #expect(before == .noWriter)
         do {
             let writer = try folder.openForWriting("one")
-            #expect(reader.probeLease() == .writer)
+            let during = reader.probeLease()
+            #expect(during == .writer)
             try writer.write([1].span.bytes, at: 0)
         }
-        #expect(reader.probeLease() == .noWriter)
+        let after = reader.probeLease()
+        #expect(after == .noWriter)
     }
 
     @Test func aCopyIsAnotherInodeWithTheSameBytes() throws {
@@ -76,15 +83,18 @@ import Testing
         let copy = try folder.create("copy")
         try copy.copyAll(of: source, size: 3)
         #expect(try text("copy") == "one")
-        #expect(try copy.facts().inode != source.facts().inode)
+        let inodes = (try copy.facts().inode, try source.facts().inode)
+        #expect(inodes.0 != inodes.1)
     }
 
     @Test func aReplacedFolderIsNoLongerAtItsPath() throws {
         defer { try? FileManager.default.removeItem(atPath: path) }
         let inner = try Folder(path: path + "/inner")
-        #expect(inner.isAtItsPath())
+        let before = inner.isAtItsPath()
+        #expect(before)
         try FileManager.default.moveItem(atPath: path + "/inner", toPath: path + "/moved")
         try FileManager.default.createDirectory(atPath: path + "/inner", withIntermediateDirectories: false)
-        #expect(!inner.isAtItsPath())
+        let after = inner.isAtItsPath()
+        #expect(!after)
     }
 }
