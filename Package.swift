@@ -173,7 +173,9 @@ let package = Package(
             name: "folder-bench", dependencies: ["AvatarCache", "FolderWatch", "AvatarCore", "TestPictures"],
             path: "Tests/Benchmarks/FolderBench", swiftSettings: strict),
         .testTarget(
-            name: "FolderWatchTests", dependencies: ["FolderWatch", "AvatarCore", "TestMounts", "folder-helper"], swiftSettings: strict),
+            name: "FolderWatchTests",
+            dependencies: ["FolderWatch", "AvatarCache", "AvatarCore", "TestPictures", "TestMounts", "folder-helper"],
+            swiftSettings: strict),
         .testTarget(
             name: "ServerRuntimeTests",
             dependencies: [

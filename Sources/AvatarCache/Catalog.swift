@@ -21,6 +21,9 @@ package final class Catalog {
         package var sameBoot: Bool
         /// Names the sequence of cursors; a new one means that clients read again.
         package var epoch: String
+
+        /// The machine went down under the last run: what lies in the cache is to be read again (``CacheFolder/audit(after:limit:)``).
+        package var needsAudit: Bool { existed && !wasClean && !sameBoot }
     }
 
     /// What opening found out.

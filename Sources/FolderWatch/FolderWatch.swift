@@ -15,6 +15,7 @@ package final class FolderWatch: Sendable {
     private enum Command: Sendable {
         case attach(FolderID, path: String, modifications: Bool, Answer)
         case detach(FolderID, Answer)
+        case flush(Answer)
     }
 
     /// Where a command's result waits for the thread that gave the command.
@@ -94,6 +95,13 @@ package final class FolderWatch: Sendable {
         try answer.take()
     }
 
+    /// Returns when every event that happened before the call was handed over.
+    package func flush() throws(WatchError) {
+        let answer = Answer()
+        try give(.flush(answer))
+        try answer.take()
+    }
+
     /// Ends the thread, and waits for it: at most for the delivery that it is in. Safe to call more than once.
     package func stop() {
         let first = shared.withLock { state in
@@ -166,6 +174,19 @@ package final class FolderWatch: Sendable {
         case .detach(let folder, let answer):
             owner.detach(folder)
             answer.give(.success(()))
+        case .flush(let answer):
+            drain(&owner, deliver)
+            answer.give(.success(()))
+        }
+    }
+
+    /// Hands over what is in the kernel's queue now.
+    private func drain(_ owner: inout WatchOwner, _ deliver: Delivery) {
+        for _ in 0..<Limits.Watch.flushBatchesMax where owner.isWorking {
+            let (events, woken) = owner.nextBatch(wakeWatch: shared.withLock { $0.wake?.watch }, wait: false)
+            if !events.isEmpty { deliver(events) }
+            if woken || !owner.isWorking { rearm(&owner, deliver) }
+            if events.isEmpty && !woken { return }
         }
     }
 

@@ -66,13 +66,13 @@ struct WatchOwner {
         library.end(watches: folders.values.map(\.watch))
     }
 
-    /// Waits for an event, and takes those that are there with it; whether the wake watch was removed.
-    mutating func nextBatch(wakeWatch: Int32?) -> (events: [FolderEvent], woken: Bool) {
+    /// Waits for an event (or not), and takes those that are there with it; whether the wake watch was removed.
+    mutating func nextBatch(wakeWatch: Int32?, wait: Bool = true) -> (events: [FolderEvent], woken: Bool) {
         var events: [FolderEvent] = []
         var woken = false
         var now = MonotonicTime.zero
         while events.count < Limits.Watch.eventsPerBatchMax {
-            switch library.next(wait: events.isEmpty && !woken) {
+            switch library.next(wait: wait && events.isEmpty && !woken) {
             case .nothing:
                 return (events, woken)
             case .failure:

@@ -139,6 +139,17 @@ import Testing
         #expect(harness.catalog.opening == opening(existed: true, clean: true, same: false, epoch: "epoch-1"))
     }
 
+    @Test func onlyAnUncleanBootNeedsAnAudit() throws {
+        #expect(!harness.catalog.opening.needsAudit)
+        try harness.reopen()
+        #expect(!harness.catalog.opening.needsAudit)
+        try harness.reopen(boot: "boot-2")
+        #expect(harness.catalog.opening.needsAudit)
+        try harness.catalog.close()
+        try harness.reopen(boot: "boot-3")
+        #expect(!harness.catalog.opening.needsAudit)
+    }
+
     private func opening(existed: Bool, clean: Bool, same: Bool, epoch: String) -> Catalog.Opening {
         Catalog.Opening(existed: existed, damagedMovedTo: nil, wasClean: clean, sameBoot: same, epoch: epoch)
     }

@@ -129,6 +129,19 @@ final class TemporaryFolder {
         #expect(heard.all.count == 1)
     }
 
+    @Test func aFlushReturnsAfterEverythingBeforeItWasHandedOver() throws {
+        let folder = try TemporaryFolder()
+        let heard = Heard()
+        let watch = try FolderWatch { heard.deliver($0) }
+        defer { watch.stop() }
+        try watch.attach(upload, path: folder.path)
+        for round in 0..<50 {
+            try folder.write("n\(round).png")
+            try watch.flush()
+            #expect(heard.kinds(of: "n\(round).png").last == .closedAfterWriting)
+        }
+    }
+
     @Test func twoFoldersAreToldApart() async throws {
         let first = try TemporaryFolder()
         let second = try TemporaryFolder()

@@ -5,6 +5,10 @@ extension Limits {
         package static let foldersMax = 4
         /// Events handed over in one batch.
         package static let eventsPerBatchMax = 512
+        /// Batches that one flush hands over at most: more than the kernel's queue holds by default.
+        package static let flushBatchesMax = 64
+        /// Names of a shared folder whose closes are counted at once.
+        package static let closesMax = 16_384
         /// select(2), which libinotifytools waits with, cannot take a descriptor of this number or above (FD_SETSIZE).
         package static let descriptorMax: Int32 = 1024
     }
