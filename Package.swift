@@ -99,7 +99,7 @@ let package = Package(
         .target(
             name: "AgentRuntime",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch", "PosixFiles", "CLinux",
+                "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch", "PosixFiles",
                 "ProgramSupport", nioCore, nioPosix, logging, lifecycle, configuration, deque,
             ], swiftSettings: strict),
         .target(

@@ -95,7 +95,14 @@ final class Oracle {
         guard known.contains(where: { $0.md5.hex == chunk.md5 }) else {
             return fail("\(chunk.name) was uploaded with bytes that were never closed")
         }
-        guard server.kind == .ours else { return }
+        guard server.kind == .ours else {
+            // The seed's server keeps whatever came: what the agent calls finished must be whole there too.
+            guard chunk.last, isAcknowledged, let user = UserID(chunk.uid), let name = try? AvatarName(chunk.name),
+                let bytes = server.store.files[ResourceKey(owner: user, name: name)]
+            else { return }
+            if !isWhole(chunk.name, bytes) { fail("\(chunk.name) is finished on the seed's server, and not whole") }
+            return
+        }
         let key = chunk.name + chunk.md5
         let before = acknowledged[key] ?? 0
         if chunk.seq < before { fail("\(chunk.name) went back from chunk \(before) to \(chunk.seq)") }

@@ -35,7 +35,7 @@ import Testing
 
     /// Sets and dictionaries are hashed anew in every process: results must not depend on their order.
     @Test func twoProcessesLiveTheSameLives() throws {
-        let tool = Bundle.main.bundleURL.deletingLastPathComponent().appendingPathComponent("simulate")
+        let tool = Bundle.main.bundleURL.appendingPathComponent("simulate")
         let digests = try (0..<2).map { _ in
             let process = Process()
             let output = Pipe()
