@@ -8,9 +8,9 @@ package enum RouteSocket {
         let descriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), NETLINK_ROUTE)
         guard descriptor >= 0 else { throw .last("socket", path: "NETLINK_ROUTE") }
         let file = OpenFile(adopting: descriptor)
-        var address = unsafe sockaddr_nl()
-        unsafe address.nl_family = sa_family_t(AF_NETLINK)
-        unsafe address.nl_groups = UInt32(
+        var address = sockaddr_nl()
+        address.nl_family = sa_family_t(AF_NETLINK)
+        address.nl_groups = UInt32(
             RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE)
         let bound = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in

@@ -184,6 +184,7 @@ final class SimDisk {
     func write(_ inode: Int, _ bytes: ArraySlice<UInt8>) {
         files[inode]?.bytes += bytes
         files[inode]?.version += 1
+        touch(inode)
     }
 
     /// Its mtime is now.

@@ -34,6 +34,7 @@ extension DiskWorker {
             }
         } catch {
             logger.error("a folder cannot be compared", metadata: ["folder": "\(folder)", "detail": "\(error)"])
+            results.append(.rescanned(folder, settled: [], vanished: [], events: []))
         }
     }
 

@@ -45,6 +45,8 @@ extension Limits {
 
     /// Uploads in the classic dialect.
     package enum Upload {
+        /// Crops that settled while the folder is looked through.
+        package static let deferredMax = 1024
         /// Crops that wait to be sent.
         package static let queueMax = 100_000
         /// Tries that the server refuses before a crop is set aside and the next one goes.

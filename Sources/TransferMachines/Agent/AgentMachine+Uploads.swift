@@ -70,7 +70,7 @@ extension AgentMachine {
 
     mutating func folderEvent(_ event: FolderChange) {
         switch event {
-        case .settled(.crops, let name): examine(name, .normal)
+        case .settled(.crops, let name): settled(name)
         case .gone(.crops, let name):
             story.solved(key: "upload \(name)")
             examine(name, .normal)
@@ -80,8 +80,8 @@ extension AgentMachine {
         case .overflow:
             story.overflows += 1
             note(.info, "the kernel dropped events; both folders are read again")
-            actions.append(.disk(.rescan(.cache)))
-            actions.append(.disk(.rescan(.crops)))
+            rescan(.cache)
+            rescan(.crops)
         case .lost(let folder, let reason, let remedy):
             let isNew = story.problem(
                 key: "folder \(folder.rawValue)", what: "the \(folder.rawValue) folder is not watched: \(reason)",
@@ -95,7 +95,7 @@ extension AgentMachine {
             story.solved(key: "folder \(folder.rawValue)")
             lostFolders[folder] = nil
             note(.info, "a folder is watched again", detail: folder.rawValue)
-            actions.append(.disk(.rescan(folder)))
+            rescan(folder)
         }
     }
 
@@ -105,8 +105,23 @@ extension AgentMachine {
             guard let lost = lostFolders[folder], let retryAt = lost.retryAt, retryAt <= now else { continue }
             lostFolders[folder]?.retryAt = nil
             actions.append(.attach(folder))
-            actions.append(.disk(.rescan(folder)))
+            rescan(folder)
         }
+    }
+
+    mutating func rescan(_ folder: WatchedFolder) {
+        if folder == .crops { pendingScans += 1 }
+        actions.append(.disk(.rescan(folder)))
+    }
+
+    /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed before.
+    private mutating func settled(_ name: String) {
+        guard pendingScans > 0 else { return examine(name, .normal) }
+        deferredCrops.removeAll { $0 == name }
+        if deferredCrops.count < Limits.Upload.deferredMax { return deferredCrops.append(name) }
+        // More than can be kept in mind: another look finds them.
+        deferredCrops = []
+        rescan(.crops)
     }
 
     private mutating func examine(_ name: String, _ mode: ExamineMode) {
@@ -121,6 +136,12 @@ extension AgentMachine {
         vanished(gone)
         guard folder == .crops else { return }
         for name in settled { examine(name, .normal) }
+        pendingScans -= 1
+        guard pendingScans <= 0 else { return }
+        pendingScans = 0
+        let deferred = deferredCrops
+        deferredCrops = []
+        for name in deferred { examine(name, .normal) }
     }
 
     mutating func examined(_ name: AvatarName, _ examination: Examination) {

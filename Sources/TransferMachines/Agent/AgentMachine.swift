@@ -16,6 +16,9 @@ package struct AgentMachine: Sendable {
     var paused: Set<Direction> = []
     var storage = StorageState()
     var hasStarted = false
+    /// Looks through the upload folder that have not come back, and what settled in it meanwhile.
+    var pendingScans = 0
+    var deferredCrops: [String] = []
     var lostFolders: [WatchedFolder: LostFolder] = [:]
 
     var entries: [AvatarName: Entry] = [:]
@@ -111,8 +114,8 @@ package struct AgentMachine: Sendable {
             self.icon = icon
             lookUp([icon], touch: false)
         }
-        actions.append(.disk(.rescan(.cache)))
-        actions.append(.disk(.rescan(.crops)))
+        rescan(.cache)
+        rescan(.crops)
     }
 
     private mutating func pump() {
