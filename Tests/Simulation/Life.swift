@@ -40,6 +40,7 @@ package final class Life {
     var subscribers: [StreamID: Subscriber] = [:]
     var watcher: StreamID?
     var hasLostCatalog = false
+    private var lastEvent = MonotonicTime.zero
 
     /// What a subscriber of the simulation remembers.
     struct Subscriber {
@@ -144,8 +145,11 @@ package final class Life {
         }
     }
 
-    /// An inotify event on its way; lost when the agent dies meanwhile, as the kernel's queue is.
-    func later(_ body: @escaping () -> Void) { world.schedule(in: random.upTo(.milliseconds(3)), body) }
+    /// An inotify event on its way, behind those before it; lost when the agent dies meanwhile, as the kernel's queue is.
+    func later(_ body: @escaping () -> Void) {
+        lastEvent = max(lastEvent, world.now + random.upTo(.milliseconds(3)))
+        world.schedule(at: lastEvent, body)
+    }
 
     // MARK: What subscribers hear
 

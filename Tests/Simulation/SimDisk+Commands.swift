@@ -60,7 +60,8 @@ extension SimDisk {
     private func row(_ name: AvatarName) -> CatalogRow {
         var row = CatalogRow(name: name, avatar: catalog.avatars[name]?.record)
         if let part = catalog.parts[name], part.boot == boot || mutation == .keepPartsAcrossBoots,
-            part.server == account, world.now - part.begun < Limits.Download.partAge
+            part.server == account, world.now - part.begun < Limits.Download.partAge, let inode = parts[name.string],
+            let size = files[inode]?.bytes.count, size >= Int(part.held)
         {
             row.part = DownloadMachine.Part(geometry: part.geometry, held: part.held, begun: part.begun)
         }
@@ -95,7 +96,7 @@ extension SimDisk {
         guard !isFull else { return [.partFailed(name, .full)] }
         guard let part = catalog.parts[name], part.held >= offset, let inode = parts[name.string],
             let size = files[inode]?.bytes.count, size >= Int(offset)
-        else { return [] }
+        else { return [.partLost(name)] }
         // What a torn write left behind the offset is written over.
         files[inode]?.bytes.removeLast(size - Int(offset))
         files[inode]?.bytes += bytes

@@ -33,6 +33,7 @@ final class SimDisk {
     private var durableParts: [String: Int] = [:]
     private var unsyncedNames: [NameChange] = []
     private var lastInode = 0
+    private var lastModified = MonotonicTime.zero
     var catalog = SimCatalog()
     var boot = 1
     var isFull = false
@@ -187,8 +188,11 @@ final class SimDisk {
         touch(inode)
     }
 
-    /// Its mtime is now.
-    func touch(_ inode: Int) { files[inode]?.modified = world.now }
+    /// Its mtime is now, and never that of another change.
+    func touch(_ inode: Int) {
+        lastModified = max(world.now, lastModified + .nanoseconds(1))
+        files[inode]?.modified = lastModified
+    }
 
     func closeCrop(_ inode: Int) { files[inode]?.isBeingWritten = false }
 }

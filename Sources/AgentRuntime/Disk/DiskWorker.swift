@@ -166,9 +166,7 @@ final class DiskWorker {
                 switch outcome {
                 case .held(let end): results.append(.wrote(append.name, through: end))
                 case .failed(let error): results.append(.partFailed(append.name, error.fault))
-                case .noPart, .wrongOffset, .pastEnd:
-                    // Bytes behind a failed write, or for a part that was taken away: the failure itself has been told.
-                    break
+                case .noPart, .wrongOffset, .pastEnd: results.append(.partLost(append.name))
                 }
             }
         } catch {

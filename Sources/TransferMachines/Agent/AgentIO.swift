@@ -166,6 +166,8 @@ package enum DiskResult: Hashable, Sendable {
     /// The cache holds more bytes than it may.
     case overfull
     case wrote(AvatarName, through: Int64)
+    /// The part is not what the bytes were meant for: somebody took it away.
+    case partLost(AvatarName)
     /// A part could not be begun or written.
     case partFailed(AvatarName, StorageFault)
     case committed(CommitMachine.Step, [CommitOutcome])

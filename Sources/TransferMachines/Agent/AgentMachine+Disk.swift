@@ -17,7 +17,10 @@ extension AgentMachine {
         case .logged(let events): changed(events)
         case .overfull: actions.append(.disk(.evict(keep: kept())))
         case .wrote(let name, let offset): wrote(name, through: offset)
-        case .partFailed(let name, let fault): partFailed(name, fault)
+        case .partLost(let name): stall(name)
+        case .partFailed(let name, let fault):
+            storageFailed(fault)
+            stall(name)
         case .committed(let step, let outcomes): committed(step, outcomes)
         case .examined(let name, let examination): examined(name, examination)
         case .cropRead(let id, let seq, let bytes): perform(uploads.read(id, seq: seq, bytes: bytes, now: now))
@@ -135,19 +138,13 @@ extension AgentMachine {
 
     // MARK: Storage that fails, and comes back
 
-    private mutating func partFailed(_ name: AvatarName, _ fault: StorageFault) {
-        storageFailed(fault)
+    /// Its bytes did not get to the disk: once nothing is in flight, the catalog says what is there.
+    private mutating func stall(_ name: AvatarName) {
         guard entries[name]?.status == .active || entries[name]?.status == .queued else { return }
         entries[name]?.download?.stop()
         entries[name]?.status = .stalled
         queue.remove(name)
-        releaseStalled(name)
-    }
-
-    private mutating func releaseStalled(_ name: AvatarName) {
-        guard entries[name]?.download?.isQuiet == true else { return }
-        entries[name]?.download = nil
-        active.removeAll { $0 == name }
+        releaseIfQuiet(name)
     }
 
     mutating func storageFailed(_ fault: StorageFault) {
