@@ -158,7 +158,7 @@ let package = Package(
         .testTarget(
             name: "LabelBusTests",
             dependencies: [
-                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "BusBench", "PosixFiles",
+                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "BusBench", "PosixFiles", "avatard",
                 "avatarctl", nioCore, nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
             ], exclude: ["Python"], swiftSettings: strict),
         .testTarget(

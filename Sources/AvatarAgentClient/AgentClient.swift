@@ -127,12 +127,12 @@ public struct AgentClient: Sendable {
     /// How the agent is.
     public func status() async throws -> StatusReply { try await one(.status, StatusReply.self) }
 
-    /// Holds `download`, `upload`, or both.
+    /// Holds transfers: `down`, `up`, or both.
     public func pause(_ direction: String? = nil) async throws {
         _ = try await one(.pause(PauseParameters(direction: direction)), NoFields.self)
     }
 
-    /// Goes on with `download`, `upload`, or both.
+    /// Lets transfers go on: `down`, `up`, or both.
     public func resume(_ direction: String? = nil) async throws {
         _ = try await one(.resume(ResumeParameters(direction: direction)), NoFields.self)
     }

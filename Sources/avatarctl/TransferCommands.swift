@@ -121,10 +121,18 @@ struct Forget: AsyncParsableCommand {
     }
 }
 
-/// What is held or let go on.
+/// What is held or let go on, in the bus's words.
 enum Direction: String, ExpressibleByArgument, CaseIterable {
-    case download
-    case upload
+    case down
+    case up
+
+    /// As a person says it.
+    var transfers: String {
+        switch self {
+        case .down: "downloads"
+        case .up: "uploads"
+        }
+    }
 }
 
 struct Pause: AsyncParsableCommand {
@@ -138,7 +146,7 @@ struct Pause: AsyncParsableCommand {
     func run() async throws {
         try await common.run { client in
             try await client.pause(direction?.rawValue)
-            common.done("\(direction.map { "\($0)s are" } ?? "transfers are") held")
+            common.done("\(direction.map { "\($0.transfers) are" } ?? "transfers are") held")
         }
     }
 }
@@ -154,7 +162,7 @@ struct Resume: AsyncParsableCommand {
     func run() async throws {
         try await common.run { client in
             try await client.resume(direction?.rawValue)
-            common.done("\(direction.map { "\($0)s" } ?? "transfers") go on")
+            common.done("\(direction?.transfers ?? "transfers") go on")
         }
     }
 }

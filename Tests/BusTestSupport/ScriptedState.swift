@@ -23,10 +23,10 @@ extension ScriptedAgent.State {
             log.append(Change(cursor: logStart + log.count + 1, kind: .removed, avatar: avatar))
             reply.send(.done, continues: false)
         case .pause(let parameters):
-            paused.formUnion(parameters.direction.map { [$0] } ?? ["download", "upload"])
+            paused.formUnion(parameters.direction.map { [$0] } ?? ["down", "up"])
             reply.send(.done, continues: false)
         case .resume(let parameters):
-            paused.subtract(parameters.direction.map { [$0] } ?? ["download", "upload"])
+            paused.subtract(parameters.direction.map { [$0] } ?? ["down", "up"])
             reply.send(.done, continues: false)
         case .login(let parameters):
             if parameters.token == "wrong" { return reply.fail(.serverRefused(code: 1010, reason: "token invalid")) }

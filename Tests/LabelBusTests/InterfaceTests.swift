@@ -76,8 +76,8 @@ private let inputs = [
     Sample(.input("List"), ListParameters(state: "s", after: "a", limit: 1)),
     Sample(.input("Fetch"), FetchParameters(names: ["n"], visibility: "near")),
     Sample(.input("Upload"), UploadParameters(path: "/p")), Sample(.input("Forget"), ForgetParameters(name: "n")),
-    Sample(.input("Pause"), PauseParameters(direction: "upload")),
-    Sample(.input("Resume"), ResumeParameters(direction: "upload")),
+    Sample(.input("Pause"), PauseParameters(direction: "up")),
+    Sample(.input("Resume"), ResumeParameters(direction: "up")),
     Sample(.input("Login"), LoginParameters(server: server, uid: 7, token: "t")), Sample(.input("Logout"), NoFields()),
     Sample(.input("Status"), NoFields()), Sample(.input("Explain"), ExplainParameters(name: "n")),
 ]

@@ -28,7 +28,7 @@ struct PythonClientTests {
 
     @Test("drives every method, and is thrown every error")
     func everything() async throws {
-        try await withBus(ScriptedAgent(refusing: ["Resume": "download"])) { bus in
+        try await withBus(ScriptedAgent(refusing: ["Resume": "down"])) { bus in
             let result = try await python([script("methods"), bus.path, "/tmp/crop.png"], on: bus)
             #expect(result.status == 0, "\(result.errors)")
             let steps = try steps(result)
@@ -44,7 +44,7 @@ struct PythonClientTests {
             #expect(steps["watch"] == ["cursor": 0])
             #expect(steps["upload"] == ["state": "pending"])
             #expect(steps["explain"] == ["steps": 1])
-            #expect(steps["problems"] == ["what": ["upload is paused"]])
+            #expect(steps["problems"] == ["what": ["up is paused"]])
             #expect(steps["oneway"] == ["reply": NSNull()])
             #expect(steps["forgotten"] == ["names": ["a.png", "crop.png"]])
             for done in ["login", "pause", "resume", "forget", "logout"] { #expect(steps[done] == ["reply": [:]]) }

@@ -116,7 +116,10 @@ struct StreamTests {
             while bus.agent.hungUpStreams.isEmpty {
                 bus.agent.complete("\(count).png", path: path)
                 count += 1
-                #expect(try await others.next()?.cursor == count)
+                // Now and then, so that this one never lags.
+                if count.isMultiple(of: 64) {
+                    for cursor in (count - 63)...count { #expect(try await others.next()?.cursor == cursor) }
+                }
             }
             #expect(count > Limits.Bus.queuedRepliesMax)
             try await laggard.startReading()
@@ -167,7 +170,7 @@ struct StreamTests {
     @Test("clients that hang up in the middle of everything leave nothing behind")
     func hangUpStorm() async throws {
         try await withBus { bus in
-            for round in 0..<100 {
+            for round in 0..<30 {
                 let client = try await RawClient(bus.path, autoRead: round.isMultiple(of: 2))
                 let watch = #"{"method":"org.avatard.Agent.Watch","parameters":{"since":0},"more":true}"#
                 let call = #"{"method":"org.varlink.service.GetInfo"}"#
@@ -178,8 +181,8 @@ struct StreamTests {
                 try await client.close()
                 await bus.agent.untilHungUp()
             }
-            #expect(bus.agent.hungUpStreams.count == 100)
-            #expect(Set(bus.agent.hungUpStreams).count == 100)
+            #expect(bus.agent.hungUpStreams.count == 30)
+            #expect(Set(bus.agent.hungUpStreams).count == 30)
         }
     }
 }

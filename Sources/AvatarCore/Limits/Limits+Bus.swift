@@ -19,7 +19,9 @@ extension Limits {
         package static let queuedRepliesMax = 1024
         /// Bytes of replies that may wait for one client to read.
         package static let queuedBytesMax = 16 * 1024 * 1024
-        /// Bytes that all clients together may have waiting, unread replies and unfinished calls.
+        /// Bytes in each direction that every client may have waiting whatever the others do.
+        package static let ownBytes = 32 * 1024
+        /// Bytes that all clients together may have waiting beyond their own, unread replies and unfinished calls.
         package static let waitingBytesMax = 64 * 1024 * 1024
         /// Seconds that a laggard, or a client that was refused, has to read its last reply before it is closed.
         package static let lastReplySecondsMax = 5

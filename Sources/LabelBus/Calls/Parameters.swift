@@ -125,7 +125,7 @@ extension ForgetParameters: BusObject {
 
 /// What `Pause` takes.
 package struct PauseParameters: Hashable, Sendable {
-    /// `download`, `upload`, or both when absent.
+    /// `down`, `up`, or both when absent.
     package var direction: String?
 
     /// Each field as it goes over the wire.
@@ -146,7 +146,7 @@ extension PauseParameters: BusObject {
 
 /// What `Resume` takes.
 package struct ResumeParameters: Hashable, Sendable {
-    /// `download`, `upload`, or both when absent.
+    /// `down`, `up`, or both when absent.
     package var direction: String?
 
     /// Each field as it goes over the wire.

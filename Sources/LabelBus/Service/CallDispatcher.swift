@@ -140,7 +140,7 @@ package struct CallDispatcher: Sendable {
 
     private func direction(_ word: String?) throws(AgentError) {
         guard let word else { return }
-        if word != "download", word != "upload" { throw .invalidParameter(parameter: "direction") }
+        if word != "down", word != "up" { throw .invalidParameter(parameter: "direction") }
     }
 }
 

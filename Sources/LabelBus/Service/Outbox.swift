@@ -27,6 +27,7 @@ final class Outbox: Sendable {
         var call: Call?
         var frames: Deque<ByteBuffer> = []
         var bytes = 0
+        var share = BusShare()
         /// The event loop is about to look, or is waiting for the socket.
         var awaited = false
         var dropped: Int?
@@ -43,7 +44,7 @@ final class Outbox: Sendable {
         self.wake = wake
     }
 
-    deinit { budget.release(state.withLock { $0.bytes }) }
+    deinit { state.withLock { dropFrames(&$0) } }
 
     // MARK: Any thread
 
@@ -70,17 +71,21 @@ final class Outbox: Sendable {
     private func store(_ frame: ByteBuffer, in state: inout State) -> Bool {
         let size = frame.readableBytes
         if state.frames.count < Limits.Bus.queuedRepliesMax, state.bytes + size <= Limits.Bus.queuedBytesMax,
-            budget.take(size)
+            state.share.adjust(to: state.bytes + size, in: budget)
         {
             state.frames.append(frame)
             state.bytes += size
             return true
         }
         state.dropped = state.frames.count + 1
-        state.frames.removeAll(keepingCapacity: false)
-        budget.release(state.bytes)
-        state.bytes = 0
+        dropFrames(&state)
         return false
+    }
+
+    private func dropFrames(_ state: inout State) {
+        state.frames.removeAll(keepingCapacity: false)
+        state.bytes = 0
+        state.share.adjust(to: 0, in: budget)
     }
 
     private func status(of serial: UInt64) -> (more: Bool, oneway: Bool)? {
@@ -120,7 +125,7 @@ final class Outbox: Sendable {
                 batch.frames.append(frame)
             }
             state.bytes -= taken
-            budget.release(taken)
+            state.share.adjust(to: state.bytes, in: budget)
             guard state.frames.isEmpty else { return batch }
             if let call = state.call, call.ended {
                 batch.ended = true
@@ -144,37 +149,11 @@ final class Outbox: Sendable {
     /// Nobody reads any more. Calls that begin from here on are oneway.
     func hangUp() -> HangUp {
         state.withLock { state in
-            state.frames.removeAll(keepingCapacity: false)
-            budget.release(state.bytes)
-            state.bytes = 0
+            dropFrames(&state)
             guard let call = state.call else { return .over }
             if call.oneway { return .oneway }
             state.call = nil
             return call.ended ? .over : .midway
         }
     }
-}
-
-/// What all connections of one bus may have waiting together (``Limits/Bus/waitingBytesMax``).
-package final class BusBudget: Sendable {
-    private let used = Atomic<Int>(0)
-    private let limit: Int
-
-    /// A budget of `limit` bytes.
-    package init(limit: Int = Limits.Bus.waitingBytesMax) { self.limit = limit }
-
-    /// Takes `bytes`, unless that would be more than there is.
-    func take(_ bytes: Int) -> Bool {
-        if used.add(bytes, ordering: .relaxed).newValue <= limit { return true }
-        used.subtract(bytes, ordering: .relaxed)
-        return false
-    }
-
-    /// Gives `bytes` back.
-    func release(_ bytes: Int) {
-        if bytes != 0 { used.subtract(bytes, ordering: .relaxed) }
-    }
-
-    /// Bytes that are taken now.
-    package var usedBytes: Int { used.load(ordering: .relaxed) }
 }

@@ -26,7 +26,7 @@ package final class LabelBusHandler: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var outbox: Outbox?
     private var inbound = FrameBuffer(messageBytesMax: Limits.Bus.messageBytesMax)
-    private var charged = 0
+    private var share = BusShare()
     private var calls: UInt64 = 0
     /// The call that is being answered.
     private var active: ReplyStream.ID?
@@ -219,16 +219,9 @@ package final class LabelBusHandler: ChannelDuplexHandler {
 
     /// Keeps the budget in step with what is held; a client that finds it empty is closed.
     private func charge() {
-        let held = inbound.readableBytes
-        if held <= charged {
-            budget.release(charged - held)
-            charged = held
-        } else if budget.take(held - charged) {
-            charged = held
-        } else if !isFinishing {
-            context?.fireErrorCaught(BusMessage.Violation(description: "all clients together have too much waiting"))
-            finish(with: nil)
-        }
+        guard !share.adjust(to: inbound.readableBytes, in: budget), !isFinishing else { return }
+        context?.fireErrorCaught(BusMessage.Violation(description: "all clients together have too much waiting"))
+        finish(with: nil)
     }
 
     // MARK: The end

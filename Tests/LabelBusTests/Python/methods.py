@@ -38,7 +38,7 @@ with varlink.Client(address) as client:
         say("watch", cursor=agent.Watch()["cursor"])
         say("upload", state=agent.Upload(picture)["avatar"]["state"])
         say("explain", steps=len(agent.Explain("a.png")["steps"]))
-        say("pause", reply=agent.Pause("upload"))
+        say("pause", reply=agent.Pause("up"))
         say("problems", what=[problem["what"] for problem in agent.Status()["problems"]])
         say("resume", reply=agent.Resume())
         say("oneway", reply=agent.Forget("b.png", _oneway=True))
@@ -56,7 +56,7 @@ with varlink.Client(address) as client:
         error("UnknownSubscription", lambda: agent.Adjust("none"))
         error("InvalidParameter", lambda: agent.List(limit=0))
         error("ExpectedMore", lambda: agent.Register([], True))
-        error("MethodNotImplemented", lambda: agent.Resume("download"))
+        error("MethodNotImplemented", lambda: agent.Resume("down"))
 
     service = client.open("org.varlink.service")
     error("InterfaceNotFound", lambda: service.GetInterfaceDescription("org.example.Other"))
