@@ -124,7 +124,8 @@ let package = Package(
         .executableTarget(
             name: "avatar-server",
             dependencies: [
-                "ServerRuntime", "ServerFiles", "EmbeddedStores", "TransferMachines", "AvatarCore", nioCore,
+                "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines", "AvatarCore",
+                nioCore,
                 arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
@@ -179,8 +180,8 @@ let package = Package(
         .testTarget(
             name: "ServerRuntimeTests",
             dependencies: [
-                "ServerRuntime", "ServerFiles", "EmbeddedStores", "TransferMachines", "WireProtocol", "AvatarCore",
-                "Digests", nioCore, nioPosix, logging,
+                "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines", "WireProtocol",
+                "AvatarCore", "Digests", nioCore, nioPosix, logging,
             ],
             swiftSettings: strict),
         .testTarget(
