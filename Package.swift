@@ -125,7 +125,7 @@ let package = Package(
             name: "avatar-server",
             dependencies: [
                 "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines", "AvatarCore",
-                nioCore,
+                "PosixFiles", nioCore,
                 arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
@@ -180,13 +180,10 @@ let package = Package(
         .testTarget(
             name: "ServerRuntimeTests",
             dependencies: [
-                "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines", "WireProtocol",
+                "avatar-server", "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines",
+                "WireProtocol",
                 "AvatarCore", "Digests", nioCore, nioPosix, logging,
             ],
-            swiftSettings: strict),
-        .testTarget(
-            name: "ServerProcessTests",
-            dependencies: ["avatar-server", "WireProtocol", "AvatarCore", "Digests", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
             name: "EmbeddedStoresTests",

@@ -1,12 +1,9 @@
 import ArgumentParser
-import EmbeddedStores
 import Foundation
 import Logging
 import NIOCore
-import ServerFiles
 import ServerRuntime
 import ServiceLifecycle
-import TransferMachines
 import UnixSignals
 
 /// `avatar-server serve`
@@ -57,18 +54,5 @@ struct ServeCommand: AsyncParsableCommand {
         try await group.run()
         notice.stopping()
         logger.info("stopped")
-    }
-
-    private func openStores(_ settings: ServerSettings) throws -> Stores<FolderFileStore> {
-        let isDurable = settings.storageSync == .full
-        let files = try FolderFileStore(root: settings.storageRoot, isDurable: isDurable)
-        guard settings.storesKind == .embedded else {
-            throw StoreError(.unavailable, "stores.kind cluster is not built into this program")
-        }
-        let database = try EmbeddedDatabase(path: settings.sqliteFile, isDurable: isDurable)
-        return Stores(
-            users: EmbeddedUsers(database),
-            progress: EmbeddedProgress(database, secondsSince1970: { Int64(Date().timeIntervalSince1970) }),
-            files: files)
     }
 }

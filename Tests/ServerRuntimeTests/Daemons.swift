@@ -50,7 +50,7 @@ final class Daemon: Sendable {
 }
 
 /// Held while a child starts, and while a pipe is made that it must not inherit.
-private let spawning = Mutex(())
+let spawning = Mutex(())
 
 /// A pipe that no other child inherits: one that did would keep the leash of this one from ending.
 struct ClosingPipe {

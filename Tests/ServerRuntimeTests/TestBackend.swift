@@ -79,6 +79,17 @@ final class TestBackend: Sendable {
         return Cluster(redis: redisSettings, mysql: mysqlSettings)
     }
 
+    /// What the real program needs to stand on the same stores.
+    var flags: [String] {
+        get throws {
+            guard let redis else { return [] }
+            return [
+                "--stores-kind", "cluster", "--redis-socket", redis.socket, "--mysql-socket",
+                try MariaDBDaemon.shared.get().socket, "--mysql-user", "root", "--mysql-schema", schema,
+            ]
+        }
+    }
+
     /// A user with the token "token-<uid>", as the chat system would have left them.
     func addUser(_ uid: Int64) throws {
         switch kind {

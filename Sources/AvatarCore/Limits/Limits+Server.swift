@@ -6,6 +6,8 @@ extension Limits {
         package static let bodyBytesMaxDefault = 51_200
         /// The largest `classic.bodyBytesMax`: a chunk of 4 MiB in base64, and its JSON.
         package static let bodyBytesMax = 6 * 1024 * 1024
+        /// What the fields beside `data` take in an upload's body, with a name of 200 bytes.
+        package static let uploadFieldsBytes = 512
         /// Levels of nesting in a request's JSON; no message of the protocol has more than one.
         package static let jsonDepthMax = 16
         /// Requests of one connection that are begun and not yet answered.
