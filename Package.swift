@@ -185,6 +185,9 @@ let package = Package(
                 "AvatarCore", "Digests", nioCore, nioPosix, logging,
             ],
             swiftSettings: strict),
+        .executableTarget(
+            name: "ServerBench", dependencies: ["WireProtocol", "AvatarCore", "Digests", nioCore],
+            path: "Tests/Benchmarks/ServerBench", swiftSettings: strict),
         .testTarget(
             name: "EmbeddedStoresTests",
             dependencies: ["EmbeddedStores", "ServerFiles", "ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],

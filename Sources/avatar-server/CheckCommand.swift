@@ -9,7 +9,8 @@ import ServerRuntime
 /// `avatar-server check`: everything that serving needs, each with what to do about it.
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Checks configuration, folder, permissions and stores; changes nothing that lasts.")
+        commandName: "check",
+        abstract: "Checks configuration, folder, permissions and stores; changes nothing that lasts.")
 
     @OptionGroup var options: ConfigurationOptions
 

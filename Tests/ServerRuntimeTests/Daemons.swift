@@ -17,7 +17,8 @@ final class Daemon: Sendable {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         // Not SIGTERM: the threads that run tests block it, and the service has inherited that.
-        let leash = "\"$@\" 2>&1 & child=$!; cat >/dev/null; kill -9 $child; wait $child; [ -z \"$0\" ] || rm -rf \"$0\""
+        let leash =
+            "\"$@\" 2>&1 & child=$!; cat >/dev/null; kill -9 $child; wait $child; [ -z \"$0\" ] || rm -rf \"$0\""
         process.arguments = ["-c", leash, folder] + command
         let (input, output) = (try ClosingPipe(), try ClosingPipe())
         process.standardInput = input.reading
@@ -142,7 +143,8 @@ final class MariaDBDaemon: Sendable {
         // mariadbd refuses to be root unless it is told that it may.
         let user = getuid() == 0 ? ["--user=root"] : []
         try runProgram(
-            "mariadb-install-db", ["--no-defaults", "--datadir=\(data)", "--skip-test-db", "--skip-name-resolve"] + user)
+            "mariadb-install-db",
+            ["--no-defaults", "--datadir=\(data)", "--skip-test-db", "--skip-name-resolve"] + user)
         daemon = try Daemon(
             [
                 "mariadbd", "--no-defaults", "--datadir=\(data)", "--socket=\(socket)", "--skip-networking",

@@ -7,7 +7,9 @@ import WireProtocol
 
 /// PROTOCOL.md, "What the seed's server does wrong, and ours must not": each one, and what we do instead.
 @Suite struct FaultTests {
-    @Test(arguments: StoreKind.allCases) func aRepeatedChunkIsAcknowledgedAgainAndNotWrittenAgain(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func aRepeatedChunkIsAcknowledgedAgainAndNotWrittenAgain(kind: StoreKind)
+        async throws
+    {
         try await TestServer.with(kind) { server async throws in
             let bytes = pattern(6000)
             let all = try chunks(of: bytes, name: "a.png")
@@ -18,7 +20,9 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func aChunkOutOfOrderIsRefusedAndWhatWasThereIsKept(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func aChunkOutOfOrderIsRefusedAndWhatWasThereIsKept(kind: StoreKind)
+        async throws
+    {
         try await TestServer.with(kind) { server async throws in
             let bytes = pattern(10_000)
             let all = try chunks(of: bytes, name: "a.png")
@@ -31,7 +35,9 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func aWrongMD5IsRefusedAtTheLastChunkAndTheOldFileStays(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func aWrongMD5IsRefusedAtTheLastChunkAndTheOldFileStays(kind: StoreKind)
+        async throws
+    {
         try await TestServer.with(kind) { server async throws in
             try server.place([1, 2, 3], 1019, "a.png")
             let wrong = try md5([9])
@@ -58,7 +64,9 @@ import WireProtocol
             { (chunk: inout UploadChunk) in chunk.md5 = "00000000000000000000000000000000" },
             { (chunk: inout UploadChunk) in chunk.seq = 4 },
         ] as [@Sendable (inout UploadChunk) -> Void])
-    func aLastChunkThatContradictsTheFirstIsRefused(kind: StoreKind, change: @Sendable (inout UploadChunk) -> Void) async throws {
+    func aLastChunkThatContradictsTheFirstIsRefused(kind: StoreKind, change: @Sendable (inout UploadChunk) -> Void)
+        async throws
+    {
         try await TestServer.with(kind) { server async throws in
             let all = try chunks(of: pattern(5000), name: "a.png")
             var wrong = all[2]
@@ -73,10 +81,12 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases, [
-        "../../db.sqlite", "..", ".", "", ".parts", "a/b", "a\u{0}b", "a\nb", "/etc/passwd",
-        String(repeating: "x", count: 201),
-    ])
+    @Test(
+        arguments: StoreKind.allCases,
+        [
+            "../../db.sqlite", "..", ".", "", ".parts", "a/b", "a\u{0}b", "a\nb", "/etc/passwd",
+            String(repeating: "x", count: 201),
+        ])
     func aNameThatIsNoSingleComponentIsRefused(kind: StoreKind, name: String) async throws {
         try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { client async throws in
@@ -120,7 +130,9 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func anUploadGoesOnFromAnotherConnectionWithoutAToken(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func anUploadGoesOnFromAnotherConnectionWithoutAToken(kind: StoreKind)
+        async throws
+    {
         try await TestServer.with(kind) { server async throws in
             let all = try chunks(of: pattern(8000), name: "a.png")
             try await TestClient.with(server.port) { client async throws in
@@ -133,10 +145,13 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases, [
-        (Int64(1019), "wrong", 1010), (1019, "", 1010), (77, "token-1019", 1011), (0, "t", 1011), (-1, "t", 1011),
-    ])
-    func aTokenThatIsNotTheUsersIsRefused(kind: StoreKind, shown: (uid: Int64, token: String, error: Int)) async throws {
+    @Test(
+        arguments: StoreKind.allCases,
+        [
+            (Int64(1019), "wrong", 1010), (1019, "", 1010), (77, "token-1019", 1011), (0, "t", 1011), (-1, "t", 1011),
+        ])
+    func aTokenThatIsNotTheUsersIsRefused(kind: StoreKind, shown: (uid: Int64, token: String, error: Int)) async throws
+    {
         let (uid, token, error) = shown
         try await TestServer.with(kind) { server async throws in
             try server.place([1], 1019, "a.png")
@@ -169,10 +184,12 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases, [
-        "", "nonsense", "[]", "\"text\"", "7", "null", "{}", #"{"md5":1,"name":2,"seq":"three"}"#,
-        #"{"seq":1e9999}"#, #"{"name":{"a":[1]}}"#, String(repeating: "[", count: 4000),
-    ])
+    @Test(
+        arguments: StoreKind.allCases,
+        [
+            "", "nonsense", "[]", "\"text\"", "7", "null", "{}", #"{"md5":1,"name":2,"seq":"three"}"#,
+            #"{"seq":1e9999}"#, #"{"name":{"a":[1]}}"#, String(repeating: "[", count: 4000),
+        ])
     func aBodyOfAnyShapeIsAnswered1001(kind: StoreKind, body: String) async throws {
         try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { client async throws in
@@ -187,7 +204,8 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases, [[0x04, 0x07, 0xFF, 0xFF, 0xFF, 0xFF], [0x10, 0x01, 0, 0, 0, 0]] as [[UInt8]])
+    @Test(
+        arguments: StoreKind.allCases, [[0x04, 0x07, 0xFF, 0xFF, 0xFF, 0xFF], [0x10, 0x01, 0, 0, 0, 0]] as [[UInt8]])
     func aHeaderThatNoHonestClientSendsEndsTheConnectionAndNoOther(kind: StoreKind, header: [UInt8]) async throws {
         try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { good async throws in
@@ -201,7 +219,9 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func aFileLargerThanAllowedIsRefusedAtItsFirstChunk(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func aFileLargerThanAllowedIsRefusedAtItsFirstChunk(kind: StoreKind)
+        async throws
+    {
         try await TestServer.with(kind, ServerSettings(uploadBytesMax: 4096)) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(try chunks(of: pattern(4097), name: "a.png")[0]) == 1015)

@@ -21,7 +21,10 @@ import WireProtocol
                     }
                 }
                 #expect(try await good.download("good.png") == bytes)
-                #expect(try FileManager.default.contentsOfDirectory(atPath: server.backend.root).sorted() == [".parts", "1019"])
+                #expect(
+                    try FileManager.default.contentsOfDirectory(atPath: server.backend.root).sorted() == [
+                        ".parts", "1019",
+                    ])
             }
         }
     }
@@ -68,7 +71,8 @@ private struct Shapes {
     private mutating func value(depth: Int) -> String {
         let simple = [
             "0", "1", "-1", "1019", "99999999999999999999", "1.5", "1e400", "true", "false", "null", "\"\"", "\"1\"",
-            "\"../../x\"", "\"token-1019\"", "\"AAAA\"", "\"A\"", "\"\\ud800\"", "\"\\u0000\"", "nonsense", "\"unfinished",
+            "\"../../x\"", "\"token-1019\"", "\"AAAA\"", "\"A\"", "\"\\ud800\"", "\"\\u0000\"", "nonsense",
+            "\"unfinished",
             "\"d41d8cd98f00b204e9800998ecf8427e\"",
         ]
         switch draw(depth > 3 ? 6 : 8) {

@@ -29,7 +29,8 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func anAcknowledgementEchoesTheChunkFieldForField(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func anAcknowledgementEchoesTheChunkFieldForField(kind: StoreKind) async throws
+    {
         try await TestServer.with(kind) { server async throws in
             let chunk = try chunks(of: pattern(5000), name: "a.png")[0]
             try await TestClient.with(server.port) { client async throws in
@@ -79,7 +80,9 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func openUploadNeedsItsSwitchAndKeepsApartFromUsersFolders(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func openUploadNeedsItsSwitchAndKeepsApartFromUsersFolders(kind: StoreKind)
+        async throws
+    {
         let bytes = pattern(3000)
         try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { client async throws in
@@ -106,7 +109,8 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func anUnknownIDGetsNoReplyAndTheConnectionStays(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func anUnknownIDGetsNoReplyAndTheConnectionStays(kind: StoreKind) async throws
+    {
         try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 try await client.send(1901, "{}")
@@ -116,7 +120,9 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func aZeroByteFileIsTakenAndItsDownloadAnswers1018(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func aZeroByteFileIsTakenAndItsDownloadAnswers1018(kind: StoreKind)
+        async throws
+    {
         try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(try chunks(of: [], name: "empty.png")) == 0)
@@ -126,7 +132,9 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func aFriendsCurrentIconCanBeFetchedAndTheirOldFilesCannot(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func aFriendsCurrentIconCanBeFetchedAndTheirOldFilesCannot(kind: StoreKind)
+        async throws
+    {
         try await TestServer.with(kind) { server async throws in
             let old = pattern(100)
             let current = pattern(5000)

@@ -60,7 +60,8 @@ private final class SeedClient {
             let end = min((index + 1) * Self.chunkBytes, bytes.count)
             let data = Data(bytes[(index * Self.chunkBytes)..<end]).base64EncodedString()
             var fields = [
-                "data": "\"\(data)\"", "last": end == bytes.count ? "1" : "0", "md5": "\"\(digest)\"", "name": "\"\(name)\"",
+                "data": "\"\(data)\"", "last": end == bytes.count ? "1" : "0", "md5": "\"\(digest)\"",
+                "name": "\"\(name)\"",
                 "last_seq": "\((bytes.count + Self.chunkBytes - 1) / Self.chunkBytes)", "seq": "\(index + 1)",
                 "total_size": "\(bytes.count)", "trans_size": "\(end)", "uid": "1019",
             ]
@@ -82,7 +83,8 @@ private final class SeedClient {
                     "client_path": "\"\(path)\"", "name": "\"\(name)\"", "seq": "\(seq)", "token": "\"token-1019\"",
                     "total_size": "0", "trans_size": "0", "uid": "1019",
                 ])
-            guard reply["error"] as? Int == 0, let data = (reply["data"] as? String).flatMap({ Data(base64Encoded: $0) }),
+            guard reply["error"] as? Int == 0,
+                let data = (reply["data"] as? String).flatMap({ Data(base64Encoded: $0) }),
                 let target = reply["client_path"] as? String, reply["total_size"] is String,
                 reply["current_size"] is String, let isLast = reply["is_last"] as? Bool
             else { throw Lost(message: "\(reply)") }
@@ -122,7 +124,9 @@ private final class SeedClient {
                 guard buffer.count >= streamPosition + 6 else { throw Lost(message: "lost its place") }
                 let header = buffer[streamPosition..<(streamPosition + 6)].map(Int.init)
                 streamPosition += 6
-                pending = (UInt16(header[0] << 8 | header[1]), header[2] << 24 | header[3] << 16 | header[4] << 8 | header[5])
+                pending = (
+                    UInt16(header[0] << 8 | header[1]), header[2] << 24 | header[3] << 16 | header[4] << 8 | header[5]
+                )
                 buffer.removeFirst(6)
             }
             guard let message = pending, buffer.count >= message.length else { return reply }

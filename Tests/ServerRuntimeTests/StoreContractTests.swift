@@ -57,7 +57,8 @@ import TransferMachines
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func aRecordComesBackAsItWasInAnotherInstanceToo(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func aRecordComesBackAsItWasInAnotherInstanceToo(kind: StoreKind) async throws
+    {
         try await TestBackend.with(kind) { backend async throws in
             for name in ["a.png", "with:colon and space", "头像.png", "100%s\"quote'"] {
                 let record = try record(name, 1)

@@ -48,7 +48,8 @@ struct TestServer {
         settings.storageRoot = backend.root
         settings.storageSync = .none
         server = AvatarServer(
-            settings, stores: try backend.stores(), logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            settings, stores: try backend.stores(),
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         port = try await server.start().port ?? 0
     }
 

@@ -14,14 +14,16 @@ final class AvatarServerPeer {
 
     init(program: String, folder: URL, sync: String) throws {
         let storage = [
-            "--storage-root", folder.path + "/ours", "--stores-sqlite-file", folder.path + "/ours.sqlite", "--storage-sync",
+            "--storage-root", folder.path + "/ours", "--stores-sqlite-file", folder.path + "/ours.sqlite",
+            "--storage-sync",
             sync,
         ]
         token = try String(run(program, ["user", "add", "--uid", "1019"] + storage).dropLast())
         let portFile = folder.path + "/port"
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments =
-            ["serve", "--ready-fd", "1", "--port-file", portFile, "--listen-port", "0", "--log-level", "error"] + storage
+            ["serve", "--ready-fd", "1", "--port-file", portFile, "--listen-port", "0", "--log-level", "error"]
+            + storage
         let ready = Pipe()
         process.standardOutput = ready
         try process.run()

@@ -11,30 +11,44 @@ struct Bench {
         self.server = server
         self.rounds = rounds
         self.sync = sync
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("avatar-bench-\(UUID().uuidString.prefix(8))")
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "avatar-bench-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }
 
     func run() throws {
         defer { try? FileManager.default.removeItem(at: folder) }
-        let sets = [("200 x 20 KiB", try makeFiles("small", 200, 20 * 1024)), ("1 x 2 MiB", try makeFiles("large", 1, 2 << 20))]
+        let sets = [
+            ("200 x 20 KiB", try makeFiles("small", 200, 20 * 1024)), ("1 x 2 MiB", try makeFiles("large", 1, 2 << 20)),
+        ]
         let ours = try AvatarServerPeer(program: server, folder: folder, sync: sync)
         defer { ours.stop() }
         let nginx = Nginx.isInstalled ? try Nginx(folder: folder) : nil
         defer { nginx?.stop() }
-        print("medians of \(rounds) rounds, seconds; avatar-server with storage.sync \(sync), chunks of 2048 bytes, stop and wait")
+        print(
+            "medians of \(rounds) rounds, seconds; avatar-server with storage.sync \(sync), chunks of 2048 bytes, stop and wait"
+        )
         for (title, files) in sets {
             var rows: [(String, Double, Double)] = []
             rows.append(
-                ("avatar-server, classic", try median { try ours.upload(files, round: $0) }, try median { try ours.download(files, round: $0) }))
+                (
+                    "avatar-server, classic", try median { try ours.upload(files, round: $0) },
+                    try median { try ours.download(files, round: $0) }
+                ))
             if let nginx {
                 rows.append(
-                    ("nginx + curl", try median { _ in try nginx.upload(files) }, try median { _ in try nginx.download(files) }))
+                    (
+                        "nginx + curl", try median { _ in try nginx.upload(files) },
+                        try median { _ in try nginx.download(files) }
+                    ))
             }
             if let rsync = try Rsync(folder: folder) {
                 defer { rsync.stop() }
                 rows.append(
-                    ("rsync daemon", try median { _ in try rsync.upload(files) }, try median { _ in try rsync.download(files) }))
+                    (
+                        "rsync daemon", try median { _ in try rsync.upload(files) },
+                        try median { _ in try rsync.download(files) }
+                    ))
             }
             report(title, rows)
         }
@@ -46,7 +60,9 @@ struct Bench {
             print("  \(pad(name))  \(String(format: "%.3f   %.3f", up, down))")
         }
         guard rows.count > 1 else { return }
-        print("  ratio to curl: up \(String(format: "%.2f", rows[0].1 / rows[1].1)), down \(String(format: "%.2f", rows[0].2 / rows[1].2))")
+        print(
+            "  ratio to curl: up \(String(format: "%.2f", rows[0].1 / rows[1].1)), down \(String(format: "%.2f", rows[0].2 / rows[1].2))"
+        )
     }
 
     private func pad(_ text: String) -> String { text.padding(toLength: 24, withPad: " ", startingAt: 0) }

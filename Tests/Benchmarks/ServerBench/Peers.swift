@@ -36,7 +36,8 @@ struct Nginx {
     }
 
     func upload(_ files: [URL]) throws {
-        try curl(files.map { "upload-file = \"\($0.path)\"\nurl = \"http://127.0.0.1:\(port)/\($0.lastPathComponent)\"" })
+        try curl(
+            files.map { "upload-file = \"\($0.path)\"\nurl = \"http://127.0.0.1:\(port)/\($0.lastPathComponent)\"" })
     }
 
     func download(_ files: [URL]) throws {

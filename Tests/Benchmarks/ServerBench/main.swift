@@ -1,5 +1,5 @@
-import Digests
 import AvatarCore
+import Digests
 import Foundation
 import NIOCore
 import WireProtocol

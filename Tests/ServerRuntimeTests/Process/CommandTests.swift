@@ -66,7 +66,7 @@ import Testing
     @Test func theSampleConfigurationIsTaken() async throws {
         try await withFolder { folder async throws in
             let sample = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-                .appendingPathComponent("../../config/avatar-server.yaml").standardized
+                .appendingPathComponent("../../../config/avatar-server.yaml").standardized
             let server = try ServerProcess(folder: folder, flags: ["--config", sample.path])
             #expect(server.terminate() == 0)
         }
