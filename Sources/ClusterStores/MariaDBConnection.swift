@@ -93,7 +93,7 @@ enum SQLValue: Sendable {
                 return unsafe buffer
             }
         }
-        defer { unsafe buffers.forEach { unsafe $0.deallocate() } }
+        defer { for index in unsafe buffers.indices { unsafe buffers[index].deallocate() } }
         var binds = unsafe zip(values, buffers).map { value, buffer in
             var bind = unsafe MYSQL_BIND()
             unsafe bind.buffer = buffer.baseAddress
