@@ -105,8 +105,8 @@ let package = Package(
         .target(
             name: "ServerRuntime",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", nioCore, nioPosix, nioConcurrency, logging, lifecycle,
-                configuration, deque,
+                "AvatarCore", "TransferMachines", "WireProtocol", "ProgramSupport", nioCore, nioPosix, nioConcurrency,
+                logging, lifecycle,
             ],
             swiftSettings: strict),
         .target(
@@ -125,7 +125,7 @@ let package = Package(
             name: "avatar-server",
             dependencies: [
                 "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines", "AvatarCore",
-                "PosixFiles", nioCore,
+                "ProgramSupport", nioCore,
                 arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),

@@ -178,6 +178,23 @@ package final class FolderFileStore: FileStore {
     }
 }
 
+extension FolderFileStore {
+    /// Why a file could not be made, renamed and removed below `root`, as an upload does; nil when it could.
+    package static func problem(root path: String) -> String? {
+        do throws(PosixError) {
+            let folder = try Folder.make(path: path)
+            let parts = try folder.subfolder(partsFolder)
+            let name = "check-\(getpid())"
+            try parts.create(name).truncate(to: 1)
+            try parts.rename(name, to: "." + name, in: folder)
+            try folder.remove("." + name)
+            return nil
+        } catch {
+            return error.description
+        }
+    }
+}
+
 /// A complete file, open for reading.
 package final class OpenedFile: StoredFile {
     package let size: Int64

@@ -3,7 +3,7 @@ import AvatarCore
 import ClusterStores
 import EmbeddedStores
 import Foundation
-import PosixFiles
+import ServerFiles
 import ServerRuntime
 
 /// `avatar-server check`: everything that serving needs, each with what to do about it.
@@ -24,7 +24,7 @@ struct CheckCommand: AsyncParsableCommand {
             print("FAIL  \(what): \(problem)\n      \(remedy)")
         }
         report(
-            "folder \(settings.storageRoot)", folderProblem(settings.storageRoot),
+            "folder \(settings.storageRoot)", FolderFileStore.problem(root: settings.storageRoot),
             remedy: "make it, and give it to the user that runs the server: chown it, chmod 0700")
         switch settings.storesKind {
         case .embedded:
@@ -42,21 +42,6 @@ struct CheckCommand: AsyncParsableCommand {
             "chunk and body sizes", sizesProblem(settings),
             remedy: "raise classic.bodyBytesMax, or lower classic.chunkBytes to what clients send")
         if problems > 0 { throw Failure.unavailable }
-    }
-
-    /// Writes, renames and removes one file, as an upload does.
-    private func folderProblem(_ path: String) -> String? {
-        do throws(PosixError) {
-            let folder = try Folder.make(path: path)
-            let parts = try folder.subfolder(".parts")
-            let name = "check-\(ProcessInfo.processInfo.processIdentifier)"
-            try parts.create(name).truncate(to: 1)
-            try parts.rename(name, to: "." + name, in: folder)
-            try folder.remove("." + name)
-            return nil
-        } catch {
-            return error.description
-        }
     }
 
     private func databaseProblem(_ settings: ServerSettings) -> String? {

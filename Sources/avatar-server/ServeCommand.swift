@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import NIOCore
+import ProgramSupport
 import ServerRuntime
 import ServiceLifecycle
 import UnixSignals
@@ -36,7 +37,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func serve(_ settings: ServerSettings, _ logger: Logger) async throws {
         let notice = ReadyNotice(
-            descriptor: readyFd, notifySocket: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"],
+            descriptor: readyFd, manager: ServiceManager(environment: ProcessInfo.processInfo.environment),
             portFile: portFile)
         let server = AvatarServer(settings, stores: try openStores(settings), logger: logger) { address in
             logger.info(

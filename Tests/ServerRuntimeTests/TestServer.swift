@@ -56,6 +56,8 @@ struct TestServer {
     /// Stops before the body ends, to see how that goes.
     func stop() async { await server.stop() }
 
+    var metrics: ServerMetrics { server.metrics }
+
     func icon(of uid: Int64) throws -> String? {
         try UserID(uid).flatMap { try backend.users.icon(of: $0) }
     }
