@@ -26,6 +26,8 @@ extension Limits {
         package static let ownersRememberedMax = 64
         /// How long an unfinished upload can be gone on with: the seed's SETEX.
         package static let uploadLifeSeconds = 3600
+        /// How often, at most, parts that nobody goes on with are looked for.
+        package static let sweepSeconds: Int64 = 600
         /// Unfinished uploads that one user may have at once.
         package static let uploadsPerUserMax = 64
         /// Records of uploads that the embedded store keeps in memory beside the file.
