@@ -105,8 +105,8 @@ let package = Package(
         .target(
             name: "ServerRuntime",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", nioCore, nioPosix, nioConcurrency, logging, lifecycle,
-                configuration, deque,
+                "AvatarCore", "TransferMachines", "WireProtocol", "ProgramSupport", nioCore, nioPosix, nioConcurrency,
+                logging, lifecycle,
             ],
             swiftSettings: strict),
         .target(
@@ -124,7 +124,8 @@ let package = Package(
         .executableTarget(
             name: "avatar-server",
             dependencies: [
-                "ServerRuntime", "ServerFiles", "EmbeddedStores", "TransferMachines", "AvatarCore", nioCore,
+                "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines", "AvatarCore",
+                "ProgramSupport", nioCore,
                 arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
@@ -179,14 +180,14 @@ let package = Package(
         .testTarget(
             name: "ServerRuntimeTests",
             dependencies: [
-                "ServerRuntime", "ServerFiles", "EmbeddedStores", "TransferMachines", "WireProtocol", "AvatarCore",
-                "Digests", nioCore, nioPosix, logging,
+                "avatar-server", "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines",
+                "WireProtocol",
+                "AvatarCore", "Digests", nioCore, nioPosix, logging,
             ],
             swiftSettings: strict),
-        .testTarget(
-            name: "ServerProcessTests",
-            dependencies: ["avatar-server", "WireProtocol", "AvatarCore", "Digests", nioCore, nioPosix],
-            swiftSettings: strict),
+        .executableTarget(
+            name: "ServerBench", dependencies: ["WireProtocol", "AvatarCore", "Digests", nioCore],
+            path: "Tests/Benchmarks/ServerBench", swiftSettings: strict),
         .testTarget(
             name: "EmbeddedStoresTests",
             dependencies: ["EmbeddedStores", "ServerFiles", "ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],

@@ -122,7 +122,8 @@ package struct ClusterProgress: ProgressStore {
         ]
         let json = (try? JSONSerialization.data(withJSONObject: info, options: [.sortedKeys, .withoutEscapingSlashes]))
         return [
-            "SETEX", "file_upload_\(record.key.name)", Self.life, String(decoding: json ?? Data("{}".utf8), as: UTF8.self),
+            "SETEX", "file_upload_\(record.key.name)", Self.life,
+            String(decoding: json ?? Data("{}".utf8), as: UTF8.self),
         ]
     }
 }

@@ -64,7 +64,9 @@ enum SQLValue: Sendable {
 
     private func prepare(_ sql: String) throws(StoreError) -> OpaqueStatement {
         if let statement = statements[sql] { return statement }
-        guard let made = unsafe mysql_stmt_init(handle) else { throw StoreError(.unavailable, "MariaDB: out of memory") }
+        guard let made = unsafe mysql_stmt_init(handle) else {
+            throw StoreError(.unavailable, "MariaDB: out of memory")
+        }
         guard unsafe mysql_stmt_prepare(made, sql, UInt(sql.utf8.count)) == 0 else {
             let error = unsafe fault(made, sql)
             unsafe mysql_stmt_close(made)
@@ -91,7 +93,7 @@ enum SQLValue: Sendable {
                 return unsafe buffer
             }
         }
-        defer { unsafe buffers.forEach { unsafe $0.deallocate() } }
+        defer { for index in unsafe buffers.indices { unsafe buffers[index].deallocate() } }
         var binds = unsafe zip(values, buffers).map { value, buffer in
             var bind = unsafe MYSQL_BIND()
             unsafe bind.buffer = buffer.baseAddress

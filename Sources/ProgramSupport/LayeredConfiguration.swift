@@ -83,8 +83,10 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
                         return true
                     }),
                 filePath: FilePath(file))
+        } catch let error as CocoaError {
+            throw ConfigurationError(key: "the file", source: file, reason: error.localizedDescription)
         } catch {
-            throw ConfigurationError(key: "the file", source: file, reason: "cannot be read: \(error)")
+            throw ConfigurationError(key: "the file", source: file, reason: "is no YAML: \(error)")
         }
         let known = Key.allCases.map(\.rawValue)
         for key in keys.sorted where !known.contains(key) {

@@ -3,6 +3,7 @@ internal import Digests
 internal import Glibc
 internal import PosixFiles
 package import ServerRuntime
+internal import Synchronization
 package import TransferMachines
 
 /// Files as the seed's server keeps them, `<root>/<uid>/<name>`, with parts in `<root>/.parts`, so that a rename commits.
@@ -15,6 +16,7 @@ package final class FolderFileStore: FileStore {
     private let root: Folder
     private let parts: Folder
     private let isDurable: Bool
+    private let sweptAt = Mutex<Int64>(0)
 
     /// Opens the folder, and makes it where it is missing.
     ///
@@ -30,6 +32,14 @@ package final class FolderFileStore: FileStore {
     }
 
     package func beginPart(_ id: UploadID, bytes: [UInt8]) throws(StoreError) {
+        // New parts are what makes old ones pile up: so they clear them away, now and then.
+        let now = Self.secondsSince1970
+        let isTime = sweptAt.withLock { sweptAt in
+            guard now - sweptAt >= Limits.Server.sweepSeconds else { return false }
+            sweptAt = now
+            return true
+        }
+        if isTime { _ = try removeStaleParts() }
         do {
             unsafe try parts.create(id.hex).write(bytes.span.bytes, at: 0)
         } catch {
@@ -121,9 +131,7 @@ package final class FolderFileStore: FileStore {
     }
 
     package func removeStaleParts() throws(StoreError) -> Int {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        let oldest = Int64(now.tv_sec - Limits.Server.uploadLifeSeconds) * 1_000_000_000
+        let oldest = (Self.secondsSince1970 - Int64(Limits.Server.uploadLifeSeconds)) * 1_000_000_000
         var stale: [String] = []
         do {
             try parts.forEachName { name in
@@ -167,6 +175,12 @@ package final class FolderFileStore: FileStore {
         return bytes
     }
 
+    private static var secondsSince1970: Int64 {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec)
+    }
+
     /// Opens a part under its lock. It may have been committed while this waited for the lock: then it is missing.
     private func lockedPart(_ id: UploadID) throws(PosixError) -> OpenFile {
         let part = try parts.openForUpdating(id.hex)
@@ -175,6 +189,23 @@ package final class FolderFileStore: FileStore {
             throw PosixError("flock", path: id.hex, code: ENOENT)
         }
         return part
+    }
+}
+
+extension FolderFileStore {
+    /// Why a file could not be made, renamed and removed below `root`, as an upload does; nil when it could.
+    package static func problem(root path: String) -> String? {
+        do throws(PosixError) {
+            let folder = try Folder.make(path: path)
+            let parts = try folder.subfolder(partsFolder)
+            let name = "check-\(getpid())"
+            try parts.create(name).truncate(to: 1)
+            try parts.rename(name, to: "." + name, in: folder)
+            try folder.remove("." + name)
+            return nil
+        } catch {
+            return error.description
+        }
     }
 }
 

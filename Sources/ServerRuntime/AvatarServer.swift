@@ -25,6 +25,7 @@ package final class AvatarServer<Files: FileStore>: Service {
     private let registry = ConnectionRegistry()
     private let whenListening: @Sendable (SocketAddress) throws -> Void
     private let listener = Mutex<(any Channel)?>(nil)
+    private let metricsListener = Mutex<(any Channel)?>(nil)
     private let isStopped = Mutex(false)
 
     /// What the server counts about itself.
@@ -60,6 +61,10 @@ package final class AvatarServer<Files: FileStore>: Service {
         queue.start()
         let swept = try stores.files.removeStaleParts()
         if swept > 0 { logger.info("removed parts of uploads that nobody finished", metadata: ["count": "\(swept)"]) }
+        if let port = settings.metricsPort {
+            let channel = try await MetricsHandler.bind(port: port, metrics: metrics, group: group)
+            metricsListener.withLock { $0 = channel }
+        }
         let channel = try await bind()
         listener.withLock { $0 = channel }
         guard let address = channel.localAddress else { throw ChannelError.unknownLocalAddress }
@@ -76,6 +81,7 @@ package final class AvatarServer<Files: FileStore>: Service {
         }
         guard isFirst else { return }
         try? await listener.withLock { $0 }?.close()
+        try? await metricsListener.withLock { $0 }?.close()
         let registry = registry
         let grace = group.next().scheduleTask(in: .nanoseconds(Limits.Server.stopGrace.wholeNanoseconds)) {
             registry.closeAll()

@@ -12,7 +12,7 @@ struct AvatarServerCommand: AsyncParsableCommand {
             (AVATAR_SERVER_LISTEN_PORT). Flags come before the environment, the environment before the file.
             """,
         version: "0.1.0",
-        subcommands: [ServeCommand.self, UserCommand.self])
+        subcommands: [ServeCommand.self, UserCommand.self, CheckCommand.self])
 }
 
 /// How the program ends when it cannot do what it was asked (sysexits.h).

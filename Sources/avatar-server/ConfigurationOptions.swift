@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import ProgramSupport
 import ServerRuntime
 
 /// `--config` and one flag for every key.
@@ -52,7 +53,7 @@ struct ConfigurationOptions: ParsableArguments {
         let file = config ?? (FileManager.default.fileExists(atPath: Self.defaultFile) ? Self.defaultFile : nil)
         do throws(ConfigurationError) {
             return try ServerSettings(
-                try await ServerConfiguration(
+                try await LayeredConfiguration<ServerKey>(
                     flags: flags, environment: ProcessInfo.processInfo.environment, file: file))
         } catch {
             Failure.say("\(error)")

@@ -1,12 +1,10 @@
 import ArgumentParser
-import EmbeddedStores
 import Foundation
 import Logging
 import NIOCore
-import ServerFiles
+import ProgramSupport
 import ServerRuntime
 import ServiceLifecycle
-import TransferMachines
 import UnixSignals
 
 /// `avatar-server serve`
@@ -39,7 +37,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func serve(_ settings: ServerSettings, _ logger: Logger) async throws {
         let notice = ReadyNotice(
-            descriptor: readyFd, notifySocket: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"],
+            descriptor: readyFd, manager: ServiceManager(environment: ProcessInfo.processInfo.environment),
             portFile: portFile)
         let server = AvatarServer(settings, stores: try openStores(settings), logger: logger) { address in
             logger.info(
@@ -57,18 +55,5 @@ struct ServeCommand: AsyncParsableCommand {
         try await group.run()
         notice.stopping()
         logger.info("stopped")
-    }
-
-    private func openStores(_ settings: ServerSettings) throws -> Stores<FolderFileStore> {
-        let isDurable = settings.storageSync == .full
-        let files = try FolderFileStore(root: settings.storageRoot, isDurable: isDurable)
-        guard settings.storesKind == .embedded else {
-            throw StoreError(.unavailable, "stores.kind cluster is not built into this program")
-        }
-        let database = try EmbeddedDatabase(path: settings.sqliteFile, isDurable: isDurable)
-        return Stores(
-            users: EmbeddedUsers(database),
-            progress: EmbeddedProgress(database, secondsSince1970: { Int64(Date().timeIntervalSince1970) }),
-            files: files)
     }
 }

@@ -1,5 +1,4 @@
 import AvatarCore
-import EmbeddedStores
 import Foundation
 import ServerRuntime
 import Testing
@@ -7,8 +6,8 @@ import WireProtocol
 
 /// Every message of the classic dialect, answered as PROTOCOL.md's table has it.
 @Suite struct MessageTests {
-    @Test func testIsEchoed() async throws {
-        try await TestServer.with { server async throws in
+    @Test(arguments: StoreKind.allCases) func testIsEchoed(kind: StoreKind) async throws {
+        try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 let reply = try await client.ask(.test(TestMessage(data: "你好")))
                 #expect(reply == .test(TestMessage(data: "你好", error: 0)))
@@ -16,22 +15,23 @@ import WireProtocol
         }
     }
 
-    @Test(arguments: [1, 2047, 2048, 2049, 20_480, 2 * 1024 * 1024])
-    func anUploadedFileIsThereAndIsTheIconAndComesDownAgain(size: Int) async throws {
-        try await TestServer.with { server async throws in
+    @Test(arguments: StoreKind.allCases, [1, 2047, 2048, 2049, 20_480, 2 * 1024 * 1024])
+    func anUploadedFileIsThereAndIsTheIconAndComesDownAgain(kind: StoreKind, size: Int) async throws {
+        try await TestServer.with(kind) { server async throws in
             let bytes = pattern(size)
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(try chunks(of: bytes, name: "head.png")) == 0)
                 #expect(try await client.download("head.png") == bytes)
             }
             #expect(server.bytes(1019, "head.png") == bytes)
-            #expect(try server.users.icon(of: #require(UserID(1019))) == "head.png")
+            #expect(try server.icon(of: 1019) == "head.png")
             #expect(try FileManager.default.contentsOfDirectory(atPath: server.folder.path + "/files/.parts").isEmpty)
         }
     }
 
-    @Test func anAcknowledgementEchoesTheChunkFieldForField() async throws {
-        try await TestServer.with { server async throws in
+    @Test(arguments: StoreKind.allCases) func anAcknowledgementEchoesTheChunkFieldForField(kind: StoreKind) async throws
+    {
+        try await TestServer.with(kind) { server async throws in
             let chunk = try chunks(of: pattern(5000), name: "a.png")[0]
             try await TestClient.with(server.port) { client async throws in
                 let expected = UploadChunkReply(
@@ -42,8 +42,8 @@ import WireProtocol
         }
     }
 
-    @Test func aDownloadReplyHasPathAndTypeEchoedAndSizes() async throws {
-        try await TestServer.with { server async throws in
+    @Test(arguments: StoreKind.allCases) func aDownloadReplyHasPathAndTypeEchoedAndSizes(kind: StoreKind) async throws {
+        try await TestServer.with(kind) { server async throws in
             try server.place(pattern(5000), 1019, "a.png")
             try await TestClient.with(server.port) { client async throws in
                 let request = DownloadRequest(
@@ -56,8 +56,8 @@ import WireProtocol
         }
     }
 
-    @Test func syncTellsHowFarAnUploadIs() async throws {
-        try await TestServer.with { server async throws in
+    @Test(arguments: StoreKind.allCases) func syncTellsHowFarAnUploadIs(kind: StoreKind) async throws {
+        try await TestServer.with(kind) { server async throws in
             let all = try chunks(of: pattern(10_000), name: "a.png")
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(Array(all[..<2])) == 0)
@@ -80,9 +80,11 @@ import WireProtocol
         }
     }
 
-    @Test func openUploadNeedsItsSwitchAndKeepsApartFromUsersFolders() async throws {
+    @Test(arguments: StoreKind.allCases) func openUploadNeedsItsSwitchAndKeepsApartFromUsersFolders(kind: StoreKind)
+        async throws
+    {
         let bytes = pattern(3000)
-        try await TestServer.with { server async throws in
+        try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 let chunk = try chunks(of: bytes, name: "a.bin", uid: 0)[0]
                 guard case .uploadFile(let reply) = try await client.ask(.uploadFile(chunk)) else {
@@ -91,7 +93,7 @@ import WireProtocol
                 #expect(reply.error == 1015)
             }
         }
-        try await TestServer.with(ServerSettings(openUpload: true)) { server async throws in
+        try await TestServer.with(kind, ServerSettings(openUpload: true)) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 for (name, error) in [("a.bin", 0), ("1019", 1015)] {
                     for chunk in try chunks(of: bytes, name: name, uid: 0) {
@@ -107,8 +109,9 @@ import WireProtocol
         }
     }
 
-    @Test func anUnknownIDGetsNoReplyAndTheConnectionStays() async throws {
-        try await TestServer.with { server async throws in
+    @Test(arguments: StoreKind.allCases) func anUnknownIDGetsNoReplyAndTheConnectionStays(kind: StoreKind) async throws
+    {
+        try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 try await client.send(1901, "{}")
                 try await client.send(4096, "whatever")
@@ -117,8 +120,10 @@ import WireProtocol
         }
     }
 
-    @Test func aZeroByteFileIsTakenAndItsDownloadAnswers1018() async throws {
-        try await TestServer.with { server async throws in
+    @Test(arguments: StoreKind.allCases) func aZeroByteFileIsTakenAndItsDownloadAnswers1018(kind: StoreKind)
+        async throws
+    {
+        try await TestServer.with(kind) { server async throws in
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(try chunks(of: [], name: "empty.png")) == 0)
                 #expect(server.bytes(1019, "empty.png") == [])
@@ -127,8 +132,10 @@ import WireProtocol
         }
     }
 
-    @Test func aFriendsCurrentIconCanBeFetchedAndTheirOldFilesCannot() async throws {
-        try await TestServer.with { server async throws in
+    @Test(arguments: StoreKind.allCases) func aFriendsCurrentIconCanBeFetchedAndTheirOldFilesCannot(kind: StoreKind)
+        async throws
+    {
+        try await TestServer.with(kind) { server async throws in
             let old = pattern(100)
             let current = pattern(5000)
             try await TestClient.with(server.port) { owner async throws in
@@ -142,10 +149,9 @@ import WireProtocol
         }
     }
 
-    @Test func aNameThatIsTwoUsersIconIsNobodys() async throws {
-        try await TestServer.with { server async throws in
-            let third = try #require(UserID(3))
-            _ = try server.users.add(third, name: "third", token: "token-3")
+    @Test(arguments: StoreKind.allCases) func aNameThatIsTwoUsersIconIsNobodys(kind: StoreKind) async throws {
+        try await TestServer.with(kind) { server async throws in
+            try server.backend.addUser(3)
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(try chunks(of: pattern(10), name: "same.png")) == 0)
                 #expect(try await client.upload(try chunks(of: pattern(20), name: "same.png", uid: 1020)) == 0)

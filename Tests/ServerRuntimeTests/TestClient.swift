@@ -26,8 +26,6 @@ enum TestClient {
         let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
         private var unread = ByteBuffer()
         private var decoder = FrameDecoder(bodyBytesMax: 64 * 1024 * 1024)
-        /// How many replies came in one read with another, at most.
-        private(set) var mostFramesInOneRead = 0
 
         init(
             inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator,
@@ -57,7 +55,6 @@ enum TestClient {
                 if let frame = try decoder.decode(buffer: &unread) { return frame }
                 guard var more = try await inbound.next(isolation: nil) else { throw Closed() }
                 unread.writeBuffer(&more)
-                mostFramesInOneRead = max(mostFramesInOneRead, Self.framesIn(unread))
             }
         }
 
@@ -113,14 +110,6 @@ enum TestClient {
             } catch {
                 return true
             }
-        }
-
-        private static func framesIn(_ buffer: ByteBuffer) -> Int {
-            var copy = buffer
-            var decoder = FrameDecoder(bodyBytesMax: .max)
-            var count = 0
-            while (try? decoder.decode(buffer: &copy)) ?? nil != nil { count += 1 }
-            return count
         }
     }
 }

@@ -8,20 +8,30 @@ import ServerFiles
 import ServerRuntime
 import WireProtocol
 
-/// A server of this process on a free loopback port, over stores in a temporary folder that goes with it.
+/// A server of this process on a free loopback port, over stores that go with it.
 struct TestServer {
-    let folder: URL
+    let backend: TestBackend
     let port: Int
-    let users: EmbeddedUsers
     private let server: AvatarServer<FolderFileStore>
 
-    /// Two users, 1019 with the token "token-1019" and 1020 with "token-1020", unless `body` adds more.
+    var folder: URL { backend.folder }
+
+    /// Two users, 1019 with the token "token-1019" and 1020 with "token-1020".
     static func with(
-        _ settings: ServerSettings = ServerSettings(), _ body: (TestServer) async throws -> Void
+        _ kind: StoreKind = .embedded, _ settings: ServerSettings = ServerSettings(),
+        _ body: (TestServer) async throws -> Void
     ) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("avatar-server-\(UUID())")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let test = try await TestServer(folder: folder, settings)
+        try await TestBackend.with(kind) { backend async throws in
+            try await TestServer.with(backend, settings, body)
+        }
+    }
+
+    /// A server over stores that are there already, beside others perhaps.
+    static func with(
+        _ backend: TestBackend, _ settings: ServerSettings = ServerSettings(),
+        _ body: (TestServer) async throws -> Void
+    ) async throws {
+        let test = try await TestServer(backend, settings)
         do {
             try await body(test)
         } catch {
@@ -31,29 +41,26 @@ struct TestServer {
         await test.server.stop()
     }
 
-    private init(folder: URL, _ given: ServerSettings) async throws {
-        self.folder = folder
+    init(_ backend: TestBackend, _ given: ServerSettings = ServerSettings()) async throws {
+        self.backend = backend
         var settings = given
         settings.listenPort = 0
-        settings.storageRoot = folder.appendingPathComponent("files").path
+        settings.storageRoot = backend.root
         settings.storageSync = .none
-        let database = try EmbeddedDatabase(path: folder.appendingPathComponent("db.sqlite").path, isDurable: false)
-        users = EmbeddedUsers(database)
-        for uid in [Int64(1019), 1020] {
-            guard let user = UserID(uid) else { continue }
-            _ = try users.add(user, name: "user \(uid)", token: "token-\(uid)")
-        }
-        let stores = Stores(
-            users: users,
-            progress: EmbeddedProgress(database, secondsSince1970: { Int64(Date().timeIntervalSince1970) }),
-            files: try FolderFileStore(root: settings.storageRoot, isDurable: false))
         server = AvatarServer(
-            settings, stores: stores, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            settings, stores: try backend.stores(),
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         port = try await server.start().port ?? 0
     }
 
     /// Stops before the body ends, to see how that goes.
     func stop() async { await server.stop() }
+
+    var metrics: ServerMetrics { server.metrics }
+
+    func icon(of uid: Int64) throws -> String? {
+        try UserID(uid).flatMap { try backend.users.icon(of: $0) }
+    }
 
     func file(_ uid: Int64, _ name: String) -> URL {
         folder.appendingPathComponent("files/\(uid)/\(name)")

@@ -6,6 +6,8 @@ extension Limits {
         package static let bodyBytesMaxDefault = 51_200
         /// The largest `classic.bodyBytesMax`: a chunk of 4 MiB in base64, and its JSON.
         package static let bodyBytesMax = 6 * 1024 * 1024
+        /// What the fields beside `data` take in an upload's body, with a name of 200 bytes.
+        package static let uploadFieldsBytes = 512
         /// Levels of nesting in a request's JSON; no message of the protocol has more than one.
         package static let jsonDepthMax = 16
         /// Requests of one connection that are begun and not yet answered.
@@ -24,6 +26,8 @@ extension Limits {
         package static let ownersRememberedMax = 64
         /// How long an unfinished upload can be gone on with: the seed's SETEX.
         package static let uploadLifeSeconds = 3600
+        /// How often, at most, parts that nobody goes on with are looked for.
+        package static let sweepSeconds: Int64 = 600
         /// Unfinished uploads that one user may have at once.
         package static let uploadsPerUserMax = 64
         /// Records of uploads that the embedded store keeps in memory beside the file.

@@ -73,9 +73,9 @@ extension ServerSession {
         lastFrame = now
         if let resource, !isPipelining {
             isPipelining = slots.contains { $0.resource == resource }
-            // Who asks for the next chunk of a picture has dealt with the last one.
-            if resource == lastAnswered { drained() }
         }
+        // Who asks for the next chunk of a picture has dealt with the last one; so has who asks for one thing at a time.
+        if slots.isEmpty || (resource != nil && resource == lastAnswered) { drained() }
         slots.append(Slot(resource: resource, requestBytes: bytes, replyBytes: nil))
         bytesInFlight += bytes
         return firstTicket + UInt64(slots.count - 1)

@@ -52,6 +52,17 @@ import TransferMachines
         #expect(session.nextReply() == second)
     }
 
+    /// One picture after the other, each once the last is there: no reply of theirs has anything to wait for.
+    @Test func whoAsksForOneThingAtATimeNeverWaits() {
+        var session = ServerSession(now: .zero)
+        for resource in [a, b, a] {
+            let ticket = session.receive(resource: resource, bytes: 10, now: .zero)
+            session.answer(ticket, bytes: 20)
+            #expect(session.nextReply() == ticket)
+            session.sent(bytes: 20)
+        }
+    }
+
     @Test func twoRequestsForOnePictureAreAPipelineAndNeedNoCare() {
         var session = ServerSession(now: .zero)
         let tickets = (0..<3).map { _ in session.receive(resource: a, bytes: 10, now: .zero) }

@@ -33,7 +33,9 @@ import TransferMachines
             chunk, settings: .init(bytesMax: 1_000_000, quotaBytes: quota, openUpload: openUpload), freshID: fresh)
     }
 
-    private func record(_ id: UploadID, totalSize: Int64 = 5000, chunkSize: Int64 = 2048, isComplete: Bool = false) -> UploadRecord {
+    private func record(_ id: UploadID, totalSize: Int64 = 5000, chunkSize: Int64 = 2048, isComplete: Bool = false)
+        -> UploadRecord
+    {
         UploadRecord(
             key: key, uploadID: id, md5: md5, totalSize: totalSize, chunkSize: chunkSize, isComplete: isComplete)
     }
@@ -223,7 +225,8 @@ import TransferMachines
         _ = intake.handle(.token(.valid))
         _ = intake.handle(.progress(nil, held: nil))
         #expect(
-            intake.handle(.use(bytes: 0, uploads: 0)) == .begin(record(fresh, totalSize: 0, chunkSize: 0), replacing: nil))
+            intake.handle(.use(bytes: 0, uploads: 0))
+                == .begin(record(fresh, totalSize: 0, chunkSize: 0), replacing: nil))
         _ = intake.handle(.done)
         #expect(intake.handle(.done) == .verify(fresh))
     }

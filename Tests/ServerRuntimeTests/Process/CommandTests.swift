@@ -62,11 +62,27 @@ import Testing
         }
     }
 
+    @Test func checkSaysWhatIsWrongAndWhatToDo() async throws {
+        try await withFolder { folder async throws in
+            let good = try ServerProcess.run(["check"] + ServerProcess.storage(folder))
+            #expect(good.code == 0)
+            #expect(!good.output.contains("FAIL"))
+            let bad = try ServerProcess.run(
+                [
+                    "check", "--storage-root", "/proc/nowhere", "--stores-kind", "cluster", "--redis-socket",
+                    folder.path + "/nobody", "--mysql-socket", folder.path + "/nobody", "--classic-chunk-bytes", "65536",
+                ])
+            #expect(bad.code == 69)
+            #expect(bad.output.components(separatedBy: "FAIL").count == 5)
+            #expect(bad.output.contains("see redis.host"))
+        }
+    }
+
     /// The sample says what the defaults are, so it must be readable, and whole.
     @Test func theSampleConfigurationIsTaken() async throws {
         try await withFolder { folder async throws in
             let sample = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-                .appendingPathComponent("../../config/avatar-server.yaml").standardized
+                .appendingPathComponent("../../../config/avatar-server.yaml").standardized
             let server = try ServerProcess(folder: folder, flags: ["--config", sample.path])
             #expect(server.terminate() == 0)
         }

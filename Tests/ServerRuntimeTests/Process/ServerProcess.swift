@@ -16,19 +16,19 @@ final class ServerProcess: Sendable {
 
     /// Starts `avatar-server serve` over `folder` and returns once it says READY=1.
     init(folder: URL, flags: [String] = []) throws {
-        let portFile = folder.appendingPathComponent("port")
-        try? FileManager.default.removeItem(at: portFile)
+        let portFile = folder.appendingPathComponent("port-\(UUID())")
         let process = Process()
         process.executableURL = Self.executable
         // Standard output is the descriptor that is told READY=1: nothing else is written there.
         process.arguments =
             ["serve", "--ready-fd", "1", "--port-file", portFile.path, "--listen-port", "0"] + Self.storage(folder)
             + flags
-        let ready = Pipe()
-        process.standardOutput = ready
+        let ready = try ClosingPipe()
+        process.standardOutput = ready.writing
         process.standardError = FileHandle.nullDevice
-        try process.run()
-        let line = ready.fileHandleForReading.availableData
+        try spawning.withLock { _ in try process.run() }
+        try ready.writing.close()
+        let line = ready.reading.availableData
         guard String(decoding: line, as: UTF8.self) == "READY=1\n",
             let port = Int(try String(contentsOf: portFile, encoding: .utf8).dropLast())
         else {
@@ -71,12 +71,14 @@ final class ServerProcess: Sendable {
         process.executableURL = executable
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        let complaint = errors.fileHandleForReading.readDataToEndOfFile()
+        let (output, errors) = (try ClosingPipe(), try ClosingPipe())
+        process.standardOutput = output.writing
+        process.standardError = errors.writing
+        try spawning.withLock { _ in try process.run() }
+        try output.writing.close()
+        try errors.writing.close()
+        let text = output.reading.readDataToEndOfFile()
+        let complaint = errors.reading.readDataToEndOfFile()
         process.waitUntilExit()
         return (
             process.terminationStatus, String(decoding: text, as: UTF8.self), String(decoding: complaint, as: UTF8.self)

@@ -1,0 +1,71 @@
+internal import NIOCore
+internal import NIOPosix
+
+/// Answers every HTTP request on a loopback port with the metrics, and closes: all that Prometheus asks for.
+///
+/// It reads no more than a request's head, and knows one page; a whole HTTP server would be more to get wrong.
+final class MetricsHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// Bytes of a request's head; more is nobody's scraper.
+    private static let headBytesMax = 8192
+
+    private let metrics: ServerMetrics
+    private var head = ByteBuffer()
+
+    init(_ metrics: ServerMetrics) { self.metrics = metrics }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        head.writeImmutableBuffer(unwrapInboundIn(data))
+        guard head.readableBytes <= Self.headBytesMax else { return context.close(promise: nil) }
+        guard head.readableBytesView.ends(with: Array("\r\n\r\n".utf8)) else { return }
+        let isKnown = String(buffer: head).hasPrefix("GET /metrics ")
+        let body = isKnown ? metrics.prometheusText : "the metrics are at /metrics\n"
+        var reply = ByteBuffer()
+        reply.writeString(
+            "HTTP/1.1 \(isKnown ? "200 OK" : "404 Not Found")\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+                + "Content-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n")
+        reply.writeString(body)
+        let channel = context.channel
+        context.writeAndFlush(wrapOutboundOut(reply)).whenComplete { _ in channel.close(promise: nil) }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    /// Listens on 127.0.0.1 only: what it tells is nobody else's.
+    static func bind(
+        port: Int, metrics: ServerMetrics, group: any EventLoopGroup
+    ) async throws -> any Channel {
+        try await ServerBootstrap(group: group)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        IdleStateHandler(allTimeout: .seconds(10)), IdleCloser(), MetricsHandler(metrics),
+                    ])
+                }
+            }
+            .bind(host: "127.0.0.1", port: port)
+            .get()
+    }
+}
+
+extension ByteBufferView {
+    fileprivate func ends(with bytes: [UInt8]) -> Bool {
+        count >= bytes.count && suffix(bytes.count).elementsEqual(bytes)
+    }
+}
+
+/// Closes a scraper that says nothing.
+private final class IdleCloser: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent {
+            context.close(promise: nil)
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import AvatarCore
+import ClusterStores
+import EmbeddedStores
+import Foundation
+import ServerFiles
+import ServerRuntime
+
+/// `avatar-server check`: everything that serving needs, each with what to do about it.
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Checks configuration, folder, permissions and stores; changes nothing that lasts.")
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() async throws {
+        let settings = try await options.settings()
+        print("ok    configuration")
+        var problems = 0
+        func report(_ what: String, _ problem: String?, remedy: String) {
+            guard let problem else { return print("ok    \(what)") }
+            problems += 1
+            print("FAIL  \(what): \(problem)\n      \(remedy)")
+        }
+        report(
+            "folder \(settings.storageRoot)", FolderFileStore.problem(root: settings.storageRoot),
+            remedy: "make it, and give it to the user that runs the server: chown it, chmod 0700")
+        switch settings.storesKind {
+        case .embedded:
+            report(
+                "database \(settings.sqliteFile)", databaseProblem(settings),
+                remedy: "see that its folder is there and belongs to the user that runs the server")
+        case .cluster:
+            let health = Cluster(redis: settings.redis, mysql: settings.mysql).health()
+            report("Redis", health.redis, remedy: "see redis.host, redis.port, redis.socket and redis.password")
+            report(
+                "MariaDB, table user", health.mysql,
+                remedy: "see mysql.…; the user needs SELECT and UPDATE on the table user with its eight columns")
+        }
+        report(
+            "chunk and body sizes", sizesProblem(settings),
+            remedy: "raise classic.bodyBytesMax, or lower classic.chunkBytes to what clients send")
+        if problems > 0 { throw Failure.unavailable }
+    }
+
+    private func databaseProblem(_ settings: ServerSettings) -> String? {
+        do throws(StoreError) {
+            let users = EmbeddedUsers(try EmbeddedDatabase(path: settings.sqliteFile, isDurable: false))
+            _ = try users.all()
+            return nil
+        } catch {
+            return error.detail
+        }
+    }
+
+    /// Clients upload with chunks of the size that they download with, as a rule.
+    private func sizesProblem(_ settings: ServerSettings) -> String? {
+        let needed = (settings.classicChunkBytes + 2) / 3 * 4 + Limits.Server.uploadFieldsBytes
+        guard needed > settings.classicBodyBytesMax else { return nil }
+        return "an upload with classic.chunkBytes \(settings.classicChunkBytes) needs bodies of some \(needed) bytes, "
+            + "classic.bodyBytesMax is \(settings.classicBodyBytesMax)"
+    }
+}

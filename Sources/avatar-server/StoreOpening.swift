@@ -1,0 +1,23 @@
+import ClusterStores
+import EmbeddedStores
+import Foundation
+import ServerFiles
+import ServerRuntime
+
+/// Opens what the configuration names.
+func openStores(_ settings: ServerSettings) throws(StoreError) -> Stores<FolderFileStore> {
+    let isDurable = settings.storageSync == .full
+    let files = try FolderFileStore(root: settings.storageRoot, isDurable: isDurable)
+    let clock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }
+    switch settings.storesKind {
+    case .embedded:
+        let database = try EmbeddedDatabase(path: settings.sqliteFile, isDurable: isDurable)
+        return Stores(
+            users: EmbeddedUsers(database), progress: EmbeddedProgress(database, secondsSince1970: clock), files: files)
+    case .cluster:
+        let cluster = Cluster(redis: settings.redis, mysql: settings.mysql)
+        return Stores(
+            users: ClusterUsers(cluster),
+            progress: ClusterProgress(cluster, root: settings.storageRoot, secondsSince1970: clock), files: files)
+    }
+}

@@ -1,0 +1,124 @@
+import AvatarCore
+import ClusterStores
+import Foundation
+import ServerRuntime
+import Testing
+import TransferMachines
+import WireProtocol
+
+/// What only the cluster's stores have: the chat system beside them, services that go away, other instances.
+@Suite struct ClusterTests {
+    @Test func anUploadLeavesWhatTheSeedsServersRead() async throws {
+        try await TestServer.with(.cluster) { server async throws in
+            let redis = try #require(server.backend.redis)
+            let all = try chunks(of: pattern(5000), name: "a.png")
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(Array(all[..<2])) == 0)
+                let progress = try json(try redis.command(["GET", "file_upload_a.png"]))
+                #expect(progress["file_path_str"] as? String == server.backend.root + "/1019/a.png")
+                #expect(progress["name"] as? String == "a.png")
+                #expect(progress["seq"] as? Int == 2)
+                #expect(progress["total_size"] as? Int == 5000)
+                #expect(progress["trans_size"] as? Int == 4096)
+                let life = Int(try redis.command(["TTL", "file_upload_a.png"]).dropLast())
+                #expect(life.map { (3590...3600).contains($0) } == true)
+                #expect(try await client.upload(all[2]) == 0)
+            }
+            let info = try json(try redis.command(["GET", "ubaseinfo_1019"]))
+            #expect(info["uid"] as? Int == 1019)
+            #expect(info["icon"] as? String == "a.png")
+            #expect(info["nick"] as? String == "nick \"1019\"")
+            #expect(info["email"] as? String == "1019@example.org")
+            #expect(info["sex"] as? Int == 1)
+            #expect(Set(info.keys) == ["uid", "pwd", "name", "email", "nick", "desc", "sex", "icon"])
+        }
+    }
+
+    @Test func aTokenWithoutARowIsAnErrorAndNotSilence() async throws {
+        try await TestServer.with(.cluster) { server async throws in
+            try #require(server.backend.redis).command(["SET", "utoken_5", "token-5"])
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(try chunks(of: pattern(10), name: "a.png", uid: 5)) == 1011)
+            }
+        }
+    }
+
+    @Test func aStoreThatIsDownIsToldByACodeAndComesBackAndNothingIsLost() async throws {
+        try await TestServer.with(.cluster) { server async throws in
+            let redis = try #require(server.backend.redis)
+            let all = try chunks(of: pattern(8000), name: "a.png")
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(Array(all[..<2])) == 0)
+                redis.stop()
+                #expect(try await client.upload(all[2]) == 1013)
+                #expect(try await client.download("a.png", seq: 1).error == 1019)
+                try redis.startAgain()
+                // Nobody tries a dead store more than four times a second: ask until it has been tried again.
+                var error = try await client.upload(all[2])
+                let deadline = ContinuousClock.now + .seconds(5)
+                while error == 1013, ContinuousClock.now < deadline { error = try await client.upload(all[2]) }
+                #expect(error == 0)
+                #expect(try await client.upload(all[3]) == 0)
+                #expect(try await client.download("a.png") == pattern(8000))
+            }
+        }
+    }
+
+    @Test func healthNamesWhatIsDown() async throws {
+        try await TestBackend.with(.cluster) { backend async throws in
+            let cluster = try backend.cluster()
+            #expect(cluster.health() == (nil, nil))
+            backend.redis?.stop()
+            #expect(cluster.health().redis?.contains("Redis at") == true)
+            #expect(cluster.health().mysql == nil)
+        }
+    }
+
+    @Test func anUploadBegunOnOneInstanceGoesOnOnAnother() async throws {
+        try await TestBackend.with(.cluster) { backend async throws in
+            try await TestServer.with(backend) { first async throws in
+                try await TestServer.with(backend) { second async throws in
+                    let all = try chunks(of: pattern(20_000), name: "a.png")
+                    for (index, chunk) in all.enumerated() {
+                        let port = index.isMultiple(of: 2) ? first.port : second.port
+                        try await TestClient.with(port) { client async throws in
+                            #expect(try await client.upload(chunk) == 0)
+                        }
+                    }
+                    try await TestClient.with(first.port) { client async throws in
+                        #expect(try await client.download("a.png") == pattern(20_000))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Two contents under one name through two instances at once: whichever wins, the file is one of them, whole.
+    @Test func oneNameFromTwoInstancesDoesNotMix() async throws {
+        try await TestBackend.with(.cluster) { backend async throws in
+            try await TestServer.with(backend) { first async throws in
+                try await TestServer.with(backend) { second async throws in
+                    let contents = [pattern(30_000), Array(pattern(40_000).reversed())]
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for (port, bytes) in zip([first.port, second.port], contents) {
+                            group.addTask {
+                                try await TestClient.with(port) { client async throws in
+                                    for _ in 0..<20 {
+                                        if try await client.upload(try chunks(of: bytes, name: "a.png")) == 0 { return }
+                                    }
+                                }
+                            }
+                        }
+                        try await group.waitForAll()
+                    }
+                    let stored = try #require(first.bytes(1019, "a.png"))
+                    #expect(contents.contains(stored))
+                }
+            }
+        }
+    }
+
+    private func json(_ text: String) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    }
+}

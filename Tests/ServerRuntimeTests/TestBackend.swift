@@ -1,0 +1,114 @@
+import AvatarCore
+import ClusterStores
+import EmbeddedStores
+import Foundation
+import ServerFiles
+import ServerRuntime
+import Synchronization
+
+/// Which stores a test runs against: every test of the server's behaviour runs against both.
+enum StoreKind: String, CaseIterable, CustomStringConvertible, Sendable {
+    case embedded
+    case cluster
+
+    var description: String { rawValue }
+}
+
+/// The stores of one test: a temporary folder, and for the cluster a Redis of its own and a schema of its own.
+final class TestBackend: Sendable {
+    let kind: StoreKind
+    let folder: URL
+    /// Seconds added to the clock that the stores read.
+    let secondsAhead = Mutex<Int64>(0)
+    let redis: RedisDaemon?
+    let schema: String
+
+    var root: String { folder.appendingPathComponent("files").path }
+
+    static func with(_ kind: StoreKind, _ body: (TestBackend) async throws -> Void) async throws {
+        let backend = try TestBackend(kind)
+        defer { backend.end() }
+        for uid in [Int64(1019), 1020] { try backend.addUser(uid) }
+        try await body(backend)
+    }
+
+    private init(_ kind: StoreKind) throws {
+        self.kind = kind
+        // Short, since a Unix socket's path has 107 bytes.
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("av-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        schema = "av_\(UUID().uuidString.prefix(8).lowercased())"
+        redis = kind == .cluster ? try RedisDaemon(folder: folder) : nil
+        if kind == .cluster { try MariaDBDaemon.shared.get().makeSchema(schema) }
+    }
+
+    private func end() {
+        redis?.stop()
+        if kind == .cluster { try? MariaDBDaemon.shared.get().run("DROP DATABASE \(schema)", schema: nil) }
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    /// Fresh stores over the same data, as another instance or another run has them.
+    func stores() throws -> Stores<FolderFileStore> {
+        let files = try FolderFileStore(root: root, isDurable: false)
+        switch kind {
+        case .embedded:
+            let database = try database()
+            return Stores(
+                users: EmbeddedUsers(database),
+                progress: EmbeddedProgress(database, secondsSince1970: { [self] in now }), files: files)
+        case .cluster:
+            let cluster = try cluster()
+            return Stores(
+                users: ClusterUsers(cluster),
+                progress: ClusterProgress(cluster, root: root, secondsSince1970: { [self] in now }), files: files)
+        }
+    }
+
+    var users: any UserStore {
+        get throws { try stores().users }
+    }
+
+    func cluster() throws -> Cluster {
+        var redisSettings = ServerSettings.Redis()
+        redisSettings.socket = redis?.socket
+        var mysqlSettings = ServerSettings.MySQL()
+        mysqlSettings.socket = try MariaDBDaemon.shared.get().socket
+        mysqlSettings.user = "root"
+        mysqlSettings.schema = schema
+        return Cluster(redis: redisSettings, mysql: mysqlSettings)
+    }
+
+    /// What the real program needs to stand on the same stores.
+    var flags: [String] {
+        get throws {
+            guard let redis else { return [] }
+            return [
+                "--stores-kind", "cluster", "--redis-socket", redis.socket, "--mysql-socket",
+                try MariaDBDaemon.shared.get().socket, "--mysql-user", "root", "--mysql-schema", schema,
+            ]
+        }
+    }
+
+    /// A user with the token "token-<uid>", as the chat system would have left them.
+    func addUser(_ uid: Int64) throws {
+        switch kind {
+        case .embedded:
+            guard let user = UserID(uid) else { return }
+            _ = try EmbeddedUsers(database()).add(user, name: "user \(uid)", token: "token-\(uid)")
+        case .cluster:
+            try MariaDBDaemon.shared.get().run(
+                """
+                INSERT INTO user (uid, name, email, pwd, nick, `desc`, sex, icon) VALUES
+                    (\(uid), 'user \(uid)', '\(uid)@example.org', 'pw', 'nick "\(uid)"', 'desc', 1, ':/res/head_1.jpg')
+                """, schema: schema)
+            _ = try redis?.command(["SET", "utoken_\(uid)", "token-\(uid)"])
+        }
+    }
+
+    private var now: Int64 { Int64(Date().timeIntervalSince1970) + secondsAhead.withLock { $0 } }
+
+    private func database() throws -> EmbeddedDatabase {
+        try EmbeddedDatabase(path: folder.appendingPathComponent("db.sqlite").path, isDurable: false)
+    }
+}
