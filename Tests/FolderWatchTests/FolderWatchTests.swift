@@ -322,5 +322,37 @@ extension FolderWatchTests {
     }
 }
 
+extension FolderWatchTests {
+    /// Promise 7: no timer, no polling. What a process does not do can only be seen by letting time pass.
+    @Test func anIdleWatchNeverWakesUp() async throws {
+        let folder = try TemporaryFolder()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+            .deletingLastPathComponent().appendingPathComponent("folder-helper")
+        process.arguments = ["idle", folder.path]
+        let (input, output) = (Pipe(), Pipe())
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+        defer { process.waitUntilExit() }
+        defer { try? input.fileHandleForWriting.close() }
+        _ = try output.fileHandleForReading.read(upToCount: 5)
+        // The main thread may still be on its way into its wait.
+        try await Task.sleep(for: .milliseconds(300))
+        let before = try wakeUps(of: process.processIdentifier)
+        try await Task.sleep(for: .milliseconds(1500))
+        #expect(try wakeUps(of: process.processIdentifier) == before)
+    }
+
+    /// Voluntary context switches of all threads (proc(5), `status`).
+    private func wakeUps(of process: Int32) throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task").reduce(0) { sum, thread in
+            let status = try String(contentsOfFile: "/proc/\(process)/task/\(thread)/status", encoding: .utf8)
+            let line = status.split(separator: "\n").first { $0.hasPrefix("voluntary_ctxt_switches") } ?? ""
+            return sum + (Int(line.split(separator: "\t").last ?? "") ?? 0)
+        }
+    }
+}
+
 /// Waits for another thread's word where a test is not allowed to block by name.
 private func wait(for semaphore: DispatchSemaphore) { semaphore.wait() }
