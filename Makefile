@@ -7,7 +7,7 @@ FROM ?= 1
 SECONDS ?= 60
 
 PROGRAMS = avatard avatarctl avatar-server
-FUZZERS = BusFuzz
+FUZZERS = BusFuzz ImageFuzz
 BENCHMARKS = folder-bench BusBench
 DEBUG = .build/debug
 BIN = $(DESTDIR)$(PREFIX)/bin

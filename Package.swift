@@ -153,6 +153,9 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], path: "Tests/Benchmarks/BusBench", swiftSettings: strict),
         .executableTarget(
+            name: "ImageFuzz", dependencies: ["AvatarCore", "TestPictures", arguments], path: "Tests/Fuzz/ImageFuzz",
+            swiftSettings: strict),
+        .executableTarget(
             name: "BusFuzz",
             dependencies: ["LabelBus", "BusTestSupport", "AvatarCore", nioCore, nioEmbedded, arguments],
             path: "Tests/Fuzz/BusFuzz", swiftSettings: strict),

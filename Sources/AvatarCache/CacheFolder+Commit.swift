@@ -123,14 +123,7 @@ extension CacheFolder {
         } catch {
             guard error.isExisting else { throw error }
         }
-        guard let replaces = intent.replaces, try isOwn(name.string, in: folder, replaces) else {
-            // A deletion that a power cut undid leaves a file that no row knows: with the same bytes, nothing is lost.
-            guard case .success(let lying)? = try? examine(name), lying.sha256 == intent.candidate.part.sha256 else {
-                return .nameTaken
-            }
-            try parts.rename(part, to: name.string, in: folder)
-            return .placed
-        }
+        guard let replaces = try replaceable(intent) else { return .nameTaken }
         guard try parts.exchange(part, with: name.string, in: folder) else {
             try parts.rename(part, to: name.string, in: folder)
             return .placed
@@ -142,6 +135,17 @@ extension CacheFolder {
         }
         try parts.remove(part)
         return .placed
+    }
+
+    /// The file at the final name that may be replaced: this name's own earlier one, or one with the very same bytes, such as a deletion
+    /// that a power cut undid leaves without a row. Nil for any other.
+    private func replaceable(_ intent: IntentRow) throws(PosixError) -> FileIdentity? {
+        let candidate = intent.candidate
+        if let own = intent.replaces, try isOwn(candidate.name.string, in: folder, own) { return own }
+        guard case .success(let lying)? = try? examine(candidate.name), lying.sha256 == candidate.part.sha256 else {
+            return nil
+        }
+        return lying.identity
     }
 
     /// An inode's number is given out again as soon as its file is deleted, so size and time must be the recorded ones too.

