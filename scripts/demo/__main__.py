@@ -137,7 +137,8 @@ class Demonstration:
         tenths = {}
         avatar = {"state": "pending"}
         while avatar.get("transferred", 0) < KILL_AT * size:
-            bus.next_said("the mural's first part")
+            if bus.next_said("the mural's first part").stream != "mural":
+                continue
             avatar = self.show_progress(name, tenths)
             self.check(avatar["state"] == "pending", f"before the kill the mural is {avatar}")
         killed = self.stage.server.pid

@@ -211,11 +211,13 @@ extension AgentMachine {
         actions.append(.disk(.examine(name, name == icon ? .normal : .forced)))
     }
 
-    mutating func tellUploadCalls(_ name: AvatarName, failed reason: String? = nil) {
+    /// Whoever follows the upload of `name` hears how far it is; `isOver` ends the call even when the cache lacks it still.
+    mutating func tellUploadCalls(_ name: AvatarName, failed reason: String? = nil, isOver: Bool = false) {
         for stream in uploadCalls.filter({ $0.value == name }).keys.sorted() {
-            var avatar = view(of: name, owner: nil)
+            // An upload of what the cache has already is followed all the same.
+            var avatar = outgoingView(of: name) ?? view(of: name, owner: nil)
             if let reason { avatar = AvatarView(name: name.string, state: .failed, reason: reason) }
-            let isOver = avatar.state != .outgoing && avatar.state != .pending
+            let isOver = isOver || (avatar.state != .outgoing && avatar.state != .pending)
             actions.append(.bus(.avatar(stream, avatar, continues: !isOver)))
             if isOver { uploadCalls[stream] = nil }
         }

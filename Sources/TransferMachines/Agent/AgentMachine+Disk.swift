@@ -103,6 +103,8 @@ extension AgentMachine {
         let name = item.name
         switch outcome {
         case .recorded(let record, let events):
+            // A crop may have come through with nobody waiting for its name; it is the icon now.
+            if case .crop = item.origin, entries[name] == nil { entries[name] = Entry() }
             entries[name]?.record = record
             entries[name]?.part = nil
             entries[name]?.status = .ready

@@ -217,7 +217,7 @@ extension AgentMachine {
     mutating func cropFinished(_ id: CropID, _ name: AvatarName, _ events: [AvatarEvent]) {
         guard uploads.removed(id) != nil else { return }
         becomeIcon(name)
-        tellUploadCalls(name)
+        tellUploadCalls(name, isOver: true)
         changed(events)
     }
 

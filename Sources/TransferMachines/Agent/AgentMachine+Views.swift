@@ -15,16 +15,11 @@ extension AgentMachine {
 
     /// What is known of a name now, for somebody who may want a certain owner's.
     package func view(of name: AvatarName, owner: UserID?) -> AvatarView {
-        guard let entry = entries[name] else { return AvatarView(name: name.string, owner: owner, state: .absent) }
-        if let record = entry.record { return Self.narrowed(AvatarView(record), to: owner) }
-        if let (crop, transferred) = uploads.pending(name) {
-            var view = AvatarView(name: name.string, owner: login?.uid, state: .outgoing)
-            view.place = .crops
-            view.size = crop.size
-            view.transferred = transferred
-            view.sha256 = crop.sha256
-            return view
-        }
+        let entry = entries[name]
+        if let record = entry?.record { return Self.narrowed(AvatarView(record), to: owner) }
+        // A crop on its way out is known to the line of uploads, whether somebody wants its name or not.
+        if let outgoing = outgoingView(of: name) { return outgoing }
+        guard let entry else { return AvatarView(name: name.string, owner: owner, state: .absent) }
         switch entry.status {
         case .idle, .ready:
             return AvatarView(name: name.string, owner: owner, state: .absent, reason: "not fetched")
@@ -38,6 +33,17 @@ extension AgentMachine {
         case .failed(let reason, let detail, let until):
             return Self.failedView(name, owner, reason, detail: detail, until: until)
         }
+    }
+
+    /// How far the user's own crop of this name is, until it is uploaded.
+    func outgoingView(of name: AvatarName) -> AvatarView? {
+        guard let (crop, transferred) = uploads.pending(name) else { return nil }
+        var view = AvatarView(name: name.string, owner: login?.uid, state: .outgoing)
+        view.place = .crops
+        view.size = crop.size
+        view.transferred = transferred
+        view.sha256 = crop.sha256
+        return view
     }
 
     /// The same picture for somebody who wants a certain owner's: another's of that name is not it.
