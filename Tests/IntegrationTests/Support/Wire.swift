@@ -34,7 +34,7 @@ final class Wire: Sendable {
     /// Where it listens.
     var port: Int { channel.localAddress?.port ?? 0 }
     /// Connections that came.
-    var connections: Int { traffic.state.withLock { $0.connections } }
+    var connections: Int { traffic.state.withLock { $0.arrivals.count } }
     /// Bytes that have passed, all connections together.
     func passed(_ direction: Direction) -> Int { traffic.state.withLock { $0.passed[direction] ?? 0 } }
 
@@ -51,6 +51,19 @@ final class Wire: Sendable {
         traffic.state.withLock { $0.listeners.append(heard) }
     }
 
+    /// When the first connections came, as soon as there are so many.
+    func arrivals(_ count: Int) async throws -> [NIODeadline] {
+        let enough = Occasion<[NIODeadline]>()
+        traffic.state.withLock { state in
+            if state.arrivals.count >= count {
+                enough.happen(Array(state.arrivals.prefix(count)))
+            } else {
+                state.arrivalWaiters.append((count, enough))
+            }
+        }
+        return try await enough.wait("\(count) connections")
+    }
+
     /// Listens no more.
     func close() async { try? await channel.close() }
 }
@@ -65,7 +78,8 @@ private final class Traffic: Sendable {
 
     struct State {
         var passed: [Wire.Direction: Int] = [:]
-        var connections = 0
+        var arrivals: [NIODeadline] = []
+        var arrivalWaiters: [(count: Int, enough: Occasion<[NIODeadline]>)] = []
         var trap: Trap?
         var listeners: [@Sendable (Wire.Direction, ByteBuffer, NIODeadline) -> Void] = []
     }
@@ -73,7 +87,12 @@ private final class Traffic: Sendable {
     let state = Mutex(State())
 
     func join(_ inner: any Channel, to port: Int) {
-        state.withLock { $0.connections += 1 }
+        state.withLock { state in
+            state.arrivals.append(.now())
+            for waiter in state.arrivalWaiters where waiter.count == state.arrivals.count {
+                waiter.enough.happen(state.arrivals)
+            }
+        }
         ClientBootstrap(group: inner.eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.autoRead, value: false)
