@@ -22,12 +22,7 @@ final class Wire: Sendable {
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.autoRead, value: false)
-            .childChannelInitializer { channel in
-                // Joined behind the initializer: a channel is not active before.
-                channel.eventLoop.execute { traffic.join(channel, to: upstream()) }
-                return channel.eventLoop.makeSucceededVoidFuture()
-            }
+            .childChannelInitializer { traffic.join($0, to: upstream()) }
             .bind(host: "127.0.0.1", port: 0).get()
     }
 
@@ -86,24 +81,24 @@ private final class Traffic: Sendable {
 
     let state = Mutex(State())
 
-    func join(_ inner: any Channel, to port: Int) {
+    func join(_ inner: any Channel, to port: Int) -> EventLoopFuture<Void> {
         state.withLock { state in
             state.arrivals.append(.now())
             for waiter in state.arrivalWaiters where waiter.count == state.arrivals.count {
                 waiter.enough.happen(state.arrivals)
             }
         }
-        ClientBootstrap(group: inner.eventLoop)
+        // The agent's side is registered, and so read, only when this is done.
+        return ClientBootstrap(group: inner.eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.autoRead, value: false)
-            .connect(host: "127.0.0.1", port: port)
-            .flatMapThrowing { [self] outer in
-                try inner.pipeline.syncOperations.addHandler(Relay(to: outer) { [self] in pass($0, .up) })
-                try outer.pipeline.syncOperations.addHandler(Relay(to: inner) { [self] in pass($0, .down) })
-                inner.read()
-                outer.read()
+            .channelInitializer { [self] outer in
+                outer.eventLoop.makeCompletedFuture {
+                    try inner.pipeline.syncOperations.addHandler(Relay(to: outer) { [self] in pass($0, .up) })
+                    try outer.pipeline.syncOperations.addHandler(Relay(to: inner) { [self] in pass($0, .down) })
+                }
             }
-            .whenFailure { _ in inner.close(promise: nil) }
+            .connect(host: "127.0.0.1", port: port)
+            .map { _ in }
     }
 
     private func pass(_ bytes: ByteBuffer, _ direction: Wire.Direction) {
@@ -121,7 +116,7 @@ private final class Traffic: Sendable {
     }
 }
 
-/// Hands on what comes, reads on once it is written, and closes the other end with this one.
+/// Hands on what comes, and closes the other end with this one.
 private final class Relay: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -139,8 +134,6 @@ private final class Relay: ChannelInboundHandler {
         other.writeAndFlush(bytes, promise: nil)
         passed(bytes)
     }
-
-    func channelReadComplete(context: ChannelHandlerContext) { context.read() }
 
     func channelInactive(context: ChannelHandlerContext) { other.close(promise: nil) }
 
