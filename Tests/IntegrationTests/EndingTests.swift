@@ -132,6 +132,17 @@ extension RealPrograms {
             }
         }
 
+        @Test("one folder for cache and crops, by name", arguments: ["", "/"])
+        func equalFolders(ending: String) async throws {
+            let folder = try TemporaryFolder()
+            let agent = try AgentProgram("a", in: folder)
+            let (status, words) = try await refusal(
+                "avatard", ["--cache-directory", agent.cache, "--upload-directory", agent.cache + ending],
+                environment: agent.environment, in: folder)
+            #expect(status == 78)
+            #expect(words.contains("upload.directory") && words.contains("cache.directory (\(agent.cache))"), "\(words)")
+        }
+
         @Test("a misspelt key, with the key, the place and the reason")
         func misspelt() async throws {
             let folder = try TemporaryFolder()
