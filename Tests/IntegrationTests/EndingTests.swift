@@ -140,7 +140,8 @@ extension RealPrograms {
                 "avatard", ["--cache-directory", agent.cache, "--upload-directory", agent.cache + ending],
                 environment: agent.environment, in: folder)
             #expect(status == 78)
-            #expect(words.contains("upload.directory") && words.contains("cache.directory (\(agent.cache))"), "\(words)")
+            #expect(
+                words.contains("upload.directory") && words.contains("cache.directory (\(agent.cache))"), "\(words)")
         }
 
         @Test("a misspelt key, with the key, the place and the reason")
