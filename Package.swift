@@ -211,6 +211,6 @@ let package = Package(
             dependencies: [
                 "AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", "Digests", "BusTestSupport", "TestPictures",
                 "avatard", "avatarctl", "avatar-server", nioCore, nioPosix,
-            ], swiftSettings: strict),
+            ], exclude: ["Python"], swiftSettings: strict),
     ]
 )

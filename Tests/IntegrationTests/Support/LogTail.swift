@@ -15,6 +15,8 @@ final class LogTail: Sendable {
         var waiters: [Waiter] = []
     }
 
+    /// Nothing more will come.
+    let ended = Occasion<Void>()
     private let state = Mutex(State())
 
     /// Takes what was read.

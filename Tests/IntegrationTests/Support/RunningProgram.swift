@@ -42,7 +42,9 @@ final class RunningProgram: Sendable {
         let pipe = Pipe()
         pipe.fileHandleForReading.readabilityHandler = { handle in
             let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil } else { log.take(data) }
+            guard data.isEmpty else { return log.take(data) }
+            handle.readabilityHandler = nil
+            log.ended.happen(())
         }
         process.standardError = pipe
         process.terminationHandler = { process in

@@ -1,4 +1,5 @@
 import BusTestSupport
+import Foundation
 import Testing
 
 /// The suite of all tests that run the real programs: one after the other, since each of them keeps the machine busy.
@@ -58,6 +59,11 @@ final class Stage: Sendable {
     }
 
     private func end() async {
+        // AVATARD_TEST_LOGS=1 shows what the programs said.
+        if ProcessInfo.processInfo.environment["AVATARD_TEST_LOGS"] != nil {
+            let lines = ((try? agent.program.log.lines) ?? []) + ((try? server.program.log.lines) ?? [])
+            print(lines.joined(separator: "\n"))
+        }
         try? await agent.program.killNow()
         try? await server.program.killNow()
         await wire.close()

@@ -22,19 +22,14 @@ final class Wire: Sendable {
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.autoRead, value: false)
-            .childChannelInitializer { channel in
-                // Joined behind the initializer: a channel is not active before.
-                channel.eventLoop.execute { traffic.join(channel, to: upstream()) }
-                return channel.eventLoop.makeSucceededVoidFuture()
-            }
+            .childChannelInitializer { traffic.join($0, to: upstream()) }
             .bind(host: "127.0.0.1", port: 0).get()
     }
 
     /// Where it listens.
     var port: Int { channel.localAddress?.port ?? 0 }
     /// Connections that came.
-    var connections: Int { traffic.state.withLock { $0.connections } }
+    var connections: Int { traffic.state.withLock { $0.arrivals.count } }
     /// Bytes that have passed, all connections together.
     func passed(_ direction: Direction) -> Int { traffic.state.withLock { $0.passed[direction] ?? 0 } }
 
@@ -51,6 +46,19 @@ final class Wire: Sendable {
         traffic.state.withLock { $0.listeners.append(heard) }
     }
 
+    /// When the first connections came, as soon as there are so many.
+    func arrivals(_ count: Int) async throws -> [NIODeadline] {
+        let enough = Occasion<[NIODeadline]>()
+        traffic.state.withLock { state in
+            if state.arrivals.count >= count {
+                enough.happen(Array(state.arrivals.prefix(count)))
+            } else {
+                state.arrivalWaiters.append((count, enough))
+            }
+        }
+        return try await enough.wait("\(count) connections")
+    }
+
     /// Listens no more.
     func close() async { try? await channel.close() }
 }
@@ -65,26 +73,32 @@ private final class Traffic: Sendable {
 
     struct State {
         var passed: [Wire.Direction: Int] = [:]
-        var connections = 0
+        var arrivals: [NIODeadline] = []
+        var arrivalWaiters: [(count: Int, enough: Occasion<[NIODeadline]>)] = []
         var trap: Trap?
         var listeners: [@Sendable (Wire.Direction, ByteBuffer, NIODeadline) -> Void] = []
     }
 
     let state = Mutex(State())
 
-    func join(_ inner: any Channel, to port: Int) {
-        state.withLock { $0.connections += 1 }
-        ClientBootstrap(group: inner.eventLoop)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.autoRead, value: false)
-            .connect(host: "127.0.0.1", port: port)
-            .flatMapThrowing { [self] outer in
-                try inner.pipeline.syncOperations.addHandler(Relay(to: outer) { [self] in pass($0, .up) })
-                try outer.pipeline.syncOperations.addHandler(Relay(to: inner) { [self] in pass($0, .down) })
-                inner.read()
-                outer.read()
+    func join(_ inner: any Channel, to port: Int) -> EventLoopFuture<Void> {
+        state.withLock { state in
+            state.arrivals.append(.now())
+            for waiter in state.arrivalWaiters where waiter.count == state.arrivals.count {
+                waiter.enough.happen(state.arrivals)
             }
-            .whenFailure { _ in inner.close(promise: nil) }
+        }
+        // The agent's side is registered, and so read, only when this is done.
+        return ClientBootstrap(group: inner.eventLoop)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { [self] outer in
+                outer.eventLoop.makeCompletedFuture {
+                    try inner.pipeline.syncOperations.addHandler(Relay(to: outer) { [self] in pass($0, .up) })
+                    try outer.pipeline.syncOperations.addHandler(Relay(to: inner) { [self] in pass($0, .down) })
+                }
+            }
+            .connect(host: "127.0.0.1", port: port)
+            .map { _ in }
     }
 
     private func pass(_ bytes: ByteBuffer, _ direction: Wire.Direction) {
@@ -102,7 +116,7 @@ private final class Traffic: Sendable {
     }
 }
 
-/// Hands on what comes, reads on once it is written, and closes the other end with this one.
+/// Hands on what comes, and closes the other end with this one.
 private final class Relay: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -120,8 +134,6 @@ private final class Relay: ChannelInboundHandler {
         other.writeAndFlush(bytes, promise: nil)
         passed(bytes)
     }
-
-    func channelReadComplete(context: ChannelHandlerContext) { context.read() }
 
     func channelInactive(context: ChannelHandlerContext) { other.close(promise: nil) }
 

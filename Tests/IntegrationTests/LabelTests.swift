@@ -1,0 +1,99 @@
+import AvatarAgentClient
+import BusTestSupport
+import Foundation
+import LabelBus
+import TestPictures
+import Testing
+
+extension RealPrograms {
+    /// Whoever asked for a picture hears that it is there, once.
+    @Suite("Labels")
+    struct Labels {
+        /// How often each label was told "ready", and with which path.
+        private func readyTold(_ stage: Stage, _ requests: [LabelRequest]) async throws -> [String: [String?]] {
+            let client = stage.agent.client
+            return try await within(patience, "the labels of \(requests.map(\.label))") {
+                var told: [String: [String?]] = [:]
+                for try await reply in try await client.register(requests) {
+                    for state in reply.labels where state.avatar.state == .ready {
+                        told[state.label, default: []].append(state.avatar.path)
+                    }
+                }
+                return told
+            }
+        }
+
+        @Test("two labels for one picture, and a third of another subscriber, are each told once; it is fetched once")
+        func twoLabels() async throws {
+            try await Stage.run { stage in
+                let bytes = try TestPictures.picture("marta.bmp")
+                try stage.server.place(bytes, "marta.bmp", for: stage.ada)
+                try await stage.startAgent()
+                async let other = readyTold(stage, [LabelRequest(label: "other", name: "marta.bmp")])
+                let told = try await readyTold(
+                    stage, ["list", "header"].map { LabelRequest(label: $0, name: "marta.bmp") })
+                let path = stage.agent.cached("marta.bmp")
+                #expect(told == ["list": [path], "header": [path]])
+                #expect(try await other == ["other": [path]])
+                #expect(sha256(ofFile: path) == sha256(bytes))
+                #expect(stage.wire.passed(.down) < bytes.count * 2)
+                // Whoever comes later is told at once.
+                #expect(
+                    try await readyTold(stage, [LabelRequest(label: "late", name: "marta.bmp")]) == ["late": [path]])
+            }
+        }
+
+        @Test("a client written with PyPI's varlink hears of both its labels, once")
+        func python() async throws {
+            try await Stage.run { stage in
+                let bytes = try TestPictures.picture("jonas.webp")
+                try stage.server.place(bytes, "jonas.webp", for: stage.ada)
+                try await stage.startAgent()
+                let packages = try await Program.run(Program.packageFolder + "/scripts/python-env", in: stage.folder)
+                try #require(packages.status == 0, "\(packages.errors)")
+                let script = Program.packageFolder + "/Tests/IntegrationTests/Python/register.py"
+                let result = try await Program.run(
+                    "/usr/bin/env", ["python3", script, stage.agent.client.socketPath, "jonas.webp"],
+                    environment: ["PYTHONPATH": packages.lines.last ?? ""], in: stage.folder)
+                #expect(result.status == 0, "\(result.errors)")
+                let path = stage.agent.cached("jonas.webp")
+                let ready = result.lines.flatMap { line in
+                    (try? JSONDecoder().decode([[String?]].self, from: Data(line.utf8))) ?? []
+                }.filter { $0[1] == "ready" }
+                #expect(
+                    ready.sorted { ($0[0] ?? "") < ($1[0] ?? "") } == [
+                        ["header", "ready", path], ["list", "ready", path],
+                    ])
+                #expect(sha256(ofFile: path) == sha256(bytes))
+            }
+        }
+
+        @Test("a picture with a live label that somebody deletes is fetched again, and the label is told")
+        func deletedWhileShown() async throws {
+            try await Stage.run { stage in
+                let bytes = try TestPictures.picture("goran.jpg")
+                try stage.server.place(bytes, "goran.jpg", for: stage.ada)
+                try await stage.startAgent()
+                let (client, path) = (stage.agent.client, stage.agent.cached("goran.jpg"))
+                try await within(patience, "two times ready") {
+                    var states: [AvatarState] = []
+                    let labels = [LabelRequest(label: "face", name: "goran.jpg")]
+                    for try await reply in try await client.register(labels, keep: true) {
+                        for label in reply.labels {
+                            states.append(label.avatar.state)
+                            guard label.avatar.state == .ready else { continue }
+                            #expect(sha256(ofFile: path) == sha256(bytes))
+                            guard states.count(where: { $0 == .ready }) == 1 else { return }
+                            try FileManager.default.removeItem(atPath: path)
+                        }
+                    }
+                }
+                // Nobody wants it now: this time it stays away.
+                let cursor = try await stage.agent.cursor()
+                try FileManager.default.removeItem(atPath: path)
+                try await stage.agent.change(.removed, of: "goran.jpg", after: cursor)
+                #expect(try await stage.agent.client.get("goran.jpg").state == .absent)
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+import AvatarAgentClient
+import AvatarCore
+import Foundation
+import LabelBus
+import TestPictures
+import Testing
+
+extension RealPrograms {
+    /// What happened while the agent did not run is found at its start.
+    @Suite("What changed while the agent was down")
+    struct WhileDown {
+        /// Ada's agent with an uploaded crop "mine.png" and a fetched picture "theirs.jpg", ended.
+        private func withHistory(
+            _ body: (Stage, _ mine: [UInt8], _ theirs: [UInt8], _ cursor: Int) async throws -> Void
+        ) async throws {
+            try await Stage.run { stage in
+                let mine = try TestPictures.picture("bruno.png")
+                let theirs = try TestPictures.picture("emeka.jpg")
+                try stage.server.place(theirs, "theirs.jpg", for: stage.ada)
+                try await stage.startAgent()
+                try await stage.agent.fetch(["theirs.jpg"])
+                try write(mine, to: stage.agent.crop("mine.png"))
+                try await stage.agent.change(.icon, of: "mine.png")
+                let cursor = try await stage.agent.cursor()
+                _ = try await stage.agent.program.terminate()
+                try await body(stage, mine, theirs, cursor)
+            }
+        }
+
+        @Test("a new crop, a replaced one and a renamed one are uploaded, the oldest first; what did not change is not")
+        func crops() async throws {
+            try await withHistory { stage, _, _, _ in
+                let replaced = try TestPictures.picture("ada.png")
+                let renamed = try TestPictures.picture("hana.jpg")
+                try write(replaced, to: stage.agent.crop("mine.png"))
+                try writeByRename(renamed, to: stage.agent.crop("renamed.jpg"))
+                try setTime(stage.agent.crop("mine.png"), 1_700_000_000)
+                try setTime(stage.agent.crop("renamed.jpg"), 1_700_000_100)
+                try await stage.startAgent()
+                try await stage.agent.change(.icon, of: "renamed.jpg")
+                #expect(sha256(ofFile: stage.server.path(stage.ada, "mine.png")) == sha256(replaced))
+                #expect(sha256(ofFile: stage.agent.cached("mine.png")) == sha256(replaced))
+                #expect(sha256(ofFile: stage.server.path(stage.ada, "renamed.jpg")) == sha256(renamed))
+                #expect(
+                    try await stage.agent.changes(.uploaded)
+                        == ["uploaded mine.png", "uploaded mine.png", "uploaded renamed.jpg"])
+                let before = stage.wire.passed(.up)
+                try await stage.restartAgent()
+                try await stage.agent.fetch(["mine.png"])
+                #expect(stage.wire.passed(.up) - before < 500)
+            }
+        }
+
+        private func setTime(_ path: String, _ seconds: Double) throws {
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSince1970: seconds)], ofItemAtPath: path)
+        }
+
+        @Test("the user's own avatar, deleted from the cache, is fetched again; what nobody wants stays away")
+        func deleted() async throws {
+            try await withHistory { stage, mine, _, cursor in
+                try FileManager.default.removeItem(atPath: stage.agent.cached("mine.png"))
+                try FileManager.default.removeItem(atPath: stage.agent.cached("theirs.jpg"))
+                try await stage.startAgent()
+                try await stage.agent.change(.ready, of: "mine.png", after: cursor)
+                #expect(sha256(ofFile: stage.agent.cached("mine.png")) == sha256(mine))
+                #expect(try visibleNames(in: stage.agent.cache) == ["mine.png"])
+                let client = stage.agent.client
+                // A label that comes now wants it.
+                let state = try await within(patience, "theirs.jpg") {
+                    var last: AvatarState?
+                    for try await reply in try await client.register([LabelRequest(label: "l", name: "theirs.jpg")]) {
+                        last = reply.labels.last?.avatar.state ?? last
+                    }
+                    return last
+                }
+                #expect(state == .ready)
+            }
+        }
+
+        /// How a catalog is lost.
+        enum Loss: String, CaseIterable, CustomTestStringConvertible {
+            case deleted
+            case damaged
+            var testDescription: String { rawValue }
+        }
+
+        @Test(
+            "without its catalog the folders are a baseline: nothing is sent or fetched twice, and that is said once",
+            arguments: Loss.allCases)
+        func lostCatalog(loss: Loss) async throws {
+            try await withHistory { stage, mine, theirs, _ in
+                for suffix in ["-wal", "-shm"] {
+                    try? FileManager.default.removeItem(atPath: stage.agent.catalog + suffix)
+                }
+                switch loss {
+                case .deleted: try FileManager.default.removeItem(atPath: stage.agent.catalog)
+                case .damaged: try write([UInt8](repeating: 0x5a, count: 20_000), to: stage.agent.catalog)
+                }
+                // A crop that came meanwhile is part of the baseline as well: nothing tells it from the others.
+                try write(try TestPictures.picture("chen.png"), to: stage.agent.crop("meanwhile.png"))
+                let up = stage.wire.passed(.up)
+                let program = try await stage.startAgent()
+                try await stage.agent.fetch(["mine.png", "theirs.jpg"])
+                let said = try await stage.agent.client.status().problems.filter { $0.what.contains("catalog") }
+                #expect(said.count == 1, "\(said)")
+                #expect(said.first?.remedy?.contains("avatarctl upload") == true, "\(said)")
+                if loss == .damaged { #expect(program.log.lines(with: "catalog was damaged").count == 1) }
+                #expect(try await stage.agent.client.get("theirs.jpg").sha256 == sha256(theirs))
+                #expect(try await stage.agent.client.get("mine.png").sha256 == sha256(mine))
+                #expect(stage.wire.passed(.up) - up < 500)
+                #expect(!FileManager.default.fileExists(atPath: stage.server.path(stage.ada, "meanwhile.png")))
+                // From here on all is as ever.
+                try write(try TestPictures.picture("dilek.png"), to: stage.agent.crop("later.png"))
+                try await stage.agent.change(.icon, of: "later.png")
+                #expect(try await stage.agent.changes(.uploaded) == ["uploaded later.png"])
+                try await stage.restartAgent()
+                try await stage.agent.fetch(["theirs.jpg"])
+                #expect(try await stage.agent.client.status().problems.isEmpty)
+            }
+        }
+    }
+}
