@@ -177,7 +177,8 @@ extension AgentMachine {
         lookUp(ordered, touch: true)
         for name in ordered {
             if more {
-                entries[name]?.followWish = max(entries[name]?.followWish ?? .hidden, visibility)
+                let old = entries[name]?.followWish ?? .hidden
+                entries[name]?.followWish = max(old, visibility)
             } else {
                 wishOnce(name, visibility)
             }
@@ -230,7 +231,8 @@ extension AgentMachine {
 
     mutating func tellUploadCalls(_ name: AvatarName, failed reason: String? = nil) {
         for stream in uploadCalls.filter({ $0.value == name }).keys.sorted() {
-            var avatar = view(of: name, owner: nil)
+            // The crop before the picture of that name that is in the cache already: the call is about the crop.
+            var avatar = outgoingView(of: name) ?? view(of: name, owner: nil)
             if let reason { avatar = AvatarView(name: name.string, state: .failed, reason: reason) }
             let isOver = avatar.state != .outgoing && avatar.state != .pending
             actions.append(.bus(.avatar(stream, avatar, continues: !isOver)))

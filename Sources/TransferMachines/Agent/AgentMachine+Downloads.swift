@@ -219,6 +219,7 @@ extension AgentMachine {
     mutating func concluded(_ name: AvatarName) {
         tellLabels(name)
         tellFetches(name)
+        tellUploadCalls(name)
         entries[name]?.fetchWish = nil
         entries[name]?.followWish = nil
         refreshWish(name)

@@ -17,14 +17,7 @@ extension AgentMachine {
     package func view(of name: AvatarName, owner: UserID?) -> AvatarView {
         guard let entry = entries[name] else { return AvatarView(name: name.string, owner: owner, state: .absent) }
         if let record = entry.record { return Self.narrowed(AvatarView(record), to: owner) }
-        if let (crop, transferred) = uploads.pending(name) {
-            var view = AvatarView(name: name.string, owner: login?.uid, state: .outgoing)
-            view.place = .crops
-            view.size = crop.size
-            view.transferred = transferred
-            view.sha256 = crop.sha256
-            return view
-        }
+        if let view = outgoingView(of: name) { return view }
         switch entry.status {
         case .idle, .ready:
             return AvatarView(name: name.string, owner: owner, state: .absent, reason: "not fetched")
@@ -38,6 +31,17 @@ extension AgentMachine {
         case .failed(let reason, let detail, let until):
             return Self.failedView(name, owner, reason, detail: detail, until: until)
         }
+    }
+
+    /// The crop of that name, until it is in the cache.
+    func outgoingView(of name: AvatarName) -> AvatarView? {
+        guard let (crop, transferred) = uploads.pending(name) else { return nil }
+        var view = AvatarView(name: name.string, owner: login?.uid, state: .outgoing)
+        view.place = .crops
+        view.size = crop.size
+        view.transferred = transferred
+        view.sha256 = crop.sha256
+        return view
     }
 
     /// The same picture for somebody who wants a certain owner's: another's of that name is not it.

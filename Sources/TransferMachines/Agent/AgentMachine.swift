@@ -26,6 +26,8 @@ package struct AgentMachine: Sendable {
     var active: [AvatarName] = []
     var queue = DownloadQueue()
     var retries = Heap<Retry>()
+    /// How many retries are kept, those that are not needed any more included.
+    package var retryCount: Int { retries.count }
     var commits: CommitMachine
 
     var uploads = UploadLine()

@@ -14,7 +14,7 @@ import TransferMachines
         return machine
     }
 
-    private func wait(_ machine: ConnectionMachine, now: MonotonicTime) throws -> Duration {
+    private func waiting(_ machine: ConnectionMachine, since now: MonotonicTime) throws -> Duration {
         try #require(machine.deadline) - now
     }
 
@@ -25,7 +25,7 @@ import TransferMachines
         #expect(machine.hurry(now: at(0)) == [])
         #expect(machine.login(now: at(1)) == [.connect(1)])
         #expect(machine.state == .connecting(1))
-        #expect(machine.opened(1, now: at(2)))
+        #expect(machine.opened(1, now: at(2)) == true)
         #expect(machine.online == 1)
         #expect(machine.since == at(2))
     }
@@ -33,8 +33,8 @@ import TransferMachines
     @Test func aSecondLoginReplacesTheFirstConnection() {
         var machine = online()
         #expect(machine.login(now: at(3)) == [.close(1), .connect(2)])
-        #expect(!machine.opened(1, now: at(4)), "a number is never used twice")
-        #expect(machine.opened(2, now: at(4)))
+        #expect(machine.opened(1, now: at(4)) == false, "a number is never used twice")
+        #expect(machine.opened(2, now: at(4)) == true)
     }
 
     @Test func aLogoutClosesAndStaysOffline() {
@@ -48,7 +48,7 @@ import TransferMachines
     @Test mutating func eventsOfAnEarlierConnectionAreIgnored() {
         var machine = online()
         _ = machine.login(now: at(0))
-        #expect(!machine.closed(1, cause: "late", hasWork: true, now: at(1), random: &random))
+        #expect(machine.closed(1, cause: "late", hasWork: true, now: at(1), random: &random) == false)
         #expect(machine.state == .connecting(2))
     }
 
@@ -61,9 +61,9 @@ import TransferMachines
             #expect(machine.state == .connecting(attempt))
             #expect(machine.closed(attempt, cause: "refused", hasWork: true, now: now, random: &random))
             let ceiling = min(Duration.milliseconds(500 * Int64(1) << (attempt - 1)), .seconds(60))
-            let wait = try wait(machine, now: now)
+            let wait = try waiting(machine, since: now)
             #expect(wait >= ceiling / 2 && wait <= ceiling, "attempt \(attempt) waits \(wait)")
-            #expect(machine.tick(now: now + wait - .nanoseconds(1)) == [])
+            #expect(machine.tick(now: now + (wait - .nanoseconds(1))) == [])
             now = now + wait
             #expect(machine.tick(now: now) == [.connect(attempt + 1)])
         }
@@ -79,7 +79,7 @@ import TransferMachines
         }
         _ = machine.opened(11, now: at(0))
         _ = machine.closed(11, cause: "reset", hasWork: true, now: at(0), random: &random)
-        #expect(try wait(machine, now: at(0)) >= .seconds(30))
+        #expect(try waiting(machine, since: at(0)) >= .seconds(30))
     }
 
     @Test mutating func aServerThatSaidSomethingSensibleStartsTheWaitsAnew() throws {
@@ -92,7 +92,7 @@ import TransferMachines
         _ = machine.opened(9, now: at(0))
         machine.proven()
         _ = machine.closed(9, cause: "reset", hasWork: true, now: at(0), random: &random)
-        #expect(try wait(machine, now: at(0)) <= .milliseconds(500))
+        #expect(try waiting(machine, since: at(0)) <= .milliseconds(500))
     }
 
     @Test mutating func anIdleConnectionThatTheServerClosesStaysClosedUntilThereIsWork() {
@@ -122,7 +122,7 @@ import TransferMachines
         #expect(machine.hurry(now: at(1)) == [.connect(9)])
         #expect(machine.hurry(now: at(1)) == [], "it is being opened")
         _ = machine.closed(9, cause: "refused", hasWork: true, now: at(2), random: &random)
-        #expect(try wait(machine, now: at(2)) <= .milliseconds(500))
+        #expect(try waiting(machine, since: at(2)) <= .milliseconds(500))
     }
 
     @Test mutating func aRefusedTokenStopsEverythingUntilALogin() {
@@ -133,7 +133,7 @@ import TransferMachines
         #expect(machine.tick(now: at(.seconds(999))) == [])
         #expect(machine.work(now: at(.seconds(999))) == [])
         #expect(machine.hurry(now: at(.seconds(999))) == [])
-        #expect(!machine.closed(1, cause: "late", hasWork: true, now: at(2), random: &random))
+        #expect(machine.closed(1, cause: "late", hasWork: true, now: at(2), random: &random) == false)
         #expect(machine.login(now: at(.seconds(999))) == [.connect(2)])
     }
 

@@ -1,6 +1,7 @@
 import AvatarCore
 import Testing
-import TransferMachines
+
+@testable import TransferMachines
 
 /// Scripts of one crop on its way up: a chunk is read, sent, acknowledged; one in flight.
 @Suite struct UploadMachineTests {
