@@ -87,6 +87,8 @@ extension Limits {
         package static let totalMax = 200_000
         /// Names in one Fetch.
         package static let fetchNamesMax = 10_000
+        /// Names that are cared for at once, with or without a label.
+        package static let wishesMax = 250_000
         /// The longest silence of a stream that asked for heartbeats.
         package static let heartbeatInterval = Duration.seconds(30)
         /// Changes in one reply of a Watch.

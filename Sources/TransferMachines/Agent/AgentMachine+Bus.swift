@@ -32,7 +32,7 @@ extension AgentMachine {
         uploadCalls[stream] = nil
         if let fetch = fetches.removeValue(forKey: stream) {
             for name in fetch.open.sorted() where !fetches.values.contains(where: { $0.open.contains(name) }) {
-                entries[name]?.fetchWish = nil
+                entries[name]?.followWish = nil
                 refreshWish(name)
             }
         }
@@ -55,8 +55,10 @@ extension AgentMachine {
         _ requests: [LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: String, _ stream: StreamID
     ) {
         let limit = more ? Limits.Labels.perSubscriptionMax : Limits.Labels.perReplyMax
-        guard requests.count <= limit, labels.labelCount + requests.count <= Limits.Labels.totalMax else {
-            actions.append(.bus(.failed(stream, .tooMany(what: "labels", limit: limit))))
+        let total = labels.labelCount + requests.count
+        guard requests.count <= limit, total <= Limits.Labels.totalMax, more || hasRoom(for: requests.count) else {
+            let exceeded = requests.count > limit ? limit : Limits.Labels.totalMax
+            actions.append(.bus(.failed(stream, .tooMany(what: "labels", limit: exceeded))))
             return
         }
         labels.open(stream, token: token, keep: keep && more, heartbeat: heartbeat && more, now: now)
@@ -132,7 +134,7 @@ extension AgentMachine {
                     stream: stream, states: output.states, subscription: nil, synced: output.synced, continues: false)
             ])
         }
-        let names = done.isEmpty ? labels.close(stream) : done
+        let names = done + labels.close(stream)
         for name in names where entries[name]?.status != .ready {
             guard case .failed = entries[name]?.status else {
                 wishOnce(name, .near)
@@ -162,13 +164,26 @@ extension AgentMachine {
             return
         }
         let unique = Set(names)
+        guard hasRoom(for: unique.count(where: { entries[$0] == nil })) else {
+            actions.append(.bus(.failed(stream, .tooMany(what: "names", limit: Limits.Labels.wishesMax))))
+            return
+        }
         actions.append(.bus(.accepted(stream, unique.count, nil, continues: more && !unique.isEmpty)))
         if more, !unique.isEmpty { fetches[stream] = FetchCall(accepted: unique.count, open: unique) }
         perform(connection.hurry(now: now))
         let ordered = unique.sorted()
+        // First, so that the catalog does not tell of what is being cleared.
+        actions.append(.disk(.clearNegatives(ordered)))
         lookUp(ordered, touch: true)
-        for name in ordered { wishOnce(name, visibility) }
-        liftNegatives(ordered)
+        for name in ordered {
+            if more {
+                let old = entries[name]?.followWish ?? .hidden
+                entries[name]?.followWish = max(old, visibility)
+            } else {
+                wishOnce(name, visibility)
+            }
+        }
+        liftFailures(ordered)
         for name in ordered {
             refreshWish(name)
             if let status = entries[name]?.status, status != .unknown, view(of: name, owner: nil).state.isFinal {
@@ -176,6 +191,9 @@ extension AgentMachine {
             }
         }
     }
+
+    /// Whether so many more names can be cared for: wishes without a label have no other bound.
+    private func hasRoom(for count: Int) -> Bool { entries.count + count <= Limits.Labels.wishesMax }
 
     private mutating func wishOnce(_ name: AvatarName, _ visibility: Visibility) {
         let old = entries[name]?.fetchWish ?? .hidden

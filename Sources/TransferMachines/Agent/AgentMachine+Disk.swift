@@ -56,7 +56,8 @@ extension AgentMachine {
             entries[row.name]?.status = .failed(
                 negative.reason, detail: negative.reason.rawValue, until: negative.until)
         }
-        if entry.fetchWish != nil, case .failed = entries[row.name]?.status { liftNegatives([row.name]) }
+        let isFetched = entry.fetchWish != nil || entry.followWish != nil
+        if isFetched, case .failed = entries[row.name]?.status { liftNegatives([row.name]) }
         // Before anybody is answered: what is wanted and not there is pending from now on. The entry stays for those who wait.
         refreshWish(row.name)
         entries[row.name]?.getters = []
@@ -109,9 +110,11 @@ extension AgentMachine {
             entries[name]?.part = nil
             entries[name]?.status = .ready
             note(.info, "complete", name: name.string, detail: "\(record.size) bytes, \(record.assurance.rawValue)")
+            storage.backoff.reset()
             if case .crop(let id) = item.origin { cropIsIcon(id, name) }
-            concluded(name)
+            // Before the name may be forgotten: who follows the log is told of the picture, not of its name alone.
             changed(events)
+            concluded(name)
         case .corrupt(let detail): commitFailed(item, .corrupt, detail)
         case .nameTaken:
             commitFailed(item, .nameTaken, "the name is there for another owner, or is not the agent's own")
@@ -179,7 +182,9 @@ extension AgentMachine {
             storage.retryAt = now + storage.backoff.next(using: &random)
             return
         }
-        storage = StorageState()
+        // The waits begin anew only with a picture that is there: a probe says little of a disk with room for a probe.
+        storage.fault = nil
+        storage.retryAt = nil
         story.solved(key: "storage")
         note(.info, "the disk takes writes again")
         let stalled = entries.filter { $0.value.status == .stalled && $0.value.download == nil }.keys.sorted()

@@ -17,7 +17,7 @@ extension AgentMachine {
     /// A label, a Fetch or the icon came or went: how much is the name wanted now?
     mutating func refreshWish(_ name: AvatarName) {
         guard let old = entries[name] else { return }
-        let rank = [labels.visibility(of: name), old.fetchWish, name == icon ? Visibility.near : nil]
+        let rank = [labels.visibility(of: name), old.fetchWish, old.followWish, name == icon ? Visibility.near : nil]
             .compactMap(\.self).max()
         entries[name]?.rank = rank
         guard let rank else {
@@ -36,7 +36,7 @@ extension AgentMachine {
         case .idle: want(name)
         case .queued where old.rank != rank: enqueue(name, rank)
         case .failed(_, _, let until):
-            if until <= now { want(name) } else { retries.insert(Retry(at: until, name: name)) }
+            if until <= now { want(name) } else { retryLater(name, at: until) }
         default: break
         }
     }
@@ -95,11 +95,15 @@ extension AgentMachine {
     }
 
     private mutating func fillPlaces() {
-        while active.count < Limits.Download.activeMax, let name = queue.take() { begin(name) }
-        // Somebody who is seen waits while somebody who is not has a place: that one hands it over once it is quiet.
+        while active.count < Limits.Download.activeMax, let next = queue.take() {
+            begin(next.name, isByAge: next.isByAge)
+        }
+        // Somebody who is seen waits while somebody who is not has a place: that one hands it over once it is quiet, one for each.
         guard active.count >= Limits.Download.activeMax, let best = queue.bestVisibility(),
             let last = active.last(where: { isYielding($0, to: best) }),
-            let download = entries[last]?.download
+            let download = entries[last]?.download,
+            active.count(where: { entries[$0]?.status != .active })
+                < queue.count(above: entries[last]?.rank ?? .hidden)
         else { return }
         let part = download.part
         entries[last]?.download?.stop()
@@ -110,16 +114,19 @@ extension AgentMachine {
     }
 
     private func isYielding(_ name: AvatarName, to visibility: Visibility) -> Bool {
-        guard let entry = entries[name], entry.status == .active, let download = entry.download else { return false }
+        // What got its place by age keeps it: bulk would starve otherwise.
+        guard let entry = entries[name], entry.status == .active, !entry.isByAge, let download = entry.download
+        else { return false }
         return (entry.rank ?? .hidden) < visibility && download.transferred != download.totalSize
     }
 
-    private mutating func begin(_ name: AvatarName) {
+    private mutating func begin(_ name: AvatarName, isByAge: Bool) {
         guard let entry = entries[name], entry.download == nil else {
             // Its old requests still run out; it comes back when they have.
             return
         }
         entries[name]?.download = DownloadMachine(part: entry.part)
+        entries[name]?.isByAge = isByAge
         entries[name]?.status = .active
         active.append(name)
         story.step(name: name.string, what: "fetching", detail: entry.part.map { "from byte \($0.held)" }, now: now)
@@ -151,10 +158,14 @@ extension AgentMachine {
         releaseIfQuiet(name)
     }
 
-    /// The name that an error reply without a name must mean: the oldest request of all.
+    /// The name that an error reply without a name must mean: the oldest request for a first chunk, which goes alone, since only the
+    /// answers to those may hold nothing but the error; the oldest of the others where there is none.
     private func oldestAsked() -> AvatarName? {
-        active.filter { (entries[$0]?.download?.inFlight ?? 0) > 0 }
-            .min { (entries[$0]?.download?.deadline ?? .zero) < (entries[$1]?.download?.deadline ?? .zero) }
+        func age(_ name: AvatarName) -> (isLater: Int, owedUntil: MonotonicTime) {
+            let download = entries[name]?.download
+            return (download?.oldestAsked == 1 ? 0 : 1, download?.silentAt ?? .zero)
+        }
+        return active.filter { (entries[$0]?.download?.inFlight ?? 0) > 0 }.min { age($0) < age($1) }
     }
 
     private mutating func downloadStep(_ name: AvatarName, _ step: DownloadMachine.Action) {
@@ -202,24 +213,39 @@ extension AgentMachine {
             active.removeAll { $0 == name }
         }
         concluded(name)
-        if entries[name]?.rank != nil { retries.insert(Retry(at: until, name: name)) }
     }
 
     /// Tells labels and calls of a state that counts as an end, and forgets the name when nobody is left.
     mutating func concluded(_ name: AvatarName) {
         tellLabels(name)
         tellFetches(name)
+        tellUploadCalls(name)
         entries[name]?.fetchWish = nil
+        entries[name]?.followWish = nil
         refreshWish(name)
     }
 
     /// A person asked, a token came, or the server has something new: what failed is worth a try.
     mutating func liftNegatives(_ names: [AvatarName]?) {
         actions.append(.disk(.clearNegatives(names)))
-        for name in names ?? entries.keys.sorted() {
+        liftFailures(names ?? entries.keys.sorted())
+    }
+
+    mutating func liftFailures(_ names: [AvatarName]) {
+        for name in names {
             guard case .failed = entries[name]?.status else { continue }
             entries[name]?.status = .idle
             want(name)
+        }
+    }
+
+    /// Once for each call; what is not needed any more is swept out when it is the greater part.
+    private mutating func retryLater(_ name: AvatarName, at time: MonotonicTime) {
+        retries.insert(Retry(at: time, name: name))
+        guard retries.count > 2 * entries.count + 64 else { return }
+        retries = Heap()
+        for (name, entry) in entries where entry.rank != nil {
+            if case .failed(_, _, let until) = entry.status { retries.insert(Retry(at: until, name: name)) }
         }
     }
 

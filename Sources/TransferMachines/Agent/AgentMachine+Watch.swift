@@ -48,18 +48,31 @@ extension AgentMachine {
             guard let last = fresh.last else { continue }
             watchers[stream]?.cursor = last.cursor
             watchers[stream]?.lastSent = now
-            actions.append(
-                .bus(.changes(stream, epoch: epoch, cursor: last.cursor, reset: false, fresh, continues: true)))
+            for start in stride(from: 0, to: fresh.count, by: Limits.Labels.changesPerReplyMax) {
+                let page = Array(fresh[start..<min(start + Limits.Labels.changesPerReplyMax, fresh.count)])
+                actions.append(
+                    .bus(
+                        .changes(
+                            stream, epoch: epoch, cursor: page.last?.cursor ?? cursor, reset: false, page,
+                            continues: true)))
+            }
         }
     }
 
     private func eventView(_ event: AvatarEvent) -> AvatarView {
         if entries[event.name] != nil { return view(of: event.name, owner: nil) }
-        return AvatarView(name: event.name.string, state: event.kind == .removed ? .absent : .ready)
+        let state: AvatarView.State =
+            switch event.kind {
+            case .removed: .absent
+            case .failed: .failed
+            case .ready, .changed, .uploaded, .icon: .ready
+            }
+        return AvatarView(name: event.name.string, state: state)
     }
 
     var watchDeadline: MonotonicTime? {
-        watchers.values.lazy.filter(\.heartbeat).map { $0.lastSent + Limits.Labels.heartbeatInterval }.min()
+        watchers.values.lazy.filter { $0.heartbeat && $0.isLive }.map { $0.lastSent + Limits.Labels.heartbeatInterval }
+            .min()
     }
 
     mutating func watchHeartbeats() {

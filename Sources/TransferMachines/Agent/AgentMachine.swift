@@ -26,6 +26,8 @@ package struct AgentMachine: Sendable {
     var active: [AvatarName] = []
     var queue = DownloadQueue()
     var retries = Heap<Retry>()
+    /// How many retries are kept, those that are not needed any more included.
+    package var retryCount: Int { retries.count }
     var commits: CommitMachine
 
     var uploads = UploadLine()
@@ -69,7 +71,8 @@ package struct AgentMachine: Sendable {
         case .tick: tick()
         }
         pump()
-        defer { actions.removeAll(keepingCapacity: true) }
+        // A new array: emptying the one that goes out would copy it first, at the size of the largest answer ever.
+        defer { actions = [] }
         return actions
     }
 
@@ -203,10 +206,14 @@ extension AgentMachine {
         var record: AvatarRecord?
         var part: DownloadMachine.Part?
         var download: DownloadMachine?
+        /// Whether it got its place because it had waited longest.
+        var isByAge = false
         /// How many times the server went silent over it, or hung up on it, in a row.
         var interruptions = 0
-        /// An unfinished Fetch, and how urgent it is.
+        /// An unfinished Fetch that nobody follows, and how urgent it is.
         var fetchWish: Visibility?
+        /// An unfinished Fetch that goes when nobody follows it any more.
+        var followWish: Visibility?
         /// How much it is wanted; nil when it is not.
         var rank: Visibility?
         /// Calls that wait for the catalog.

@@ -102,6 +102,8 @@ package struct DownloadMachine: Sendable {
     }
     /// Requests that the server has not answered.
     package var inFlight: Int { requests.count }
+    /// The chunk that the server owes first.
+    package var oldestAsked: Int64? { requests.first?.seq }
     /// Whether nothing is in flight, so that the name can be asked for afresh.
     package var isQuiet: Bool { requests.isEmpty }
     /// When `tick` wants to be called.

@@ -27,6 +27,7 @@ package struct DownloadQueue: Sendable {
     private var best = Heap<Wish>()
     private var oldest = Deque<(number: UInt64, name: AvatarName)>()
     private var current: [AvatarName: Wish] = [:]
+    private var countOf: [Visibility: Int] = [:]
     private var lastNumber: UInt64 = 0
     private var given = 0
 
@@ -35,6 +36,13 @@ package struct DownloadQueue: Sendable {
 
     /// How many wait.
     package var count: Int { current.count }
+    /// How many entries are kept for them, those that were overtaken included.
+    var entryCount: Int { max(best.count, oldest.count) }
+
+    /// How many wait that are more urgent than this.
+    package func count(above visibility: Visibility) -> Int {
+        Visibility.allCases.lazy.filter { $0 > visibility }.map { countOf[$0] ?? 0 }.reduce(0, +)
+    }
 
     /// The class of the first in the queue.
     package mutating func bestVisibility() -> Visibility? {
@@ -49,7 +57,7 @@ package struct DownloadQueue: Sendable {
     package mutating func put(_ name: AvatarName, visibility: Visibility, size: Int64?) {
         lastNumber += 1
         let wish = Wish(visibility: visibility, size: size ?? 0, number: lastNumber, name: name)
-        current[name] = wish
+        replace(name, with: wish)
         best.insert(wish)
         oldest.append((lastNumber, name))
         compact()
@@ -57,19 +65,25 @@ package struct DownloadQueue: Sendable {
 
     /// Takes a name out, if it waits.
     package mutating func remove(_ name: AvatarName) {
-        current[name] = nil
+        replace(name, with: nil)
         compact()
     }
 
-    /// The next to get a place, out of the queue.
-    package mutating func take() -> AvatarName? {
+    /// The next to get a place, out of the queue; `isByAge` when it has waited longest, and not because it is the most urgent.
+    package mutating func take() -> (name: AvatarName, isByAge: Bool)? {
         dropStale()
         guard !current.isEmpty else { return nil }
         given += 1
-        let name = given.isMultiple(of: Self.oldestEvery) ? oldest.first?.name : best.max?.name
-        guard let name else { return nil }
-        current[name] = nil
-        return name
+        let isByAge = given.isMultiple(of: Self.oldestEvery)
+        guard let name = isByAge ? oldest.first?.name : best.max?.name else { return nil }
+        replace(name, with: nil)
+        return (name, isByAge)
+    }
+
+    private mutating func replace(_ name: AvatarName, with wish: Wish?) {
+        if let old = current[name] { countOf[old.visibility, default: 0] -= 1 }
+        if let wish { countOf[wish.visibility, default: 0] += 1 }
+        current[name] = wish
     }
 
     private mutating func dropStale() {
@@ -79,7 +93,7 @@ package struct DownloadQueue: Sendable {
 
     /// Entries that were overtaken are only marked by `current`; once they are the greater part they are swept out.
     private mutating func compact() {
-        guard best.count > 2 * current.count + 64 else { return }
+        guard entryCount > 2 * current.count + 64 else { return }
         var wishes = Heap<Wish>()
         for wish in best.unordered where current[wish.name]?.number == wish.number { wishes.insert(wish) }
         best = wishes

@@ -40,9 +40,10 @@ package struct LabelBook: Sendable {
         let keep: Bool
         let heartbeat: Bool
         var labels: [String: LabelRequest] = [:]
-        /// One-shot labels that are not done; a snapshot that is not sent yet counts as one.
-        var open: Set<String> = []
-        var snapshotDue: [LabelRequest] = []
+        /// Labels whose first state has not been told, by the number under which they came.
+        var untold: [String: UInt64] = [:]
+        /// The same in their order; those taken back since are swept out now and then.
+        var snapshotDue: [(number: UInt64, label: String)] = []
         var lastSent: MonotonicTime
     }
 
@@ -94,15 +95,18 @@ package struct LabelBook: Sendable {
         guard subscriptions[stream] != nil else { return }
         for request in labels {
             drop(request.label, from: stream)
+            lastNumber += 1
             subscriptions[stream]?.labels[request.label] = request
-            subscriptions[stream]?.open.insert(request.label)
-            subscriptions[stream]?.snapshotDue.append(request)
+            subscriptions[stream]?.untold[request.label] = lastNumber
+            subscriptions[stream]?.snapshotDue.append((lastNumber, request.label))
             labelCount += 1
             if case .name(let name, _) = request.target {
-                lastNumber += 1
                 byName[name, default: [:]][Reference(stream: stream, label: request.label)] = lastNumber
             }
         }
+        let kept = subscriptions[stream]?.untold ?? [:]
+        guard let due = subscriptions[stream]?.snapshotDue.count, due > 2 * kept.count + 64 else { return }
+        subscriptions[stream]?.snapshotDue.removeAll { kept[$0.label] != $0.number }
     }
 
     /// Takes labels back; the names that lost one.
@@ -137,12 +141,13 @@ package struct LabelBook: Sendable {
 
     /// The owner that the first label of this name asked for.
     package func owner(of name: AvatarName) -> UserID? {
-        for reference in references(of: name) {
-            if case .name(_, let owner?) = subscriptions[reference.stream]?.labels[reference.label]?.target {
-                return owner
-            }
+        var first: (number: UInt64, owner: UserID)?
+        for (reference, number) in byName[name] ?? [:] where first.map({ number < $0.number }) ?? true {
+            guard case .name(_, let owner?) = subscriptions[reference.stream]?.labels[reference.label]?.target
+            else { continue }
+            first = (number, owner)
         }
-        return nil
+        return first?.owner
     }
 
     /// Names that somebody sees now.
@@ -153,68 +158,67 @@ package struct LabelBook: Sendable {
     /// The labels whose first state the subscriber has not been told, in the order in which they were added.
     package func due(on stream: StreamID) -> [LabelRequest] {
         guard let subscription = subscriptions[stream] else { return [] }
-        return subscription.snapshotDue.filter { subscription.labels[$0.label] == $0 }
+        return subscription.snapshotDue.compactMap { number, label in
+            subscription.untold[label] == number ? subscription.labels[label] : nil
+        }
     }
 
     /// The first states of the labels that are ``due(on:)``, at most ``Limits/Labels/perReplyMax`` in a reply, the last with
-    /// `synced`; `views` are theirs, in the same order.
+    /// `synced`; `views` are theirs, in the same order. `done` are the names that lost a label by it.
     package mutating func snapshot(
         of stream: StreamID, views: [AvatarView], now: MonotonicTime
     ) -> (outputs: [Output], done: [AvatarName]) {
         let due = due(on: stream)
-        guard var subscription = subscriptions[stream], due.count == views.count else { return ([], []) }
-        let told = zip(due, views).map { State(label: $0.label, avatar: $1) }
-        subscription.snapshotDue = []
-        subscription.lastSent = now
-        var pages: [[State]] = []
-        for start in stride(from: 0, to: max(told.count, 1), by: Limits.Labels.perReplyMax) {
-            pages.append(Array(told[start..<min(start + Limits.Labels.perReplyMax, told.count)]))
-        }
-        if !subscription.keep {
-            for state in pages.joined() where state.avatar.state.isFinal { subscription.open.remove(state.label) }
-        }
-        subscriptions[stream] = subscription
-        let ends = isOver(stream)
-        let outputs = pages.enumerated().map { index, states in
-            let isLast = index == pages.count - 1
-            return Output(
-                stream: stream, states: states, subscription: subscription.token, synced: isLast ? true : nil,
-                continues: !(isLast && ends))
-        }
-        return (outputs, ends ? close(stream) : [])
+        guard subscriptions[stream] != nil, due.count == views.count else { return ([], []) }
+        subscriptions[stream]?.snapshotDue = []
+        subscriptions[stream]?.untold = [:]
+        return reply(to: stream, zip(due, views).map { State(label: $0.label, avatar: $1) }, synced: true, now: now)
     }
 
-    /// A picture came to a state worth telling; one reply for each stream with labels of it.
+    /// Tells a stream, at most ``Limits/Labels/perReplyMax`` states in a reply, and lets go of the one-shot labels that are done.
+    private mutating func reply(
+        to stream: StreamID, _ told: [State], synced: Bool?, now: MonotonicTime
+    ) -> (outputs: [Output], done: [AvatarName]) {
+        guard let token = subscriptions[stream]?.token, let keep = subscriptions[stream]?.keep else { return ([], []) }
+        subscriptions[stream]?.lastSent = now
+        var done: [AvatarName] = []
+        if !keep { done = told.compactMap { $0.avatar.state.isFinal ? drop($0.label, from: stream) : nil } }
+        let ends = !keep && subscriptions[stream]?.labels.isEmpty == true
+        if ends { done += close(stream) }
+        var outputs: [Output] = []
+        for start in stride(from: 0, to: max(told.count, 1), by: Limits.Labels.perReplyMax) {
+            let end = min(start + Limits.Labels.perReplyMax, told.count)
+            let isLast = end == told.count
+            outputs.append(
+                Output(
+                    stream: stream, states: Array(told[start..<end]), subscription: token,
+                    synced: isLast ? synced : nil, continues: !(isLast && ends)))
+        }
+        return (outputs, done)
+    }
+
+    /// A picture came to a state worth telling; one reply, or a few, for each stream with labels of it.
     package mutating func tell(
         _ name: AvatarName, now: MonotonicTime, view: (UserID?) -> AvatarView
     ) -> (outputs: [Output], done: [AvatarName]) {
         var streams: [StreamID] = []
         var states: [StreamID: [State]] = [:]
         for reference in references(of: name) {
-            guard let subscription = subscriptions[reference.stream],
-                let request = subscription.labels[reference.label],
-                subscription.open.contains(reference.label) || subscription.keep,
-                !subscription.snapshotDue.contains(request), case .name(_, let owner) = request.target
+            guard let keep = subscriptions[reference.stream]?.keep,
+                subscriptions[reference.stream]?.untold[reference.label] == nil,
+                case .name(_, let owner) = subscriptions[reference.stream]?.labels[reference.label]?.target
             else { continue }
             let avatar = view(owner)
-            guard avatar.state.isFinal || subscription.keep else { continue }
+            guard avatar.state.isFinal || keep else { continue }
             if states[reference.stream] == nil { streams.append(reference.stream) }
             states[reference.stream, default: []].append(State(label: reference.label, avatar: avatar))
         }
         var outputs: [Output] = []
         var done: [AvatarName] = []
         for stream in streams {
-            let told = states[stream] ?? []
-            subscriptions[stream]?.lastSent = now
-            if subscriptions[stream]?.keep == false {
-                for state in told where state.avatar.state.isFinal { subscriptions[stream]?.open.remove(state.label) }
-            }
-            let ends = isOver(stream)
-            outputs.append(
-                Output(
-                    stream: stream, states: told, subscription: subscriptions[stream]?.token, synced: nil,
-                    continues: !ends))
-            if ends { done += close(stream) }
+            let (replies, names) = reply(to: stream, states[stream] ?? [], synced: nil, now: now)
+            outputs += replies
+            done += names
         }
         return (outputs, done)
     }
@@ -247,15 +251,10 @@ package struct LabelBook: Sendable {
         (byName[name] ?? [:]).sorted { $0.value < $1.value }.map(\.key)
     }
 
-    private func isOver(_ stream: StreamID) -> Bool {
-        guard let subscription = subscriptions[stream] else { return true }
-        return !subscription.keep && subscription.open.isEmpty
-    }
-
     @discardableResult
     private mutating func drop(_ label: String, from stream: StreamID) -> AvatarName? {
         guard let request = subscriptions[stream]?.labels.removeValue(forKey: label) else { return nil }
-        subscriptions[stream]?.open.remove(label)
+        subscriptions[stream]?.untold[label] = nil
         labelCount -= 1
         guard case .name(let name, _) = request.target else { return nil }
         byName[name]?[Reference(stream: stream, label: label)] = nil

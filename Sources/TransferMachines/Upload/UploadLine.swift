@@ -17,6 +17,8 @@ struct UploadLine: Sendable {
     private(set) var waiting: [CropID: Crop] = [:]
     private var order: [CropID] = []
     private var head = 0
+    /// The latest waiting crop of each name: there is one only, since a new one takes the old one's place.
+    private var waitingByName: [AvatarName: CropID] = [:]
     private var current: Current?
     /// Crops that the server has, on their way into the cache.
     private(set) var finishing: [CropID: Crop] = [:]
@@ -31,6 +33,8 @@ struct UploadLine: Sendable {
     var toldProgress: MonotonicTime?
 
     var count: Int { waiting.count }
+    /// Places in the line, those of crops that left it included.
+    var orderCount: Int { order.count }
     var hasWork: Bool { !waiting.isEmpty && retryAt == nil }
     var deadline: MonotonicTime? {
         [retryAt, staleUntil, current?.machine.deadline].compactMap(\.self).min()
@@ -39,8 +43,8 @@ struct UploadLine: Sendable {
     /// The crop of this name that is not in the cache yet, and how much of it the server has.
     func pending(_ name: AvatarName) -> (crop: Crop, transferred: Int64)? {
         if let current, current.crop.name == name { return (current.crop, current.machine.transferred) }
-        if let crop = waiting.values.filter({ $0.name == name }).max(by: { $0.id < $1.id }) { return (crop, 0) }
-        return finishing.values.first { $0.name == name }.map { ($0, $0.size) }
+        if let crop = waitingByName[name].flatMap({ waiting[$0] }) { return (crop, 0) }
+        return finishing.values.filter { $0.name == name }.max { $0.id < $1.id }.map { ($0, $0.size) }
     }
 
     func isSilent(now: MonotonicTime) -> Bool {
@@ -50,18 +54,32 @@ struct UploadLine: Sendable {
 
     mutating func add(_ crop: Crop) {
         guard waiting[crop.id] == nil, finishing[crop.id] == nil else { return }
-        for old in waiting.values.filter({ $0.name == crop.name }).map(\.id).sorted() { remove(old) }
+        if let old = waitingByName[crop.name] { remove(old) }
         waiting[crop.id] = crop
+        waitingByName[crop.name] = crop.id
         order.append(crop.id)
         if order.count >= 2, order[order.count - 2] > crop.id { order[head...].sort() }
+        compact()
+    }
+
+    /// The places of crops that left the line are swept out once they are the greater part.
+    private mutating func compact() {
+        guard order.count > 2 * waiting.count + 64 else { return }
+        order = order[head...].filter { waiting[$0] != nil }
+        head = 0
     }
 
     mutating func remove(_ id: CropID) {
-        waiting[id] = nil
+        takeOut(id)
         guard let current, current.crop.id == id else { return }
         if !current.machine.isQuiet { staleUntil = current.machine.deadline }
         self.current = nil
         succeeded()
+    }
+
+    private mutating func takeOut(_ id: CropID) {
+        guard let crop = waiting.removeValue(forKey: id) else { return }
+        if waitingByName[crop.name] == id { waitingByName[crop.name] = nil }
     }
 
     mutating func removed(_ id: CropID) -> Crop? { finishing.removeValue(forKey: id) }
@@ -145,7 +163,7 @@ struct UploadLine: Sendable {
     /// The server has all of the head's bytes.
     mutating func done() {
         guard let crop = current?.crop else { return }
-        waiting[crop.id] = nil
+        takeOut(crop.id)
         finishing[crop.id] = crop
         current = nil
         succeeded()

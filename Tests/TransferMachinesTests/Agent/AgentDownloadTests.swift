@@ -1,0 +1,464 @@
+import AvatarCore
+import Testing
+import TransferMachines
+
+/// From a label to its picture: the agent's machine between catalog, server, disk and subscribers.
+@Suite struct AgentDownloadTests {
+    @Test func aLabelsPictureIsLookedUpAskedWrittenCommittedAndTold() {
+        var agent = AgentScript()
+        agent.register(1, "a.png", keep: false)
+        #expect(agent.disk == [.lookUp([name("a.png")], touch: true)])
+        #expect(agent.told == [], "the catalog speaks first")
+        agent.unknown("a.png")
+        #expect(agent.states == ["label of a.png: pending"])
+        #expect(agent.asked == ["a.png 1"])
+        agent.chunk("a.png")
+        #expect(
+            agent.disk == [
+                .beginPart(name("a.png"), totalSize: 100, chunkSize: 100),
+                .append(name("a.png"), offset: 0, bytes: bytes(100)),
+            ])
+        let item = CommitMachine.Item(name: name("a.png"), origin: .download(size: 100, owner: nil))
+        agent.give(.disk(.wrote(name("a.png"), through: 100)))
+        #expect(agent.disk == [.commit(.verify, [item])])
+        agent.give(.disk(.committed(.verify, [CommitOutcome(item.name, .done)])))
+        #expect(agent.disk == [.commit(.writeIntents, [item])])
+        agent.give(.disk(.committed(.writeIntents, [CommitOutcome(item.name, .done)])))
+        #expect(agent.disk == [.commit(.rename, [item])])
+        agent.give(.disk(.committed(.rename, [CommitOutcome(item.name, .done)])))
+        #expect(agent.disk == [.commit(.record, [item])])
+        #expect(agent.told == [], "nobody hears of it before the record")
+        agent.give(.disk(.committed(.record, [CommitOutcome(item.name, .recorded(record("a.png"), []))])))
+        #expect(agent.states == ["label of a.png: ready"])
+    }
+
+    @Test func aPictureThatIsThereIsToldAtOnceAndNeverAsked() {
+        var agent = AgentScript()
+        agent.register(1, "a.png", keep: false)
+        agent.row(CatalogRow(name: name("a.png"), avatar: record("a.png")))
+        #expect(agent.states == ["label of a.png: ready"])
+        #expect(agent.sent == [])
+    }
+
+    @Test func twoLabelsOfOnePictureAreOneTransfer() {
+        var agent = AgentScript()
+        agent.register(1, "a.png")
+        agent.register(2, "a.png")
+        #expect(agent.disk == [], "the catalog has been asked")
+        agent.unknown("a.png")
+        #expect(agent.asked == ["a.png 1"])
+        #expect(agent.states == ["label of a.png: pending", "label of a.png: pending"])
+        agent.register(3, "a.png")
+        #expect(agent.sent == [])
+        agent.chunk("a.png")
+        agent.commit(record("a.png"))
+        #expect(agent.states.count == 3)
+    }
+
+    @Test func aLargePictureIsAskedForInAWindowThatTheDiskHoldsBack() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png", 1, of: 1_000_000)
+        #expect(agent.asked.count == Limits.Download.windowChunks)
+        agent.chunk("a.png", 2, of: 1_000_000)
+        #expect(agent.asked == ["a.png \(Limits.Download.windowChunks + 2)"])
+    }
+
+    @Test func aPartIsGoneOnWith() throws {
+        var agent = AgentScript()
+        agent.register(1, "a.png")
+        let geometry = try #require(ChunkGeometry(totalSize: 10_000, chunkSize: 2048))
+        agent.row(CatalogRow(name: name("a.png"), part: .init(geometry: geometry, held: 4096, begun: at(0))))
+        #expect(agent.asked == ["a.png 3"])
+        #expect(agent.view("a.png").transferred == 4096)
+    }
+
+    @Test func whenTheConnectionGoesItGoesOnWhereItWasOnTheNextOne() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png", 1, of: 10_000)
+        agent.chunk("a.png", 2, of: 10_000)
+        agent.give(.connection(.closed(1, cause: "reset")))
+        #expect(agent.asked == [])
+        #expect(agent.machine.deadline != nil)
+        agent.pass(.seconds(1))
+        #expect(agent.actions == [.connect(2)])
+        agent.give(.connection(.opened(2)))
+        #expect(agent.asked == ["a.png 3"])
+    }
+
+    // MARK: Not to be had
+
+    @Test func whatTheServerDoesNotHaveIsToldAndNotAskedForAgain() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.refuse("a.png", .fileNotExists)
+        #expect(agent.states == ["label of a.png: absent"])
+        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .absent)])
+        #expect(agent.machine.deadline == agent.now + Limits.Negative.absent)
+        agent.register(2, "a.png", keep: false)
+        #expect(agent.states == ["label of a.png: absent"])
+        #expect(agent.sent == [])
+        agent.pass(Limits.Negative.absent - .seconds(1))
+        #expect(agent.sent == [])
+        agent.pass(.seconds(1))
+        #expect(agent.asked == ["a.png 1"], "it is still wanted")
+    }
+
+    @Test(arguments: [
+        (ClassicError.fileNotExists, Limits.Negative.absent), (.readPermission, Limits.Negative.forbidden),
+        (.readFailed, Limits.Negative.serverError), (.offsetInvalid, Limits.Negative.corrupt),
+    ])
+    func eachReasonHasItsOwnTimeToLive(error: ClassicError, time: Duration) {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.refuse("a.png", error)
+        #expect(agent.view("a.png").retryAt == agent.now + time)
+    }
+
+    @Test func aNegativeOfTheCatalogHolds() {
+        var agent = AgentScript()
+        agent.register(1, "a.png", "b.png")
+        agent.row(CatalogRow(name: name("a.png"), negative: Negative(reason: .forbidden, until: at(5000))))
+        agent.row(CatalogRow(name: name("b.png"), negative: Negative(reason: .forbidden, until: at(0))))
+        #expect(agent.states == ["label of a.png: failed", "label of b.png: pending"])
+        #expect(agent.asked == ["b.png 1"], "that one is over")
+        agent.pass(.seconds(5))
+        #expect(agent.asked == ["a.png 1"])
+    }
+
+    @Test func aFetchLiftsANegative() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.refuse("a.png", .fileNotExists)
+        agent.fetch(2, "a.png")
+        #expect(agent.told == [.accepted(StreamID(2), 1, nil, continues: false)])
+        #expect(agent.disk == [.clearNegatives([name("a.png")])])
+        #expect(agent.asked == ["a.png 1"])
+    }
+
+    /// The catalog must not be asked before its negatives are cleared: it would tell of them.
+    @Test func aFetchClearsTheCatalogsNegativesBeforeItLooksUp() {
+        var agent = AgentScript()
+        agent.fetch(1, "b.png", "a.png")
+        #expect(
+            agent.disk == [
+                .clearNegatives([name("a.png"), name("b.png")]), .lookUp([name("a.png"), name("b.png")], touch: true),
+            ])
+    }
+
+    @Test func aLoginLiftsEveryNegative() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.refuse("a.png", .fileNotExists)
+        agent.give(.login(AgentScript.login))
+        #expect(agent.disk == [.clearNegatives(nil)])
+        agent.give(.connection(.opened(2)))
+        #expect(agent.asked == ["a.png 1"])
+    }
+
+    @Test func whatIsNoPictureIsNotPlacedAndSaid() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png")
+        agent.give(.disk(.wrote(name("a.png"), through: 100)))
+        agent.give(.disk(.committed(.verify, [CommitOutcome(name("a.png"), .corrupt("cut off"))])))
+        #expect(agent.states == ["label of a.png: failed"])
+        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .corrupt)])
+    }
+
+    /// A label that is touched again and again while its picture is not to be had: one retry is enough.
+    @Test func labelsThatComeAndGoDoNotPileUpRetries() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.refuse("a.png", .fileNotExists)
+        for stream in UInt64(2)..<2000 {
+            agent.register(stream, "a.png")
+            agent.give(.hungUp(StreamID(stream)))
+        }
+        #expect(agent.machine.retryCount < 100)
+        agent.pass(Limits.Negative.absent)
+        #expect(agent.asked == ["a.png 1"])
+    }
+
+    // MARK: Wanted no more
+
+    @Test func aPictureThatNobodyWantsAnyMoreIsNotAskedForAnyFurther() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png", 1, of: 1_000_000)
+        agent.give(.hungUp(StreamID(1)))
+        agent.chunk("a.png", 2, of: 1_000_000)
+        #expect(agent.asked == [])
+        #expect(agent.disk == [], "what still comes is dropped")
+        #expect(agent.view("a.png").state == .absent)
+    }
+
+    @Test func aWantedPictureThatSomebodyDeletesIsFetchedAgain() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png")
+        agent.commit(record("a.png"))
+        agent.give(.folder(.gone(.cache, name: "a.png")))
+        #expect(agent.disk == [.inspect(name("a.png"))])
+        agent.give(.disk(.vanished(name("a.png"), [AvatarEvent(cursor: 2, kind: .removed, name: name("a.png"))])))
+        #expect(agent.states == ["label of a.png: pending"])
+        #expect(agent.asked == ["a.png 1"])
+    }
+
+    @Test func aDeletedPictureThatNobodyWantsStaysAway() {
+        var agent = AgentScript()
+        agent.give(.disk(.vanished(name("a.png"), [])))
+        #expect(agent.actions == [])
+    }
+
+    @Test func evictionKeepsWhatSomebodyWants() {
+        var agent = AgentScript()
+        agent.want("b.png")
+        agent.chunk("b.png")
+        agent.commit(record("b.png"))
+        agent.register(2, "a.png")
+        agent.give(.disk(.overfull))
+        #expect(agent.disk == [.evict(keep: [name("a.png"), name("b.png")])])
+        agent.give(.disk(.evicted([name("old.png")], [])))
+        #expect(agent.sent == [])
+    }
+
+    // MARK: The server misbehaves
+
+    @Test func aForeignReplyChangesNothing() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("other.png")
+        agent.chunk("../a.png")
+        agent.reply(.upload(error: 0, name: "a.png", md5: nil, seq: 1))
+        agent.reply(.progress(name: "a.png", .error(1012)))
+        agent.reply(.other)
+        #expect(agent.disk == [])
+        #expect(agent.machine.story.strayReplies == 4)
+        agent.chunk("a.png")
+        #expect(agent.disk.count == 2)
+    }
+
+    @Test func aReplyOfAnEarlierConnectionIsDropped() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.give(
+            .reply(ServerReply(connection: 99, kind: .download(name: "a.png", .error(1012)))))
+        #expect(agent.actions == [])
+    }
+
+    @Test func aServerThatAnswersWhatNobodyAskedIsGivenUp() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        for _ in 0..<Limits.Connection.strayRepliesMax { agent.chunk("other.png") }
+        #expect(!agent.actions.contains(.disconnect(1)))
+        agent.chunk("other.png")
+        #expect(agent.actions.contains(.disconnect(1)))
+    }
+
+    @Test func aServerThatGoesSilentIsGivenUpAndTriedAgain() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        #expect(agent.machine.deadline == at(.seconds(20)))
+        agent.pass(.seconds(20))
+        #expect(agent.actions.contains(.disconnect(1)))
+        agent.pass(.seconds(1))
+        #expect(agent.actions == [.connect(2)])
+        agent.give(.connection(.opened(2)))
+        #expect(agent.asked == ["a.png 1"])
+    }
+
+    @Test func aPictureOverWhichTheServerKeepsHangingUpMakesWay() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        for attempt in 1...Limits.Download.restartsMax {
+            #expect(agent.asked == ["a.png 1"])
+            agent.give(.connection(.closed(attempt, cause: "reset")))
+            guard attempt < Limits.Download.restartsMax else { break }
+            agent.pass(.seconds(60))
+            agent.give(.connection(.opened(attempt + 1)))
+        }
+        #expect(agent.view("a.png").state == .failed)
+    }
+
+    @Test func aFrameThatMeansNothingEndsTheConnection() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.reply(.unreadable("no JSON"))
+        #expect(agent.actions.contains(.disconnect(1)))
+    }
+
+    /// An error to a first chunk may hold nothing but the error; the picture in full flow is not meant by it.
+    @Test func anErrorWithoutANameIsForTheFirstChunkThatIsOwed() {
+        var agent = AgentScript()
+        agent.want("large.png")
+        agent.chunk("large.png", 1, of: 1_000_000)
+        agent.now = at(1000)
+        agent.register(2, "gone.png")
+        agent.unknown("gone.png")
+        #expect(agent.asked == ["gone.png 1"])
+        agent.refuse(nil, .fileNotExists)
+        #expect(agent.view("gone.png").state == .absent)
+        #expect(agent.view("large.png").state == .pending)
+    }
+
+    @Test func ofTwoFirstChunksTheOlderIsMeant() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.now = at(1000)
+        agent.register(2, "b.png")
+        agent.unknown("b.png")
+        agent.refuse(nil, .fileNotExists)
+        #expect(agent.view("a.png").state == .absent)
+        #expect(agent.view("b.png").state == .pending)
+    }
+
+    // MARK: Login
+
+    @Test func aRefusedTokenStopsUntilALogin() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.refuse("a.png", .tokenInvalid)
+        #expect(agent.actions.contains(.disconnect(1)))
+        #expect(agent.machine.status.connection == .refused)
+        #expect(agent.machine.status.problems.map(\.key) == ["token"])
+        #expect(agent.view("a.png").state == .pending, "it is not the picture's fault")
+        agent.give(.networkChanged)
+        agent.fetch(2, "a.png")
+        agent.pass(.seconds(3600))
+        #expect(agent.machine.status.connection == .refused)
+        agent.give(.login(AgentScript.login))
+        #expect(agent.actions.contains(.connect(2)))
+        #expect(agent.machine.status.problems == [])
+        agent.give(.connection(.opened(2)))
+        #expect(agent.asked == ["a.png 1"])
+    }
+
+    @Test func withoutALoginLabelsWaitAndSayWhy() {
+        var agent = AgentScript(online: false)
+        agent.want("a.png")
+        #expect(agent.states == ["label of a.png: pending"])
+        #expect(agent.view("a.png").reason == "not logged in")
+        agent.fetch(2, "a.png")
+        #expect(agent.told == [.failed(StreamID(2), .notLoggedIn)])
+    }
+
+    @Test func aLogoutClosesAndKeepsTheWish() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.give(.logout)
+        #expect(agent.actions.contains(.disconnect(1)))
+        agent.give(.login(AgentScript.login))
+        agent.give(.connection(.opened(2)))
+        #expect(agent.asked == ["a.png 1"])
+    }
+
+    // MARK: Pause
+
+    @Test func aPausedDirectionAsksNothingAndResumesWhereItWas() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png", 1, of: 10_000)
+        agent.give(.bus(StreamID(9), .pause(.down)))
+        #expect(agent.told == [.done(StreamID(9))])
+        agent.register(2, "b.png")
+        agent.unknown("b.png")
+        #expect(agent.states == ["label of b.png: paused"])
+        for seq in Int64(2)...5 { agent.chunk("a.png", seq, of: 10_000) }
+        #expect(agent.sent == [])
+        agent.give(.bus(StreamID(9), .resume(nil)))
+        #expect(agent.asked == ["b.png 1"])
+    }
+
+    // MARK: Many
+
+    @Test func twoHundredNamesShareEightPlaces() {
+        var agent = AgentScript()
+        let names = (0..<200).map { "\($0).png" }
+        agent.give(
+            .bus(
+                StreamID(1),
+                .register(
+                    names.map { LabelRequest(label: $0, target: .name(name($0), owner: nil), visibility: .near) },
+                    keep: true,
+                    heartbeat: false, more: true, token: "t")))
+        agent.give(.disk(.lookedUp(names.map { CatalogRow(name: name($0)) })))
+        var waiting = agent.asked
+        #expect(waiting.count == Limits.Download.activeMax)
+        var fetched: Set<String> = []
+        while let first = waiting.first {
+            waiting.removeFirst()
+            let string = String(first.dropLast(2))
+            agent.chunk(string)
+            agent.give(.disk(.wrote(name(string), through: 100)))
+            waiting += agent.asked
+            #expect(waiting.count <= Limits.Download.activeMax)
+            fetched.insert(string)
+        }
+        #expect(fetched.count == 200)
+    }
+
+    /// Eight hidden pictures in full flow, and one that is seen.
+    private func crowded() -> AgentScript {
+        var agent = AgentScript()
+        for number in 0..<Limits.Download.activeMax {
+            agent.register(UInt64(100 + number), "hidden \(number)", visibility: .hidden)
+            agent.unknown("hidden \(number)")
+            agent.chunk("hidden \(number)", 1, of: 10_000_000)
+        }
+        agent.register(1, "seen")
+        agent.unknown("seen")
+        return agent
+    }
+
+    @Test func whatIsSeenOvertakesWhatIsHidden() {
+        var agent = crowded()
+        #expect(agent.asked == [], "every place is taken")
+        let last = "hidden \(Limits.Download.activeMax - 1)"
+        var seq: Int64 = 2
+        while !agent.asked.contains("seen 1"), seq < 100 {
+            agent.chunk(last, seq, of: 10_000_000)
+            seq += 1
+        }
+        #expect(agent.asked.contains("seen 1"), "once the last answer to \(last) came")
+        #expect(seq <= Int64(Limits.Download.windowChunks) + 2)
+    }
+
+    /// One place for one picture that is seen: the other seven go on.
+    @Test func oneSeenPictureTakesOnePlace() {
+        var agent = crowded()
+        for seq in Int64(2)..<6 {
+            for number in 0..<Limits.Download.activeMax - 1 {
+                agent.chunk("hidden \(number)", seq, of: 10_000_000)
+                #expect(agent.disk.count == 1, "hidden \(number) was stopped at \(seq)")
+            }
+        }
+    }
+
+    /// A list that scrolls for ever: what has waited longest gets every eighth place, and keeps it.
+    @Test func whatIsHiddenDoesNotStarve() {
+        var agent = AgentScript()
+        agent.register(1, "hidden", visibility: .hidden)
+        agent.give(.bus(StreamID(2), .pause(.down)))
+        agent.unknown("hidden")
+        var number = 0
+        func seen(_ agent: inout AgentScript) {
+            number += 1
+            agent.register(UInt64(100 + number), "seen \(number)", keep: false)
+            agent.unknown("seen \(number)")
+        }
+        for _ in 0..<20 { seen(&agent) }
+        agent.give(.bus(StreamID(2), .resume(.down)))
+        var waiting = agent.asked
+        for _ in 0..<50 where !waiting.contains("hidden 1") {
+            guard let first = waiting.first else { break }
+            waiting.removeFirst()
+            agent.refuse(String(first.dropLast(2)), .fileNotExists)
+            waiting += agent.asked
+            seen(&agent)
+            waiting += agent.asked
+        }
+        #expect(waiting.contains("hidden 1"))
+    }
+}

@@ -1,0 +1,144 @@
+import AvatarCore
+import Testing
+import TransferMachines
+
+/// Drives the agent's machine by hand: each input with the time, each answer sorted by whom it is for.
+struct AgentScript {
+    var machine: AgentMachine
+    var now = at(0)
+    /// The last connection that was asked for.
+    private(set) var connection = 0
+    private(set) var disk: [DiskCommand] = []
+    private(set) var sent: [ServerRequest] = []
+    private(set) var told: [BusOutput] = []
+    private(set) var actions: [AgentAction] = []
+
+    static let login = Login(server: "127.0.0.1:9090", uid: UserID(7)!, uploadChunkBytes: 2048)
+
+    /// Started with this catalog and, unless told otherwise, logged in and connected; what it did until then is not kept.
+    init(_ facts: StartFacts = StartFacts(), online: Bool = true, durable: Bool = false) {
+        machine = AgentMachine(now: at(0), seed: 1, durable: durable)
+        give(.started(facts))
+        guard online else { return }
+        give(.login(Self.login))
+        give(.connection(.opened(connection)))
+    }
+
+    /// One input; what came of it replaces what came of the last.
+    mutating func give(_ input: AgentInput) {
+        actions = machine.handle(input, now: now)
+        disk = []
+        sent = []
+        told = []
+        for action in actions {
+            switch action {
+            case .connect(let number): connection = number
+            case .disk(let command): disk.append(command)
+            case .send(let request): sent.append(request)
+            case .bus(let output): told.append(output)
+            case .disconnect, .note, .attach: break
+            }
+        }
+    }
+
+    mutating func pass(_ duration: Duration) {
+        now = now + duration
+        give(.tick)
+    }
+
+    // MARK: The server
+
+    mutating func reply(_ kind: ServerReply.Kind) { give(.reply(ServerReply(connection: connection, kind: kind))) }
+
+    /// Chunk `seq` of a picture of that size.
+    mutating func chunk(_ string: String, _ seq: Int64 = 1, of totalSize: Int64 = 100, by chunkSize: Int64 = 2048) {
+        let start = (seq - 1) * chunkSize
+        let end = min(start + chunkSize, totalSize)
+        reply(
+            .download(
+                name: string,
+                .chunk(
+                    seq: seq, totalSize: totalSize, currentSize: end, isLast: end == totalSize,
+                    data: bytes(Int(end - start), from: start))))
+    }
+
+    mutating func refuse(_ string: String?, _ error: ClassicError) {
+        reply(.download(name: string, .error(error.rawValue)))
+    }
+
+    // MARK: The disk
+
+    /// The catalog knows nothing of these names.
+    mutating func unknown(_ strings: String...) {
+        give(.disk(.lookedUp(strings.map { CatalogRow(name: name($0)) })))
+    }
+
+    mutating func row(_ row: CatalogRow) { give(.disk(.lookedUp([row]))) }
+
+    /// The disk takes the whole picture, and every step of its commit.
+    mutating func commit(_ record: AvatarRecord, cursor: Int64 = 1, kind: AvatarEvent.Kind = .ready) {
+        give(.disk(.wrote(record.name, through: record.size)))
+        finishCommit(record, events: [AvatarEvent(cursor: cursor, kind: kind, name: record.name)])
+    }
+
+    /// Every step of a commit that is under way, for one picture alone.
+    mutating func finishCommit(_ record: AvatarRecord, events: [AvatarEvent]) {
+        for step in [CommitMachine.Step.verify, .writeIntents, .rename] {
+            give(.disk(.committed(step, [CommitOutcome(record.name, .done)])))
+        }
+        give(.disk(.committed(.record, [CommitOutcome(record.name, .recorded(record, events))])))
+    }
+
+    // MARK: Subscribers
+
+    mutating func register(
+        _ stream: UInt64 = 1, _ names: String..., keep: Bool = true, more: Bool = true,
+        visibility: Visibility = .visible
+    ) {
+        give(
+            .bus(
+                StreamID(stream),
+                .register(
+                    names.map {
+                        LabelRequest(
+                            label: "label of \($0)", target: .name(name($0), owner: nil), visibility: visibility)
+                    }, keep: keep, heartbeat: false, more: more, token: "token \(stream)")))
+    }
+
+    mutating func fetch(_ stream: UInt64 = 1, _ names: String..., more: Bool = false) {
+        give(.bus(StreamID(stream), .fetch(names.map { name($0) }, visibility: .near, more: more)))
+    }
+
+    /// A picture that is wanted by a kept label of stream 1, and of which the catalog knows nothing.
+    mutating func want(_ string: String) {
+        register(1, string)
+        unknown(string)
+    }
+
+    // MARK: What was said
+
+    /// The states of the labels told by the last input.
+    var states: [String] {
+        told.flatMap { output -> [String] in
+            guard case .labels(let output) = output else { return [] }
+            return output.states.map { "\($0.label): \($0.avatar.state.rawValue)" }
+        }
+    }
+
+    /// What an input to a picture's place on the connection asked for.
+    var asked: [String] {
+        sent.compactMap { request in
+            guard case .download(let name, let seq) = request else { return nil }
+            return "\(name) \(seq)"
+        }
+    }
+
+    func view(_ string: String) -> AvatarView { machine.view(of: name(string), owner: nil) }
+
+    var notes: [String] {
+        actions.compactMap { action in
+            guard case .note(let note) = action else { return nil }
+            return note.what
+        }
+    }
+}

@@ -1,0 +1,147 @@
+import AvatarCore
+import Testing
+import TransferMachines
+
+/// Disks that are full, folders that go and come back, events that are lost, and what a start finds.
+@Suite struct AgentStorageTests {
+    @Test func aStartLooksThroughBothFolders() {
+        let agent = AgentScript(online: false)
+        #expect(agent.disk == [.rescan(.cache), .rescan(.crops)])
+    }
+
+    @Test func aLostCatalogIsSaidOnce() {
+        var facts = StartFacts()
+        facts.isBaseline = true
+        let agent = AgentScript(facts)
+        #expect(agent.machine.status.problems.map(\.key) == ["catalog"])
+    }
+
+    @Test func aCommitThatACrashInterruptedIsFinished() {
+        var facts = StartFacts()
+        facts.commits = [.init(name: name("a.png"), origin: .download(size: 100, owner: nil))]
+        var agent = AgentScript(facts, online: false, durable: true)
+        #expect(agent.disk.first == .commit(.verify, facts.commits))
+        for step in CommitMachine.Step.allCases.dropLast() {
+            agent.give(.disk(.committed(step, [CommitOutcome(name("a.png"), .done)])))
+        }
+        #expect(agent.disk == [.commit(.record, facts.commits)])
+    }
+
+    // MARK: A full disk
+
+    @Test func aFullDiskStopsTransfersAndIsTriedAgain() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png", 1, of: 2_000)
+        agent.give(.disk(.partFailed(name("a.png"), .full)))
+        #expect(agent.machine.status.problems.map(\.key) == ["storage"])
+        #expect(agent.view("a.png").reason == "the disk takes no writes")
+        agent.register(2, "b.png")
+        agent.unknown("b.png")
+        #expect(agent.sent == [])
+        agent.pass(Limits.Storage.retryFirst)
+        #expect(agent.disk == [.probe])
+        agent.give(.disk(.probed(.full)))
+        #expect(agent.sent == [])
+        agent.pass(Limits.Storage.retryFirst * 2)
+        #expect(agent.disk == [.probe])
+        agent.give(.disk(.probed(nil)))
+        #expect(agent.machine.status.problems == [])
+        #expect(agent.disk == [.lookUp([name("a.png"), name("b.png")], touch: false)])
+        agent.unknown("a.png", "b.png")
+        #expect(agent.asked.sorted() == ["a.png 1", "b.png 1"])
+    }
+
+    /// The disk has room for a probe, not for a picture: the server must not be asked for it every other second.
+    @Test func aDiskThatIsFullAgainAtOnceIsLeftAloneForLonger() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        var waits: [Duration] = []
+        for _ in 0..<8 {
+            agent.chunk("a.png", 1, of: 2_000)
+            agent.give(.disk(.partFailed(name("a.png"), .full)))
+            let wait = (agent.machine.deadline ?? agent.now) - agent.now
+            waits.append(wait)
+            agent.pass(wait)
+            agent.give(.disk(.probed(nil)))
+            agent.unknown("a.png")
+            #expect(agent.asked == ["a.png 1"])
+        }
+        #expect(waits[7] >= Limits.Storage.retryMax / 2)
+        agent.chunk("a.png")
+        agent.commit(record("a.png"))
+        agent.register(2, "b.png")
+        agent.unknown("b.png")
+        agent.chunk("b.png", 1, of: 2_000)
+        agent.give(.disk(.partFailed(name("b.png"), .full)))
+        #expect((agent.machine.deadline ?? agent.now) - agent.now <= Limits.Storage.retryFirst, "it worked in between")
+    }
+
+    @Test func aCommitThatFindsTheDiskFullIsTakenUpAgain() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png")
+        agent.give(.disk(.wrote(name("a.png"), through: 100)))
+        agent.give(.disk(.committed(.verify, [CommitOutcome(name("a.png"), .diskFull)])))
+        #expect(agent.states == [])
+        agent.pass(Limits.Storage.retryFirst)
+        agent.give(.disk(.probed(nil)))
+        #expect(agent.disk == [.lookUp([name("a.png")], touch: false)])
+    }
+
+    @Test func anUploadedCropWaitsForRoomInTheCache() {
+        let only = crop(1, "me.png", size: 100)
+        var agent = AgentScript()
+        agent.give(.disk(.examined(only.name, .crop(only))))
+        agent.give(.disk(.cropRead(only.id, seq: 1, bytes: bytes(100))))
+        agent.reply(.upload(error: 0, name: "me.png", md5: nil, seq: 1))
+        agent.give(.disk(.cropNotStaged(only.id, .full)))
+        #expect(agent.disk == [])
+        agent.pass(Limits.Storage.retryFirst)
+        agent.give(.disk(.probed(nil)))
+        #expect(agent.disk == [.stageCrop(only.id)])
+    }
+
+    // MARK: Folders
+
+    @Test(arguments: [WatchedFolder.crops, .cache])
+    func aLostFolderIsLookedForWithWaitsThatGrow(folder: WatchedFolder) {
+        var agent = AgentScript()
+        agent.give(.folder(.lost(folder, reason: "removed", remedy: nil)))
+        #expect(agent.machine.status.problems.map(\.key) == ["folder \(folder.rawValue)"])
+        var waits: [Duration] = []
+        for _ in 0..<8 {
+            let wait = (agent.machine.deadline ?? agent.now) - agent.now
+            waits.append(wait)
+            agent.pass(wait)
+            #expect(agent.actions == [.attach(folder), .disk(.rescan(folder))])
+            #expect(agent.machine.deadline == nil, "until it is told how that went")
+            agent.give(.folder(.lost(folder, reason: "removed", remedy: nil)))
+            #expect(agent.notes == [], "said once")
+        }
+        #expect(waits[0] <= Limits.Storage.retryFirst)
+        #expect(waits[7] >= Limits.Storage.retryMax / 2)
+        agent.give(.folder(.back(folder)))
+        #expect(agent.disk == [.rescan(folder)])
+        #expect(agent.machine.status.problems == [])
+        #expect(agent.machine.deadline == nil)
+    }
+
+    @Test func afterAnOverflowBothFoldersAreReadAgain() {
+        var agent = AgentScript()
+        agent.give(.folder(.overflow))
+        #expect(agent.disk == [.rescan(.cache), .rescan(.crops)])
+        #expect(agent.machine.story.overflows == 1)
+    }
+
+    @Test func aRescanExaminesWhatSettledAndFetchesWhatIsGone() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png")
+        agent.commit(record("a.png"))
+        agent.give(.disk(.rescanned(.cache, settled: [], vanished: [name("a.png"), name("b.png")], events: [])))
+        #expect(agent.asked == ["a.png 1"])
+        agent.give(.disk(.rescanned(.crops, settled: ["2.png", "1.png", ".no"], vanished: [], events: [])))
+        #expect(agent.disk == [.examine(name("2.png"), .normal), .examine(name("1.png"), .normal)])
+    }
+}

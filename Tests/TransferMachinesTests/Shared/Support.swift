@@ -1,0 +1,36 @@
+import AvatarCore
+import TransferMachines
+
+/// So many milliseconds after the start of a script.
+func at(_ milliseconds: Int64) -> MonotonicTime { MonotonicTime(nanoseconds: milliseconds * 1_000_000) }
+
+/// So long after the start of a script.
+func at(_ duration: Duration) -> MonotonicTime { MonotonicTime.zero + duration }
+
+/// A name that a test writes down as a string.
+func name(_ string: String) -> AvatarName { try! AvatarName(string) }
+
+/// Bytes that differ from place to place, so that a mixed-up order shows.
+func bytes(_ count: Int, from offset: Int64 = 0) -> [UInt8] {
+    (0..<Int64(count)).map { UInt8(truncatingIfNeeded: (offset + $0) &* 31) }
+}
+
+/// A crop as the catalog would have recorded it.
+func crop(
+    _ id: Int64, _ string: String, size: Int64 = 5000, digest: UInt8? = nil, everSent: Bool = false
+) -> Crop {
+    let digest = digest ?? UInt8(truncatingIfNeeded: id)
+    return Crop(
+        id: CropID(id), name: name(string), size: size, md5: MD5Digest(bytes: Array(repeating: digest, count: 16))!,
+        sha256: SHA256Digest(bytes: Array(repeating: digest, count: 32))!, everSent: everSent)
+}
+
+/// A picture as the catalog would have recorded it.
+func record(
+    _ string: String, owner: Int64? = nil, size: Int64 = 100, generation: Int64 = 1, isOwn: Bool = false
+) -> AvatarRecord {
+    AvatarRecord(
+        name: name(string), owner: owner.flatMap(UserID.init), size: size,
+        sha256: SHA256Digest(bytes: Array(repeating: 9, count: 32))!, assurance: .structural, generation: generation,
+        isOwn: isOwn)
+}

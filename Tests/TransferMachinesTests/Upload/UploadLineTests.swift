@@ -1,0 +1,196 @@
+import AvatarCore
+import Testing
+
+@testable import TransferMachines
+
+/// Scripts of the crops that wait: which goes, which is replaced, which is set aside.
+@Suite struct UploadLineTests {
+    private var random = SeededRandom(seed: 3)
+
+    private func line(_ crops: Crop...) -> UploadLine {
+        var line = UploadLine()
+        for crop in crops { line.add(crop) }
+        return line
+    }
+
+    private func reads(_ crop: Crop, _ seq: Int64 = 1) -> UploadLine.Action {
+        .machine(crop, .read(seq: seq, range: (seq - 1) * 2048..<min(seq * 2048, crop.size)))
+    }
+
+    /// Reads, sends and acknowledges the one chunk of the crop at the head.
+    private func upload(_ crop: Crop, in line: inout UploadLine) {
+        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(crop)])
+        _ = line.read(crop.id, seq: 1, bytes: bytes(Int(crop.size)), now: at(0))
+        #expect(
+            line.replied(error: 0, name: crop.name.string, md5: crop.md5.hex, seq: 1) == [.machine(crop, .done)])
+        line.done()
+    }
+
+    @Test func cropsGoInTheOrderInWhichTheyWereClosed() {
+        let first = crop(1, "a.png", size: 100)
+        let second = crop(2, "b.png", size: 100)
+        let third = crop(3, "c.png", size: 100)
+        var line = line(second, third, first)
+        upload(first, in: &line)
+        upload(second, in: &line)
+        upload(third, in: &line)
+        #expect(line.count == 0)
+        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [])
+    }
+
+    @Test func aCropThatIsAddedTwiceGoesOnce() {
+        let only = crop(1, "a.png", size: 100)
+        var line = line(only, only)
+        #expect(line.count == 1)
+        upload(only, in: &line)
+        line.add(only)
+        #expect(line.count == 0, "it is on its way into the cache")
+    }
+
+    @Test func aNewCropOfTheSameNameReplacesTheWaitingOne() {
+        let other = crop(1, "a.png", size: 100)
+        let old = crop(2, "b.png", size: 100)
+        let new = crop(3, "b.png", size: 200)
+        var line = line(other, old, new)
+        #expect(line.count == 2)
+        #expect(line.pending(old.name)?.crop == new)
+        upload(other, in: &line)
+        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(new)])
+    }
+
+    @Test func whileACropThatWasReplacedIsOwedAnAnswerNothingIsSent() {
+        let old = crop(1, "a.png", size: 100)
+        var line = line(old)
+        _ = line.pump(chunkBytes: 2048, now: at(0))
+        _ = line.read(old.id, seq: 1, bytes: bytes(100), now: at(0))
+        let new = crop(2, "a.png", size: 200)
+        line.add(new)
+        #expect(line.pump(chunkBytes: 2048, now: at(1)) == [])
+        #expect(line.replied(error: 0, name: "a.png", md5: old.md5.hex, seq: 1) == [], "the old crop's")
+        #expect(line.pump(chunkBytes: 2048, now: at(2)) == [reads(new)])
+    }
+
+    @Test func anOwedAnswerThatNeverComesIsSilence() {
+        let old = crop(1, "a.png", size: 100)
+        var line = line(old)
+        _ = line.pump(chunkBytes: 2048, now: at(0))
+        _ = line.read(old.id, seq: 1, bytes: bytes(100), now: at(0))
+        line.remove(old.id)
+        #expect(line.deadline == at(.seconds(20)))
+        #expect(!line.isSilent(now: at(.seconds(19))))
+        #expect(line.isSilent(now: at(.seconds(20))))
+        line.connectionLost()
+        #expect(line.deadline == nil)
+    }
+
+    @Test mutating func aRefusedCropIsTriedAgainAfterWaitsThatGrow() {
+        let only = crop(1, "a.png", size: 100)
+        var line = line(only)
+        var now = at(0)
+        for attempt in 1...Limits.Upload.refusalsMax {
+            #expect(line.pump(chunkBytes: 2048, now: now) == [reads(only)])
+            #expect(line.refused(now: now, random: &random) == (attempt == Limits.Upload.refusalsMax))
+            #expect(!line.hasWork)
+            #expect(line.pump(chunkBytes: 2048, now: now) == [])
+            let ceiling = min(Duration.seconds(1 << (attempt - 1)), Limits.Upload.backoffMax)
+            let wait = (line.deadline ?? now) - now
+            #expect(wait >= ceiling / 2 && wait <= ceiling)
+            line.connectionLost()
+            now = now + wait
+        }
+    }
+
+    @Test mutating func aCropThatIsSetAsideMakesWayForTheNext() {
+        let refused = crop(1, "a.png", size: 100)
+        let next = crop(2, "b.png", size: 100)
+        var line = line(refused, next)
+        _ = line.pump(chunkBytes: 2048, now: at(0))
+        for _ in 0..<Limits.Upload.refusalsMax { _ = line.refused(now: at(0), random: &random) }
+        line.remove(refused.id)
+        #expect(line.hasWork)
+        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(next)])
+    }
+
+    @Test func anotherCropsAnswerIsAStray() {
+        let only = crop(1, "a.png", size: 100)
+        var line = line(only)
+        #expect(line.replied(error: 0, name: "a.png", md5: nil, seq: 1) == [.stray("an upload of a.png")])
+        _ = line.pump(chunkBytes: 2048, now: at(0))
+        _ = line.read(only.id, seq: 1, bytes: bytes(100), now: at(0))
+        #expect(line.replied(error: 0, name: "b.png", md5: nil, seq: 1) == [.stray("an upload of b.png")])
+        #expect(
+            line.replied(error: 0, name: "a.png", md5: crop(9, "a.png").md5.hex, seq: 1)
+                == [.stray("an upload of a.png")])
+        #expect(line.replied(error: 0, name: nil, md5: only.md5.hex.uppercased(), seq: 1) == [.machine(only, .done)])
+    }
+
+    @Test func anotherNamesProgressCountsAsNone() {
+        let only = crop(1, "a.png", size: 5000, everSent: true)
+        var line = line(only)
+        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [.machine(only, .askProgress)])
+        #expect(
+            line.progress(name: "b.png", .at(seq: 2, totalSize: 5000, transSize: 4096), now: at(0)) == [reads(only)])
+    }
+
+    @Test func bytesOfACropThatIsNotAtTheHeadAreDropped() {
+        let only = crop(1, "a.png", size: 100)
+        var line = line(only)
+        _ = line.pump(chunkBytes: 2048, now: at(0))
+        #expect(line.read(CropID(2), seq: 1, bytes: bytes(100), now: at(0)) == [])
+    }
+
+    @Test func anotherServerIsSentTheHeadFromTheStart() {
+        let only = crop(1, "a.png", size: 5000)
+        var line = line(only)
+        _ = line.pump(chunkBytes: 2048, now: at(0))
+        _ = line.read(only.id, seq: 1, bytes: bytes(2048), now: at(0))
+        line.startOver()
+        #expect(line.pump(chunkBytes: 1024, now: at(0)) == [.machine(only, .read(seq: 1, range: 0..<1024))])
+    }
+
+    // MARK: What is pending under a name
+
+    @Test func thePendingCropOfANameTellsHowFarItIs() {
+        let only = crop(1, "a.png", size: 5000)
+        var line = line(only)
+        #expect(line.pending(only.name)?.transferred == 0)
+        _ = line.pump(chunkBytes: 2048, now: at(0))
+        _ = line.read(only.id, seq: 1, bytes: bytes(2048), now: at(0))
+        _ = line.replied(error: 0, name: "a.png", md5: nil, seq: 1)
+        #expect(line.pending(only.name)?.transferred == 2048)
+        #expect(line.pending(name("b.png")) == nil)
+    }
+
+    /// Two crops of one name may both be on their way into the cache: the later one is what a label shows.
+    @Test func ofTwoCropsOnTheirWayIntoTheCacheTheLaterIsPending() {
+        for last in Int64(2)..<40 {
+            var line = UploadLine()
+            for id in 1...last {
+                let next = crop(id, "a.png", size: 100 + id)
+                line.add(next)
+                upload(next, in: &line)
+            }
+            #expect(line.pending(name("a.png"))?.crop.id == CropID(last))
+        }
+    }
+
+    @Test func cropsThatAreReplacedAgainAndAgainLeaveNothingBehind() {
+        var line = UploadLine()
+        for id in Int64(1)...10_000 { line.add(crop(id, "a.png", size: 100)) }
+        #expect(line.count == 1)
+        #expect(line.orderCount <= 200)
+        upload(crop(10_000, "a.png", size: 100), in: &line)
+    }
+
+    @Test func aHundredThousandCropsCanWait() {
+        var line = UploadLine()
+        for id in 1...Int64(Limits.Upload.queueMax) { line.add(crop(id, "\(id).png", size: 100)) }
+        #expect(line.count == Limits.Upload.queueMax)
+        for id in stride(from: Int64(1), through: Int64(Limits.Upload.queueMax), by: 2) {
+            line.remove(CropID(id))
+            #expect(line.pending(name("\(id + 1).png"))?.crop.id == CropID(id + 1))
+        }
+        #expect(line.count == Limits.Upload.queueMax / 2)
+        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(crop(2, "2.png", size: 100))])
+    }
+}
