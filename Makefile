@@ -37,12 +37,15 @@ test:
 	@scripts/python-env >/dev/null
 	@echo "Building with the tests. From nothing this is the long part (minutes)."
 	swift build --build-tests
-	swift test --skip-build
+	@echo "The simulation's fixed lives, alone: they take every core."
+	swift test --skip-build --filter SimulationTests
+	swift test --skip-build --skip SimulationTests
 
 ## make simulate SEEDS=1000    the deterministic simulation, from seed FROM=1 on
 simulate: setup
-	swift build --product simulate
-	$(DEBUG)/simulate --seeds $(SEEDS) --from $(FROM)
+	@echo "Building for release. From nothing this is the long part (minutes)."
+	swift build --configuration release --product simulate
+	$$(swift build --configuration release --show-bin-path)/simulate --seeds $(SEEDS) --from $(FROM)
 
 ## make fuzz SECONDS=60        the decoders under a fuzzer
 fuzz: setup
