@@ -1,4 +1,4 @@
-package import ProgramSupport
+internal import ProgramSupport
 
 /// Every key of the configuration, as it stands in the YAML file. `--listen-host` and `AVATAR_SERVER_LISTEN_HOST` are the
 /// same key as `listen.host`.
