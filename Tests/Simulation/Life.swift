@@ -88,10 +88,26 @@ package final class Life {
         if oracle.violation == nil, let disorder = isInOrder() {
             oracle.fail(world.events >= Self.eventsMax ? "too many events: \(disorder)" : disorder)
         }
-        if oracle.violation == nil { oracle.finish(disk: disk, server: server, life: self) }
+        if oracle.violation == nil { oracle.finish(disk: disk, server: server) }
+        letGo()
         return Report(
             seed: 0, events: world.events, digest: world.digest, violation: oracle.violation, tail: world.tail,
             options: "\(options)", converged: converged)
+    }
+
+    /// The parts hold each other by their closures; without this no life would ever be freed.
+    private func letGo() {
+        world.end()
+        agent.connect = { nil }
+        agent.connecting = {}
+        agent.told = { _ in }
+        agent.died = {}
+        server.uploads = { _, _ in }
+        disk.cacheChanged = { _, _ in }
+        for link in links {
+            link.received = [{ _ in }, { _ in }]
+            link.closed = [{ _ in }, { _ in }]
+        }
     }
 
     // MARK: The people

@@ -150,7 +150,7 @@ final class Oracle {
 
     // MARK: The end
 
-    func finish(disk: SimDisk, server: SimServer, life: Life) {
+    func finish(disk: SimDisk, server: SimServer) {
         for name in disk.cache.keys.sorted() { check(name, in: disk) }
         guard !exempt else { return }
         for (name, picture) in crops {

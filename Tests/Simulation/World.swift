@@ -69,6 +69,9 @@ package final class World {
         if now < end, events < eventsMax, !stop() { now = end }
     }
 
+    /// Lets go of everything that was still to come: its closures hold the whole world.
+    package func end() { heap = Heap<Event>() }
+
     /// Nothing runs for so long; what was due meanwhile is due at once afterwards.
     package func sleep(_ duration: Duration) { now = now + duration }
 
