@@ -193,7 +193,9 @@ package final class Life {
     /// What is not in order yet, in peace.
     private func isInOrder() -> String? {
         guard agent.isAlive, let status = agent.status else { return "the agent is down" }
-        guard case .online = status.connection else { return isIdle(status) ? wantedMissing() : "not online: \(status.cause ?? "")" }
+        guard case .online = status.connection else {
+            return isIdle(status) ? wantedMissing() : "not online: \(status.cause ?? "")"
+        }
         return wantedMissing()
     }
 

@@ -26,7 +26,8 @@ extension SimDisk {
         case .readCrop(let id, let seq, let range): return [read(id, seq, range)]
         case .stageCrop(let id): return [stage(id)]
         case .finishCrop(let id):
-            guard let name = catalog.row(of: id)?.crop.name else { return [] }
+            guard !isFull else { return [.cropNotFinished(id, .full)] }
+            guard let name = cropNames[id] else { return [.cropNotFinished(id, .failed("no such crop"))] }
             return [.cropFinished(id, name, uploaded(id))]
         case .setCropAside(let id, _):
             if let name = catalog.row(of: id)?.crop.name { catalog.crops[name]?.state = .setAside }
@@ -157,7 +158,9 @@ extension SimDisk {
     }
 
     func place(_ name: AvatarName) -> CommitMachine.Outcome {
-        guard let intent = catalog.intents[name], parts[name.string] == intent.inode else { return .failed("no intent") }
+        guard let intent = catalog.intents[name], parts[name.string] == intent.inode else {
+            return .failed("no intent")
+        }
         if let there = cache[name.string], there != catalog.avatars[name]?.inode,
             files[there]?.bytes != files[intent.inode]?.bytes
         {
@@ -172,7 +175,6 @@ extension SimDisk {
         let name = item.name
         guard let intent = catalog.intents[name] else { return .failed("no intent") }
         var events: [AvatarEvent] = []
-        if case .crop(let id) = item.origin { events = uploaded(id) }
         let earlier = catalog.avatars[name]?.record
         let isOwn = if case .crop = item.origin { true } else { false }
         let record = AvatarRecord(
@@ -195,8 +197,8 @@ extension SimDisk {
     }
 
     private func uploaded(_ id: CropID) -> [AvatarEvent] {
-        guard let name = catalog.row(of: id)?.crop.name else { return [] }
-        catalog.crops[name]?.state = .done
+        guard let name = cropNames[id] else { return [] }
+        if catalog.row(of: id) != nil { catalog.crops[name]?.state = .done }
         catalog.icon = name
         return [log(.uploaded, name), log(.icon, name)]
     }
@@ -209,7 +211,8 @@ extension SimDisk {
             return .missing
         }
         guard !file.isBeingWritten || mutation == .ignoreWriters else { return .busy }
-        guard let sha256 = try? SHA256Digest(of: file.bytes.span.bytes), let md5 = try? MD5Digest(of: file.bytes.span.bytes)
+        guard let sha256 = try? SHA256Digest(of: file.bytes.span.bytes),
+            let md5 = try? MD5Digest(of: file.bytes.span.bytes)
         else { return .missing }
         if mutation != .ignoreWriters, (try? ImageStructure.examine(file.bytes.span.bytes)) == nil {
             return .refused(reason: "no complete picture")
@@ -228,6 +231,7 @@ extension SimDisk {
             id: CropID(id), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256, everSent: false)
         catalog.crops[name] = SimCatalog.CropRow(
             crop: crop, inode: inode, version: file.version, state: .pending)
+        cropNames[crop.id] = name
         return .crop(crop)
     }
 

@@ -48,6 +48,7 @@ import TransferMachines
         case .send(.upload(let crop, let chunk)):
             let kind = ServerReply.Kind.upload(error: 0, name: crop.name.string, md5: crop.md5.hex, seq: chunk.seq)
             return .reply(ServerReply(connection: 1, kind: kind))
+        case .disk(.finishCrop(let id)): return .disk(.cropFinished(id, name, []))
         case .disk(.stageCrop(let id)): return .disk(.cropStaged(id))
         case .disk(.commit(let step, let items)):
             let outcome: CommitMachine.Outcome = step == .record ? .recorded(record, []) : .done

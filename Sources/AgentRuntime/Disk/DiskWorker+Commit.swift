@@ -64,34 +64,19 @@ extension DiskWorker {
         }
     }
 
-    /// The final rows. A crop is noted as uploaded before its row in the cache: after a crash in between, the intent brings the row.
     private func record(_ items: [CommitMachine.Item]) throws(CacheError) -> [CommitOutcome] {
-        var events: [AvatarName: [AvatarEvent]] = [:]
-        for item in items {
-            if case .crop(let id) = item.origin { events[item.name] = try noteUploaded(id) }
-        }
         let committed = try cache.recordFinal(items.map(\.name), at: now())
-        for one in committed { events[one.avatar.name, default: []].append(AvatarEvent(one.event)) }
-        let records = Dictionary(committed.map { ($0.avatar.name, $0.avatar) }, uniquingKeysWith: { first, _ in first })
-        for item in items { verified[item.name] = nil }
+        let records = Dictionary(committed.map { ($0.avatar.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for item in items {
+            verified[item.name] = nil
+            if case .crop(let id) = item.origin { cropFacts[id] = nil }
+        }
         if let cacheBytesMax, try catalog.totals().bytes > cacheBytesMax { results.append(.overfull) }
         return items.map { item in
-            guard let row = records[item.name] else {
+            guard let one = records[item.name] else {
                 return CommitOutcome(item.name, .failed("its intent is gone from the catalog"))
             }
-            return CommitOutcome(item.name, .recorded(AvatarRecord(row), events[item.name] ?? []))
+            return CommitOutcome(item.name, .recorded(AvatarRecord(one.avatar), [AvatarEvent(one.event)]))
         }
-    }
-
-    /// The server has the crop: it is not sent again, and it is the user's avatar.
-    func noteUploaded(_ id: CropID) throws(CacheError) -> [AvatarEvent] {
-        guard let facts = cropFacts.removeValue(forKey: id) else { return [] }
-        crops.finishReading(facts.name)
-        var events: [AvatarEvent] = []
-        if let event = try catalog.recordUploaded(facts.name, sha256: facts.sha256, to: account, at: now()) {
-            events.append(AvatarEvent(event))
-        }
-        if let event = try catalog.setIcon(facts.name, at: now()) { events.append(AvatarEvent(event)) }
-        return events
     }
 }

@@ -20,7 +20,8 @@ extension DiskWorker {
     /// A recorded file that looks different: kept when its bytes are the same, otherwise its row goes.
     private func reconsider(_ row: AvatarRow) throws(CacheError) -> AvatarEvent? {
         if case .success(let file)? = try cache.examine(row.name), file.sha256 == row.sha256 {
-            _ = try cache.adopt([FoundFile(name: row.name, owner: row.owner, origin: row.origin, file: file)], at: now())
+            _ = try cache.adopt(
+                [FoundFile(name: row.name, owner: row.owner, origin: row.origin, file: file)], at: now())
             return nil
         }
         return try removed([row.name], reason: "gone or changed").first
@@ -159,11 +160,21 @@ extension DiskWorker {
         }
     }
 
-    /// The crop is on the server, but could not be placed in the cache: it is the user's avatar all the same.
+    /// The server has the crop: it is not sent again, and it is the user's avatar.
     func finish(_ id: CropID) {
-        guard let name = cropFacts[id]?.name else { return }
-        quietly("recording an upload") { () throws(CacheError) in
-            results.append(.cropFinished(id, name, try noteUploaded(id)))
+        guard let facts = cropFacts[id] else {
+            return results.append(.cropNotFinished(id, .failed("nothing is known of the crop any more")))
+        }
+        do throws(CacheError) {
+            crops.finishReading(facts.name)
+            var events: [AvatarEvent] = []
+            if let event = try catalog.recordUploaded(facts.name, sha256: facts.sha256, to: account, at: now()) {
+                events.append(AvatarEvent(event))
+            }
+            if let event = try catalog.setIcon(facts.name, at: now()) { events.append(AvatarEvent(event)) }
+            results.append(.cropFinished(id, facts.name, events))
+        } catch {
+            results.append(.cropNotFinished(id, error.fault))
         }
     }
 

@@ -65,7 +65,8 @@ final class Mind {
         feed(
             .login(
                 Login(
-                    server: account.server.key, uid: account.uid, uploadChunkBytes: Int64(account.server.classicChunkBytes))))
+                    server: account.server.key, uid: account.uid,
+                    uploadChunkBytes: Int64(account.server.classicChunkBytes))))
     }
 
     func logOut() {
@@ -145,7 +146,8 @@ final class Mind {
             send(
                 .watch(
                     WatchReply(
-                        epoch: epoch, cursor: Int(cursor), reset: reset ? true : nil, changes: changes.map(mapping.change))),
+                        epoch: epoch, cursor: Int(cursor), reset: reset ? true : nil,
+                        changes: changes.map(mapping.change))),
                 to: stream, continues: continues)
         case .done(let stream): send(.done, to: stream, continues: false)
         case .failed(let stream, let fault):
@@ -213,7 +215,8 @@ final class Mind {
         return StatusReply(
             version: version, connection: connectionWord(status.connection), since: clock.rfc3339(status.since),
             server: account.map { Server(host: $0.server.host, port: $0.server.port, tls: false) },
-            dialect: connectionWord(status.connection) == "online" ? "classic" : nil, icon: status.icon.map(mapping.avatar),
+            dialect: connectionWord(status.connection) == "online" ? "classic" : nil,
+            icon: status.icon.map(mapping.avatar),
             downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: totals.files,
             bytes: Int(totals.bytes), problems: problems,
             figures: [

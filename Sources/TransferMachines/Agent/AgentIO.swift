@@ -137,7 +137,7 @@ package enum DiskCommand: Hashable, Sendable {
     case readCrop(CropID, seq: Int64, range: Range<Int64>)
     /// Copies an uploaded crop into a part.
     case stageCrop(CropID)
-    /// The crop is on the server, but not in the cache.
+    /// The crop is on the server: a durable note of it, and it is the user's icon.
     case finishCrop(CropID)
     /// The crop is set aside, with the reason.
     case setCropAside(CropID, reason: String)
@@ -178,6 +178,7 @@ package enum DiskResult: Hashable, Sendable {
     case cropStaged(CropID)
     case cropNotStaged(CropID, StorageFault)
     case cropFinished(CropID, AvatarName, [AvatarEvent])
+    case cropNotFinished(CropID, StorageFault)
     /// A cache file is not what the catalog said; its row is gone, with this event.
     case vanished(AvatarName, [AvatarEvent])
     /// A rescan found files of the upload folder to examine, oldest first, and cache files that are gone.

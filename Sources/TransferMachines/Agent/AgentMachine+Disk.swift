@@ -28,6 +28,7 @@ extension AgentMachine {
         case .cropStaged(let id): cropStaged(id)
         case .cropNotStaged(let id, let fault): cropNotStaged(id, fault)
         case .cropFinished(let id, let name, let events): cropFinished(id, name, events)
+        case .cropNotFinished(let id, let fault): cropNotFinished(id, fault)
         case .vanished(let name, let events):
             vanished([name])
             changed(events)
@@ -111,7 +112,7 @@ extension AgentMachine {
             entries[name]?.status = .ready
             note(.info, "complete", name: name.string, detail: "\(record.size) bytes, \(record.assurance.rawValue)")
             storage.backoff.reset()
-            if case .crop(let id) = item.origin { cropIsIcon(id, name) }
+            if case .crop(let id) = item.origin { cropPlaced(id, name) }
             // Before the name may be forgotten: who follows the log is told of the picture, not of its name alone.
             changed(events)
             concluded(name)
@@ -128,10 +129,9 @@ extension AgentMachine {
         switch item.origin {
         case .download: fail(item.name, reason, detail: detail)
         case .crop(let id):
-            note(.warning, "uploaded, but not placed in the cache", name: item.name.string, detail: detail)
             entries[item.name]?.status = .idle
             actions.append(.disk(.discardPart(item.name)))
-            actions.append(.disk(.finishCrop(id)))
+            if let crop = uploads.finishing[id] { cropNotPlaced(crop, detail) }
         }
     }
 
@@ -189,6 +189,7 @@ extension AgentMachine {
         note(.info, "the disk takes writes again")
         let stalled = entries.filter { $0.value.status == .stalled && $0.value.download == nil }.keys.sorted()
         if !stalled.isEmpty { actions.append(.disk(.lookUp(stalled, touch: false))) }
+        if let id = uploads.unnoted { actions.append(.disk(.finishCrop(id))) }
         for id in uploads.unstaged { actions.append(.disk(.stageCrop(id))) }
         uploads.unstaged = []
     }

@@ -37,7 +37,7 @@ extension AgentMachine {
             story.solved(key: "upload \(crop.name)")
             note(.info, "uploaded", name: crop.name.string, detail: "\(crop.size) bytes")
             uploads.done()
-            actions.append(.disk(.stageCrop(crop.id)))
+            actions.append(.disk(.finishCrop(crop.id)))
         case .tokenRefused(let error):
             tokenRefused(error)
         case .refused(let detail):
@@ -88,7 +88,8 @@ extension AgentMachine {
                 remedy: remedy ?? "put it back where the configuration says", now: now)
             if isNew { note(.warning, "a folder is not watched", detail: "\(folder.rawValue): \(reason)") }
             var backoff =
-                lostFolders[folder]?.backoff ?? Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
+                lostFolders[folder]?.backoff
+                ?? Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
             let wait = backoff.next(using: &random)
             lostFolders[folder] = LostFolder(retryAt: now + wait, backoff: backoff)
         case .back(let folder):
@@ -190,6 +191,21 @@ extension AgentMachine {
 
     // MARK: After the upload
 
+    /// The catalog knows that the server has it: it is the user's avatar, and the next crop may go. Its copy in the cache comes last,
+    /// since nothing but a download is lost with it.
+    mutating func cropFinished(_ id: CropID, _ name: AvatarName, _ events: [AvatarEvent]) {
+        uploads.noted(id)
+        becomeIcon(name)
+        changed(events)
+        if uploads.finishing[id] != nil { actions.append(.disk(.stageCrop(id))) }
+    }
+
+    mutating func cropNotFinished(_ id: CropID, _ fault: StorageFault) {
+        storageFailed(fault)
+        story.step(
+            name: uploads.finishing[id]?.name.string ?? "", what: "uploaded, and not noted yet", detail: nil, now: now)
+    }
+
     mutating func cropStaged(_ id: CropID) {
         guard let crop = uploads.finishing[id] else { return }
         commit(CommitMachine.Item(name: crop.name, origin: .crop(id)))
@@ -201,24 +217,21 @@ extension AgentMachine {
         case .full:
             storageFailed(.full)
             uploads.unstaged.append(id)
-        case .failed(let detail):
-            note(.warning, "uploaded, but not placed in the cache", name: crop.name.string, detail: detail)
-            actions.append(.disk(.finishCrop(id)))
+        case .failed(let detail): cropNotPlaced(crop, detail)
         }
     }
 
-    /// The crop is in the cache: it is the user's avatar now.
-    mutating func cropIsIcon(_ id: CropID, _ name: AvatarName) {
-        _ = uploads.removed(id)
-        becomeIcon(name)
-        tellUploadCalls(name)
+    /// The crop is on the server and stays out of the cache: labels get it from the server like any other.
+    mutating func cropNotPlaced(_ crop: Crop, _ detail: String) {
+        note(.warning, "uploaded, but not placed in the cache", name: crop.name.string, detail: detail)
+        cropPlaced(crop.id, crop.name)
+        refreshWish(crop.name)
     }
 
-    mutating func cropFinished(_ id: CropID, _ name: AvatarName, _ events: [AvatarEvent]) {
-        guard uploads.removed(id) != nil else { return }
-        becomeIcon(name)
+    /// The crop's way ends here.
+    mutating func cropPlaced(_ id: CropID, _ name: AvatarName) {
+        _ = uploads.removed(id)
         tellUploadCalls(name, isOver: true)
-        changed(events)
     }
 
     private mutating func becomeIcon(_ name: AvatarName) {

@@ -22,6 +22,9 @@ struct UploadLine: Sendable {
     private var current: Current?
     /// Crops that the server has, on their way into the cache.
     private(set) var finishing: [CropID: Crop] = [:]
+    /// The crop that the server has and the catalog does not know of yet. The next one waits for it: after a crash in between this one is
+    /// sent again, and must not end as the icon over a later one.
+    private(set) var unnoted: CropID?
     /// Crops that could not be copied into the cache because the disk failed.
     var unstaged: [CropID] = []
     private var refusals = 0
@@ -110,7 +113,7 @@ struct UploadLine: Sendable {
     /// The next step, where one can be taken.
     mutating func pump(chunkBytes: Int64, now: MonotonicTime) -> [Action] {
         tick(now: now)
-        guard staleUntil == nil, retryAt == nil else { return [] }
+        guard staleUntil == nil, retryAt == nil, unnoted == nil else { return [] }
         if current == nil {
             guard let crop = nextCrop(),
                 let geometry = ChunkGeometry(totalSize: crop.size, chunkSize: chunkBytes)
@@ -165,9 +168,13 @@ struct UploadLine: Sendable {
         guard let crop = current?.crop else { return }
         takeOut(crop.id)
         finishing[crop.id] = crop
+        unnoted = crop.id
         current = nil
         succeeded()
     }
+
+    /// The catalog knows of it.
+    mutating func noted(_ id: CropID) { if unnoted == id { unnoted = nil } }
 
     /// The server refused; whether the crop is to be set aside now.
     mutating func refused(now: MonotonicTime, random: inout SeededRandom) -> Bool {
