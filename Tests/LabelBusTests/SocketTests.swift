@@ -125,6 +125,13 @@ struct SocketTests {
         }
     }
 
+    @Test(
+        "clients leave descriptors for everything else",
+        arguments: [(2048, 524_288, 2048), (2048, 1024, 704), (10, 1024, 10), (2048, 100, 1)])
+    func descriptors(wanted: Int, limit: Int, connections: Int) {
+        #expect(DescriptorLimit.connections(wanted: wanted, limit: limit) == connections)
+    }
+
     @Test("the lock of a state folder is held by one process's owner at a time")
     func lock() throws {
         let folder = try TemporaryFolder()

@@ -9,7 +9,8 @@ internal import Synchronization
 
 /// Serves the label bus on a Unix socket for as long as its service group runs.
 ///
-/// Only this process's own user is let in (SO_PEERCRED). At most ``Limits/Bus/connectionsMax`` clients are served at once.
+/// Only this process's own user is let in (SO_PEERCRED). At most ``Limits/Bus/connectionsMax`` clients are served at once, and
+/// fewer where the process may not have that many descriptors; its soft limit is raised for them.
 package final class BusServer: Service {
     private let socket: Mutex<(descriptor: Int32, name: SocketName?)?>
     private let clients: BusClients
@@ -25,9 +26,12 @@ package final class BusServer: Service {
         self.socket = Mutex(socket.release())
         self.group = group
         self.logger = logger
+        let wanted = connectionsMax ?? Limits.Bus.connectionsMax
+        let limit = DescriptorLimit.raise(
+            to: wanted + Limits.Bus.refusedConnectionsMax + Limits.Bus.otherDescriptors)
         clients = BusClients(
             dispatcher: CallDispatcher(service: service, info: info),
-            connectionsMax: connectionsMax ?? Limits.Bus.connectionsMax, logger: logger)
+            connectionsMax: DescriptorLimit.connections(wanted: wanted, limit: limit ?? 1024), logger: logger)
     }
 
     /// Opens the socket at `path` (or takes the one that systemd handed over) and serves `service` on it.

@@ -27,6 +27,8 @@ extension Limits {
         package static let lastReplySecondsMax = 5
         /// Clients connected at once.
         package static let connectionsMax = 2048
+        /// File descriptors that are left for everything but the bus's clients.
+        package static let otherDescriptors = 256
         /// Clients that are being told that there are too many; past it they are closed without a word.
         package static let refusedConnectionsMax = 64
         /// Labels in one `Register` or `Adjust`, and in one subscription.

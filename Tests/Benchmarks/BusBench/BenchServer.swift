@@ -80,7 +80,6 @@ private final class Echo: ChannelInboundHandler {
 
 /// The process that is measured: the bus at `path`, the echo at `path`.echo, all on one event loop.
 func serve(_ path: String) async throws {
-    DescriptorLimit.raise()
     let logger = Logger(label: "bench", factory: { _ in SwiftLogNoOpLogHandler() })
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let server = BusServer(

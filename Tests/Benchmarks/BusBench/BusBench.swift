@@ -36,7 +36,7 @@ struct Run: AsyncParsableCommand {
     var idleSeconds = 10
 
     func run() async throws {
-        DescriptorLimit.raise()
+        DescriptorLimit.raise(to: subscribers + 256)
         let folder = NSTemporaryDirectory() + "/busbench-\(getpid())"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
