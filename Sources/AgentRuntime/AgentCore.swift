@@ -169,7 +169,8 @@ final class AgentCore: AgentService {
         }
         let account = Account(
             server: ServerAddress(
-                host: parameters.server.host, port: parameters.server.port, classicChunkBytes: settings.classicChunkBytes),
+                host: parameters.server.host, port: parameters.server.port,
+                classicChunkBytes: settings.classicChunkBytes),
             uid: uid, token: parameters.token)
         let (logins, logger) = (logins, logger)
         disk.submit([

@@ -3,7 +3,8 @@ internal import Foundation
 internal import Synchronization
 internal import SystemPackage
 
-/// A program's configuration, read in layers: flags, then environment, then the YAML file; what none of them says keeps its default.
+/// A program's configuration, read in layers: flags, then environment, then the YAML file; what none of them says
+/// keeps its default.
 package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
     private let layers: [(source: String, provider: any ConfigProvider)]
 
@@ -22,7 +23,10 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
         }
         let variables = try Self.variables(environment)
         var layers: [(source: String, provider: any ConfigProvider)] = [
-            ("the command line", InMemoryProvider(values: Dictionary(flagValues, uniquingKeysWith: { first, _ in first }))),
+            (
+                "the command line",
+                InMemoryProvider(values: Dictionary(flagValues, uniquingKeysWith: { first, _ in first }))
+            ),
             ("the environment", EnvironmentVariablesProvider(environmentVariables: variables)),
         ]
         if let file, let provider = try await Self.provider(file) { layers.append((file, provider)) }
@@ -32,7 +36,9 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
     /// What the first layer that has the key says, and which one that is.
     package func value(of key: Key) throws(ConfigurationError) -> (text: String, source: String)? {
         for layer in layers {
-            if let text = try Self.text(of: key.rawValue, in: layer.provider, layer.source) { return (text, layer.source) }
+            if let text = try Self.text(of: key.rawValue, in: layer.provider, layer.source) {
+                return (text, layer.source)
+            }
         }
         return nil
     }
@@ -91,7 +97,9 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
         let known = Key.allCases.map(\.rawValue)
         for key in keys.sorted where !known.contains(key) {
             // A section with nothing in it.
-            if known.contains(where: { $0.hasPrefix(key + ".") }), try text(of: key, in: provider, file) == "" { continue }
+            if known.contains(where: { $0.hasPrefix(key + ".") }), try text(of: key, in: provider, file) == "" {
+                continue
+            }
             throw ConfigurationError(key: key, source: file, reason: unknown(key, among: known))
         }
         return provider

@@ -4,7 +4,8 @@ import Simulation
 @main
 struct SimulateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "simulate", abstract: "Lives through simulated lives, and stops at the first that breaks a promise.")
+        commandName: "simulate",
+        abstract: "Lives through simulated lives, and stops at the first that breaks a promise.")
 
     @Option(help: "How many seeds to live through.") var seeds: UInt64 = 1000
     @Option(help: "The first seed.") var from: UInt64 = 1
@@ -35,8 +36,11 @@ struct SimulateCommand: ParsableCommand {
             print("replay: make simulate SEEDS=1 FROM=\(seed)")
             throw ExitCode.failure
         }
-        let seconds = Double((clock.now - start).components.seconds) + Double((clock.now - start).components.attoseconds) / 1e18
-        print("\(seeds) lives, \(events / Int(max(1, seeds))) events each, \(Int(Double(seeds) / seconds)) lives/s on one core")
+        let seconds =
+            Double((clock.now - start).components.seconds) + Double((clock.now - start).components.attoseconds) / 1e18
+        print(
+            "\(seeds) lives, \(events / Int(max(1, seeds))) events each, \(Int(Double(seeds) / seconds)) lives/s on one core"
+        )
         print("in order at most \(slowest.components.seconds) virtual seconds after the last fault")
         if digest { print("digest \(String(digests, radix: 16))") }
     }
@@ -44,7 +48,8 @@ struct SimulateCommand: ParsableCommand {
     private func chosen() throws -> Mutation? {
         guard let mutation else { return nil }
         guard let known = Mutation(rawValue: mutation) else {
-            throw ValidationError("no such mutation; known: \(Mutation.allCases.map(\.rawValue).joined(separator: ", "))")
+            throw ValidationError(
+                "no such mutation; known: \(Mutation.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         return known
     }

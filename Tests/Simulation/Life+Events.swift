@@ -78,7 +78,9 @@ extension Life {
         var requests: [LabelRequest] = []
         for number in 0..<options.friends + 1 where keep || random.happens(0.5) {
             // One name that nobody has.
-            guard let name = try? AvatarName(number == options.friends ? "ghost.png" : "friend-\(number).png") else { continue }
+            guard let name = try? AvatarName(number == options.friends ? "ghost.png" : "friend-\(number).png") else {
+                continue
+            }
             let label = "label-\(stream.value)-\(number)"
             names[label] = name
             requests.append(
@@ -95,7 +97,8 @@ extension Life {
     }
 
     private func hangUpAndComeBack() {
-        guard agent.isAlive, let stream = subscribers.keys.sorted().first(where: { subscribers[$0]?.keep == true }) else { return }
+        guard agent.isAlive, let stream = subscribers.keys.sorted().first(where: { subscribers[$0]?.keep == true })
+        else { return }
         world.log("a subscriber hangs up")
         subscribers[stream] = nil
         wanted = []

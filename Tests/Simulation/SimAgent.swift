@@ -167,7 +167,8 @@ final class SimAgent {
         decoder.append(bytes)
         while let frame = decoder.next(bodyBytesMax: Limits.Wire.replyBodyBytesMax), machine != nil {
             guard let kind = ClassicMapping.reply(from: frame) else { continue }
-            if mutation == .forgetWindowOrder, heldReply == nil, case .download(_, .chunk(let seq, _, _, let last, _)) = kind,
+            if mutation == .forgetWindowOrder, heldReply == nil,
+                case .download(_, .chunk(let seq, _, _, let last, _)) = kind,
                 seq > 1, !last, random.happens(0.2)
             {
                 heldReply = kind

@@ -157,7 +157,9 @@ extension SimDisk {
     }
 
     func place(_ name: AvatarName) -> CommitMachine.Outcome {
-        guard let intent = catalog.intents[name], parts[name.string] == intent.inode else { return .failed("no intent") }
+        guard let intent = catalog.intents[name], parts[name.string] == intent.inode else {
+            return .failed("no intent")
+        }
         if let there = cache[name.string], there != catalog.avatars[name]?.inode,
             files[there]?.bytes != files[intent.inode]?.bytes
         {
@@ -209,7 +211,8 @@ extension SimDisk {
             return .missing
         }
         guard !file.isBeingWritten || mutation == .ignoreWriters else { return .busy }
-        guard let sha256 = try? SHA256Digest(of: file.bytes.span.bytes), let md5 = try? MD5Digest(of: file.bytes.span.bytes)
+        guard let sha256 = try? SHA256Digest(of: file.bytes.span.bytes),
+            let md5 = try? MD5Digest(of: file.bytes.span.bytes)
         else { return .missing }
         if mutation != .ignoreWriters, (try? ImageStructure.examine(file.bytes.span.bytes)) == nil {
             return .refused(reason: "no complete picture")

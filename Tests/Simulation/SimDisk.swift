@@ -122,7 +122,8 @@ final class SimDisk {
             .sorted { $0.crop.id < $1.crop.id }
             .map { row in
                 Crop(
-                    id: row.crop.id, name: row.crop.name, size: row.crop.size, md5: row.crop.md5, sha256: row.crop.sha256,
+                    id: row.crop.id, name: row.crop.name, size: row.crop.size, md5: row.crop.md5,
+                    sha256: row.crop.sha256,
                     everSent: true)
             }
         return facts
@@ -145,21 +146,25 @@ final class SimDisk {
         catalog.lastCrop = lastCrop
         for (text, inode) in cache.sorted(by: { $0.key < $1.key }) {
             guard let name = try? AvatarName(text), let bytes = files[inode]?.bytes,
-                let sha256 = try? SHA256Digest(of: bytes.span.bytes), (try? ImageStructure.examine(bytes.span.bytes)) != nil
+                let sha256 = try? SHA256Digest(of: bytes.span.bytes),
+                (try? ImageStructure.examine(bytes.span.bytes)) != nil
             else { continue }
             catalog.avatars[name] = SimCatalog.Avatar(
                 record: AvatarRecord(
-                    name: name, owner: nil, size: Int64(bytes.count), sha256: sha256, assurance: .structural, generation: 1,
+                    name: name, owner: nil, size: Int64(bytes.count), sha256: sha256, assurance: .structural,
+                    generation: 1,
                     isOwn: false), inode: inode)
         }
         for name in parts.keys.sorted() { setName(.parts, name, nil) }
         for (text, inode) in crops.sorted(by: { $0.key < $1.key }) {
             guard let name = try? AvatarName(text), let file = files[inode], !file.isBeingWritten,
-                let md5 = try? MD5Digest(of: file.bytes.span.bytes), let sha256 = try? SHA256Digest(of: file.bytes.span.bytes)
+                let md5 = try? MD5Digest(of: file.bytes.span.bytes),
+                let sha256 = try? SHA256Digest(of: file.bytes.span.bytes)
             else { continue }
             catalog.lastCrop += 1
             let crop = Crop(
-                id: CropID(catalog.lastCrop), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256, everSent: false)
+                id: CropID(catalog.lastCrop), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256,
+                everSent: false)
             catalog.crops[name] = SimCatalog.CropRow(crop: crop, inode: inode, version: file.version, state: .done)
         }
         var facts = StartFacts()

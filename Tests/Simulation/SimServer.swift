@@ -225,12 +225,15 @@ final class SimServer {
                 if let user = UserID(request.uid) {
                     connections[job.connection]?.session.prove(user, token: request.token)
                 }
-                if let owner = chunk.key.owner { connections[job.connection]?.session.remember(owner, of: chunk.key.name) }
+                if let owner = chunk.key.owner {
+                    connections[job.connection]?.session.remember(owner, of: chunk.key.name)
+                }
                 return finish(
                     .download(
                         DownloadReply(
                             error: 0, name: request.name, clientPath: request.clientPath, seq: request.seq,
-                            totalSize: chunk.totalSize, currentSize: chunk.range.upperBound, isLast: chunk.isLast, data: read)))
+                            totalSize: chunk.totalSize, currentSize: chunk.range.upperBound, isLast: chunk.isLast,
+                            data: read)))
             }
         }
         var next = serving
@@ -255,7 +258,8 @@ final class SimServer {
                 return finish(
                     .syncFile(
                         SyncFileReply(
-                            error: 0, md5: request.md5, name: record.key.name.string, seq: seq, totalSize: record.totalSize,
+                            error: 0, md5: request.md5, name: record.key.name.string, seq: seq,
+                            totalSize: record.totalSize,
                             transSize: transSize)))
             }
         }

@@ -43,7 +43,8 @@ package struct AgentSettings: Sendable {
         if let path = environment[variable], path.hasPrefix("/") { return path }
         guard let home = environment["HOME"], home.hasPrefix("/") else {
             throw ConfigurationError(
-                key: variable, source: "the environment", reason: "is not set, and HOME does not say where else to look")
+                key: variable, source: "the environment", reason: "is not set, and HOME does not say where else to look"
+            )
         }
         return home + "/" + fallback
     }
@@ -69,7 +70,9 @@ package struct AgentSettings: Sendable {
             logLevel = $0
         }
         for key in [AgentKey.serverHost, .serverPort, .identityUID] {
-            if let source = try layers.value(of: key)?.source, source == "the command line" || source == "the environment" {
+            if let source = try layers.value(of: key)?.source,
+                source == "the command line" || source == "the environment"
+            {
                 isServerPinned = true
             }
         }

@@ -26,7 +26,8 @@ struct LoginStore: Sendable {
             bytes = try file.read(at: 0, count: Limits.Token.bytesMax * 2)
         } catch {
             if error.isMissing { return nil }
-            throw TokenFile.Fault(description: "the kept login cannot be used: \(error); avatarctl login makes a new one")
+            throw TokenFile.Fault(
+                description: "the kept login cannot be used: \(error); avatarctl login makes a new one")
         }
         guard let kept = try? JSONDecoder().decode(Kept.self, from: Data(bytes)), let uid = UserID(kept.uid),
             (1...65_535).contains(kept.port)

@@ -8,7 +8,8 @@ package enum TokenFile {
         package let description: String
     }
 
-    /// The name of the credential and, less its folder, of the file in the state directory (systemd.exec(5), LoadCredential).
+    /// The name of the credential and, less its folder, of the file in the state directory (systemd.exec(5),
+    /// LoadCredential).
     static let credential = "credential.token"
 
     /// The token, or nil when nobody has put one anywhere.
@@ -39,9 +40,11 @@ package enum TokenFile {
         guard facts.permissions & 0o077 == 0 else {
             throw Fault(description: "the token file \(path) can be read by others: chmod 600 \(path)")
         }
-        let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        let text =
+            String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
         guard !text.isEmpty, bytes.count <= Limits.Token.bytesMax else {
-            throw Fault(description: "the token file \(path) must hold one line of at most \(Limits.Token.bytesMax) bytes")
+            throw Fault(
+                description: "the token file \(path) must hold one line of at most \(Limits.Token.bytesMax) bytes")
         }
         return text
     }

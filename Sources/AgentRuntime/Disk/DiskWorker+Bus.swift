@@ -10,7 +10,9 @@ extension DiskWorker {
             let current = catalog.opening.epoch
             var page = TransferMachines.EventPage(epoch: current, cursor: last, reset: false, events: [], rows: [])
             if let since {
-                switch try catalog.events(after: since, epoch: epoch ?? current, limit: Limits.Labels.changesPerReplyMax) {
+                switch try catalog.events(
+                    after: since, epoch: epoch ?? current, limit: Limits.Labels.changesPerReplyMax)
+                {
                 case .reset: page.reset = true
                 case .events(let events): page.events = events.map { AvatarEvent($0) }
                 }

@@ -20,7 +20,8 @@ extension DiskWorker {
     /// A recorded file that looks different: kept when its bytes are the same, otherwise its row goes.
     private func reconsider(_ row: AvatarRow) throws(CacheError) -> AvatarEvent? {
         if case .success(let file)? = try cache.examine(row.name), file.sha256 == row.sha256 {
-            _ = try cache.adopt([FoundFile(name: row.name, owner: row.owner, origin: row.origin, file: file)], at: now())
+            _ = try cache.adopt(
+                [FoundFile(name: row.name, owner: row.owner, origin: row.origin, file: file)], at: now())
             return nil
         }
         return try removed([row.name], reason: "gone or changed").first

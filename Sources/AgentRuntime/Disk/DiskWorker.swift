@@ -75,7 +75,8 @@ final class DiskWorker {
         case .lookUp(let names, let touch): lookUp(names, touch: touch)
         case .beginPart(let name, let totalSize, let chunkSize): begin(name, totalSize: totalSize, chunkSize: chunkSize)
         case .append: break  // Grouped by `run`.
-        case .discardPart(let name): quietly("discarding a part") { () throws(CacheError) in try cache.discardParts([name]) }
+        case .discardPart(let name):
+            quietly("discarding a part") { () throws(CacheError) in try cache.discardParts([name]) }
         case .commit(let step, let items): results.append(.committed(step, commit(step, items)))
         case .examine(let name, let mode): results.append(.examined(name, examine(name, mode)))
         case .readCrop(let id, let seq, let range): readCrop(id, seq: seq, range: range)

@@ -24,7 +24,8 @@ struct BusMapping: Sendable {
         return LabelBus.Avatar(
             name: view.name, owner: view.owner.map { Int($0.value) }, state: AvatarState(rawValue: view.state.rawValue),
             path: path, fallback: path == nil ? fallback : nil, size: view.size.map { Int($0) },
-            transferred: view.transferred.map { Int($0) }, sha256: view.sha256?.hex, assurance: view.assurance?.rawValue,
+            transferred: view.transferred.map { Int($0) }, sha256: view.sha256?.hex,
+            assurance: view.assurance?.rawValue,
             generation: Int(view.generation), reason: view.reason, retryAt: view.retryAt.map(clock.rfc3339))
     }
 
@@ -76,7 +77,9 @@ struct BusMapping: Sendable {
         case .list(let parameters):
             return .list(
                 state: try parameters.state.map { text throws(AgentError) in
-                    guard let state = AvatarView.State(rawValue: text) else { throw .invalidParameter(parameter: "state") }
+                    guard let state = AvatarView.State(rawValue: text) else {
+                        throw .invalidParameter(parameter: "state")
+                    }
                     return state
                 },
                 after: try parameters.after.map(name), limit: try pageSize(parameters.limit))
@@ -94,7 +97,9 @@ struct BusMapping: Sendable {
         }
     }
 
-    private static func labels(_ requests: [LabelBus.LabelRequest]) throws(AgentError) -> [TransferMachines.LabelRequest] {
+    private static func labels(
+        _ requests: [LabelBus.LabelRequest]
+    ) throws(AgentError) -> [TransferMachines.LabelRequest] {
         try requests.map { request throws(AgentError) in
             TransferMachines.LabelRequest(
                 label: request.label, target: try target(name: request.name, owner: request.owner),

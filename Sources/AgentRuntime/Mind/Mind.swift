@@ -7,7 +7,8 @@ internal import TransferMachines
 
 /// Drives the agent's machine: hands it what happens, and carries out what it says, on one event loop.
 ///
-/// Nothing is decided here. Inputs that arise while actions are carried out wait their turn, so that the machine is never entered twice.
+/// Nothing is decided here. Inputs that arise while actions are carried out wait their turn, so that the machine is
+/// never entered twice.
 final class Mind {
     private var machine: AgentMachine
     private let loop: any EventLoop
@@ -65,7 +66,8 @@ final class Mind {
         feed(
             .login(
                 Login(
-                    server: account.server.key, uid: account.uid, uploadChunkBytes: Int64(account.server.classicChunkBytes))))
+                    server: account.server.key, uid: account.uid,
+                    uploadChunkBytes: Int64(account.server.classicChunkBytes))))
     }
 
     func logOut() {
@@ -145,7 +147,8 @@ final class Mind {
             send(
                 .watch(
                     WatchReply(
-                        epoch: epoch, cursor: Int(cursor), reset: reset ? true : nil, changes: changes.map(mapping.change))),
+                        epoch: epoch, cursor: Int(cursor), reset: reset ? true : nil,
+                        changes: changes.map(mapping.change))),
                 to: stream, continues: continues)
         case .done(let stream): send(.done, to: stream, continues: false)
         case .failed(let stream, let fault):
@@ -213,7 +216,8 @@ final class Mind {
         return StatusReply(
             version: version, connection: connectionWord(status.connection), since: clock.rfc3339(status.since),
             server: account.map { Server(host: $0.server.host, port: $0.server.port, tls: false) },
-            dialect: connectionWord(status.connection) == "online" ? "classic" : nil, icon: status.icon.map(mapping.avatar),
+            dialect: connectionWord(status.connection) == "online" ? "classic" : nil,
+            icon: status.icon.map(mapping.avatar),
             downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: totals.files,
             bytes: Int(totals.bytes), problems: problems,
             figures: [

@@ -27,7 +27,9 @@ final class ServerConnection: Sendable {
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.keepAlive(TCP_KEEPIDLE), value: Int(Limits.Connection.keepAliveIdle.components.seconds))
-            .channelOption(.keepAlive(TCP_KEEPINTVL), value: Int(Limits.Connection.keepAliveInterval.components.seconds))
+            .channelOption(
+                .keepAlive(TCP_KEEPINTVL), value: Int(Limits.Connection.keepAliveInterval.components.seconds)
+            )
             .channelOption(.keepAlive(TCP_KEEPCNT), value: Limits.Connection.keepAliveProbes)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

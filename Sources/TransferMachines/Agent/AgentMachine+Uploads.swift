@@ -88,7 +88,8 @@ extension AgentMachine {
                 remedy: remedy ?? "put it back where the configuration says", now: now)
             if isNew { note(.warning, "a folder is not watched", detail: "\(folder.rawValue): \(reason)") }
             var backoff =
-                lostFolders[folder]?.backoff ?? Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
+                lostFolders[folder]?.backoff
+                ?? Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
             let wait = backoff.next(using: &random)
             lostFolders[folder] = LostFolder(retryAt: now + wait, backoff: backoff)
         case .back(let folder):
@@ -114,7 +115,8 @@ extension AgentMachine {
         actions.append(.disk(.rescan(folder)))
     }
 
-    /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed before.
+    /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed
+    /// before.
     private mutating func settled(_ name: String) {
         guard pendingScans > 0 else { return examine(name, .normal) }
         deferredCrops.removeAll { $0 == name }

@@ -70,7 +70,8 @@ import Testing
             let bad = try ServerProcess.run(
                 [
                     "check", "--storage-root", "/proc/nowhere", "--stores-kind", "cluster", "--redis-socket",
-                    folder.path + "/nobody", "--mysql-socket", folder.path + "/nobody", "--classic-chunk-bytes", "65536",
+                    folder.path + "/nobody", "--mysql-socket", folder.path + "/nobody", "--classic-chunk-bytes",
+                    "65536",
                 ])
             #expect(bad.code == 69)
             #expect(bad.output.components(separatedBy: "FAIL").count == 5)
