@@ -114,7 +114,7 @@ func freePort() throws -> Int {
     address.sin_addr.s_addr = inet_addr("127.0.0.1")
     var size = socklen_t(MemoryLayout<sockaddr_in>.size)
     return withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+        _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
             bind(descriptor, generic, size) + getsockname(descriptor, generic, &size)
         }
         return Int(in_port_t(bigEndian: pointer.pointee.sin_port))
