@@ -9,6 +9,11 @@ built=$1 destdir=$2 prefix=$3 units=$4
 bin=$destdir$prefix/bin
 share=$destdir$prefix/share
 programs="avatard avatarctl avatar-server"
+# The agent's units are a user's; the server's is the system's, and lies beside the documentation in a home of one's own.
+case $units in
+*/lib/systemd/user) system_units=${units%/user}/system ;;
+*) system_units=$share/doc/avatard ;;
+esac
 
 case $prefix in
 /*) ;;
@@ -24,7 +29,7 @@ if [ "$built" = --remove ]; then
             "$share/zsh/site-functions/_$program" "$share/fish/vendor_completions.d/$program.fish"
     done
     for page in docs/man/*.[1-8]; do rm -f "$share/man/man${page##*.}/$(basename "$page")"; done
-    for unit in systemd/*; do rm -f "$units/$(basename "$unit")"; done
+    rm -f "$units/avatard.service" "$units/avatard.socket" "$system_units/avatar-server.service"
     rm -rf "$share/doc/avatard"
     exit 0
 fi
@@ -39,8 +44,13 @@ done
 for page in docs/man/*.[1-8]; do install -D -m 644 "$page" "$share/man/man${page##*.}/$(basename "$page")"; done
 for sample in config/*.yaml; do install -D -m 644 "$sample" "$share/doc/avatard/$(basename "$sample")"; done
 install -D -m 644 LICENSE "$share/doc/avatard/LICENSE"
-for unit in systemd/*; do
-    install -d "$units"
-    sed "s#/usr/local/bin/#$prefix/bin/#" "$unit" >"$units/$(basename "$unit")"
-done
+# put_unit FOLDER UNIT: with the folder of the programs in it.
+put_unit() {
+    install -d "$1"
+    sed "s#=/usr/bin/#=$prefix/bin/#; s#=/usr/local/bin/#=$prefix/bin/#" "systemd/$2" >"$1/$2"
+    chmod 644 "$1/$2"
+}
+put_unit "$units" avatard.service
+put_unit "$units" avatard.socket
+put_unit "$system_units" avatar-server.service
 echo "Installed under $destdir$prefix. Next: systemctl --user daemon-reload && systemctl --user enable --now avatard"

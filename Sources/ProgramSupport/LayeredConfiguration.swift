@@ -3,7 +3,8 @@ internal import Foundation
 internal import Synchronization
 internal import SystemPackage
 
-/// A program's configuration, read in layers: flags, then environment, then the YAML file; what none of them says keeps its default.
+/// A program's configuration, read in layers: flags, then environment, then the YAML file; what none of them says
+/// keeps its default.
 package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
     private let layers: [(source: String, provider: any ConfigProvider)]
 

@@ -1,8 +1,8 @@
 internal import AvatarCore
 internal import TransferMachines
 
-/// One simulated life: an agent, a server, a user and their friends, everything that can go wrong for a while, and then peace, in which
-/// everything wanted must come and everything outgoing must go.
+/// One simulated life: an agent, a server, a user and their friends, everything that can go wrong for a while, and
+/// then peace, in which everything wanted must come and everything outgoing must go.
 package final class Life {
     /// Bytes in a chunk, so that small pictures have many.
     static let chunkBytes = 128
@@ -161,7 +161,8 @@ package final class Life {
         }
     }
 
-    /// An inotify event on its way, behind those before it; lost when the agent dies meanwhile, as the kernel's queue is.
+    /// An inotify event on its way, behind those before it; lost when the agent dies meanwhile, as the kernel's queue
+    /// is.
     func later(_ body: @escaping () -> Void) {
         lastEvent = max(lastEvent, world.now + random.upTo(.milliseconds(3)))
         world.schedule(at: lastEvent, body)

@@ -8,7 +8,8 @@ package enum TokenFile {
         package let description: String
     }
 
-    /// The name of the credential and, less its folder, of the file in the state directory (systemd.exec(5), LoadCredential).
+    /// The name of the credential and, less its folder, of the file in the state directory (systemd.exec(5),
+    /// LoadCredential).
     static let credential = "credential.token"
 
     /// The token, or nil when nobody has put one anywhere.

@@ -97,9 +97,9 @@ struct BusMapping: Sendable {
         }
     }
 
-    private static func labels(_ requests: [LabelBus.LabelRequest]) throws(AgentError) -> [TransferMachines
-        .LabelRequest]
-    {
+    private static func labels(
+        _ requests: [LabelBus.LabelRequest]
+    ) throws(AgentError) -> [TransferMachines.LabelRequest] {
         try requests.map { request throws(AgentError) in
             TransferMachines.LabelRequest(
                 label: request.label, target: try target(name: request.name, owner: request.owner),

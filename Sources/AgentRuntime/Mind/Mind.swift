@@ -7,7 +7,8 @@ internal import TransferMachines
 
 /// Drives the agent's machine: hands it what happens, and carries out what it says, on one event loop.
 ///
-/// Nothing is decided here. Inputs that arise while actions are carried out wait their turn, so that the machine is never entered twice.
+/// Nothing is decided here. Inputs that arise while actions are carried out wait their turn, so that the machine is
+/// never entered twice.
 final class Mind {
     private var machine: AgentMachine
     private let loop: any EventLoop

@@ -115,7 +115,8 @@ extension AgentMachine {
         actions.append(.disk(.rescan(folder)))
     }
 
-    /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed before.
+    /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed
+    /// before.
     private mutating func settled(_ name: String) {
         guard pendingScans > 0 else { return examine(name, .normal) }
         deferredCrops.removeAll { $0 == name }

@@ -2,8 +2,9 @@ package import AvatarCore
 
 /// One crop on its way up in the classic dialect: one chunk in flight, the token with the first.
 ///
-/// After a cut the server is asked how far it is (1005). Where it cannot say, the upload goes on at `n + 1` only when every chunk sent
-/// before was acknowledged, and starts again at 1 otherwise: the seed's server appends whatever comes, but truncates at 1.
+/// After a cut the server is asked how far it is (1005). Where it cannot say, the upload goes on at `n + 1` only when
+/// every chunk sent before was acknowledged, and starts again at 1 otherwise: the seed's server appends whatever
+/// comes, but truncates at 1.
 package struct UploadMachine: Sendable {
     /// What the agent has to do.
     package enum Action: Hashable, Sendable {
