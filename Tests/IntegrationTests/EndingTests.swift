@@ -93,11 +93,9 @@ extension RealPrograms {
         private func refusal(
             _ product: String, _ arguments: [String], environment: [String: String], in folder: TemporaryFolder
         ) async throws -> (status: Int32, words: String) {
-            let program = try RunningProgram(product, arguments, environment: environment, in: folder)
-            let ending = try await program.ended.wait("\(product) to refuse \(arguments)")
-            #expect(!ending.wasSignalled)
-            try await program.log.ended.wait("its last words")
-            return (ending.status, program.log.lines.joined(separator: "\n"))
+            let result = try await Program.run(
+                Program.product(product), arguments, environment: environment, in: folder)
+            return (result.status, result.errors)
         }
 
         @Test("a token file that others can read, and how to put it right", arguments: [0o644, 0o640, 0o604, 0o602])
