@@ -128,7 +128,8 @@ package struct UploadMachine: Sendable {
         return [
             .send(
                 Chunk(
-                    seq: seq, lastSeq: geometry.chunkCount, transSize: range.upperBound, isLast: geometry.isLast(seq), showsToken: seq == 1,
+                    seq: seq, lastSeq: geometry.chunkCount, transSize: range.upperBound, isLast: geometry.isLast(seq),
+                    showsToken: seq == 1,
                     data: bytes))
         ]
     }
