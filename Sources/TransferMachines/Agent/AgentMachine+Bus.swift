@@ -29,7 +29,7 @@ extension AgentMachine {
 
     mutating func hungUp(_ stream: StreamID) {
         awaitingSnapshot[stream] = nil
-        uploadCalls[stream] = nil
+        if let name = uploadCalls.removeValue(forKey: stream) ?? nil { dropIfUnwanted(name) }
         if let fetch = fetches.removeValue(forKey: stream) {
             for name in fetch.open.sorted() where !fetches.values.contains(where: { $0.open.contains(name) }) {
                 entries[name]?.followWish = nil
@@ -187,7 +187,7 @@ extension AgentMachine {
         for name in ordered {
             refreshWish(name)
             if let status = entries[name]?.status, status != .unknown, view(of: name, owner: nil).state.isFinal {
-                concluded(name)
+                callsConcluded(name)
             }
         }
     }
@@ -239,6 +239,7 @@ extension AgentMachine {
             actions.append(.bus(.avatar(stream, avatar, continues: !isOver)))
             if isOver { uploadCalls[stream] = nil }
         }
+        dropIfUnwanted(name)
     }
 
     mutating func tellUploadProgress(_ name: AvatarName) {

@@ -67,7 +67,12 @@ extension AgentMachine {
         }
         entries[row.name]?.snapshotWaiters = []
         for stream in entry.snapshotWaiters { catalogAnswered(stream) }
-        if entries[row.name]?.status == .ready { concluded(row.name) }
+        // Labels of a name that was not known yet have just had their first state.
+        if entries[row.name]?.status == .ready {
+            if entry.status == .stalled { concluded(row.name) } else { callsConcluded(row.name) }
+        } else {
+            tellUploadCalls(row.name)
+        }
         dropIfUnwanted(row.name)
     }
 

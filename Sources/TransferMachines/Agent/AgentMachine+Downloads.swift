@@ -62,7 +62,8 @@ extension AgentMachine {
 
     /// Forgets what nobody wants and nothing owes an answer for; its part stays, to go on from.
     mutating func dropIfUnwanted(_ name: AvatarName) {
-        guard let entry = entries[name], entry.rank == nil, entry.getters.isEmpty, entry.snapshotWaiters.isEmpty
+        guard let entry = entries[name], entry.rank == nil, entry.getters.isEmpty, entry.snapshotWaiters.isEmpty,
+            !uploadCalls.values.contains(name)
         else { return }
         if let download = entry.download, !download.isQuiet { return }
         switch entry.status {
@@ -95,9 +96,7 @@ extension AgentMachine {
     }
 
     private mutating func fillPlaces() {
-        while active.count < Limits.Download.activeMax, let next = queue.take() {
-            begin(next.name, isByAge: next.isByAge)
-        }
+        fillFreePlaces()
         // Somebody who is seen waits while somebody who is not has a place: that one hands it over once it is quiet, one for each.
         guard active.count >= Limits.Download.activeMax, let best = queue.bestVisibility(),
             let last = active.last(where: { isYielding($0, to: best) }),
@@ -111,6 +110,13 @@ extension AgentMachine {
         entries[last]?.status = .queued
         queue.put(last, visibility: entries[last]?.rank ?? .hidden, size: part?.geometry.totalSize)
         releaseIfQuiet(last)
+        fillFreePlaces()
+    }
+
+    private mutating func fillFreePlaces() {
+        while active.count < Limits.Download.activeMax, let next = queue.take() {
+            begin(next.name, isByAge: next.isByAge)
+        }
     }
 
     private func isYielding(_ name: AvatarName, to visibility: Visibility) -> Bool {
@@ -218,6 +224,11 @@ extension AgentMachine {
     /// Tells labels and calls of a state that counts as an end, and forgets the name when nobody is left.
     mutating func concluded(_ name: AvatarName) {
         tellLabels(name)
+        callsConcluded(name)
+    }
+
+    /// The same for calls alone, where the labels know it.
+    mutating func callsConcluded(_ name: AvatarName) {
         tellFetches(name)
         tellUploadCalls(name)
         entries[name]?.fetchWish = nil

@@ -87,9 +87,8 @@ extension AgentMachine {
                 key: "folder \(folder.rawValue)", what: "the \(folder.rawValue) folder is not watched: \(reason)",
                 remedy: remedy ?? "put it back where the configuration says", now: now)
             if isNew { note(.warning, "a folder is not watched", detail: "\(folder.rawValue): \(reason)") }
-            var backoff =
-                lostFolders[folder]?.backoff
-                ?? Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
+            let firstWaits = Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
+            var backoff = lostFolders[folder]?.backoff ?? firstWaits
             let wait = backoff.next(using: &random)
             lostFolders[folder] = LostFolder(retryAt: now + wait, backoff: backoff)
         case .back(let folder):

@@ -40,6 +40,13 @@ import TransferMachines
         #expect(agent.sent == [])
     }
 
+    @Test func aKeptLabelIsToldOnceOfWhatIsThere() {
+        var agent = AgentScript()
+        agent.register(1, "a.png")
+        agent.row(CatalogRow(name: name("a.png"), avatar: record("a.png")))
+        #expect(agent.states == ["label of a.png: ready"])
+    }
+
     @Test func twoLabelsOfOnePictureAreOneTransfer() {
         var agent = AgentScript()
         agent.register(1, "a.png")
@@ -369,96 +376,5 @@ import TransferMachines
         #expect(agent.sent == [])
         agent.give(.bus(StreamID(9), .resume(nil)))
         #expect(agent.asked == ["b.png 1"])
-    }
-
-    // MARK: Many
-
-    @Test func twoHundredNamesShareEightPlaces() {
-        var agent = AgentScript()
-        let names = (0..<200).map { "\($0).png" }
-        agent.give(
-            .bus(
-                StreamID(1),
-                .register(
-                    names.map { LabelRequest(label: $0, target: .name(name($0), owner: nil), visibility: .near) },
-                    keep: true,
-                    heartbeat: false, more: true, token: "t")))
-        agent.give(.disk(.lookedUp(names.map { CatalogRow(name: name($0)) })))
-        var waiting = agent.asked
-        #expect(waiting.count == Limits.Download.activeMax)
-        var fetched: Set<String> = []
-        while let first = waiting.first {
-            waiting.removeFirst()
-            let string = String(first.dropLast(2))
-            agent.chunk(string)
-            agent.give(.disk(.wrote(name(string), through: 100)))
-            waiting += agent.asked
-            #expect(waiting.count <= Limits.Download.activeMax)
-            fetched.insert(string)
-        }
-        #expect(fetched.count == 200)
-    }
-
-    /// Eight hidden pictures in full flow, and one that is seen.
-    private func crowded() -> AgentScript {
-        var agent = AgentScript()
-        for number in 0..<Limits.Download.activeMax {
-            agent.register(UInt64(100 + number), "hidden \(number)", visibility: .hidden)
-            agent.unknown("hidden \(number)")
-            agent.chunk("hidden \(number)", 1, of: 10_000_000)
-        }
-        agent.register(1, "seen")
-        agent.unknown("seen")
-        return agent
-    }
-
-    @Test func whatIsSeenOvertakesWhatIsHidden() {
-        var agent = crowded()
-        #expect(agent.asked == [], "every place is taken")
-        let last = "hidden \(Limits.Download.activeMax - 1)"
-        var seq: Int64 = 2
-        while !agent.asked.contains("seen 1"), seq < 100 {
-            agent.chunk(last, seq, of: 10_000_000)
-            seq += 1
-        }
-        #expect(agent.asked.contains("seen 1"), "once the last answer to \(last) came")
-        #expect(seq <= Int64(Limits.Download.windowChunks) + 2)
-    }
-
-    /// One place for one picture that is seen: the other seven go on.
-    @Test func oneSeenPictureTakesOnePlace() {
-        var agent = crowded()
-        for seq in Int64(2)..<6 {
-            for number in 0..<Limits.Download.activeMax - 1 {
-                agent.chunk("hidden \(number)", seq, of: 10_000_000)
-                #expect(agent.disk.count == 1, "hidden \(number) was stopped at \(seq)")
-            }
-        }
-    }
-
-    /// A list that scrolls for ever: what has waited longest gets every eighth place, and keeps it.
-    @Test func whatIsHiddenDoesNotStarve() {
-        var agent = AgentScript()
-        agent.register(1, "hidden", visibility: .hidden)
-        agent.give(.bus(StreamID(2), .pause(.down)))
-        agent.unknown("hidden")
-        var number = 0
-        func seen(_ agent: inout AgentScript) {
-            number += 1
-            agent.register(UInt64(100 + number), "seen \(number)", keep: false)
-            agent.unknown("seen \(number)")
-        }
-        for _ in 0..<20 { seen(&agent) }
-        agent.give(.bus(StreamID(2), .resume(.down)))
-        var waiting = agent.asked
-        for _ in 0..<50 where !waiting.contains("hidden 1") {
-            guard let first = waiting.first else { break }
-            waiting.removeFirst()
-            agent.refuse(String(first.dropLast(2)), .fileNotExists)
-            waiting += agent.asked
-            seen(&agent)
-            waiting += agent.asked
-        }
-        #expect(waiting.contains("hidden 1"))
     }
 }

@@ -20,6 +20,7 @@ struct AgentScript {
         machine = AgentMachine(now: at(0), seed: 1, durable: durable)
         give(.started(facts))
         guard online else { return }
+        give(.disk(.rescanned(.crops, settled: [], vanished: [], events: [])))
         give(.login(Self.login))
         give(.connection(.opened(connection)))
     }

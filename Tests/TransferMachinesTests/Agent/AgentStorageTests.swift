@@ -144,4 +144,33 @@ import TransferMachines
         agent.give(.disk(.rescanned(.crops, settled: ["2.png", "1.png", ".no"], vanished: [], events: [])))
         #expect(agent.disk == [.examine(name("2.png"), .normal), .examine(name("1.png"), .normal)])
     }
+
+    /// The look may still find crops that were closed before: order is kept.
+    @Test func whatSettlesDuringALookThroughTheUploadFolderWaitsForIt() {
+        var agent = AgentScript()
+        agent.give(.folder(.overflow))
+        agent.give(.folder(.settled(.crops, name: "new.png")))
+        agent.give(.folder(.settled(.crops, name: "newer.png")))
+        agent.give(.folder(.settled(.crops, name: "new.png")))
+        #expect(agent.disk == [])
+        agent.give(.disk(.rescanned(.crops, settled: ["old.png"], vanished: [], events: [])))
+        #expect(
+            agent.disk == [
+                .examine(name("old.png"), .normal), .examine(name("newer.png"), .normal),
+                .examine(name("new.png"), .normal),
+            ])
+        agent.give(.folder(.settled(.crops, name: "next.png")))
+        #expect(agent.disk == [.examine(name("next.png"), .normal)])
+    }
+
+    @Test func moreThanCanBeKeptInMindIsFoundByAnotherLook() {
+        var agent = AgentScript()
+        agent.give(.folder(.overflow))
+        for number in 0..<Limits.Upload.deferredMax {
+            agent.give(.folder(.settled(.crops, name: "\(number).png")))
+            #expect(agent.disk == [])
+        }
+        agent.give(.folder(.settled(.crops, name: "one more.png")))
+        #expect(agent.disk == [.rescan(.crops)])
+    }
 }
