@@ -95,11 +95,29 @@ import TransferMachines
         agent.give(.disk(.examined(only.name, .crop(only))))
         agent.give(.disk(.cropRead(only.id, seq: 1, bytes: bytes(100))))
         agent.reply(.upload(error: 0, name: "me.png", md5: nil, seq: 1))
+        agent.give(.disk(.cropFinished(only.id, only.name, [])))
+        agent.unknown("me.png")
         agent.give(.disk(.cropNotStaged(only.id, .full)))
         #expect(agent.disk == [])
         agent.pass(Limits.Storage.retryFirst)
         agent.give(.disk(.probed(nil)))
         #expect(agent.disk == [.stageCrop(only.id)])
+    }
+
+    @Test func theNextCropWaitsUntilTheCatalogKnowsOfTheOneBefore() {
+        let first = crop(1, "a.png", size: 100)
+        let second = crop(2, "b.png", size: 100)
+        var agent = AgentScript()
+        agent.give(.disk(.examined(first.name, .crop(first))))
+        agent.give(.disk(.examined(second.name, .crop(second))))
+        agent.give(.disk(.cropRead(first.id, seq: 1, bytes: bytes(100))))
+        agent.reply(.upload(error: 0, name: "a.png", md5: nil, seq: 1))
+        #expect(agent.disk == [.finishCrop(first.id)])
+        agent.give(.disk(.cropNotFinished(first.id, .full)))
+        #expect(agent.disk == [], "after a crash now the first is sent again: the second must not be there before it")
+        agent.pass(Limits.Storage.retryFirst)
+        agent.give(.disk(.probed(nil)))
+        #expect(agent.disk == [.finishCrop(first.id)])
     }
 
     // MARK: Folders

@@ -31,16 +31,18 @@ import TransferMachines
         }
         #expect(chunk.showsToken && chunk.isLast && chunk.transSize == 100)
         acknowledge(only, in: &agent)
-        #expect(agent.disk == [.stageCrop(only.id)])
+        #expect(agent.disk == [.finishCrop(only.id)])
+        #expect(agent.machine.status.icon == nil, "not before the catalog knows")
+        let events = [
+            AvatarEvent(cursor: 1, kind: .uploaded, name: only.name), AvatarEvent(cursor: 2, kind: .icon, name: only.name),
+        ]
+        agent.give(.disk(.cropFinished(only.id, only.name, events)))
+        #expect(agent.disk == [.lookUp([only.name], touch: false), .stageCrop(only.id)])
+        agent.unknown("me.png")
         agent.give(.disk(.cropStaged(only.id)))
         #expect(agent.disk == [.commit(.verify, [.init(name: only.name, origin: .crop(only.id))])])
-        #expect(agent.machine.status.icon == nil, "not before the record")
         agent.finishCommit(
-            record("me.png", isOwn: true),
-            events: [
-                AvatarEvent(cursor: 1, kind: .uploaded, name: only.name),
-                AvatarEvent(cursor: 2, kind: .icon, name: only.name),
-            ])
+            record("me.png", isOwn: true), events: [AvatarEvent(cursor: 3, kind: .ready, name: only.name)])
         #expect(agent.machine.status.icon?.state == .ready)
         #expect(agent.machine.status.uploads == 0)
     }
@@ -103,7 +105,7 @@ import TransferMachines
         agent.give(.disk(.examined(second.name, .missing)))
         #expect(agent.machine.status.uploads == 1)
         acknowledge(first, in: &agent)
-        #expect(agent.disk == [.stageCrop(first.id)], "and nothing of the second")
+        #expect(agent.disk == [.finishCrop(first.id)], "and nothing of the second")
     }
 
     @Test func aLabelOfTheCropsNameSeesItOnItsWay() {
@@ -190,7 +192,9 @@ import TransferMachines
         agent.reply(.progress(name: nil, .error(1012)))
         agent.give(.disk(.cropRead(CropID(4), seq: 1, bytes: bytes(100))))
         acknowledge(facts.crops[0], in: &agent)
-        #expect(agent.disk == [.stageCrop(CropID(4)), .readCrop(CropID(9), seq: 1, range: 0..<100)])
+        #expect(agent.disk == [.finishCrop(CropID(4))])
+        agent.give(.disk(.cropFinished(CropID(4), name("b.png"), [])))
+        #expect(agent.disk.contains(.readCrop(CropID(9), seq: 1, range: 0..<100)))
     }
 
     @Test func theUsersOwnIconIsWantedWithoutAnyLabel() {
