@@ -53,7 +53,7 @@ package final class Agent: Service {
         try core.begin()
         let bus = BusServer(
             socket: try BusSocket.open(path: settings.busSocket), service: core,
-            info: ServiceInfo(version: Self.version, url: "https://github.com/avatard/avatard"), logger: logger,
+            info: ServiceInfo(version: Self.version), logger: logger,
             group: group)
         if let account { core.logIn(account) }
         let network = await NetworkWatch.start(on: group.next()) { core.networkChanged() }

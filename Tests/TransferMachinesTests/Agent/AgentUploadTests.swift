@@ -34,7 +34,8 @@ import TransferMachines
         #expect(agent.disk == [.finishCrop(only.id)])
         #expect(agent.machine.status.icon == nil, "not before the catalog knows")
         let events = [
-            AvatarEvent(cursor: 1, kind: .uploaded, name: only.name), AvatarEvent(cursor: 2, kind: .icon, name: only.name),
+            AvatarEvent(cursor: 1, kind: .uploaded, name: only.name),
+            AvatarEvent(cursor: 2, kind: .icon, name: only.name),
         ]
         agent.give(.disk(.cropFinished(only.id, only.name, events)))
         #expect(agent.disk == [.lookUp([only.name], touch: false), .stageCrop(only.id)])
