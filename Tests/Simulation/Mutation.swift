@@ -10,12 +10,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case skipVerify = "skip-verify"
     /// The step that renames is reported done before it was.
     case recordBeforeRename = "record-before-rename"
-    /// A part of an earlier boot is gone on with.
-    case keepPartsAcrossBoots = "keep-parts-across-boots"
     /// The replies of a window are taken for the requests in another order.
     case forgetWindowOrder = "forget-window-order"
-    /// A chunk whose answer was lost counts as acknowledged.
-    case ignoreLostReply = "ignore-lost-reply"
     /// What settles in the cache folder is taken for a crop.
     case uploadOwnWrites = "upload-own-writes"
     /// A dead server is tried again at once.
@@ -26,8 +22,6 @@ package enum Mutation: String, CaseIterable, Sendable {
     case skipStartScan = "skip-start-scan"
     /// A crop is examined and sent while somebody writes it.
     case ignoreWriters = "ignore-writers"
-    /// A crop that changes while it is read goes on being sent.
-    case ignoreCropChange = "ignore-crop-change"
     /// The event log gives a cursor twice.
     case repeatCursor = "repeat-cursor"
     /// Crops wait in the order in which they were found, not closed: the newest first.

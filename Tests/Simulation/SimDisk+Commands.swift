@@ -60,7 +60,7 @@ extension SimDisk {
 
     private func row(_ name: AvatarName) -> CatalogRow {
         var row = CatalogRow(name: name, avatar: catalog.avatars[name]?.record)
-        if let part = catalog.parts[name], part.boot == boot || mutation == .keepPartsAcrossBoots,
+        if let part = catalog.parts[name], part.boot == boot,
             part.server == account, world.now - part.begun < Limits.Download.partAge, let inode = parts[name.string],
             let size = files[inode]?.bytes.count, size >= Int(part.held)
         {
@@ -237,7 +237,6 @@ extension SimDisk {
 
     private func current(_ row: SimCatalog.CropRow) -> [UInt8]? {
         guard crops[row.crop.name.string] == row.inode, let file = files[row.inode] else { return nil }
-        if mutation == .ignoreCropChange { return file.bytes }
         return file.version == row.version && !file.isBeingWritten ? file.bytes : nil
     }
 
