@@ -103,7 +103,7 @@ extension RealPrograms {
                 }
                 try await stage.startAgent()
                 try write(try picture(0), to: stage.agent.crop(names[0]))
-                try await stage.agent.change(.icon, of: names[0])
+                try await stage.agent.change(.ready, of: names[0])
                 let whole = stage.wire.passed(.up)
                 for trial in 1...Self.trials {
                     let point = Int.random(in: 1...whole, using: &dice)
@@ -114,7 +114,7 @@ extension RealPrograms {
                     } whenDead: {
                         for final in finals { final.check() }
                     }
-                    try await stage.agent.change(.icon, of: names[trial])
+                    try await stage.agent.change(.ready, of: names[trial])
                     for final in finals { final.check() }
                     for path in [stage.server.path(stage.ada, names[trial]), stage.agent.cached(names[trial])] {
                         #expect(

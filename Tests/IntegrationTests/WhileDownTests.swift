@@ -20,7 +20,7 @@ extension RealPrograms {
                 try await stage.startAgent()
                 try await stage.agent.fetch(["theirs.jpg"])
                 try write(mine, to: stage.agent.crop("mine.png"))
-                try await stage.agent.change(.icon, of: "mine.png")
+                try await stage.agent.change(.ready, of: "mine.png")
                 let cursor = try await stage.agent.cursor()
                 _ = try await stage.agent.program.terminate()
                 try await body(stage, mine, theirs, cursor)
