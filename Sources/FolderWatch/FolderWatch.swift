@@ -43,14 +43,17 @@ package final class FolderWatch: Sendable {
     }
 
     private static let running = Mutex(false)
+    /// No folder's number.
+    private static let none = FolderID(-1)
     private let shared = Mutex(Shared())
     private let idle = DispatchSemaphore(value: 0)
     private let thread = DispatchQueue(label: "avatard.folderwatch")
     private let finished = DispatchGroup()
 
-    /// Begins watching; folders are attached one by one.
+    /// Begins watching; folders are attached one by one. Where inotify's limits are used up nothing is watched, and
+    /// ``attach(_:path:modifications:)`` says so until they are lifted.
     ///
-    /// - Throws: `alreadyRunning` while another watch lives in this process; `instanceLimit`, `watchLimit` or `failed`.
+    /// - Throws: `alreadyRunning` while another watch lives in this process, or `failed`.
     package init(deliver: @escaping Delivery) throws(WatchError) {
         let free = Self.running.withLock { taken in
             defer { taken = true }
@@ -59,14 +62,16 @@ package final class FolderWatch: Sendable {
         guard free else { throw WatchError(.alreadyRunning) }
         let started = Answer()
         thread.async(group: finished) { [self] in
+            var owner = WatchOwner()
             do throws(WatchError) {
-                let owner = WatchOwner(library: try InotifyLibrary.begin())
-                try arm(owner.library)
-                started.give(.success(()))
-                run(owner, deliver)
+                try renew(&owner, but: Self.none, deliver)
             } catch {
-                started.give(.failure(error))
+                guard error.code == .instanceLimit || error.code == .watchLimit else {
+                    return started.give(.failure(error))
+                }
             }
+            started.give(.success(()))
+            run(owner, deliver)
         }
         do throws(WatchError) {
             try started.take()
@@ -194,7 +199,14 @@ package final class FolderWatch: Sendable {
     private func renew(_ owner: inout WatchOwner, but folder: FolderID, _ deliver: Delivery) throws(WatchError) {
         shared.withLock { $0.wake = nil }
         let events = try owner.renew(but: folder)
-        try arm(owner.library)
+        do throws(WatchError) {
+            try arm(owner.library)
+        } catch {
+            // Without it the thread could not be woken: better no watch at all.
+            let lost = owner.lose()
+            if !lost.isEmpty { deliver(lost) }
+            throw error
+        }
         if !events.isEmpty { deliver(events) }
     }
 
@@ -203,7 +215,7 @@ package final class FolderWatch: Sendable {
             if owner.isWorking {
                 try arm(owner.library)
             } else {
-                try renew(&owner, but: FolderID(-1), deliver)
+                try renew(&owner, but: Self.none, deliver)
             }
         } catch {
             shared.withLock { $0.wake = nil }
@@ -213,7 +225,8 @@ package final class FolderWatch: Sendable {
     }
 
     /// Makes the watch whose removal wakes the thread. It goes past the library, which could not forget it again.
-    private func arm(_ library: InotifyLibrary) throws(WatchError) {
+    private func arm(_ library: InotifyLibrary?) throws(WatchError) {
+        guard let library else { throw WatchError(.stopped) }
         let watch = unsafe inotify_add_watch(library.descriptor, "/", UInt32(IN_DELETE_SELF | IN_ONLYDIR))
         guard watch >= 0 else {
             throw InotifyLibrary.error(ofWatch: errno, path: "/")

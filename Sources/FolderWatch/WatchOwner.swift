@@ -9,26 +9,25 @@ struct WatchOwner {
         var watch: Int32
     }
 
-    private(set) var library: InotifyLibrary
-    /// False after a read failed: then the library must be begun anew.
-    private(set) var isWorking = true
-    /// The kernel took a watch away that the library cannot forget.
-    private(set) var needsNewLibrary = false
-    private var hasLibrary = true
+    /// Nil before the first ``renew(but:)`` and after ``lose()``.
+    private(set) var library: InotifyLibrary?
+    /// False without a library, and after a read failed: then it must be begun anew.
+    private(set) var isWorking = false
+    /// There is none, or the kernel took a watch away that it cannot forget.
+    private(set) var needsNewLibrary = true
     private var folders: [FolderID: Attached] = [:]
-
-    init(library: InotifyLibrary) { self.library = library }
 
     mutating func attach(_ folder: FolderID, path: String, modifications: Bool) throws(WatchError) {
         detach(folder)
         guard folders.count < Limits.Watch.foldersMax else { throw WatchError(.tooManyFolders, path: path) }
+        guard let library else { throw WatchError(.stopped, path: path) }
         let watch = try library.watch(path, mask: Self.mask(modifications: modifications))
         folders[folder] = Attached(path: path, modifications: modifications, watch: watch)
     }
 
     mutating func detach(_ folder: FolderID) {
         guard let old = folders.removeValue(forKey: folder) else { return }
-        if !folders.values.contains(where: { $0.watch == old.watch }) { library.unwatch(old.watch) }
+        if !folders.values.contains(where: { $0.watch == old.watch }) { library?.unwatch(old.watch) }
     }
 
     /// Begins the library anew with every folder but `folder`; each of them has missed events, or is gone.
@@ -37,7 +36,7 @@ struct WatchOwner {
         end()
         (folders, isWorking, needsNewLibrary) = ([:], false, true)
         library = try InotifyLibrary.begin()
-        (hasLibrary, isWorking, needsNewLibrary) = (true, true, false)
+        (isWorking, needsNewLibrary) = (true, false)
         let now = bootTime()
         return before.compactMap { id, attached in
             guard id != folder else { return nil }
@@ -61,9 +60,8 @@ struct WatchOwner {
     }
 
     mutating func end() {
-        guard hasLibrary else { return }
-        hasLibrary = false
-        library.end(watches: folders.values.map(\.watch))
+        library?.end(watches: folders.values.map(\.watch))
+        library = nil
     }
 
     /// Waits for an event (or not), and takes those that are there with it; whether the wake watch was removed.
@@ -72,8 +70,8 @@ struct WatchOwner {
         var woken = false
         var now = MonotonicTime.zero
         while events.count < Limits.Watch.eventsPerBatchMax {
-            switch library.next(wait: wait && events.isEmpty && !woken) {
-            case .nothing:
+            switch library?.next(wait: wait && events.isEmpty && !woken) {
+            case .nothing, nil:
                 return (events, woken)
             case .failure:
                 isWorking = false
@@ -101,7 +99,7 @@ struct WatchOwner {
         guard !concerned.isEmpty else { return }
         if let loss = Self.loss(event.mask) {
             // A folder that was moved away is still watched, at a path that nobody meant.
-            if loss == .moved { library.unwatch(event.watch) } else { needsNewLibrary = true }
+            if loss == .moved { library?.unwatch(event.watch) } else { needsNewLibrary = true }
             for folder in concerned {
                 folders[folder] = nil
                 events.append(FolderEvent(folder: folder, kind: .folderGone(loss), file: nil, at: now))
