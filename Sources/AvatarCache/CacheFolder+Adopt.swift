@@ -92,6 +92,21 @@ extension CacheFolder {
         return baseline
     }
 
+    /// Whether the file is one that the agent itself has placed, or is about to: name, inode and digest are those of a row or of an intent.
+    package func isOwnWrite(
+        _ name: AvatarName, identity: FileIdentity, sha256: SHA256Digest
+    ) throws(CacheError) -> Bool {
+        try catalog.read("looking for \(name) among the agent's own files") { db in
+            if let row = try Catalog.avatar(name, db), row.origin != .foreign, row.identity.inode == identity.inode,
+                row.sha256 == sha256
+            {
+                return true
+            }
+            guard let part = try Catalog.intent(name, db)?.candidate.part else { return false }
+            return part.identity.inode == identity.inode && part.sha256 == sha256
+        }
+    }
+
     /// Makes a part of a crop that was uploaded, to be committed like a download: a copy (or a reflink), never a hard link, since an
     /// editor that writes into the crop must not change a final name's bytes.
     ///

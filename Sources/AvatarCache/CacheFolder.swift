@@ -38,6 +38,12 @@ package final class CacheFolder {
     /// Whether the path still leads to the folder that is open here; see ``UploadFolder/isAtItsPath()``.
     package func isAtItsPath() -> Bool { folder.isAtItsPath() }
 
+    /// Whether the upload folder is this very folder, by whatever path.
+    package func isSameFolder(as upload: UploadFolder) -> Bool {
+        guard let own = try? folder.facts(), let other = try? upload.folder.facts() else { return false }
+        return own.inode == other.inode && own.device == other.device
+    }
+
     /// Where a complete file lies.
     package func path(of name: AvatarName) -> String { path + "/" + name.string }
 

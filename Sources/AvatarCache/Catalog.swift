@@ -1,4 +1,5 @@
 package import AvatarCore
+internal import Digests
 internal import GRDB
 internal import PosixFiles
 
@@ -22,8 +23,9 @@ package final class Catalog {
         /// Names the sequence of cursors; a new one means that clients read again.
         package var epoch: String
 
-        /// The machine went down under the last run: what lies in the cache is to be read again (``CacheFolder/audit(after:limit:)``).
-        package var needsAudit: Bool { existed && !wasClean && !sameBoot }
+        /// The machine went down under a run, and what lies in the cache has not been read again since
+        /// (``CacheFolder/audit(after:limit:)``, ``Catalog/auditDone()``).
+        package var needsAudit: Bool
     }
 
     /// What opening found out.
@@ -52,11 +54,14 @@ package final class Catalog {
             queue = opened
             self.sync = sync
             opening = try opened.write { db in
-                let last = try Self.setting("boot_id", db)
+                let (isKept, isClean) = (existed && moved == nil, try Self.setting("clean", db) == "1")
+                let isSameBoot = try Self.setting("boot_id", db) == bootID
+                let isAuditDue = try Self.setting("audit", db) == "due"
                 let facts = Opening(
-                    existed: existed && moved == nil, damagedMovedTo: moved,
-                    wasClean: try Self.setting("clean", db) == "1", sameBoot: last == bootID,
-                    epoch: try Self.setting("epoch", db) ?? newEpoch)
+                    existed: isKept, damagedMovedTo: moved, wasClean: isClean, sameBoot: isSameBoot,
+                    epoch: try Self.setting("epoch", db) ?? newEpoch,
+                    needsAudit: isAuditDue || (isKept && !isClean && !isSameBoot))
+                if facts.needsAudit { try Self.set("audit", "due", db) }
                 try Self.set("epoch", facts.epoch, db)
                 try Self.set("boot_id", bootID, db)
                 try Self.set("clean", "0", db)
@@ -179,7 +184,26 @@ extension Catalog {
         }
     }
 
-    /// Any small value that the agent keeps (its token's epoch, say); nil removes it.
+    /// Every recorded file was read again after the machine went down (``Opening/needsAudit``).
+    package func auditDone() throws(CacheError) {
+        try write("noting the end of the audit") { try $0.execute(sql: "DELETE FROM settings WHERE key = 'audit'") }
+    }
+
+    /// The number of the token in use: one more than before whenever `credential` (server, user and token) is another than the last.
+    ///
+    /// Only a digest of it is kept, salted with this catalog's epoch.
+    package func tokenEpoch(of credential: String) throws(CacheError) -> Int64 {
+        try write("numbering the token") { db in
+            let digest = try unsafe SHA256Digest(of: Array("\(opening.epoch)\n\(credential)".utf8).span.bytes).hex
+            let last = (try Self.setting("token_epoch", db)).flatMap { Int64($0) } ?? 0
+            guard try Self.setting("token_digest", db) != digest else { return last }
+            try Self.set("token_digest", digest, db)
+            try Self.set("token_epoch", String(last + 1), db)
+            return last + 1
+        }
+    }
+
+    /// Any small value that the agent keeps; nil removes it.
     package func setting(_ key: String) throws(CacheError) -> String? {
         try read("reading the setting \(key)") { try Self.setting("user." + key, $0) }
     }

@@ -66,6 +66,15 @@ struct FolderListing {
         return FileIdentity(device: entry.device, inode: entry.inode, size: entry.size, modified: entry.modified)
     }
 
+    /// These entries in the order in which they were last written. The clock of file times has a grain of some milliseconds; within it the
+    /// inode made later has the higher number on most file systems.
+    func oldestFirst(_ indices: [Int]) -> [Int] {
+        indices.sorted { left, right in
+            let (a, b) = (entries[left], entries[right])
+            return (a.modified, a.inode, left) < (b.modified, b.inode, right)
+        }
+    }
+
     /// Negative, zero or positive as the entry's name comes before, is, or comes behind `text`.
     func compare(_ index: Int, with text: String) -> Int {
         var text = text

@@ -16,38 +16,39 @@ package struct UploadComparison: Hashable, Sendable {
 }
 
 extension UploadFolder {
-    /// Compares the folder with the catalog by (inode, size, mtime); no file is read.
-    package func compare(with catalog: Catalog) throws(CacheError) -> UploadComparison {
+    /// Compares the folder with the catalog by (inode, size, mtime); no file is read. In a folder that is `shared` with the cache, what
+    /// is recorded there is known too.
+    package func compare(with catalog: Catalog, shared: Bool = false) throws(CacheError) -> UploadComparison {
         let listing: FolderListing
         do { listing = try FolderListing(folder) } catch { throw CacheError(error, "reading the upload folder") }
         var result = UploadComparison(files: listing.count, invalid: listing.invalid)
-        var candidates: [(index: Int, modified: Int64)] = []
+        var candidates: [Int] = []
+        let columns = "name, inode, size, modified"
+        let cached = shared ? "UNION ALL SELECT \(columns), 0 FROM avatars" : ""
         try catalog.read("comparing the upload folder") { db in
             var index = 0
-            let rows = try Row.fetchCursor(db, sql: "SELECT name, inode, size, modified FROM crops ORDER BY name")
+            var isKnown = false
+            func pass() {
+                if !isKnown { candidates.append(index) }
+                (index, isKnown) = (index + 1, false)
+            }
+            let rows = try Row.fetchCursor(db, sql: "SELECT \(columns), 1 FROM crops \(cached) ORDER BY name")
             while let row = try rows.next() {
                 let name: String = row[0]
-                while index < listing.count, listing.compare(index, with: name) < 0 {
-                    candidates.append((index, listing.identity(index).modified))
-                    index += 1
-                }
+                while index < listing.count, listing.compare(index, with: name) < 0 { pass() }
                 guard index < listing.count, listing.compare(index, with: name) == 0 else {
-                    result.vanished.append(try AvatarName(name))
+                    if row[4] == 1 { result.vanished.append(try AvatarName(name)) }
                     continue
                 }
                 let found = listing.identity(index)
-                if found.inode != UInt64(bitPattern: row[1]) || found.size != row[2] || found.modified != row[3] {
-                    candidates.append((index, found.modified))
-                }
-                index += 1
+                // A name may have a row in both tables: one that fits is enough.
+                isKnown =
+                    isKnown
+                    || (found.inode == UInt64(bitPattern: row[1]) && found.size == row[2] && found.modified == row[3])
             }
-            while index < listing.count {
-                candidates.append((index, listing.identity(index).modified))
-                index += 1
-            }
+            while index < listing.count { pass() }
         }
-        candidates.sort { ($0.modified, $0.index) < ($1.modified, $1.index) }
-        result.candidates = candidates.compactMap { try? listing.name($0.index) }
+        result.candidates = listing.oldestFirst(candidates).compactMap { try? listing.name($0) }
         return result
     }
 
@@ -55,9 +56,7 @@ extension UploadFolder {
     package func adoptBaseline(in catalog: Catalog) throws(CacheError) -> Int {
         let listing: FolderListing
         do { listing = try FolderListing(folder) } catch { throw CacheError(error, "reading the upload folder") }
-        var order = Array(0..<listing.count)
-        order.sort { (listing.identity($0).modified, $0) < (listing.identity($1).modified, $1) }
-        let ordered = order
+        let ordered = listing.oldestFirst(Array(0..<listing.count))
         return try catalog.write("taking the upload folder for a baseline") { db in
             var adopted = 0
             for index in ordered {

@@ -145,12 +145,21 @@ import Testing
         #expect(!harness.catalog.opening.needsAudit)
         try harness.reopen(boot: "boot-2")
         #expect(harness.catalog.opening.needsAudit)
+        try harness.catalog.auditDone()
         try harness.catalog.close()
         try harness.reopen(boot: "boot-3")
         #expect(!harness.catalog.opening.needsAudit)
     }
 
+    @Test func anAuditThatWasNotFinishedIsStillDueAtTheNextStart() throws {
+        try harness.reopen(boot: "boot-2")
+        try harness.catalog.close()
+        try harness.reopen(boot: "boot-2")
+        #expect(harness.catalog.opening.needsAudit)
+    }
+
     private func opening(existed: Bool, clean: Bool, same: Bool, epoch: String) -> Catalog.Opening {
-        Catalog.Opening(existed: existed, damagedMovedTo: nil, wasClean: clean, sameBoot: same, epoch: epoch)
+        Catalog.Opening(
+            existed: existed, damagedMovedTo: nil, wasClean: clean, sameBoot: same, epoch: epoch, needsAudit: false)
     }
 }

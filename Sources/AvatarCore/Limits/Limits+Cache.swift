@@ -15,6 +15,8 @@ extension Limits {
         package static let pageRowsMax = 1_000
         /// Differences handed out in one batch while folder and catalog are compared.
         package static let differencesPerBatchMax = 256
+        /// Recorded files that are read again in one go, after the machine went down: the disk thread has other work between two pages.
+        package static let auditPageRows = 64
         /// Damaged catalogs kept beside the new one, for whoever wants to look at them.
         package static let damagedCatalogsMax = 5
         /// Crops whose descriptor stays open while they are sent.
