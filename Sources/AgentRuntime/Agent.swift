@@ -50,12 +50,11 @@ package final class Agent: Service {
         let account = try self.account(logins)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let core = try AgentCore(settings: settings, logins: logins, loop: group.next(), logger: logger)
-        try core.begin()
+        try await core.begin(account)
         let bus = BusServer(
             socket: try BusSocket.open(path: settings.busSocket), service: core,
             info: ServiceInfo(version: Self.version), logger: logger,
             group: group)
-        if let account { core.logIn(account) }
         let network = await NetworkWatch.start(on: group.next()) { core.networkChanged() }
         notices.ready()
         logger.info(

@@ -40,11 +40,11 @@ final class AgentCore: AgentService {
         let fallback = try DefaultHeadFile.place(in: settings.stateDirectory)
         let relay = Relay()
         self.relay = relay
-        disk = DiskThread(worker: try Self.worker(settings, logger)) { results in
-            relay.feed(results.map(AgentInput.disk))
-        }
         watch = try FolderWatch { events in
             relay.feed(events.compactMap { FolderChange($0) }.map(AgentInput.folder))
+        }
+        disk = DiskThread(worker: try Self.worker(settings, watch, logger)) { results in
+            relay.feed(results.map(AgentInput.disk))
         }
         var random = SystemRandomNumberGenerator()
         let mapping = BusMapping(
@@ -57,7 +57,8 @@ final class AgentCore: AgentService {
         mind = try loop.submit {
             NIOLoopBound(
                 Mind(
-                    seed: seed, durable: durable, mapping: mapping, disk: disk, loop: loop, logger: logger,
+                    seed: seed, durable: durable, isShared: settings.isShared, mapping: mapping, disk: disk, loop: loop,
+                    logger: logger,
                     attach: attacher.attach), eventLoop: loop)
         }.wait()
         let mind = mind
@@ -66,7 +67,9 @@ final class AgentCore: AgentService {
         }
     }
 
-    private static func worker(_ settings: AgentSettings, _ logger: Logger) throws -> DiskWorker {
+    private static func worker(
+        _ settings: AgentSettings, _ watch: FolderWatch, _ logger: Logger
+    ) throws -> DiskWorker {
         var random = SystemRandomNumberGenerator()
         let bootID = try BootID.current()
         let catalog = try Catalog(
@@ -75,19 +78,31 @@ final class AgentCore: AgentService {
         if let moved = catalog.opening.damagedMovedTo {
             logger.warning("the catalog was damaged and is made anew", metadata: ["kept": "\(moved)"])
         }
+        let cache = try CacheFolder(path: settings.cacheDirectory, catalog: catalog, bootID: bootID)
+        let crops = try UploadFolder(path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax)
+        guard settings.isShared || !cache.isSameFolder(as: crops) else {
+            throw Agent.StartFault(
+                description: "\(settings.uploadDirectory) and \(settings.cacheDirectory) lead to the same folder: "
+                    + "give upload.directory the very path of cache.directory to share it, or another folder")
+        }
         return DiskWorker(
-            cache: try CacheFolder(path: settings.cacheDirectory, catalog: catalog, bootID: bootID),
-            crops: try UploadFolder(path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax),
-            catalog: catalog, cacheBytesMax: settings.cacheBytesMax, uploadBytesMax: settings.uploadBytesMax,
-            logger: logger)
+            cache: cache, crops: crops, catalog: catalog, cacheBytesMax: settings.cacheBytesMax,
+            uploadBytesMax: settings.uploadBytesMax,
+            flushWatch: settings.isShared ? { () throws(WatchError) in try watch.flush() } : nil, logger: logger)
     }
 
-    /// Watches the folders, brings an earlier run to its end, and looks through both folders.
-    func begin() throws {
+    /// Logs in, if anybody is to be; watches the folders, brings an earlier run to its end, and looks through both folders. Returns once
+    /// calls can be taken: the look may take longer.
+    func begin(_ account: Account?) async throws {
+        if let account {
+            await withCheckedContinuation { continuation in
+                logIn(account) { continuation.resume() }
+            }
+        }
         for folder in [WatchedFolder.crops, .cache] {
             let path = folder == .crops ? settings.uploadDirectory : settings.cacheDirectory
             do {
-                try watch.attach(folder.id, path: path, modifications: false)
+                try watch.attach(folder.id, path: path, modifications: settings.isShared)
             } catch {
                 relay.feed([.folder(.lost(folder, reason: "\(error)", remedy: error.remedy))])
             }
@@ -105,10 +120,17 @@ final class AgentCore: AgentService {
         ])
     }
 
-    func logIn(_ account: Account) {
-        disk.submit([.account("\(account.server.key)/\(account.uid)", account.uid)])
-        let mind = mind
-        loop.execute { mind.value.logIn(account) }
+    private func logIn(_ account: Account, _ done: @escaping @Sendable () -> Void) {
+        let (mind, loop) = (mind, loop)
+        disk.submit([
+            .ask { worker in
+                let tokenEpoch = worker.use(account)
+                loop.execute {
+                    mind.value.logIn(account, tokenEpoch: tokenEpoch)
+                    done()
+                }
+            }
+        ])
     }
 
     func networkChanged() { relay.feed([.networkChanged]) }
@@ -177,8 +199,7 @@ final class AgentCore: AgentService {
             .ask { [self] _ in
                 do {
                     try logins.save(account)
-                    logIn(account)
-                    reply.send(.done, continues: false)
+                    logIn(account) { reply.send(.done, continues: false) }
                 } catch {
                     logger.error("the login cannot be kept", metadata: ["detail": "\(error)"])
                     reply.fail(.serverRefused(code: 0, reason: "the login cannot be kept: \(error)"))

@@ -31,6 +31,10 @@ extension RealPrograms {
                         }
                     }
                     try write(try TestPictures.padded(.png, to: 5000, seed: UInt8(number)), to: stage.agent.crop(name))
+                    // What the dropped events would have told in order is told by time, and that has a grain of some milliseconds.
+                    try FileManager.default.setAttributes(
+                        [.modificationDate: Date(timeIntervalSinceNow: Double(number - names.count))],
+                        ofItemAtPath: stage.agent.crop(name))
                 }
                 program.signal(SIGCONT)
                 try await stage.agent.change(.icon, of: "crop-12.png")
@@ -119,6 +123,29 @@ extension RealPrograms {
             }
         }
 
+        @Test(
+            "the user's inotify watches used up: Status has the line to type, crops are found by looking, and the watch comes back",
+            .enabled(if: LimitedWatches.arePossible, "this system gives no user namespace"))
+        func watchLimit() async throws {
+            try await Stage.run { stage in
+                let program = try await stage.startAgent(through: LimitedWatches.none)
+                let problems = try await stage.agent.client.status().problems
+                for folder in ["crops", "cache"] {
+                    let problem = problems.first { $0.what.contains("the \(folder) folder is not watched") }
+                    #expect(
+                        problem?.remedy?.hasPrefix("sudo sysctl fs.inotify.max_user_watches=") == true, "\(problems)")
+                }
+                try write(try TestPictures.picture("ada.png"), to: stage.agent.crop("found.png"))
+                try await stage.agent.change(.icon, of: "found.png")
+                try await LimitedWatches.lift(for: program, in: stage.folder)
+                try await program.log.line(with: "a folder is watched again", "crops")
+                try await program.log.line(with: "a folder is watched again", "cache")
+                try write(try TestPictures.picture("bruno.png"), to: stage.agent.crop("seen.png"))
+                try await stage.agent.change(.icon, of: "seen.png")
+                #expect(try await stage.agent.client.status().problems.isEmpty)
+            }
+        }
+
         @Test("eviction never goes through a symlink, nor removes what is not the agent's own")
         func eviction() async throws {
             try await Stage.run { stage in
@@ -178,6 +205,34 @@ extension RealPrograms {
                     "close to first byte sent, 21 crops of 20 kB: median \(Double(waits[10]) / 1e6) ms,",
                     "longest \(Double(waits[20]) / 1e6) ms")
             }
+        }
+    }
+
+    /// inotify's limits are a user's, and a user namespace has its own: so no other program notices (user_namespaces(7)).
+    private enum LimitedWatches {
+        private static let limit = "/proc/sys/user/max_inotify_watches"
+        /// Starts a program that gets no watch.
+        static let none = [
+            "/usr/bin/unshare", "--user", "--map-root-user", "/bin/sh", "-c", "echo 0 > \(limit) && exec \"$0\" \"$@\"",
+        ]
+        static let arePossible: Bool = {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: none[0])
+            process.arguments = Array(none.dropFirst()) + ["/bin/true"]
+            process.standardError = FileHandle.nullDevice
+            guard (try? process.run()) != nil else { return false }
+            process.waitUntilExit()
+            return process.terminationStatus == 0
+        }()
+
+        static func lift(for program: RunningProgram, in folder: TemporaryFolder) async throws {
+            let lifted = try await Program.run(
+                "/usr/bin/nsenter",
+                [
+                    "--user", "--preserve-credentials", "--target", "\(program.pid)", "/bin/sh", "-c",
+                    "echo 1000 > \(limit)",
+                ], in: folder)
+            #expect(lifted.status == 0, "\(lifted.errors)")
         }
     }
 

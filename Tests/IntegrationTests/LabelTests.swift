@@ -92,7 +92,9 @@ extension RealPrograms {
                 let cursor = try await stage.agent.cursor()
                 try FileManager.default.removeItem(atPath: path)
                 try await stage.agent.change(.removed, of: "goran.jpg", after: cursor)
-                #expect(try await stage.agent.client.get("goran.jpg").state == .absent)
+                await #expect(throws: AgentError.unknownAvatar(name: "goran.jpg")) {
+                    try await stage.agent.client.get("goran.jpg")
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 import AvatarAgentClient
 import AvatarCore
+import BusTestSupport
 import Foundation
 import LabelBus
 import TestPictures
@@ -48,6 +49,60 @@ extension RealPrograms {
                 try await stage.restartAgent()
                 try await stage.agent.fetch(["mine.png"])
                 #expect(stage.wire.passed(.up) - before < 500)
+            }
+        }
+
+        @Test("a boot that was not clean: every picture is read again, and a damaged one is fetched again")
+        func audit() async throws {
+            try await withHistory { stage, mine, theirs, cursor in
+                // Inode, size and time stay; only reading tells. The catalog believes to be from an earlier boot.
+                let damage = try await Program.run(
+                    "/usr/bin/env",
+                    [
+                        "python3", "-c",
+                        """
+                        import os, sqlite3, sys
+                        path, catalog = sys.argv[1:]
+                        facts = os.stat(path)
+                        with open(path, "r+b") as file:
+                            file.seek(-1000, os.SEEK_END)
+                            file.write(bytes(1000))
+                        os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+                        with sqlite3.connect(catalog) as settings:
+                            settings.execute("UPDATE settings SET value = 'another' WHERE key = 'boot_id'")
+                            settings.execute("UPDATE settings SET value = '0' WHERE key = 'clean'")
+                        """,
+                        stage.agent.cached("theirs.jpg"), stage.agent.catalog,
+                    ], in: stage.folder)
+                #expect(damage.status == 0, "\(damage.errors)")
+                let program = try await stage.startAgent()
+                try await program.log.line(with: "every picture is read again")
+                try await stage.agent.change(.removed, of: "theirs.jpg", after: cursor)
+                try await stage.agent.fetch(["theirs.jpg"])
+                #expect(sha256(ofFile: stage.agent.cached("theirs.jpg")) == sha256(theirs))
+                #expect(sha256(ofFile: stage.agent.cached("mine.png")) == sha256(mine))
+                #expect(try await stage.agent.changes(.removed, after: cursor) == ["removed theirs.jpg"])
+                _ = try await program.terminate()
+                let again = try await stage.startAgent()
+                try await stage.agent.fetch(["theirs.jpg"])
+                #expect(again.log.lines(with: "every picture is read again").isEmpty)
+            }
+        }
+
+        @Test("a refusal is remembered, until another token may do better")
+        func refusal() async throws {
+            try await Stage.run { stage in
+                try await stage.startAgent()
+                #expect(try await stage.agent.finalState("late.png") == .absent)
+                _ = try await stage.agent.program.terminate()
+                for user in [stage.ada, stage.bob] {
+                    try stage.server.place(try TestPictures.picture("ada.png"), "late.png", for: user)
+                }
+                try await stage.startAgent()
+                #expect(try await stage.agent.finalState("late.png") == .absent)
+                _ = try await stage.agent.program.terminate()
+                try await stage.agent.start(stage.bob, port: stage.wire.port)
+                #expect(try await stage.agent.finalState("late.png") == .ready)
             }
         }
 

@@ -166,7 +166,8 @@ extension Life {
         later { [self] in
             guard agent.isAlive else { return }
             guard !isPeace, random.happens(options.overflowRate * 0.3) else {
-                return agent.feed(.folder(.settled(.crops, name: name)))
+                if let name = try? AvatarName(name) { agent.feed(.folder(.settled(.crops, name))) }
+                return
             }
             world.log("inotify overflows")
             if mutation != .ignoreOverflow { agent.feed(.folder(.overflow)) }

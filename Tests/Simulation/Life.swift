@@ -155,9 +155,12 @@ package final class Life {
             if isThere { oracle.placed(name, in: disk) }
             if mutation == .uploadOwnWrites, isThere, let inode = disk.cache[name] {
                 disk.crops[name] = inode
-                later { self.agent.feed(.folder(.settled(.crops, name: name))) }
+                later { if let name = try? AvatarName(name) { self.agent.feed(.folder(.settled(.crops, name))) } }
             }
-            later { self.agent.feed(.folder(isThere ? .settled(.cache, name: name) : .gone(.cache, name: name))) }
+            later {
+                guard let name = try? AvatarName(name) else { return }
+                self.agent.feed(.folder(isThere ? .settled(.cache, name) : .gone(.cache, name)))
+            }
         }
     }
 

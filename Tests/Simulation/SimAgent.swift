@@ -23,7 +23,10 @@ final class SimAgent {
     private var heldReply: ServerReply.Kind?
 
     var killRate = 0.0
-    var account: (uid: UserID, token: String)
+    var account: (uid: UserID, token: String) {
+        didSet { if account.token != oldValue.token { tokenEpoch += 1 } }
+    }
+    private var tokenEpoch: Int64 = 1
     /// Opens a connection, or says why not.
     var connect: () -> SimLink? = { nil }
     var told: (BusOutput) -> Void = { _ in }
@@ -57,7 +60,11 @@ final class SimAgent {
     }
 
     func logIn() {
-        feed(.login(Login(server: "server", uid: account.uid, uploadChunkBytes: Int64(Life.chunkBytes))))
+        feed(
+            .login(
+                Login(
+                    server: "server", uid: account.uid, uploadChunkBytes: Int64(Life.chunkBytes),
+                    tokenEpoch: tokenEpoch)))
     }
 
     func kill() {

@@ -41,6 +41,7 @@ struct SimCatalog {
     var lastCursor: Int64 = 0
     var lastCrop: Int64 = 0
     var epoch = 1
+    var tokenEpoch: Int64 = 0
     var icon: AvatarName?
 
     mutating func log(_ kind: AvatarEvent.Kind, _ name: AvatarName, repeating: Bool) -> AvatarEvent {

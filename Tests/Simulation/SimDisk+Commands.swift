@@ -36,13 +36,18 @@ extension SimDisk {
             catalog.negatives[name] = (reason, world.now + Negative.timeToLive(reason))
             return [.logged([log(.failed, name)])]
         case .clearNegatives(let names):
-            for name in names ?? Array(catalog.negatives.keys) { catalog.negatives[name] = nil }
+            for name in names { catalog.negatives[name] = nil }
+            return []
+        case .clearNegativesOfOtherTokens(let epoch):
+            if catalog.tokenEpoch != epoch { catalog.negatives = [:] }
+            catalog.tokenEpoch = epoch
             return []
         case .inspect(let name):
             guard let avatar = catalog.avatars[name], cache[name.string] != avatar.inode else { return [] }
             return [.vanished(name, remove(name))]
         case .rescan(let folder): return rescan(folder)
-        case .evict, .importCrop, .forget: return []
+        // Nobody in these lives asks for the first three; the others are for one shared folder and after a boot.
+        case .evict, .importCrop, .forget, .judged, .adopt, .audit: return []
         case .readEvents(let stream, let since, let epoch): return [.events(stream, page(since: since, epoch: epoch))]
         case .list(let stream, _, _, _): return [.listed(stream, [], next: nil)]
         case .probe: return [.probed(isFull ? .full : nil)]
@@ -267,7 +272,7 @@ extension SimDisk {
                 gone.append(name)
                 events += remove(name)
             }
-            return [.rescanned(.cache, settled: [], vanished: gone, events: events)]
+            return [.rescanned(.cache, settled: [], unnameable: [], vanished: gone, events: events)]
         case .crops:
             guard mutation != .skipStartScan else { return [] }
             var changed: [(name: String, inode: Int)] = []
@@ -281,7 +286,8 @@ extension SimDisk {
                 let times = (files[left.inode]?.modified ?? .zero, files[right.inode]?.modified ?? .zero)
                 return times.0 == times.1 ? left.name < right.name : times.0 < times.1
             }
-            return [.rescanned(.crops, settled: changed.map(\.name), vanished: [], events: [])]
+            let settled = changed.compactMap { try? AvatarName($0.name) }
+            return [.rescanned(.crops, settled: settled, unnameable: [], vanished: [], events: [])]
         }
     }
 }

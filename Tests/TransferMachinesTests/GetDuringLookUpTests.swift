@@ -12,7 +12,7 @@ import TransferMachines
         var agent = AgentMachine(now: .zero, seed: 1, durable: true)
         _ = agent.handle(.started(StartFacts()), now: .zero)
         let uid = try #require(UserID(1001))
-        _ = agent.handle(.login(Login(server: "here:1", uid: uid, uploadChunkBytes: 2048)), now: .zero)
+        _ = agent.handle(.login(Login(server: "here:1", uid: uid, uploadChunkBytes: 2048, tokenEpoch: 1)), now: .zero)
         let request = LabelRequest(label: "wall", target: .name(name, owner: nil), visibility: .visible)
         let calls: [AgentInput] = [
             .bus(label, .register([request], keep: true, heartbeat: false, more: true, token: "t")),
@@ -36,12 +36,23 @@ import TransferMachines
         #expect(answers(agent.handle(.disk(.lookedUp([CatalogRow(name: name)])), now: .zero)) == [.pending])
     }
 
-    @Test func aPictureThatNobodyWantsIsAbsentAndAnsweredOnce() throws {
+    @Test func aNameOfWhichNothingIsKnownIsAnErrorAndAnsweredOnce() throws {
         let name = try AvatarName("mural.bmp")
         var agent = AgentMachine(now: .zero, seed: 1, durable: true)
         _ = agent.handle(.started(StartFacts()), now: .zero)
         _ = agent.handle(.bus(getter, .get(.name(name, owner: nil))), now: .zero)
-        #expect(answers(agent.handle(.disk(.lookedUp([CatalogRow(name: name)])), now: .zero)) == [.absent])
-        #expect(answers(agent.handle(.disk(.lookedUp([CatalogRow(name: name)])), now: .zero)).isEmpty)
+        let first = agent.handle(.disk(.lookedUp([CatalogRow(name: name)])), now: .zero)
+        #expect(first == [.bus(.failed(getter, .unknownAvatar("mural.bmp")))])
+        #expect(agent.handle(.disk(.lookedUp([CatalogRow(name: name)])), now: .zero) == [])
+    }
+
+    @Test func aPictureThatTheServerDoesNotHaveIsAbsent() throws {
+        let name = try AvatarName("mural.bmp")
+        var agent = AgentMachine(now: .zero, seed: 1, durable: true)
+        _ = agent.handle(.started(StartFacts()), now: .zero)
+        _ = agent.handle(.bus(getter, .get(.name(name, owner: nil))), now: .zero)
+        let negative = Negative(reason: .absent, until: .zero + .seconds(60))
+        let row = CatalogRow(name: name, negative: negative)
+        #expect(answers(agent.handle(.disk(.lookedUp([row])), now: .zero)) == [.absent])
     }
 }

@@ -20,7 +20,7 @@ import TransferMachines
         record = AvatarRecord(
             name: name, owner: uid, size: 3000, sha256: sha256, assurance: .structural, generation: 1, isOwn: true)
         _ = agent.handle(.started(StartFacts()), now: .zero)
-        _ = carryOut(.login(Login(server: "here:1", uid: uid, uploadChunkBytes: 2048)))
+        _ = carryOut(.login(Login(server: "here:1", uid: uid, uploadChunkBytes: 2048, tokenEpoch: 1)))
     }
 
     /// Does what the agent asks for until it asks for nothing more: a disk and a server on which all goes well. Returns

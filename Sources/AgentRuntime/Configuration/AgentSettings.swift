@@ -76,11 +76,6 @@ package struct AgentSettings: Sendable {
                 isServerPinned = true
             }
         }
-        guard cacheDirectory != uploadDirectory else {
-            throw ConfigurationError(
-                key: AgentKey.uploadDirectory.rawValue, source: try layers.value(of: .uploadDirectory)?.source ?? "",
-                reason: "is the same folder as cache.directory (\(cacheDirectory)); name another for the crops")
-        }
     }
 
     /// A path without the slashes at its end, so that equal folders are equal texts.
@@ -89,6 +84,10 @@ package struct AgentSettings: Sendable {
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         return path
     }
+
+    /// Whether one folder is cache and upload folder at once, which is asked for by giving both the same path. Then writes are watched
+    /// too: without one between them the kernel makes one event of two closes (inotify(7)).
+    package var isShared: Bool { cacheDirectory == uploadDirectory }
 
     /// The server, once it is named.
     package var server: ServerAddress? {

@@ -10,8 +10,6 @@ final class DiskThread: Sendable {
     /// One thing to do.
     enum Job: Sendable {
         case command(DiskCommand)
-        /// From here on crops and parts belong to this server (`host:port/uid`, empty for none) and user.
-        case account(String, UserID?)
         /// A question that only this thread can answer.
         case ask(@Sendable (DiskWorker) -> Void)
     }

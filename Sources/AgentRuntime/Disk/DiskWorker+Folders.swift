@@ -35,7 +35,7 @@ extension DiskWorker {
             }
         } catch {
             logger.error("a folder cannot be compared", metadata: ["folder": "\(folder)", "detail": "\(error)"])
-            results.append(.rescanned(folder, settled: [], vanished: [], events: []))
+            results.append(.rescanned(folder, settled: [], unnameable: [], vanished: [], events: []))
         }
     }
 
@@ -57,13 +57,32 @@ extension DiskWorker {
             events += try removed(missing, reason: "gone")
             vanished += missing
         }
-        results.append(.rescanned(.cache, settled: [], vanished: vanished, events: events))
+        results.append(.rescanned(.cache, settled: [], unnameable: [], vanished: vanished, events: events))
     }
 
     private func rescanCrops() throws(CacheError) {
-        let comparison = try crops.compare(with: catalog)
-        let names = (comparison.candidates + comparison.vanished).map(\.string) + comparison.invalid.map(\.name)
-        results.append(.rescanned(.crops, settled: names, vanished: [], events: []))
+        let comparison = try crops.compare(with: catalog, shared: isShared)
+        results.append(
+            .rescanned(
+                .crops, settled: comparison.candidates + comparison.vanished, unnameable: comparison.invalid,
+                vanished: [], events: []))
+    }
+
+    /// A page of recorded files, read again after the machine went down.
+    func audit(after: AvatarName?) {
+        do throws(CacheError) {
+            let page = try cache.audit(after: after, limit: Limits.Cache.auditPageRows)
+            for found in try cache.adopt(page.replaced, at: now()) {
+                results.append(.adopted(AvatarRecord(found.avatar), [AvatarEvent(found.event)]))
+            }
+            let events = try cache.removeLost(page.lost, at: now()).map { AvatarEvent($0) }
+            unaudited = page.next.map { .after($0) } ?? .nothing
+            if page.next == nil { try catalog.auditDone() }
+            results.append(.audited(vanished: page.lost.map(\.name), events: events, next: page.next))
+        } catch {
+            logger.error("the cache cannot be read again", metadata: ["detail": "\(error)"])
+            results.append(.audited(vanished: [], events: [], next: nil))
+        }
     }
 
     func evict(keep: [AvatarName]) {
@@ -127,9 +146,13 @@ extension DiskWorker {
             default: break
             }
         }
+        return isShared && mode != .forced ? try candidate(facts) : .crop(try recorded(facts))
+    }
+
+    func recorded(_ facts: CropFacts) throws(CacheError) -> Crop {
         let row = try catalog.recordCrop(facts)
         cropFacts[CropID(row.closedOrder)] = facts
-        return .crop(Crop(facts, order: row.closedOrder, everSent: false))
+        return Crop(facts, order: row.closedOrder, everSent: false)
     }
 
     func readCrop(_ id: CropID, seq: Int64, range: Range<Int64>) {
@@ -153,6 +176,7 @@ extension DiskWorker {
             return results.append(.cropNotStaged(id, .failed("the crop is gone")))
         }
         do throws(CacheError) {
+            guard !isShared else { return try adoptCrop(id, facts) }
             try cache.stageCopy(of: facts, owner: uid, from: crops, now: clock.now)
             results.append(.cropStaged(id))
         } catch {
@@ -203,11 +227,12 @@ extension DiskWorker {
         var facts = StartFacts()
         if !catalog.opening.existed, cache.wasHereBefore {
             facts.isBaseline = true
-            _ = try cache.adoptBaseline(shared: false, at: now())
+            _ = try cache.adoptBaseline(shared: isShared, at: now())
             _ = try crops.adoptBaseline(in: catalog)
         }
         _ = try cache.recoverIntents(at: now())
         _ = try cache.trimParts(keep: [], now: clock.now)
+        facts.needsAudit = catalog.opening.needsAudit
         facts.icon = try catalog.icon()
         for row in try catalog.pendingCrops() {
             guard let md5 = row.md5, let sha256 = row.sha256 else { continue }

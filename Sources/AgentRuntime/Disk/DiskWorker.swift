@@ -1,5 +1,6 @@
 internal import AvatarCache
 internal import AvatarCore
+internal import FolderWatch
 internal import Logging
 internal import TransferMachines
 
@@ -12,23 +13,34 @@ final class DiskWorker {
     let uploadBytesMax: Int64
     let clock = AgentClock()
     let logger: Logger
+    /// Waits until the watch has handed over what happened until now; nil where the two folders are two.
+    let flushWatch: (() throws(WatchError) -> Void)?
+    /// Whether one folder is cache and upload folder at once.
+    var isShared: Bool { flushWatch != nil }
     /// The server and user that crops and parts are for: `host:port/uid`.
     var account = ""
     var uid: UserID?
+    var tokenEpoch: Int64 = 0
+    /// Which recorded files are still to be read again before they are trusted.
+    var unaudited = Unaudited.nothing
     /// Parts that were verified in the round under way.
     var verified: [AvatarName: VerifiedPart] = [:]
     /// The files behind the crops that the machine knows.
     var cropFacts: [CropID: CropFacts] = [:]
+    /// Complete pictures of a shared folder that the machine has not judged yet.
+    var candidates: [AvatarName: CropFacts] = [:]
     /// What there was to find when the catalog was opened, told with the first rescan.
     var results: [DiskResult] = []
 
     init(
         cache: CacheFolder, crops: UploadFolder, catalog: Catalog, cacheBytesMax: Int64?, uploadBytesMax: Int64,
-        logger: Logger
+        flushWatch: (() throws(WatchError) -> Void)?, logger: Logger
     ) {
         self.cache = cache
         self.crops = crops
         self.catalog = catalog
+        self.flushWatch = flushWatch
+        if catalog.opening.needsAudit { unaudited = .everything }
         self.cacheBytesMax = cacheBytesMax
         self.uploadBytesMax = uploadBytesMax
         self.logger = logger
@@ -45,9 +57,6 @@ final class DiskWorker {
             append(&appends)
             switch job {
             case .command(let command): perform(command)
-            case .account(let key, let uid):
-                account = key
-                self.uid = uid
             case .ask(let question): question(self)
             }
             if !results.isEmpty {
@@ -79,14 +88,22 @@ final class DiskWorker {
             quietly("discarding a part") { () throws(CacheError) in try cache.discardParts([name]) }
         case .commit(let step, let items): results.append(.committed(step, commit(step, items)))
         case .examine(let name, let mode): results.append(.examined(name, examine(name, mode)))
+        case .judged(let name, let refusal): judged(name, refusal)
+        case .adopt(let name): adopt(name)
         case .readCrop(let id, let seq, let range): readCrop(id, seq: seq, range: range)
         case .stageCrop(let id): stage(id)
         case .finishCrop(let id): finish(id)
         case .setCropAside(let id, let reason): setAside(id, reason: reason)
         case .setNegative(let name, let reason): setNegative(name, reason)
-        case .clearNegatives(let names): clearNegatives(names)
+        case .clearNegatives(let names):
+            quietly("lifting refusals") { () throws(CacheError) in try catalog.clearNegatives(names) }
+        case .clearNegativesOfOtherTokens(let epoch):
+            quietly("lifting refusals") { () throws(CacheError) in
+                try catalog.clearNegatives(tokenEpochIsNot: epoch)
+            }
         case .inspect(let name): inspect(name)
         case .rescan(let folder): rescan(folder)
+        case .audit(let name): audit(after: name)
         case .evict(let kept): evict(keep: kept)
         case .forget(let name): forget(name)
         case .importCrop(let stream, let path): importCrop(stream, path: path)
@@ -145,7 +162,9 @@ final class DiskWorker {
     /// Whether the file of a row is as it was recorded, or is being replaced by the round of commits under way.
     func isIntact(_ avatar: AvatarRow) throws(CacheError) -> Bool {
         if verified[avatar.name] != nil { return true }
-        return try cache.isUnchanged(avatar)
+        guard unaudited.contains(avatar.name) else { return try cache.isUnchanged(avatar) }
+        guard case .success(let file)? = try cache.examine(avatar.name) else { return false }
+        return file.sha256 == avatar.sha256
     }
 
     // MARK: Parts
@@ -182,19 +201,23 @@ final class DiskWorker {
         quietly("keeping a refusal") { () throws(CacheError) in
             let event = try catalog.setNegative(
                 NegativeRow(
-                    name: name, owner: nil, reason: reason, until: UnixTime(milliseconds: until), tokenEpoch: 0,
-                    generation: nil, attempts: 1), at: now())
+                    name: name, owner: nil, reason: reason, until: UnixTime(milliseconds: until),
+                    tokenEpoch: tokenEpoch, generation: nil, attempts: 1), at: now())
             results.append(.logged([AvatarEvent(event)]))
         }
     }
 
-    private func clearNegatives(_ names: [AvatarName]?) {
-        quietly("lifting refusals") { () throws(CacheError) in
-            if let names { try catalog.clearNegatives(names) } else { try catalog.clearNegatives(tokenEpochIsNot: -1) }
-        }
-    }
-
     // MARK: Helpers
+
+    /// From here on crops and parts belong to this server and user; the token's number.
+    func use(_ account: Account) -> Int64 {
+        self.account = "\(account.server.key)/\(account.uid)"
+        uid = account.uid
+        quietly("numbering the token") { () throws(CacheError) in
+            tokenEpoch = try catalog.tokenEpoch(of: "\(self.account)\n\(account.token)")
+        }
+        return tokenEpoch
+    }
 
     /// For what nobody waits for: a failure is logged, and does no more harm than a thing forgotten.
     func quietly(_ what: String, _ body: () throws(CacheError) -> Void) {
@@ -208,6 +231,21 @@ final class DiskWorker {
     /// Takes away the rows of files that are gone.
     func removed(_ names: [AvatarName], reason: String? = nil) throws(CacheError) -> [AvatarEvent] {
         try catalog.recordRemoved(names, reason: reason, at: now()).map { AvatarEvent($0) }
+    }
+}
+
+/// How far the files that a power cut may have harmed have been read again, in the order of their names.
+enum Unaudited {
+    case nothing
+    case after(AvatarName)
+    case everything
+
+    func contains(_ name: AvatarName) -> Bool {
+        switch self {
+        case .nothing: false
+        case .after(let last): last < name
+        case .everything: true
+        }
     }
 }
 

@@ -26,7 +26,7 @@ struct FolderAttacher: Sendable {
                 do {
                     let path = folder == .crops ? settings.uploadDirectory : settings.cacheDirectory
                     try worker.reopen(folder, settings)
-                    try watch.attach(folder.id, path: path, modifications: false)
+                    try watch.attach(folder.id, path: path, modifications: settings.isShared)
                     tell(.back(folder))
                 } catch let error as WatchError {
                     tell(.lost(folder, reason: "\(error)", remedy: error.remedy))

@@ -32,11 +32,12 @@ final class Mind {
     private var lastStream: UInt64 = 0
 
     init(
-        seed: UInt64, durable: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop, logger: Logger,
+        seed: UInt64, durable: Bool, isShared: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
+        logger: Logger,
         attach: @escaping @Sendable (WatchedFolder) -> Void
     ) {
         self.attach = attach
-        machine = AgentMachine(now: AgentClock().now, seed: seed, durable: durable)
+        machine = AgentMachine(now: AgentClock().now, seed: seed, durable: durable, isShared: isShared)
         self.loop = loop
         self.disk = disk
         self.mapping = mapping
@@ -61,13 +62,13 @@ final class Mind {
         rearm()
     }
 
-    func logIn(_ account: Account) {
+    func logIn(_ account: Account, tokenEpoch: Int64) {
         self.account = account
         feed(
             .login(
                 Login(
                     server: account.server.key, uid: account.uid,
-                    uploadChunkBytes: Int64(account.server.classicChunkBytes))))
+                    uploadChunkBytes: Int64(account.server.classicChunkBytes), tokenEpoch: tokenEpoch)))
     }
 
     func logOut() {

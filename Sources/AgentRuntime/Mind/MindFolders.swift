@@ -7,8 +7,10 @@ extension FolderChange {
     init?(_ event: FolderEvent) {
         let folder = WatchedFolder(event.folder)
         switch (event.kind, event.file) {
-        case (.closedAfterWriting, let file?), (.movedIn, let file?): self = .settled(folder, name: file.text)
-        case (.deleted, let file?), (.movedOut, let file?): self = .gone(folder, name: file.text)
+        case (.closedAfterWriting, .valid(let name)?), (.movedIn, .valid(let name)?): self = .settled(folder, name)
+        case (.closedAfterWriting, .invalid(let name)?), (.movedIn, .invalid(let name)?):
+            self = .unnameable(folder, name)
+        case (.deleted, .valid(let name)?), (.movedOut, .valid(let name)?): self = .gone(folder, name)
         case (.overflow, _): self = .overflow
         case (.folderGone(let loss), _): self = .lost(folder, reason: "it was \(loss.rawValue)", remedy: nil)
         default: return nil
@@ -21,14 +23,4 @@ extension WatchedFolder {
     var id: FolderID { FolderID(self == .crops ? 0 : 1) }
 
     init(_ id: FolderID) { self = id == WatchedFolder.crops.id ? .crops : .cache }
-}
-
-extension WatchedName {
-    /// The name, valid or not, for a person to see.
-    var text: String {
-        switch self {
-        case .valid(let name): name.string
-        case .invalid(let error): error.name
-        }
-    }
 }

@@ -43,6 +43,8 @@ package struct StartFacts: Hashable, Sendable {
     package var commits: [CommitMachine.Item] = []
     /// Whether the catalog was lost: what lies in the folders is a baseline.
     package var isBaseline = false
+    /// Whether the machine went down under the last run: every recorded file is to be read again.
+    package var needsAudit = false
 
     /// An empty catalog.
     package init() {}
@@ -55,12 +57,15 @@ package struct Login: Hashable, Sendable {
     package let uid: UserID
     /// The chunk size for uploads, bytes.
     package let uploadChunkBytes: Int64
+    /// Counts the tokens that this agent has used, over all its lives: what another token was refused may be had with this one.
+    package let tokenEpoch: Int64
 
     /// A login with all that it needs; the token stays with the driver.
-    package init(server: String, uid: UserID, uploadChunkBytes: Int64) {
+    package init(server: String, uid: UserID, uploadChunkBytes: Int64, tokenEpoch: Int64) {
         self.server = server
         self.uid = uid
         self.uploadChunkBytes = uploadChunkBytes
+        self.tokenEpoch = tokenEpoch
     }
 }
 
@@ -112,9 +117,11 @@ package enum WatchedFolder: String, Hashable, Sendable {
 /// What the watch saw.
 package enum FolderChange: Hashable, Sendable {
     /// A file was closed after writing, or moved in.
-    case settled(WatchedFolder, name: String)
+    case settled(WatchedFolder, AvatarName)
     /// A file was removed or moved away.
-    case gone(WatchedFolder, name: String)
+    case gone(WatchedFolder, AvatarName)
+    /// A file was closed after writing, or moved in, under a name that no avatar may have.
+    case unnameable(WatchedFolder, InvalidName)
     /// Events were lost: look at everything.
     case overflow
     /// The folder itself is gone, or cannot be watched.
@@ -131,8 +138,13 @@ package enum DiskCommand: Hashable, Sendable {
     case append(AvatarName, offset: Int64, bytes: [UInt8])
     case discardPart(AvatarName)
     case commit(CommitMachine.Step, [CommitMachine.Item])
-    /// Is this a crop, and is it new?
+    /// Is this a crop, and is it new? Always answered by `examined`.
     case examine(AvatarName, ExamineMode)
+    /// In a shared folder: what the rule says of the candidate that `examined` named. Without a refusal it is recorded as a crop and
+    /// `examined` comes again; a refusal is remembered.
+    case judged(AvatarName, SharedFolderRule.Refusal?)
+    /// In a shared folder: takes a complete picture that somebody else has placed for what it is.
+    case adopt(AvatarName)
     /// The bytes of a crop, if it is still the file that was examined.
     case readCrop(CropID, seq: Int64, range: Range<Int64>)
     /// Copies an uploaded crop into a part.
@@ -142,11 +154,15 @@ package enum DiskCommand: Hashable, Sendable {
     /// The crop is set aside, with the reason.
     case setCropAside(CropID, reason: String)
     case setNegative(AvatarName, AbsenceReason)
-    case clearNegatives([AvatarName]?)
+    case clearNegatives([AvatarName])
+    /// Lifts every refusal that was learned under another token than this epoch's.
+    case clearNegativesOfOtherTokens(than: Int64)
     /// Look at one name of the cache again: is it still what the catalog says?
     case inspect(AvatarName)
     /// Compare the whole folder with the catalog.
     case rescan(WatchedFolder)
+    /// Read a page of recorded files again, and compare their digests.
+    case audit(after: AvatarName?)
     /// Bring the cache under its bound; these stay.
     case evict(keep: [AvatarName])
     case forget(AvatarName)
@@ -176,13 +192,20 @@ package enum DiskResult: Hashable, Sendable {
     /// The file is not the one that was examined any more, or it is gone.
     case cropChanged(CropID)
     case cropStaged(CropID)
+    /// In a shared folder the crop lies where its copy would: it has a row now.
+    case cropAdopted(CropID, AvatarRecord, [AvatarEvent])
     case cropNotStaged(CropID, StorageFault)
     case cropFinished(CropID, AvatarName, [AvatarEvent])
     case cropNotFinished(CropID, StorageFault)
     /// A cache file is not what the catalog said; its row is gone, with this event.
     case vanished(AvatarName, [AvatarEvent])
     /// A rescan found files of the upload folder to examine, oldest first, and cache files that are gone.
-    case rescanned(WatchedFolder, settled: [String], vanished: [AvatarName], events: [AvatarEvent])
+    case rescanned(
+        WatchedFolder, settled: [AvatarName], unnameable: [InvalidName], vanished: [AvatarName], events: [AvatarEvent])
+    /// A page was read again; these files are gone or damaged. `next` is nil after the last page.
+    case audited(vanished: [AvatarName], events: [AvatarEvent], next: AvatarName?)
+    /// A file that lies in a shared folder has a row now.
+    case adopted(AvatarRecord, [AvatarEvent])
     case evicted([AvatarName], [AvatarEvent])
     case imported(StreamID, AvatarName)
     case refused(StreamID, BusFault)
@@ -222,7 +245,9 @@ package enum StorageFault: Hashable, Sendable {
 package enum Examination: Hashable, Sendable {
     /// A new crop, recorded.
     case crop(Crop)
-    /// The server has it under that name and digest, or it is part of the baseline.
+    /// A complete picture in a shared folder, for the rule to judge.
+    case candidate(SharedFolderRule.Candidate)
+    /// The server has it under that name and digest, it is part of the baseline, or it is the agent's own.
     case known
     /// Somebody writes it: its close will be told.
     case busy

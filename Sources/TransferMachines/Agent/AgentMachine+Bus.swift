@@ -226,7 +226,7 @@ extension AgentMachine {
         } else {
             actions.append(.bus(.avatar(stream, AvatarView(name: name.string, state: .outgoing), continues: false)))
         }
-        actions.append(.disk(.examine(name, name == icon ? .normal : .forced)))
+        examine(name, name == icon ? .normal : .forced)
     }
 
     /// Whoever follows the upload of `name` hears how far it is; `isOver` ends the call even when the cache lacks it still.
@@ -260,9 +260,20 @@ extension AgentMachine {
         if entries[name]?.status == .unknown {
             entries[name]?.getters.append((stream, owner))
         } else {
-            actions.append(.bus(.avatar(stream, view(of: name, owner: owner), continues: false)))
+            answerGet(name, owner, stream)
             dropIfUnwanted(name)
         }
+    }
+
+    /// The picture as it is, once the catalog was asked; an error for a name that means nothing to anybody here.
+    mutating func answerGet(_ name: AvatarName, _ owner: UserID?, _ stream: StreamID) {
+        let view = view(of: name, owner: owner)
+        let entry = entries[name]
+        let isUnheardOf = view.state == .absent && entry?.rank == nil && entry?.status == .idle && entry?.part == nil
+        actions.append(
+            .bus(
+                isUnheardOf
+                    ? .failed(stream, .unknownAvatar(name.string)) : .avatar(stream, view, continues: false)))
     }
 
     mutating func listed(_ stream: StreamID, _ rows: [CatalogRow], _ next: AvatarName?) {

@@ -7,7 +7,10 @@ extension AgentMachine {
         note(.info, "logged in", detail: "uid \(login.uid) at \(login.server)")
         story.solved(key: "token")
         if isAnother { uploads.startOver() }
-        liftNegatives(nil)
+        // What the catalog holds back was refused to this very token, unless it says otherwise; of what is on somebody's mind now, one
+        // more try costs little.
+        actions.append(.disk(.clearNegativesOfOtherTokens(than: login.tokenEpoch)))
+        liftFailures(entries.keys.sorted())
         perform(connection.login(now: now))
     }
 

@@ -26,15 +26,21 @@ extension AgentMachine {
         case .cropRead(let id, let seq, let bytes): perform(uploads.read(id, seq: seq, bytes: bytes, now: now))
         case .cropChanged(let id): cropChanged(id)
         case .cropStaged(let id): cropStaged(id)
+        case .cropAdopted(let id, let record, let events): cropAdopted(id, record, events)
         case .cropNotStaged(let id, let fault): cropNotStaged(id, fault)
         case .cropFinished(let id, let name, let events): cropFinished(id, name, events)
         case .cropNotFinished(let id, let fault): cropNotFinished(id, fault)
         case .vanished(let name, let events):
             vanished([name])
             changed(events)
-        case .rescanned(let folder, let settled, let gone, let events):
-            rescanned(folder, settled: settled, gone: gone)
+        case .rescanned(let folder, let settled, let unnameable, let gone, let events):
+            rescanned(folder, settled: settled, unnameable: unnameable, gone: gone)
             changed(events)
+        case .audited(let gone, let events, let next):
+            vanished(gone)
+            changed(events)
+            if let next { actions.append(.disk(.audit(after: next))) }
+        case .adopted(let record, let events): adopted(record, events)
         case .evicted(let names, let events):
             vanished(names)
             changed(events)
@@ -62,9 +68,7 @@ extension AgentMachine {
         // Before anybody is answered: what is wanted and not there is pending from now on. The entry stays for those who wait.
         refreshWish(row.name)
         entries[row.name]?.getters = []
-        for (stream, owner) in entry.getters {
-            actions.append(.bus(.avatar(stream, view(of: row.name, owner: owner), continues: false)))
-        }
+        for (stream, owner) in entry.getters { answerGet(row.name, owner, stream) }
         entries[row.name]?.snapshotWaiters = []
         for stream in entry.snapshotWaiters { catalogAnswered(stream) }
         // Labels of a name that was not known yet have just had their first state.
@@ -211,6 +215,19 @@ extension AgentMachine {
             refreshWish(name)
             if entries[name] != nil { tellLabels(name) }
         }
+    }
+
+    /// A picture has come to lie under its name by another hand than a commit's.
+    mutating func adopted(_ record: AvatarRecord, _ events: [AvatarEvent]) {
+        switch entries[record.name]?.status {
+        case .idle, .failed, .unknown, .ready:
+            entries[record.name]?.record = record
+            entries[record.name]?.status = .ready
+        // A transfer under way comes to its end by itself, and finds the same bytes or another's.
+        default: break
+        }
+        changed(events)
+        concluded(record.name)
     }
 
     /// What eviction must leave: whatever somebody wants now.

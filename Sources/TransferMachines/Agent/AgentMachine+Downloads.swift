@@ -236,10 +236,10 @@ extension AgentMachine {
         refreshWish(name)
     }
 
-    /// A person asked, a token came, or the server has something new: what failed is worth a try.
-    mutating func liftNegatives(_ names: [AvatarName]?) {
+    /// A person asked, or the server has something new: what failed is worth a try.
+    mutating func liftNegatives(_ names: [AvatarName]) {
         actions.append(.disk(.clearNegatives(names)))
-        liftFailures(names ?? entries.keys.sorted())
+        liftFailures(names)
     }
 
     mutating func liftFailures(_ names: [AvatarName]) {

@@ -73,10 +73,15 @@ extension AgentMachine {
         case .settled(.crops, let name): settled(name)
         case .gone(.crops, let name):
             story.solved(key: "upload \(name)")
+            closes.begin(name)
             examine(name, .normal)
-        case .settled(.cache, let name), .gone(.cache, let name):
-            guard let name = try? AvatarName(name) else { return }
+        case .settled(.cache, let name):
             actions.append(.disk(.inspect(name)))
+            // The name was another's file; now that file may be the very picture.
+            if isShared, case .failed(.nameTaken, _, _) = entries[name]?.status { actions.append(.disk(.adopt(name))) }
+        case .gone(.cache, let name): actions.append(.disk(.inspect(name)))
+        case .unnameable(.crops, let name): unnameable(name)
+        case .unnameable(.cache, _): break
         case .overflow:
             story.overflows += 1
             note(.info, "the kernel dropped events; both folders are read again")
@@ -116,7 +121,8 @@ extension AgentMachine {
 
     /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed
     /// before.
-    private mutating func settled(_ name: String) {
+    private mutating func settled(_ name: AvatarName) {
+        if isShared { closes.closed(name) }
         guard pendingScans > 0 else { return examine(name, .normal) }
         deferredCrops.removeAll { $0 == name }
         if deferredCrops.count < Limits.Upload.deferredMax { return deferredCrops.append(name) }
@@ -125,18 +131,26 @@ extension AgentMachine {
         rescan(.crops)
     }
 
-    private mutating func examine(_ name: String, _ mode: ExamineMode) {
-        do throws(InvalidName) {
-            actions.append(.disk(.examine(try AvatarName(name), mode)))
-        } catch {
-            notUploaded(String(name.prefix(Limits.Name.bytesMax)), reason: error.description)
+    /// However often a file is closed while a look at it is due, one more look after that one is enough.
+    mutating func examine(_ name: AvatarName, _ mode: ExamineMode) {
+        guard let again = examining[name] else {
+            examining[name] = .some(nil)
+            return actions.append(.disk(.examine(name, mode)))
         }
+        examining[name] = again == .forced ? .forced : mode
     }
 
-    mutating func rescanned(_ folder: WatchedFolder, settled: [String], gone: [AvatarName]) {
+    private mutating func unnameable(_ name: InvalidName) {
+        notUploaded(String(name.name.prefix(Limits.Name.bytesMax)), reason: name.description)
+    }
+
+    mutating func rescanned(
+        _ folder: WatchedFolder, settled: [AvatarName], unnameable: [InvalidName], gone: [AvatarName]
+    ) {
         vanished(gone)
         guard folder == .crops else { return }
         for name in settled { examine(name, .normal) }
+        for name in unnameable { self.unnameable(name) }
         pendingScans -= 1
         guard pendingScans <= 0 else { return }
         pendingScans = 0
@@ -146,7 +160,32 @@ extension AgentMachine {
     }
 
     mutating func examined(_ name: AvatarName, _ examination: Examination) {
+        if case .candidate(let candidate) = examination { return judge(name, candidate) }
+        if examination != .busy { closes.begin(name) }
+        let again = examining.removeValue(forKey: name) ?? nil
+        // A person wants it sent all the same: that look has the last word.
+        if again != .forced || examination != .known { conclude(name, examination) }
+        if let again { examine(name, again) }
+    }
+
+    /// A picture that was closed in a shared folder: the user's next avatar, or somebody's download.
+    private mutating func judge(_ name: AvatarName, _ found: SharedFolderRule.Candidate) {
+        var candidate = found
+        // The user's own icon is wanted too, and its name is the user's to use again.
+        candidate.isWanted = name != icon && (entries[name]?.rank != nil || entries[name]?.status == .committing)
+        candidate.user = login?.uid
+        candidate.closesHeard = closes.closes(of: name)
+        candidate.wasSeen = candidate.closesHeard > 0
+        let refusal = SharedFolderRule.refusal(of: candidate)
+        actions.append(.disk(.judged(name, refusal)))
+        guard let refusal else { return }
+        story.step(name: name.string, what: "not the user's own", detail: refusal.rawValue, now: now)
+        examined(name, .known)
+    }
+
+    private mutating func conclude(_ name: AvatarName, _ examination: Examination) {
         switch examination {
+        case .candidate: break
         case .crop(let crop):
             story.solved(key: "upload \(name)")
             guard uploads.count < Limits.Upload.queueMax else {
@@ -166,7 +205,12 @@ extension AgentMachine {
             withdraw(name)
         case .refused(let reason):
             withdraw(name)
-            notUploaded(name.string, reason: reason)
+            // In a shared folder what is no crop is somebody else's affair.
+            if isShared {
+                story.step(name: name.string, what: "no crop", detail: reason, now: now)
+            } else {
+                notUploaded(name.string, reason: reason)
+            }
             tellUploadCalls(name, failed: reason)
         }
     }
@@ -186,7 +230,7 @@ extension AgentMachine {
         guard let crop = uploads.waiting[id] ?? uploads.removed(id) else { return }
         uploads.remove(id)
         story.step(name: crop.name.string, what: "changed while it was uploaded", detail: nil, now: now)
-        actions.append(.disk(.examine(crop.name, .normal)))
+        examine(crop.name, .normal)
     }
 
     // MARK: After the upload
@@ -209,6 +253,12 @@ extension AgentMachine {
     mutating func cropStaged(_ id: CropID) {
         guard let crop = uploads.finishing[id] else { return }
         commit(CommitMachine.Item(name: crop.name, origin: .crop(id)))
+    }
+
+    /// In a shared folder there is nothing to copy.
+    mutating func cropAdopted(_ id: CropID, _ record: AvatarRecord, _ events: [AvatarEvent]) {
+        cropPlaced(id, record.name)
+        adopted(record, events)
     }
 
     mutating func cropNotStaged(_ id: CropID, _ fault: StorageFault) {

@@ -18,7 +18,12 @@ package struct AgentMachine: Sendable {
     var hasStarted = false
     /// Looks through the upload folder that have not come back, and what settled in it meanwhile.
     var pendingScans = 0
-    var deferredCrops: [String] = []
+    var deferredCrops: [AvatarName] = []
+    /// Names whose examination has not come back, and how to look once more after it.
+    var examining: [AvatarName: ExamineMode?] = [:]
+    /// Whether one folder is cache and upload folder at once, and how often its files were closed.
+    let isShared: Bool
+    var closes = SharedFolderCloses()
     var lostFolders: [WatchedFolder: LostFolder] = [:]
 
     var entries: [AvatarName: Entry] = [:]
@@ -46,9 +51,10 @@ package struct AgentMachine: Sendable {
     /// What `Status` and `Explain` tell.
     package internal(set) var story = Story()
 
-    /// An agent that has not opened its catalog yet. `durable` is `storage.sync: full`.
-    package init(now: MonotonicTime, seed: UInt64, durable: Bool) {
+    /// An agent that has not opened its catalog yet. `durable` is `storage.sync: full`; `isShared` when one folder is both.
+    package init(now: MonotonicTime, seed: UInt64, durable: Bool, isShared: Bool = false) {
         self.now = now
+        self.isShared = isShared
         random = SeededRandom(seed: seed)
         connection = ConnectionMachine(now: now)
         commits = CommitMachine(durable: durable)
@@ -119,6 +125,10 @@ package struct AgentMachine: Sendable {
         }
         rescan(.cache)
         rescan(.crops)
+        if facts.needsAudit {
+            note(.info, "the machine went down under the last run; every picture is read again")
+            actions.append(.disk(.audit(after: nil)))
+        }
     }
 
     private mutating func pump() {

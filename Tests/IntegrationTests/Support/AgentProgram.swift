@@ -42,9 +42,11 @@ final class AgentProgram: Sendable {
     /// Starts it for a user at a port, and waits until it serves.
     @discardableResult
     func start(
-        _ user: ServerProgram.User, port: Int, _ arguments: [String] = [], environment extra: [String: String] = [:]
+        _ user: ServerProgram.User, port: Int, _ arguments: [String] = [], through wrapper: [String] = [],
+        environment extra: [String: String] = [:]
     ) async throws -> RunningProgram {
         try await start(
+            through: wrapper,
             [
                 "--server-host", "127.0.0.1", "--server-port", "\(port)", "--identity-uid", "\(user.uid)",
                 "--identity-token-file", user.tokenFile,
@@ -53,16 +55,20 @@ final class AgentProgram: Sendable {
 
     /// Starts it with these arguments only, and waits until it serves.
     @discardableResult
-    func start(_ arguments: [String], environment extra: [String: String] = [:]) async throws -> RunningProgram {
-        let program = try launch(["--log-level", "debug"] + arguments, environment: extra)
+    func start(
+        through wrapper: [String] = [], _ arguments: [String], environment extra: [String: String] = [:]
+    ) async throws -> RunningProgram {
+        let program = try launch(["--log-level", "debug"] + arguments, through: wrapper, environment: extra)
         try await program.untilReady()
         return program
     }
 
     /// Starts it with these arguments only.
-    func launch(_ arguments: [String], environment extra: [String: String] = [:]) throws -> RunningProgram {
+    func launch(
+        _ arguments: [String], through wrapper: [String] = [], environment extra: [String: String] = [:]
+    ) throws -> RunningProgram {
         let program = try RunningProgram(
-            "avatard", arguments, environment: environment.merging(extra) { $1 }, in: folder)
+            "avatard", arguments, through: wrapper, environment: environment.merging(extra) { $1 }, in: folder)
         current.withLock { $0 = program }
         return program
     }
@@ -94,6 +100,19 @@ final class AgentProgram: Sendable {
                 for change in reply.changes where change.kind == kind && change.avatar.name == name { return change }
             }
             throw TimedOut(what: "\(kind) of \(name): the stream ended", waited: .zero)
+        }
+    }
+
+    /// What a one-shot label of that name is told in the end.
+    func finalState(_ name: String) async throws -> AvatarState {
+        let client = client
+        return try await within(patience, "an end of \(name)") {
+            for try await reply in try await client.register([LabelRequest(label: "face", name: name)]) {
+                for label in reply.labels where ![.pending, .paused].contains(label.avatar.state) {
+                    return label.avatar.state
+                }
+            }
+            throw TimedOut(what: "an end of \(name): the stream ended", waited: .zero)
         }
     }
 

@@ -25,14 +25,19 @@ final class RunningProgram: Sendable {
     private let notices: ReadyNotices
     private let process: Process
 
-    /// Starts a product of this build with these variables and no others but PATH and the sanitizers'.
-    init(_ product: String, _ arguments: [String], environment: [String: String], in folder: TemporaryFolder) throws {
+    /// Starts a product of this build with these variables and no others but PATH and the sanitizers'; `through` is a command that
+    /// becomes the program it is given.
+    init(
+        _ product: String, _ arguments: [String], through wrapper: [String] = [], environment: [String: String],
+        in folder: TemporaryFolder
+    ) throws {
         let socket = folder.file("n" + UUID().uuidString.prefix(8))
         let (log, ended, beginning) = (log, ended, beginning)
         notices = try ReadyNotices(path: socket) { if $0.contains("READY=1") { beginning.happen(true) } }
         process = Process()
-        process.executableURL = URL(fileURLWithPath: Program.product(product))
-        process.arguments = arguments
+        let command = wrapper + [Program.product(product)] + arguments
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
         let inherited = ProcessInfo.processInfo.environment.filter { key, _ in
             key == "PATH" || key == "LD_LIBRARY_PATH" || key.hasSuffix("SAN_OPTIONS")
         }

@@ -48,8 +48,8 @@ final class Stage: Sendable {
 
     /// Starts ada's agent over the wire.
     @discardableResult
-    func startAgent(_ arguments: [String] = []) async throws -> RunningProgram {
-        try await agent.start(ada, port: wire.port, arguments)
+    func startAgent(_ arguments: [String] = [], through wrapper: [String] = []) async throws -> RunningProgram {
+        try await agent.start(ada, port: wire.port, arguments, through: wrapper)
     }
 
     /// Ends the agent and starts it again.

@@ -13,14 +13,16 @@ struct AgentScript {
     private(set) var told: [BusOutput] = []
     private(set) var actions: [AgentAction] = []
 
-    static let login = Login(server: "127.0.0.1:9090", uid: UserID(7)!, uploadChunkBytes: 2048)
+    static let login = Login(server: "127.0.0.1:9090", uid: UserID(7)!, uploadChunkBytes: 2048, tokenEpoch: 1)
 
     /// Started with this catalog and, unless told otherwise, logged in and connected; what it did until then is not kept.
-    init(_ facts: StartFacts = StartFacts(), online: Bool = true, durable: Bool = false) {
-        machine = AgentMachine(now: at(0), seed: 1, durable: durable)
+    init(
+        _ facts: StartFacts = StartFacts(), online: Bool = true, durable: Bool = false, isShared: Bool = false
+    ) {
+        machine = AgentMachine(now: at(0), seed: 1, durable: durable, isShared: isShared)
         give(.started(facts))
         guard online else { return }
-        give(.disk(.rescanned(.crops, settled: [], vanished: [], events: [])))
+        give(.disk(.rescanned(.crops, settled: [], unnameable: [], vanished: [], events: [])))
         give(.login(Self.login))
         give(.connection(.opened(connection)))
     }

@@ -157,9 +157,15 @@ import TransferMachines
         agent.want("a.png")
         agent.chunk("a.png")
         agent.commit(record("a.png"))
-        agent.give(.disk(.rescanned(.cache, settled: [], vanished: [name("a.png"), name("b.png")], events: [])))
+        agent.give(
+            .disk(
+                .rescanned(.cache, settled: [], unnameable: [], vanished: [name("a.png"), name("b.png")], events: [])))
         #expect(agent.asked == ["a.png 1"])
-        agent.give(.disk(.rescanned(.crops, settled: ["2.png", "1.png", ".no"], vanished: [], events: [])))
+        agent.give(
+            .disk(
+                .rescanned(
+                    .crops, settled: [name("2.png"), name("1.png")], unnameable: [notAName(".no")], vanished: [],
+                    events: [])))
         #expect(agent.disk == [.examine(name("2.png"), .normal), .examine(name("1.png"), .normal)])
     }
 
@@ -167,17 +173,17 @@ import TransferMachines
     @Test func whatSettlesDuringALookThroughTheUploadFolderWaitsForIt() {
         var agent = AgentScript()
         agent.give(.folder(.overflow))
-        agent.give(.folder(.settled(.crops, name: "new.png")))
-        agent.give(.folder(.settled(.crops, name: "newer.png")))
-        agent.give(.folder(.settled(.crops, name: "new.png")))
+        agent.give(.folder(.settled(.crops, name("new.png"))))
+        agent.give(.folder(.settled(.crops, name("newer.png"))))
+        agent.give(.folder(.settled(.crops, name("new.png"))))
         #expect(agent.disk == [])
-        agent.give(.disk(.rescanned(.crops, settled: ["old.png"], vanished: [], events: [])))
+        agent.give(.disk(.rescanned(.crops, settled: [name("old.png")], unnameable: [], vanished: [], events: [])))
         #expect(
             agent.disk == [
                 .examine(name("old.png"), .normal), .examine(name("newer.png"), .normal),
                 .examine(name("new.png"), .normal),
             ])
-        agent.give(.folder(.settled(.crops, name: "next.png")))
+        agent.give(.folder(.settled(.crops, name("next.png"))))
         #expect(agent.disk == [.examine(name("next.png"), .normal)])
     }
 
@@ -185,10 +191,10 @@ import TransferMachines
         var agent = AgentScript()
         agent.give(.folder(.overflow))
         for number in 0..<Limits.Upload.deferredMax {
-            agent.give(.folder(.settled(.crops, name: "\(number).png")))
+            agent.give(.folder(.settled(.crops, name("\(number).png"))))
             #expect(agent.disk == [])
         }
-        agent.give(.folder(.settled(.crops, name: "one more.png")))
+        agent.give(.folder(.settled(.crops, name("one more.png"))))
         #expect(agent.disk == [.rescan(.crops)])
     }
 }

@@ -7,7 +7,7 @@ import TransferMachines
     /// A crop of one chunk, settled, examined and read: its chunk is on the way.
     private func sending(_ crop: Crop) -> AgentScript {
         var agent = AgentScript()
-        agent.give(.folder(.settled(.crops, name: crop.name.string)))
+        agent.give(.folder(.settled(.crops, crop.name)))
         agent.give(.disk(.examined(crop.name, .crop(crop))))
         agent.give(.disk(.cropRead(crop.id, seq: 1, bytes: bytes(Int(crop.size)))))
         return agent
@@ -20,7 +20,7 @@ import TransferMachines
     @Test func aCropIsExaminedReadSentStagedCommittedAndTheIcon() {
         let only = crop(1, "me.png", size: 100)
         var agent = AgentScript()
-        agent.give(.folder(.settled(.crops, name: "me.png")))
+        agent.give(.folder(.settled(.crops, name("me.png"))))
         #expect(agent.disk == [.examine(only.name, .normal)])
         agent.give(.disk(.examined(only.name, .crop(only))))
         #expect(agent.disk == [.readCrop(only.id, seq: 1, range: 0..<100)])
@@ -50,10 +50,10 @@ import TransferMachines
 
     @Test func aNameThatCannotBeOneIsSaidOnceAndNeverExamined() {
         var agent = AgentScript()
-        agent.give(.folder(.settled(.crops, name: ".hidden.png")))
+        agent.give(.folder(.unnameable(.crops, notAName(".hidden.png"))))
         #expect(agent.disk == [])
         #expect(agent.notes == ["not uploaded"])
-        agent.give(.folder(.settled(.crops, name: ".hidden.png")))
+        agent.give(.folder(.unnameable(.crops, notAName(".hidden.png"))))
         #expect(agent.notes == [], "said already")
         #expect(agent.machine.status.problems.count == 1)
     }
@@ -61,16 +61,16 @@ import TransferMachines
     /// "Nothing that appears in the cache folder is ever uploaded."
     @Test func whatAppearsInTheCacheIsInspectedAndNotExamined() {
         var agent = AgentScript()
-        agent.give(.folder(.settled(.cache, name: "a.png")))
+        agent.give(.folder(.settled(.cache, name("a.png"))))
         #expect(agent.disk == [.inspect(name("a.png"))])
-        agent.give(.folder(.settled(.cache, name: ".parts")))
+        agent.give(.folder(.unnameable(.cache, notAName(".parts"))))
         #expect(agent.disk == [])
     }
 
     @Test(arguments: [Examination.known, .busy])
     func whatIsKnownOrStillBeingWrittenIsNotSent(examination: Examination) {
         var agent = AgentScript()
-        agent.give(.folder(.settled(.crops, name: "me.png")))
+        agent.give(.folder(.settled(.crops, name("me.png"))))
         agent.give(.disk(.examined(name("me.png"), examination)))
         #expect(agent.sent == [])
         #expect(agent.machine.status.uploads == 0)
@@ -81,7 +81,7 @@ import TransferMachines
         var agent = AgentScript()
         agent.give(.disk(.examined(name("me.png"), .refused(reason: "no image"))))
         #expect(agent.machine.status.problems.map(\.key) == ["upload me.png"])
-        agent.give(.folder(.gone(.crops, name: "me.png")))
+        agent.give(.folder(.gone(.crops, name("me.png"))))
         #expect(agent.machine.status.problems == [])
     }
 
@@ -101,7 +101,7 @@ import TransferMachines
         let second = crop(2, "second.png", size: 100)
         var agent = sending(first)
         agent.give(.disk(.examined(second.name, .crop(second))))
-        agent.give(.folder(.gone(.crops, name: "second.png")))
+        agent.give(.folder(.gone(.crops, name("second.png"))))
         #expect(agent.disk == [.examine(second.name, .normal)])
         agent.give(.disk(.examined(second.name, .missing)))
         #expect(agent.machine.status.uploads == 1)

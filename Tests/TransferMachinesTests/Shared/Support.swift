@@ -10,6 +10,9 @@ func at(_ duration: Duration) -> MonotonicTime { MonotonicTime.zero + duration }
 /// A name that a test writes down as a string.
 func name(_ string: String) -> AvatarName { try! AvatarName(string) }
 
+/// A file's name that no avatar may have.
+func notAName(_ string: String) -> InvalidName { InvalidName(name: string, reason: .leadingDot) }
+
 /// Bytes that differ from place to place, so that a mixed-up order shows.
 func bytes(_ count: Int, from offset: Int64 = 0) -> [UInt8] {
     (0..<Int64(count)).map { UInt8(truncatingIfNeeded: (offset + $0) &* 31) }

@@ -1,0 +1,69 @@
+import AvatarCore
+import Testing
+import TransferMachines
+
+/// When a file of the upload folder is looked at, and how often.
+@Suite struct AgentExaminationTests {
+    @Test func closesDuringALookCostOneMoreLookHoweverManyTheyAre() {
+        var agent = AgentScript()
+        agent.give(.folder(.settled(.crops, name("me.png"))))
+        #expect(agent.disk == [.examine(name("me.png"), .normal)])
+        for _ in 0..<1000 {
+            agent.give(.folder(.settled(.crops, name("me.png"))))
+            #expect(agent.disk == [])
+        }
+        agent.give(.disk(.examined(name("me.png"), .busy)))
+        #expect(agent.disk == [.examine(name("me.png"), .normal)])
+        agent.give(.disk(.examined(name("me.png"), .refused(reason: "it is empty"))))
+        #expect(agent.disk == [])
+        agent.give(.folder(.settled(.crops, name("me.png"))))
+        #expect(agent.disk == [.examine(name("me.png"), .normal)])
+    }
+
+    @Test func anUploadThatAPersonAsksForIsLookedAtAfterTheLookUnderWay() {
+        var agent = AgentScript()
+        agent.give(.bus(StreamID(1), .upload(path: "/tmp/me.png", more: true)))
+        agent.give(.folder(.settled(.crops, name("me.png"))))
+        agent.give(.disk(.imported(StreamID(1), name("me.png"))))
+        #expect(agent.disk == [])
+        agent.give(.disk(.examined(name("me.png"), .known)))
+        #expect(agent.disk == [.examine(name("me.png"), .forced)])
+        #expect(agent.told == [], "the second look decides")
+        agent.give(.disk(.examined(name("me.png"), .crop(crop(1, "me.png", size: 100)))))
+        guard case .avatar(_, let view, true) = agent.told.first else {
+            Issue.record("\(agent.told)")
+            return
+        }
+        #expect(view.state == .outgoing)
+    }
+
+    @Test func aRescanSaysWhichNamesCannotBeUploaded() {
+        var agent = AgentScript()
+        agent.give(.folder(.overflow))
+        let bad = InvalidName(name: "\u{fffd}.png", reason: .notUTF8)
+        agent.give(.disk(.rescanned(.crops, settled: [], unnameable: [bad], vanished: [], events: [])))
+        #expect(agent.disk == [])
+        #expect(agent.machine.status.problems.map(\.what) == ["not uploaded: \u{fffd}.png: the name is not UTF-8"])
+    }
+
+    @Test func afterAnUncleanBootTheCacheIsReadAgainPageByPage() {
+        var facts = StartFacts()
+        facts.needsAudit = true
+        var agent = AgentScript(facts, online: false)
+        #expect(agent.disk == [.rescan(.cache), .rescan(.crops), .audit(after: nil)])
+        agent.give(.disk(.audited(vanished: [], events: [], next: name("m.png"))))
+        #expect(agent.disk == [.audit(after: name("m.png"))])
+        agent.give(.disk(.audited(vanished: [], events: [], next: nil)))
+        #expect(agent.disk == [])
+    }
+
+    @Test func whatAnAuditFindsDamagedIsFetchedAgainWhenItIsWanted() {
+        var agent = AgentScript()
+        agent.register(1, "a.png")
+        agent.row(CatalogRow(name: name("a.png"), avatar: record("a.png")))
+        let gone = AvatarEvent(cursor: 1, kind: .removed, name: name("a.png"))
+        agent.give(.disk(.audited(vanished: [name("a.png")], events: [gone], next: nil)))
+        #expect(agent.states == ["label of a.png: pending"])
+        #expect(agent.asked == ["a.png 1"])
+    }
+}

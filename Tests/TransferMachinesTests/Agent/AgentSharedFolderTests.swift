@@ -1,0 +1,117 @@
+import AvatarCore
+import Testing
+import TransferMachines
+
+/// One folder that is cache and upload folder at once: what is closed in it is the user's own only when nothing speaks against it.
+@Suite struct AgentSharedFolderTests {
+    private let me = name("me.png")
+
+    /// Closed once (or as often as said), and found to be a complete picture.
+    private func judged(
+        _ candidate: SharedFolderRule.Candidate = .init(), closes: Int = 1,
+        _ before: (inout AgentScript) -> Void = { _ in }
+    ) -> AgentScript {
+        var agent = AgentScript(isShared: true)
+        before(&agent)
+        for _ in 0..<closes { agent.give(.folder(.settled(.crops, me))) }
+        if closes == 0 {
+            agent.give(.folder(.overflow))
+            agent.give(.disk(.rescanned(.crops, settled: [me], unnameable: [], vanished: [], events: [])))
+        }
+        agent.give(.disk(.examined(me, .candidate(candidate))))
+        return agent
+    }
+
+    @Test func aPictureThatNobodyWantsClosedOnceIsACrop() {
+        var agent = judged()
+        #expect(agent.disk == [.judged(me, nil)])
+        let own = crop(1, "me.png", size: 100)
+        agent.give(.disk(.examined(me, .crop(own))))
+        #expect(agent.disk == [.readCrop(own.id, seq: 1, range: 0..<100)])
+    }
+
+    @Test func aPictureThatALabelWantsIsAFriends() {
+        let agent = judged { $0.want("me.png") }
+        #expect(agent.disk.contains(.judged(me, .wanted)))
+    }
+
+    @Test func theNameOfTheOwnIconMayBeUsedAgain() {
+        var facts = StartFacts()
+        facts.icon = me
+        var agent = AgentScript(facts, isShared: true)
+        agent.give(.folder(.settled(.crops, me)))
+        agent.give(.disk(.examined(me, .candidate(.init()))))
+        #expect(agent.disk == [.judged(me, nil)])
+    }
+
+    @Test func whatIsClosedMoreThanOnceWasAppendedTo() {
+        #expect(judged(closes: 2).disk.contains(.judged(me, .appended)))
+    }
+
+    @Test func whatWasClosedIncompleteBeforeWasAppendedTo() {
+        var candidate = SharedFolderRule.Candidate()
+        candidate.incompleteCloses = 3
+        #expect(judged(candidate).disk.contains(.judged(me, .appended)))
+    }
+
+    @Test func aCloseThatWasHeardWhileTheFileWasBusyCounts() {
+        var agent = AgentScript(isShared: true)
+        agent.give(.folder(.settled(.crops, me)))
+        agent.give(.disk(.examined(me, .busy)))
+        agent.give(.folder(.settled(.crops, me)))
+        agent.give(.disk(.examined(me, .candidate(.init()))))
+        #expect(agent.disk.contains(.judged(me, .appended)))
+    }
+
+    @Test func anotherUsersPictureStaysTheirs() {
+        var candidate = SharedFolderRule.Candidate()
+        candidate.owner = UserID(8)
+        #expect(judged(candidate).disk.contains(.judged(me, .anotherUsers)))
+    }
+
+    @Test func whatWasNotSeenBeingClosedIsNotTaken() {
+        #expect(judged(closes: 0).disk.contains(.judged(me, .unseen)))
+    }
+
+    /// Files that other programs leave there are not the agent's to complain of.
+    @Test func whatIsNoPictureIsNoProblem() {
+        var agent = AgentScript(isShared: true)
+        agent.give(.folder(.settled(.crops, me)))
+        agent.give(.disk(.examined(me, .refused(reason: "it is cut short"))))
+        #expect(agent.machine.status.problems == [])
+        #expect(agent.machine.story.steps(of: "me.png").map(\.what) == ["no crop"])
+    }
+
+    @Test func anUploadedCropStaysWhereItLies() {
+        var agent = judged()
+        let own = crop(1, "me.png", size: 100)
+        agent.give(.disk(.examined(me, .crop(own))))
+        agent.give(.disk(.cropRead(own.id, seq: 1, bytes: bytes(100))))
+        agent.reply(.upload(error: 0, name: "me.png", md5: own.md5.hex, seq: 1))
+        agent.give(.disk(.cropFinished(own.id, me, [])))
+        agent.unknown("me.png")
+        let ready = AvatarEvent(cursor: 3, kind: .ready, name: me)
+        agent.give(.disk(.cropAdopted(own.id, record("me.png"), [ready])))
+        #expect(agent.machine.status.icon?.state == .ready)
+        #expect(agent.machine.status.uploads == 0)
+        #expect(agent.sent == [], "nothing is fetched over it")
+    }
+
+    /// The chat client downloads the same picture, more slowly: its half lies under the name when the agent's whole is to go there.
+    @Test func aLabelGetsThePictureThatAChatClientCompletesUnderItsName() {
+        var agent = AgentScript(isShared: true)
+        agent.want("friend.png")
+        agent.chunk("friend.png")
+        agent.give(.disk(.wrote(name("friend.png"), through: 100)))
+        for step in [CommitMachine.Step.verify, .writeIntents] {
+            agent.give(.disk(.committed(step, [CommitOutcome(name("friend.png"), .done)])))
+        }
+        agent.give(.disk(.committed(.rename, [CommitOutcome(name("friend.png"), .nameTaken)])))
+        #expect(agent.states == ["label of friend.png: failed"])
+        agent.give(.folder(.settled(.cache, name("friend.png"))))
+        #expect(agent.disk == [.inspect(name("friend.png")), .adopt(name("friend.png"))])
+        let ready = AvatarEvent(cursor: 2, kind: .ready, name: name("friend.png"))
+        agent.give(.disk(.adopted(record("friend.png"), [ready])))
+        #expect(agent.states == ["label of friend.png: ready"])
+    }
+}
