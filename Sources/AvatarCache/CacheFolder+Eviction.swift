@@ -75,7 +75,7 @@ extension CacheFolder {
         let intents = Set(try catalog.intents().map(\.candidate.name))
         trimmed.names = rows.filter { row in
             !keep.contains(row.name) && !intents.contains(row.name)
-                && (row.bootID != bootID || now - row.startedAt >= Limits.Cache.partAgeMax)
+                && (row.bootID != bootID || now - row.startedAt >= Limits.Download.partAge)
         }.map(\.name)
         try discardParts(trimmed.names)
         let known = Set(rows.map(\.name)).union(intents)

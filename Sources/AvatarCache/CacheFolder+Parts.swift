@@ -98,7 +98,7 @@ extension CacheFolder {
         _ name: AvatarName, serverKey: String, totalSize: Int64? = nil, now: MonotonicTime
     ) throws(CacheError) -> PartRow? {
         guard var row = try catalog.part(name), row.bootID == bootID, row.serverKey == serverKey,
-            totalSize == nil || totalSize == row.totalSize, now - row.startedAt < Limits.Cache.partAgeMax
+            totalSize == nil || totalSize == row.totalSize, now - row.startedAt < Limits.Download.partAge
         else { return nil }
         do throws(PosixError) {
             guard let facts = try parts.facts(of: Self.partFile(name)), facts.kind == .regular else { return nil }

@@ -21,6 +21,13 @@ extension SimDisk {
             catalog.parts[name] = nil
             if parts[name.string] != nil { setName(.parts, name.string, nil) }
             return []
+        case .trimParts(let kept):
+            for (name, part) in catalog.parts
+            where !kept.contains(name) && world.now - part.begun >= Limits.Download.partAge {
+                catalog.parts[name] = nil
+                setName(.parts, name.string, nil)
+            }
+            return []
         case .commit(let step, let items): return [.committed(step, commit(step, items))]
         case .examine(let name, let mode): return [.examined(name, examine(name, mode))]
         case .readCrop(let id, let seq, let range): return [read(id, seq, range)]

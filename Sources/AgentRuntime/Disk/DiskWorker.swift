@@ -86,6 +86,10 @@ final class DiskWorker {
         case .append: break  // Grouped by `run`.
         case .discardPart(let name):
             quietly("discarding a part") { () throws(CacheError) in try cache.discardParts([name]) }
+        case .trimParts(let kept):
+            quietly("trimming parts") { () throws(CacheError) in
+                _ = try cache.trimParts(keep: Set(kept), now: clock.now)
+            }
         case .commit(let step, let items): results.append(.committed(step, commit(step, items)))
         case .examine(let name, let mode): results.append(.examined(name, examine(name, mode)))
         case .judged(let name, let refusal): judged(name, refusal)

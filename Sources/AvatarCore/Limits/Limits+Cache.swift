@@ -3,8 +3,6 @@ extension Limits {
     package enum Cache {
         /// Part files that are kept open between two chunks.
         package static let openPartsMax = 64
-        /// How long a part may be gone on with: the seed's server forgets a progress after 3600 s.
-        package static let partAgeMax: Duration = .seconds(3600)
         /// Threads that sync part files at once, so that the journal's commits and the disk's flushes are shared.
         package static let syncThreadsMax = 8
         /// Events kept for clients that come back with an old cursor.

@@ -137,6 +137,8 @@ package enum DiskCommand: Hashable, Sendable {
     case beginPart(AvatarName, totalSize: Int64, chunkSize: Int64)
     case append(AvatarName, offset: Int64, bytes: [UInt8])
     case discardPart(AvatarName)
+    /// Remove parts that are too old to go on from; these stay.
+    case trimParts(keep: [AvatarName])
     case commit(CommitMachine.Step, [CommitMachine.Item])
     /// Is this a crop, and is it new? Always answered by `examined`.
     case examine(AvatarName, ExamineMode)

@@ -230,8 +230,8 @@ extension AgentMachine {
         concluded(record.name)
     }
 
-    /// What eviction must leave: whatever somebody wants now.
-    private func kept() -> [AvatarName] {
+    /// What eviction and trimming must leave: whatever somebody wants now.
+    func kept() -> [AvatarName] {
         entries.filter { $0.value.rank != nil || $0.value.status == .committing }.keys.sorted()
     }
 }

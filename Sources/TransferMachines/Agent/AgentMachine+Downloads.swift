@@ -177,6 +177,7 @@ extension AgentMachine {
     private mutating func downloadStep(_ name: AvatarName, _ step: DownloadMachine.Action) {
         switch step {
         case .begin(let totalSize, let chunkSize):
+            trimParts()
             actions.append(.disk(.beginPart(name, totalSize: totalSize, chunkSize: chunkSize)))
         case .append(let offset, let bytes):
             connection.proven()
@@ -198,6 +199,13 @@ extension AgentMachine {
         case .stray:
             stray("one more chunk of \(name)")
         }
+    }
+
+    /// What nobody came back for goes when new parts come, once in the time that a part is good for.
+    private mutating func trimParts() {
+        guard now - partsTrimmedAt >= Limits.Download.partAge else { return }
+        partsTrimmedAt = now
+        actions.append(.disk(.trimParts(keep: kept())))
     }
 
     // MARK: Ends

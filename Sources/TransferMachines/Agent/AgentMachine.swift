@@ -34,6 +34,8 @@ package struct AgentMachine: Sendable {
     /// How many retries are kept, those that are not needed any more included.
     package var retryCount: Int { retries.count }
     var commits: CommitMachine
+    /// When parts of abandoned transfers were last looked for; the start looks for them too.
+    var partsTrimmedAt: MonotonicTime
 
     var uploads = UploadLine()
     var icon: AvatarName?
@@ -55,6 +57,7 @@ package struct AgentMachine: Sendable {
     package init(now: MonotonicTime, seed: UInt64, durable: Bool, isShared: Bool = false) {
         self.now = now
         self.isShared = isShared
+        partsTrimmedAt = now
         random = SeededRandom(seed: seed)
         connection = ConnectionMachine(now: now)
         commits = CommitMachine(durable: durable)

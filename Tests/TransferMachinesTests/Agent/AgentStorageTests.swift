@@ -197,4 +197,19 @@ import TransferMachines
         agent.give(.folder(.settled(.crops, name("one more.png"))))
         #expect(agent.disk == [.rescan(.crops)])
     }
+
+    @Test func partsThatNobodyCameBackForGoWhenNewOnesCome() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        agent.chunk("a.png", of: 5000)
+        #expect(agent.disk.first == .beginPart(name("a.png"), totalSize: 5000, chunkSize: 2048))
+        agent.give(.hungUp(StreamID(1)))
+        for seq in [Int64(2), 3] { agent.chunk("a.png", seq, of: 5000) }
+        agent.pass(Limits.Download.partAge)
+        agent.register(2, "b.png")
+        agent.unknown("b.png")
+        #expect(agent.asked == ["b.png 1"])
+        agent.chunk("b.png", of: 5000)
+        #expect(agent.disk.contains(.trimParts(keep: [name("b.png")])))
+    }
 }
