@@ -39,7 +39,7 @@ test:
 	swift build --build-tests
 	@echo "The simulation's fixed lives on every core; then everything that starts programs and services, one after the other."
 	swift test --skip-build --filter SimulationTests
-	swift test --skip-build --no-parallel --skip "SimulationTests$(if $(SKIP),|$(SKIP))"
+	swift test --skip-build --no-parallel --skip SimulationTests
 
 ## make simulate SEEDS=1000    the deterministic simulation, from seed FROM=1 on
 simulate: setup

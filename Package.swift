@@ -99,7 +99,8 @@ let package = Package(
         .target(
             name: "AgentRuntime",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch", "PosixFiles",
+                "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch",
+                "PosixFiles",
                 "ProgramSupport", nioCore, nioPosix, logging, lifecycle, configuration, deque,
             ], swiftSettings: strict),
         .target(
@@ -135,12 +136,14 @@ let package = Package(
             name: "TestPictures", dependencies: ["AvatarCore"], path: "Tests/Support/TestPictures",
             swiftSettings: strict),
         .testTarget(name: "AvatarCoreTests", dependencies: ["AvatarCore", "TestPictures"], swiftSettings: strict),
-        .testTarget(name: "PosixFilesTests", dependencies: ["PosixFiles", "Digests", "AvatarCore"], swiftSettings: strict),
+        .testTarget(
+            name: "PosixFilesTests", dependencies: ["PosixFiles", "Digests", "AvatarCore"], swiftSettings: strict),
         .testTarget(
             name: "TransferMachinesTests", dependencies: ["TransferMachines", "AvatarCore"],
             swiftSettings: strict),
         .testTarget(
-            name: "WireProtocolTests", dependencies: ["WireProtocol", "AvatarCore", nioCore, nioEmbedded, nioTestUtils],
+            name: "WireProtocolTests",
+            dependencies: ["WireProtocol", "AvatarCore", nioCore, nioEmbedded, nioTestUtils],
             swiftSettings: strict),
         .target(
             name: "BusTestSupport",
@@ -149,7 +152,8 @@ let package = Package(
         .executableTarget(
             name: "BusBench",
             dependencies: [
-                "LabelBus", "AgentRuntime", "PosixFiles", nioCore, nioPosix, logging, lifecycle, arguments,
+                "LabelBus", "AgentRuntime", "AvatarCore", "PosixFiles", "TestPictures", nioCore, nioPosix, logging,
+                lifecycle, arguments,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], path: "Tests/Benchmarks/BusBench", swiftSettings: strict),
         .executableTarget(
@@ -162,12 +166,16 @@ let package = Package(
         .testTarget(
             name: "LabelBusTests",
             dependencies: [
-                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "BusBench", "PosixFiles", "avatard",
+                "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "BusBench",
+                "PosixFiles", "avatard",
                 "avatarctl", nioCore, nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
             ], exclude: ["Python"], swiftSettings: strict),
         .testTarget(
             name: "AvatarCacheTests",
-            dependencies: ["AvatarCache", "AvatarCore", "Digests", "PosixFiles", "TestPictures", "TestMounts", "folder-helper", grdb],
+            dependencies: [
+                "AvatarCache", "AvatarCore", "Digests", "PosixFiles", "TestPictures", "TestMounts", "folder-helper",
+                grdb,
+            ],
             swiftSettings: strict),
         .target(name: "TestMounts", path: "Tests/Support/TestMounts", swiftSettings: strict),
         .executableTarget(
@@ -193,7 +201,9 @@ let package = Package(
             path: "Tests/Benchmarks/ServerBench", swiftSettings: strict),
         .testTarget(
             name: "EmbeddedStoresTests",
-            dependencies: ["EmbeddedStores", "ServerFiles", "ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],
+            dependencies: [
+                "EmbeddedStores", "ServerFiles", "ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb,
+            ],
             swiftSettings: strict),
         .target(
             name: "Simulation",
@@ -201,7 +211,8 @@ let package = Package(
                 "AvatarCore", "TransferMachines", "WireProtocol", "AgentRuntime", "Digests", nioCore, deque, heap,
             ], path: "Tests/Simulation", swiftSettings: strict),
         .executableTarget(
-            name: "simulate", dependencies: ["Simulation", arguments], path: "Tests/SimulateTool", swiftSettings: strict),
+            name: "simulate", dependencies: ["Simulation", arguments], path: "Tests/SimulateTool", swiftSettings: strict
+        ),
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation", "simulate"], exclude: ["found.txt"],
             swiftSettings: strict),
@@ -209,7 +220,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", "Digests", "BusTestSupport", "TestPictures",
+                "AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", "Digests", "BusTestSupport",
+                "TestPictures",
                 "avatard", "avatarctl", "avatar-server", nioCore, nioPosix,
             ], exclude: ["Python"], swiftSettings: strict),
     ]

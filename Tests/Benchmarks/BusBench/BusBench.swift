@@ -48,6 +48,9 @@ struct Run: AsyncParsableCommand {
         try await measureFanOut(server, group, subscribers: 1, rounds: 2000)
         try await measureFanOut(server, group, subscribers: subscribers, rounds: 100)
         try await measureIdle(server, group)
+        for sync in ["none", "full"] {
+            try await measureAgent(folder + "/" + sync, sync: sync, group)
+        }
         try await group.shutdownGracefully()
     }
 
@@ -116,6 +119,22 @@ struct Run: AsyncParsableCommand {
             without subscribers (libdispatch's own timer) \(alone.eventLoop) and \(alone.process)
             """)
         try await crowd.leave()
+    }
+
+    /// The same with everything in between: the agent itself, from the rename on.
+    private func measureAgent(_ folder: String, sync: String, _ group: any EventLoopGroup) async throws {
+        let bench = try AgentBench(folder: folder, sync: sync)
+        defer { bench.stop() }
+        for count in [1, subscribers] {
+            let measured = try await bench.latencies(
+                subscribers: count, rounds: count == 1 ? 200 : 40, on: group.next())
+            let all = measured.nanoseconds.sorted()
+            print(
+                "avatard, storage.sync \(sync), from the rename to \(count) subscribers: "
+                    + "p50 \(milliseconds(Double(all[all.count / 2]) / 1e6))  "
+                    + "p99 \(milliseconds(Double(all[all.count * 99 / 100]) / 1e6))  "
+                    + "agent CPU \(milliseconds(measured.cpuSeconds * 1000)) per event")
+        }
     }
 
     /// Watches for a while how often the server's threads wake up.

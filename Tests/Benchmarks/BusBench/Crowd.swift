@@ -17,7 +17,7 @@ struct Crowd {
             + #""keep":true},"more":true}"# + "\0"
         var channels: [any Channel] = []
         for _ in 0..<count {
-            let channel = try await connect(latencies, path: path)
+            let channel = try await connect(path: path, on: eventLoop) { SubscriberClient(latencies.value) }
             try await channel.writeAndFlush(ByteBuffer(string: register))
             channels.append(channel)
         }
@@ -29,13 +29,15 @@ struct Crowd {
     }
 
     /// Connects one. A full queue of connections (somaxconn may be small) is tried again.
-    private static func connect(_ latencies: NIOLoopBound<Latencies>, path: String) async throws -> any Channel {
+    static func connect(
+        path: String, on eventLoop: any EventLoop, _ handler: @escaping @Sendable () -> any ChannelHandler
+    ) async throws -> any Channel {
         while true {
             do {
-                return try await ClientBootstrap(group: latencies.eventLoop)
+                return try await ClientBootstrap(group: eventLoop)
                     .channelInitializer { channel in
                         channel.eventLoop.makeCompletedFuture {
-                            try channel.pipeline.syncOperations.addHandler(SubscriberClient(latencies.value))
+                            try channel.pipeline.syncOperations.addHandler(handler())
                         }
                     }
                     .connect(unixDomainSocketPath: path).get()

@@ -34,6 +34,16 @@ final class Measured {
         process.waitUntilExit()
     }
 
+    private var facts: ProcessFacts { ProcessFacts(id: process.processIdentifier) }
+    func cpuSeconds() -> Double { facts.cpuSeconds() }
+    func residentBytes() -> Int { facts.residentBytes() }
+    func voluntarySwitches(threads prefix: String = "") -> Int { facts.voluntarySwitches(threads: prefix) }
+}
+
+/// What /proc says of a process (proc(5)).
+struct ProcessFacts {
+    let id: pid_t
+
     /// CPU seconds, user and system, of all threads.
     func cpuSeconds() -> Double {
         // The second field may hold blanks; what follows its closing bracket does not.
@@ -48,13 +58,13 @@ final class Measured {
     /// How often its threads, those whose names begin so, were put to sleep by themselves: one for each wake-up.
     func voluntarySwitches(threads prefix: String = "") -> Int {
         let tasks =
-            (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.processIdentifier)/task")) ?? []
+            (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(id)/task")) ?? []
         return tasks.filter { read("task/\($0)/comm").hasPrefix(prefix) }
             .compactMap { field("voluntary_ctxt_switches", in: read("task/\($0)/status")) }.reduce(0, +)
     }
 
     private func read(_ name: String) -> String {
-        (try? String(contentsOfFile: "/proc/\(process.processIdentifier)/\(name)", encoding: .utf8)) ?? ""
+        (try? String(contentsOfFile: "/proc/\(id)/\(name)", encoding: .utf8)) ?? ""
     }
 
     private func field(_ name: String, in text: String) -> Int? {
