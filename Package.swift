@@ -220,7 +220,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", "Digests", "BusTestSupport",
+                "AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", "Digests", "BusTestSupport", "TestMounts",
                 "TestPictures",
                 "avatard", "avatarctl", "avatar-server", nioCore, nioPosix,
             ], exclude: ["Python"], swiftSettings: strict),

@@ -47,7 +47,7 @@ extension CacheFolder {
         let row = AvatarRow(
             name: found.name, owner: found.owner ?? earlier?.owner, identity: found.file.identity,
             sha256: found.file.sha256, assurance: .structural, image: found.file.image, origin: found.origin,
-            generation: (earlier?.generation ?? 0) + 1, lastWanted: earlier?.lastWanted ?? now)
+            generation: try Catalog.nextGeneration(after: earlier, db), lastWanted: earlier?.lastWanted ?? now)
         try row.upsert(db)
         try Catalog.deleteNegative(row.name, db)
         let event = try Catalog.log(earlier == nil ? .ready : .changed, row.name, EventFacts(row), at: now, db)

@@ -181,7 +181,7 @@ extension Catalog {
         let row = AvatarRow(
             name: candidate.name, owner: candidate.owner ?? earlier?.owner, identity: candidate.part.identity,
             sha256: candidate.part.sha256, assurance: candidate.assurance, image: candidate.part.image,
-            origin: candidate.origin, generation: (earlier?.generation ?? 0) + 1,
+            origin: candidate.origin, generation: try nextGeneration(after: earlier, db),
             lastWanted: candidate.lastWanted)
         try row.upsert(db)
         try deleteIntent(row.name, db)

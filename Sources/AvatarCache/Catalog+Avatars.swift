@@ -54,15 +54,29 @@ extension Catalog {
     ) throws(CacheError) -> [EventRow] {
         try write("recording \(names.count) removed files") { db in
             var events: [EventRow] = []
+            var floor: Int64 = 0
             for name in names {
                 guard let row = try Self.avatar(name, db) else { continue }
                 try Self.deleteAvatar(name, db)
+                floor = max(floor, row.generation)
                 var facts = EventFacts(row)
                 facts.reason = reason
                 events.append(try Self.log(.removed, name, facts, at: now, db))
             }
+            if floor > (try Self.generationFloor(db)) { try Self.set("generation_floor", String(floor), db) }
             return events
         }
+    }
+
+    /// The generation of a name's next content: above its last one, and above that of every row that is gone, so that a picture that
+    /// comes back with other bytes is never taken for the one that went.
+    static func nextGeneration(after earlier: AvatarRow?, _ db: Database) throws -> Int64 {
+        if let earlier { return earlier.generation + 1 }
+        return try generationFloor(db) + 1
+    }
+
+    private static func generationFloor(_ db: Database) throws -> Int64 {
+        try setting("generation_floor", db).flatMap { Int64($0) } ?? 0
     }
 
     static func avatar(_ name: AvatarName, _ db: Database) throws -> AvatarRow? {

@@ -113,17 +113,13 @@ package struct WatchError: Error, Hashable, Sendable, CustomStringConvertible {
         self.errno = errno
     }
 
-    /// The exact line that a person types, where there is one: at least double what the kernel allows now.
+    /// The exact line that a person types, where there is one.
     package var remedy: String? {
-        let (key, least): (String, Int)
         switch code {
-        case .instanceLimit: (key, least) = ("max_user_instances", 512)
-        case .watchLimit: (key, least) = ("max_user_watches", 524_288)
-        default: return nil
+        case .instanceLimit: InotifyLimit.instances.remedy(current: limit)
+        case .watchLimit: InotifyLimit.watches.remedy(current: limit)
+        default: nil
         }
-        var value = least
-        while value < 2 * (limit ?? 0) { value *= 2 }
-        return "sudo sysctl fs.inotify.\(key)=\(value)"
     }
 
     package var description: String {

@@ -13,7 +13,7 @@ struct Avatarctl: AsyncParsableCommand {
             agent does not answer.
             """,
         subcommands: [
-            Status.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
+            Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
             Explain.self, Forget.self, Login.self, Logout.self, Register.self,
         ])
 

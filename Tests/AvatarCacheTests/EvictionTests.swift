@@ -49,6 +49,17 @@ import Testing
         #expect(events.map(\.cursor) == [5, 6])
     }
 
+    @Test func whatComesBackIsANewGeneration() throws {
+        _ = try harness.fetched(try named("a"), size: 2001, seed: 1)
+        #expect(try harness.catalog.avatars(named: [named("a")]).values.map(\.generation) == [2])
+        _ = try evict(0)
+        #expect(try harness.fetched(try named("a"), size: 2000).generation == 3)
+        #expect(try harness.fetched(try named("e"), size: 2000).generation == 3)
+        try harness.reopen()
+        _ = try evict(0)
+        #expect(try harness.fetched(try named("a"), size: 2000).generation == 4)
+    }
+
     @Test func aSymlinkToAPreciousFolderIsNeverTouched() throws {
         let precious = harness.root.file("precious")
         try FileManager.default.createDirectory(atPath: precious, withIntermediateDirectories: false)

@@ -4,6 +4,7 @@ import BusTestSupport
 import Foundation
 import LabelBus
 import NIOCore
+import TestMounts
 import TestPictures
 import Testing
 
@@ -183,6 +184,23 @@ extension RealPrograms {
             }
         }
 
+        @Test("a bound that was lowered while the agent was down holds from its start on")
+        func loweredBound() async throws {
+            try await Stage.run { stage in
+                let names = (0..<6).map { "p-\($0).png" }
+                for (number, name) in names.enumerated() {
+                    try stage.server.place(
+                        try TestPictures.padded(.png, to: 20_000, seed: UInt8(number)), name, for: stage.ada)
+                }
+                _ = try await stage.startAgent()
+                for name in names { try await stage.agent.fetch([name]) }
+                _ = try await stage.agent.program.terminate()
+                try await stage.startAgent(["--cache-bytes-max", "50000"])
+                try await stage.agent.change(.removed, of: "p-3.png")
+                #expect(try visibleNames(in: stage.agent.cache) == ["p-4.png", "p-5.png"])
+            }
+        }
+
         @Test("how long after its close a crop's first byte goes out (a figure, not a promise)")
         func latency() async throws {
             try await Stage.run { stage in
@@ -209,7 +227,7 @@ extension RealPrograms {
     }
 
     /// inotify's limits are a user's, and a user namespace has its own: so no other program notices (user_namespaces(7)).
-    private enum LimitedWatches {
+    enum LimitedWatches {
         private static let limit = "/proc/sys/user/max_inotify_watches"
         /// Starts a program that gets no watch.
         static let none = [
@@ -237,7 +255,7 @@ extension RealPrograms {
     }
 
     /// A disk that fills up, which takes a file system of its own.
-    @Suite("A full disk", .enabled(if: geteuid() == 0, "mounting a small tmpfs needs root"))
+    @Suite("A full disk", .enabled(if: TmpfsMount.isPermitted, "mounting a small tmpfs needs root"))
     struct FullDisk {
         private func mounting(_ arguments: [String], in folder: TemporaryFolder) async throws -> ProgramResult {
             try await Program.run("/usr/bin/env", arguments, in: folder)
@@ -249,10 +267,7 @@ extension RealPrograms {
                 let cache = stage.agent.cache
                 let mounted = try await mounting(
                     ["mount", "-t", "tmpfs", "-o", "size=600k,mode=0700", "tmpfs", cache], in: stage.folder)
-                guard mounted.status == 0 else {
-                    print("skipped: this machine mounts no tmpfs: \(mounted.errors)")
-                    return
-                }
+                try #require(mounted.status == 0, "\(mounted.errors)")
                 do {
                     try await fill(stage)
                 } catch {

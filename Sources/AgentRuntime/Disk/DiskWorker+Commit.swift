@@ -71,7 +71,7 @@ extension DiskWorker {
             verified[item.name] = nil
             if case .crop(let id) = item.origin { cropFacts[id] = nil }
         }
-        if let cacheBytesMax, try catalog.totals().bytes > cacheBytesMax { results.append(.overfull) }
+        try tellIfOverfull()
         return items.map { item in
             guard let one = records[item.name] else {
                 return CommitOutcome(item.name, .failed("its intent is gone from the catalog"))

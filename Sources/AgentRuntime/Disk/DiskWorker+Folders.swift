@@ -85,6 +85,10 @@ extension DiskWorker {
         }
     }
 
+    func tellIfOverfull() throws(CacheError) {
+        if let cacheBytesMax, try catalog.totals().bytes > cacheBytesMax { results.append(.overfull) }
+    }
+
     func evict(keep: [AvatarName]) {
         guard let cacheBytesMax else { return }
         quietly("making room in the cache") { () throws(CacheError) in
@@ -245,6 +249,8 @@ extension DiskWorker {
                     id: CropID(row.closedOrder), name: row.name, size: row.identity.size, md5: md5, sha256: sha256,
                     everSent: true))
         }
+        // The bound may have been lowered meanwhile.
+        try tellIfOverfull()
         return facts
     }
 }

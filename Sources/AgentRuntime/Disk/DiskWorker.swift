@@ -82,6 +82,8 @@ final class DiskWorker {
     private func perform(_ command: DiskCommand) {
         switch command {
         case .lookUp(let names, let touch): lookUp(names, touch: touch)
+        case .touch(let names):
+            quietly("noting what was wanted") { () throws(CacheError) in try catalog.touch(names, at: now()) }
         case .beginPart(let name, let totalSize, let chunkSize): begin(name, totalSize: totalSize, chunkSize: chunkSize)
         case .append: break  // Grouped by `run`.
         case .discardPart(let name):

@@ -134,6 +134,8 @@ package enum FolderChange: Hashable, Sendable {
 package enum DiskCommand: Hashable, Sendable {
     /// Everything the catalog knows of these names; `touch` where a label or a person wants them now.
     case lookUp([AvatarName], touch: Bool)
+    /// These were wanted until now: among what nobody wants they are evicted last.
+    case touch([AvatarName])
     case beginPart(AvatarName, totalSize: Int64, chunkSize: Int64)
     case append(AvatarName, offset: Int64, bytes: [UInt8])
     case discardPart(AvatarName)

@@ -37,7 +37,15 @@ extension AgentMachine {
             }
         }
         if watchers.removeValue(forKey: stream) != nil { watcherOrder.removeAll { $0 == stream } }
-        refreshWishes(labels.close(stream))
+        labelsTakenBack(labels.close(stream))
+    }
+
+    /// What is shown no longer counts as wanted until now, however long ago its label came.
+    private mutating func labelsTakenBack(_ names: [AvatarName]) {
+        let shown = names.filter { entries[$0]?.status == .ready }
+        refreshWishes(names)
+        let unwanted = shown.filter { entries[$0]?.rank == nil }
+        if !unwanted.isEmpty { actions.append(.disk(.touch(unwanted))) }
     }
 
     private mutating func refreshWishes(_ names: [AvatarName]) {
@@ -83,10 +91,8 @@ extension AgentMachine {
             return
         }
         actions.append(.bus(.done(stream)))
-        let touched =
-            labels.remove(remove, from: target) + labels.see(visible, as: .visible, on: target)
-            + labels.see(hidden, as: .hidden, on: target)
-        refreshWishes(touched)
+        labelsTakenBack(labels.remove(remove, from: target))
+        refreshWishes(labels.see(visible, as: .visible, on: target) + labels.see(hidden, as: .hidden, on: target))
         guard !add.isEmpty else { return }
         labels.add(add, to: target)
         awaitCatalog(add, on: target, once: false)

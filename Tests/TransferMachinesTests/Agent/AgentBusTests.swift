@@ -155,6 +155,22 @@ import TransferMachines
         #expect(agent.asked == ["a.png 2", "a.png 3", "a.png 4", "a.png 5"])
     }
 
+    /// Eviction begins with what was wanted least recently, and a label wants its picture until it goes, not only when it came.
+    @Test func aPictureCountsAsWantedUntilItsLastLabelGoes() {
+        var agent = AgentScript()
+        agent.register(1, "a.png", "b.png")
+        agent.register(2, "b.png")
+        agent.row(CatalogRow(name: name("a.png"), avatar: record("a.png")))
+        agent.row(CatalogRow(name: name("b.png"), avatar: record("b.png")))
+        agent.give(.hungUp(StreamID(1)))
+        #expect(agent.disk == [.touch([name("a.png")])])
+        agent.give(
+            .bus(
+                StreamID(3),
+                .adjust(subscription: "token 2", add: [], remove: ["label of b.png"], visible: [], hidden: [])))
+        #expect(agent.disk == [.touch([name("b.png")])])
+    }
+
     /// Nobody may make the agent remember names without end, server or no server.
     @Test func wishesHaveABound() {
         var agent = AgentScript()
