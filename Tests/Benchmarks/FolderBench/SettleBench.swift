@@ -11,7 +11,7 @@ enum SettleBench {
     static let rounds = 50
 
     static func run() throws {
-        for (label, size) in [("20 KiB", 20 * 1024), ("2 MiB", 2 * 1024 * 1024)] {
+        for (label, size) in [("20 KiB", 20 * 1024), ("2 MiB", 2 << 20), ("8 MiB", 8 << 20)] {
             let root = try BenchFolder()
             let upload = try UploadFolder(path: root.path)
             let heard = DispatchSemaphore(value: 0)
