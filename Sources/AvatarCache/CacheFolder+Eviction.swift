@@ -74,8 +74,7 @@ extension CacheFolder {
         let rows = try catalog.parts()
         let intents = Set(try catalog.intents().map(\.candidate.name))
         trimmed.names = rows.filter { row in
-            !keep.contains(row.name) && !intents.contains(row.name)
-                && (row.bootID != bootID || now - row.startedAt >= Limits.Download.partAge)
+            !keep.contains(row.name) && !intents.contains(row.name) && row.origin.isAbandoned(bootID: bootID, now: now)
         }.map(\.name)
         try discardParts(trimmed.names)
         let known = Set(rows.map(\.name)).union(intents)

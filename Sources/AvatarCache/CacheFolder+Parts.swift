@@ -97,8 +97,8 @@ extension CacheFolder {
     package func resumablePart(
         _ name: AvatarName, serverKey: String, totalSize: Int64? = nil, now: MonotonicTime
     ) throws(CacheError) -> PartRow? {
-        guard var row = try catalog.part(name), row.bootID == bootID, row.serverKey == serverKey,
-            totalSize == nil || totalSize == row.totalSize, now - row.startedAt < Limits.Download.partAge
+        guard var row = try catalog.part(name), totalSize == nil || totalSize == row.totalSize,
+            row.origin.isResumable(from: serverKey, bootID: bootID, now: now)
         else { return nil }
         do throws(PosixError) {
             guard let facts = try parts.facts(of: Self.partFile(name)), facts.kind == .regular else { return nil }

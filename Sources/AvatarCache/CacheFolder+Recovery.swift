@@ -2,22 +2,10 @@ package import AvatarCore
 internal import GRDB
 internal import PosixFiles
 
-/// What an intent row of an earlier run found on the disk.
+/// What is to be done with an intent row of an earlier run.
 package struct IntentFinding: Hashable, Sendable {
-    /// Where the verified bytes are.
-    package enum Place: Hashable, Sendable {
-        /// At the final name: only the final row is missing.
-        case inPlace
-        /// Still in `.parts/`: the rename did not happen (or a power cut took it back).
-        case inParts
-        /// At neither: a power cut took them, or somebody did.
-        case gone
-        /// The inode is there with other bytes: a power cut took the data (`storage.sync: none`).
-        case damaged
-    }
-
     package let intent: IntentRow
-    package let place: Place
+    package let recovery: CommitRecovery
 }
 
 extension CacheFolder {
@@ -27,71 +15,66 @@ extension CacheFolder {
         let doubtful = !catalog.opening.sameBoot
         var findings: [IntentFinding] = []
         for intent in try catalog.intents() {
+            let name = intent.candidate.name
             do throws(PosixError) {
-                findings.append(IntentFinding(intent: intent, place: try place(of: intent, reading: doubtful)))
+                let recovery = CommitRecovery(
+                    final: try found(by: intent, name.string, folder, reading: doubtful),
+                    part: try found(by: intent, Self.partFile(name), parts, reading: doubtful))
+                findings.append(IntentFinding(intent: intent, recovery: recovery))
             } catch {
-                throw CacheError(error, "looking for \(intent.candidate.name)")
+                throw CacheError(error, "looking for \(name)")
             }
         }
         return findings
     }
 
-    private func place(of intent: IntentRow, reading: Bool) throws(PosixError) -> IntentFinding.Place {
-        let candidate = intent.candidate
-        switch try state(of: candidate, candidate.name.string, folder, reading: reading) {
-        case .verified: return .inPlace
-        case .damaged: return .damaged
-        case .another: break
+    /// What lies at `name`. Without a power cut between, inode, size and time say whether it is the verified file; after one the bytes
+    /// must: an inode that holds no complete picture lost its data, one that holds another picture is another's by now.
+    private func found(
+        by intent: IntentRow, _ name: String, _ folder: borrowing Folder, reading: Bool
+    ) throws(PosixError) -> CommitRecovery.Found {
+        let identity = intent.candidate.part.identity
+        guard let facts = try folder.facts(of: name) else { return .nothing }
+        guard facts.kind == .regular, facts.inode == identity.inode else {
+            // Where nothing was to be replaced, nothing was swapped.
+            guard let replaces = intent.replaces else { return .nothing }
+            return try isOwn(name, in: folder, replaces) ? .replaced : .another
         }
-        switch try state(of: candidate, Self.partFile(candidate.name), parts, reading: reading) {
-        case .verified: return .inParts
-        case .damaged: return .damaged
-        case .another: return .gone
-        }
-    }
-
-    private enum FileState { case verified, damaged, another }
-
-    /// Whether the file at `name` is the verified one. Without a power cut between, inode, size and time say so; after one the
-    /// bytes must: an inode that holds no complete picture lost its data, one that holds another picture is another's by now.
-    private func state(
-        of candidate: CommitCandidate, _ name: String, _ folder: borrowing Folder, reading: Bool
-    ) throws(PosixError) -> FileState {
-        let identity = candidate.part.identity
-        guard let facts = try folder.facts(of: name), facts.kind == .regular, facts.inode == identity.inode else {
-            return .another
-        }
-        guard reading else { return FileIdentity(facts).isSameFile(as: identity) ? .verified : .another }
+        guard reading else { return FileIdentity(facts).isSameFile(as: identity) ? .asIntended : .another }
         guard facts.size <= Limits.Picture.downloadBytesMax else { return .another }
         let bytes = try folder.openForReading(name).read(at: 0, count: Int(facts.size))
         switch Self.examined(bytes, FileIdentity(facts)) {
-        case .success(let found): return found.sha256 == candidate.part.sha256 ? .verified : .another
+        case .success(let found): return found.sha256 == intent.candidate.part.sha256 ? .asIntended : .another
         case .failure: return .damaged
         }
     }
 
-    /// Brings every intent row of an earlier run to an end: what lies in place is recorded, what lies in `.parts/` is renamed in the
-    /// order of promise 1, what is damaged or gone loses its row (and a damaged file its name). Returns what became known.
+    /// Brings every intent row of an earlier run to the end that ``AvatarCore/CommitRecovery`` decides. Returns what became known.
     package func recoverIntents(at now: UnixTime) throws(CacheError) -> [Committed] {
         let findings = try intentFindings()
         guard !findings.isEmpty else { return [] }
-        let inParts = findings.filter { $0.place == .inParts }.map(\.intent.candidate.name)
+        let inParts = findings.filter { $0.recovery == .place }.map(\.intent.candidate.name)
         try syncParts(inParts)
         let outcomes = try renameIntoPlace(inParts)
         try syncCacheFolder()
-        let placed = zip(inParts, outcomes).filter { $0.1 == .placed }.map(\.0)
-        let notPlaced = zip(inParts, outcomes).filter { $0.1 != .placed }.map(\.0)
-        for finding in findings where finding.place == .damaged { try removeDamaged(finding.intent) }
-        let lost = findings.filter { $0.place == .damaged || $0.place == .gone }.map(\.intent.candidate.name)
-        try dropIntents(lost + notPlaced)
-        var final = placed
-        for finding in findings where finding.place == .inPlace {
-            if try settleLeftover(of: finding.intent) {
-                final.append(finding.intent.candidate.name)
-            } else {
-                try dropIntents([finding.intent.candidate.name])
+        var final = zip(inParts, outcomes).filter { $0.1 == .placed }.map(\.0)
+        var dropped = zip(inParts, outcomes).filter { $0.1 != .placed }.map(\.0)
+        for finding in findings {
+            let name = finding.intent.candidate.name
+            switch finding.recovery {
+            case .place: break
+            case .record:
+                try removeReplaced(by: finding.intent)
+                final.append(name)
+            case .giveBack:
+                if try giveBack(finding.intent) { dropped.append(name) } else { final.append(name) }
+            case .removeDamaged:
+                try removeDamaged(finding.intent)
+                dropped.append(name)
+            case .forget: dropped.append(name)
             }
         }
+        try dropIntents(dropped)
         return try recordFinal(final.sorted(), at: now)
     }
 
@@ -107,29 +90,33 @@ extension CacheFolder {
         let candidate = intent.candidate
         let part = Self.partFile(candidate.name)
         do throws(PosixError) {
-            if try state(of: candidate, candidate.name.string, folder, reading: true) == .damaged {
+            if try found(by: intent, candidate.name.string, folder, reading: true) == .damaged {
                 try folder.remove(candidate.name.string)
             }
-            if try state(of: candidate, part, parts, reading: true) == .damaged { try parts.remove(part) }
+            if try found(by: intent, part, parts, reading: true) == .damaged { try parts.remove(part) }
         } catch {
             throw CacheError(error, "removing what is left of \(candidate.name)")
         }
     }
 
-    /// After a swap that was cut short the file that had the name lies in `.parts/`: the agent's own earlier one goes; another's
-    /// gets its name back, and then the answer is false.
-    private func settleLeftover(of intent: IntentRow) throws(CacheError) -> Bool {
-        let name = intent.candidate.name.string
+    /// After a swap that was cut short the agent's own earlier file lies in `.parts/`.
+    private func removeReplaced(by intent: IntentRow) throws(CacheError) {
         let part = Self.partFile(intent.candidate.name)
         do throws(PosixError) {
-            guard let replaces = intent.replaces, try parts.facts(of: part) != nil else { return true }
-            if try isOwn(part, in: parts, replaces) {
-                try parts.remove(part)
-                return true
-            }
-            return try !parts.exchange(part, with: name, in: folder)
+            guard let replaces = intent.replaces, try isOwn(part, in: parts, replaces) else { return }
+            try parts.remove(part)
         } catch {
             throw CacheError(error, "clearing up after \(intent.candidate.name)")
+        }
+    }
+
+    /// Swaps another hand's file back to its name; false where the file system knows no swap.
+    private func giveBack(_ intent: IntentRow) throws(CacheError) -> Bool {
+        let name = intent.candidate.name
+        do throws(PosixError) {
+            return try parts.exchange(Self.partFile(name), with: name.string, in: folder)
+        } catch {
+            throw CacheError(error, "giving \(name) back")
         }
     }
 }

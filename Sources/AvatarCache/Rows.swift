@@ -73,6 +73,8 @@ package struct PartRow: Hashable, Sendable {
     package var startedAt: MonotonicTime
     /// Which server (and version of the file, where the server says so) the bytes are from.
     package var serverKey: String
+
+    var origin: PartOrigin { PartOrigin(bootID: bootID, serverKey: serverKey, startedAt: startedAt) }
 }
 
 /// A verified part that is ready to be renamed, and the durable note of it (DESIGN.md, promise 1).

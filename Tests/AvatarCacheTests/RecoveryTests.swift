@@ -17,8 +17,8 @@ import Testing
         bytes = try TestPictures.picture("ada.png")
     }
 
-    private var place: IntentFinding.Place? {
-        get throws { try harness.cache.intentFindings().first?.place }
+    private var recovery: CommitRecovery? {
+        get throws { try harness.cache.intentFindings().first?.recovery }
     }
 
     @Test(arguments: ["boot-1", "boot-2"])
@@ -26,7 +26,7 @@ import Testing
         try harness.part(name, bytes)
         try harness.intend([name])
         try harness.reopen(boot: boot)
-        #expect(try place == .inParts)
+        #expect(try recovery == .place)
         #expect(try harness.cache.recoverIntents(at: harness.wall).map(\.event.kind) == [.ready])
         #expect(try harness.root.read("avatars/a.png") == bytes)
         #expect(try harness.catalog.intents().isEmpty)
@@ -38,7 +38,7 @@ import Testing
         try harness.intend([name])
         _ = try harness.cache.renameIntoPlace([name])
         try harness.reopen(boot: boot)
-        #expect(try place == .inPlace)
+        #expect(try recovery == .record)
         let committed = try harness.cache.recoverIntents(at: harness.wall)
         #expect(committed.map(\.event.cursor) == [1])
         #expect(try harness.catalog.avatars(named: [name])[name] == committed.first?.avatar)
@@ -53,7 +53,7 @@ import Testing
         try file.write(contentsOf: [UInt8](repeating: 0, count: bytes.count))
         try file.close()
         try harness.reopen(boot: "boot-2")
-        #expect(try place == .damaged)
+        #expect(try recovery == .removeDamaged)
         #expect(try harness.cache.recoverIntents(at: harness.wall).isEmpty)
         #expect(try harness.cache.facts(of: name) == nil)
         #expect(try harness.catalog.intents().isEmpty)
@@ -64,7 +64,7 @@ import Testing
         try harness.intend([name])
         try FileManager.default.removeItem(atPath: harness.cachePath + "/.parts/a.png.part")
         try harness.reopen()
-        #expect(try place == .gone)
+        #expect(try recovery == .forget)
         #expect(try harness.cache.recoverIntents(at: harness.wall).isEmpty)
         #expect(try harness.catalog.intents().isEmpty)
     }
@@ -90,6 +90,7 @@ import Testing
         #expect(rename(part, harness.cache.path(of: name)) == 0)
         #expect(rename(harness.cachePath + "/.parts/foreign", part) == 0)
         try harness.reopen()
+        #expect(try recovery == .giveBack)
         #expect(try harness.cache.recoverIntents(at: harness.wall).isEmpty)
         #expect(try harness.root.read("avatars/a.png") == [9])
         #expect(try harness.root.read("avatars/.parts/a.png.part") == second)

@@ -247,9 +247,12 @@ extension SimDisk {
         return .crop(crop)
     }
 
-    private func current(_ row: SimCatalog.CropRow) -> [UInt8]? {
-        guard crops[row.crop.name.string] == row.inode, let file = files[row.inode] else { return nil }
-        return file.version == row.version && !file.isBeingWritten ? file.bytes : nil
+    private func current(_ row: SimCatalog.CropRow) -> [UInt8]? { isCurrent(row) ? files[row.inode]?.bytes : nil }
+
+    /// Whether the file at the crop's name still is the one that was examined, and nobody writes it.
+    func isCurrent(_ row: SimCatalog.CropRow) -> Bool {
+        guard crops[row.crop.name.string] == row.inode, let file = files[row.inode] else { return false }
+        return file.version == row.version && !file.isBeingWritten
     }
 
     private func read(_ id: CropID, _ seq: Int64, _ range: Range<Int64>) -> DiskResult {

@@ -72,6 +72,8 @@ final class SimDisk {
         unsyncedNames.append(NameChange(folder: folder, name: name, inode: inode))
     }
 
+    private func names(of folder: FolderName) -> [String: Int] { folder == .cache ? cache : parts }
+
     func syncNames() {
         for change in unsyncedNames { makeDurable(change) }
         unsyncedNames = []
@@ -110,17 +112,25 @@ final class SimDisk {
                 final: found(cache[name.string], intent), part: found(parts[name.string], intent))
             switch recovery {
             case .record: _ = record(CommitMachine.Item(name: name, origin: intent.origin))
-            case .commitAgain: facts.commits.append(CommitMachine.Item(name: name, origin: intent.origin))
-            case .removeFinal:
-                setName(.cache, name.string, nil)
+            case .place:
+                files[intent.inode]?.isSynced = true
+                guard place(name) == .done else {
+                    catalog.intents[name] = nil
+                    continue
+                }
+                syncNames()
+                _ = record(CommitMachine.Item(name: name, origin: intent.origin))
+            case .removeDamaged:
+                for folder in [FolderName.cache, .parts] where found(names(of: folder)[name.string], intent) == .damaged
+                {
+                    setName(folder, name.string, nil)
+                }
                 catalog.intents[name] = nil
-                _ = remove(name)
-            case .forget: catalog.intents[name] = nil
+            case .giveBack, .forget: catalog.intents[name] = nil
             }
         }
         facts.icon = catalog.icon
-        let again = Set(facts.commits.map(\.name))
-        facts.crops = catalog.crops.values.filter { $0.state == .pending && !again.contains($0.crop.name) }
+        facts.crops = catalog.crops.values.filter { $0.state == .pending && isCurrent($0) }
             .sorted { $0.crop.id < $1.crop.id }
             .map { row in
                 Crop(
@@ -132,7 +142,7 @@ final class SimDisk {
     }
 
     private func found(_ inode: Int?, _ intent: SimCatalog.Intent) -> CommitRecovery.Found {
-        guard let inode, inode == intent.inode, let bytes = files[inode]?.bytes else { return .nothingOfOurs }
+        guard let inode, inode == intent.inode, let bytes = files[inode]?.bytes else { return .nothing }
         return (try? SHA256Digest(of: bytes.span.bytes)) == intent.sha256 ? .asIntended : .damaged
     }
 

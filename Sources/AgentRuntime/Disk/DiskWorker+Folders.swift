@@ -141,16 +141,14 @@ extension DiskWorker {
     }
 
     private func settled(_ facts: CropFacts, _ mode: ExamineMode) throws(CacheError) -> Examination {
-        if let row = try catalog.crop(facts.name), row.sha256 == facts.sha256 {
-            switch row.state {
-            case .done where row.uploadedTo == account && mode != .forced: return .known
-            case .pending where row.identity == facts.identity:
-                cropFacts[CropID(row.closedOrder)] = facts
-                return .crop(Crop(facts, order: row.closedOrder, everSent: true))
-            default: break
-            }
+        let row = try catalog.crop(facts.name)
+        switch (CropRule.verdict(row?.recorded(of: facts, account: account), mode), row) {
+        case (.known, _): return .known
+        case (.waits, let row?):
+            cropFacts[CropID(row.closedOrder)] = facts
+            return .crop(Crop(facts, order: row.closedOrder, everSent: true))
+        default: return isShared && mode != .forced ? try candidate(facts) : .crop(try recorded(facts))
         }
-        return isShared && mode != .forced ? try candidate(facts) : .crop(try recorded(facts))
     }
 
     func recorded(_ facts: CropFacts) throws(CacheError) -> Crop {
@@ -260,6 +258,18 @@ extension Crop {
         self.init(
             id: CropID(order), name: facts.name, size: facts.identity.size, md5: facts.md5, sha256: facts.sha256,
             everSent: everSent)
+    }
+}
+
+extension CropRow {
+    /// What this row says of a file that was found under its name.
+    func recorded(of facts: CropFacts, account: String) -> CropRule.Recorded? {
+        guard sha256 == facts.sha256 else { return nil }
+        switch state {
+        case .pending: return .waiting(isSameFile: identity == facts.identity)
+        case .done: return .sent(toThisAccount: uploadedTo == account)
+        case .baseline, .rejected: return nil
+        }
     }
 }
 

@@ -152,12 +152,8 @@ final class DiskWorker {
             }
             if row.avatar == nil {
                 row.part = try cache.resumablePart(name, serverKey: account, now: moment)?.machinePart
-                row.negative = negatives[name].map { negative in
-                    // The wall clock may have jumped: never longer than the reason's own time to live.
-                    let left = min(
-                        .milliseconds(negative.until.milliseconds - wall.milliseconds),
-                        Negative.timeToLive(negative.reason))
-                    return Negative(reason: negative.reason, until: moment + left)
+                row.negative = negatives[name].map {
+                    Negative(reason: $0.reason, keptUntil: $0.until, wall: wall, now: moment)
                 }
             }
             rows.append(row)
@@ -203,12 +199,12 @@ final class DiskWorker {
     // MARK: Refusals
 
     private func setNegative(_ name: AvatarName, _ reason: AbsenceReason) {
-        let until = now().milliseconds + Negative.timeToLive(reason).wholeNanoseconds / 1_000_000
+        let wall = now()
         quietly("keeping a refusal") { () throws(CacheError) in
             let event = try catalog.setNegative(
                 NegativeRow(
-                    name: name, owner: nil, reason: reason, until: UnixTime(milliseconds: until),
-                    tokenEpoch: tokenEpoch, generation: nil, attempts: 1), at: now())
+                    name: name, owner: nil, reason: reason, until: Negative.keptUntil(reason, wall: wall),
+                    tokenEpoch: tokenEpoch, generation: nil, attempts: 1), at: wall)
             results.append(.logged([AvatarEvent(event)]))
         }
     }

@@ -39,8 +39,6 @@ package struct StartFacts: Hashable, Sendable {
     package var icon: AvatarName?
     /// Crops that are not uploaded, in the order in which they were closed.
     package var crops: [Crop] = []
-    /// Parts whose commit a crash interrupted, and which are whole.
-    package var commits: [CommitMachine.Item] = []
     /// Whether the catalog was lost: what lies in the folders is a baseline.
     package var isBaseline = false
     /// Whether the machine went down under the last run: every recorded file is to be read again.

@@ -121,7 +121,6 @@ package struct AgentMachine: Sendable {
                 remedy: "avatarctl upload FILE sends what should be sent", now: now)
         }
         for crop in facts.crops { uploads.add(crop) }
-        for item in facts.commits { commit(item) }
         if let icon = facts.icon {
             self.icon = icon
             lookUp([icon], touch: false)

@@ -123,6 +123,18 @@ package struct Negative: Hashable, Sendable {
         self.until = until
     }
 
+    /// A refusal that the catalog kept until `end` on the wall clock, which stands at `wall` now. That clock may have jumped since: it
+    /// never holds for longer than the reason's own time to live.
+    package init(reason: AbsenceReason, keptUntil end: UnixTime, wall: UnixTime, now: MonotonicTime) {
+        let left = min(.milliseconds(end.milliseconds - wall.milliseconds), Self.timeToLive(reason))
+        self.init(reason: reason, until: now + left)
+    }
+
+    /// Until when the catalog keeps a refusal that was learned at `wall`.
+    package static func keptUntil(_ reason: AbsenceReason, wall: UnixTime) -> UnixTime {
+        UnixTime(milliseconds: wall.milliseconds + timeToLive(reason).wholeNanoseconds / 1_000_000)
+    }
+
     /// How long each reason holds (Limits.Negative).
     package static func timeToLive(_ reason: AbsenceReason) -> Duration {
         switch reason {

@@ -118,35 +118,3 @@ package struct CommitMachine: Sendable {
         return (.verify, round)
     }
 }
-
-/// What to do at start with an intent that a crash left behind.
-package enum CommitRecovery: Hashable, Sendable {
-    /// The rename happened: only the final row is missing.
-    case record
-    /// The part is still there and whole: commit it again.
-    case commitAgain
-    /// Our own file is at the final name, but not with the bytes that were verified: it goes, and so does the intent.
-    case removeFinal
-    /// Nothing of it is left: forget the intent.
-    case forget
-
-    /// What lies at one of the two places of an interrupted commit.
-    package enum Found: Hashable, Sendable {
-        /// The intent's inode, with the intent's digest.
-        case asIntended
-        /// The intent's inode, with other bytes.
-        case damaged
-        /// Nothing, or somebody else's file.
-        case nothingOfOurs
-    }
-
-    /// Decides from what lies at the final name and at the part.
-    package init(final: Found, part: Found) {
-        switch (final, part) {
-        case (.asIntended, _): self = .record
-        case (.damaged, _): self = .removeFinal
-        case (.nothingOfOurs, .asIntended): self = .commitAgain
-        case (.nothingOfOurs, _): self = .forget
-        }
-    }
-}

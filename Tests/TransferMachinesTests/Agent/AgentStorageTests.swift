@@ -16,17 +16,6 @@ import TransferMachines
         #expect(agent.machine.status.problems.map(\.key) == ["catalog"])
     }
 
-    @Test func aCommitThatACrashInterruptedIsFinished() {
-        var facts = StartFacts()
-        facts.commits = [.init(name: name("a.png"), origin: .download(size: 100, owner: nil))]
-        var agent = AgentScript(facts, online: false, durable: true)
-        #expect(agent.disk.first == .commit(.verify, facts.commits))
-        for step in CommitMachine.Step.allCases.dropLast() {
-            agent.give(.disk(.committed(step, [CommitOutcome(name("a.png"), .done)])))
-        }
-        #expect(agent.disk == [.commit(.record, facts.commits)])
-    }
-
     // MARK: A full disk
 
     @Test func aFullDiskStopsTransfersAndIsTriedAgain() {

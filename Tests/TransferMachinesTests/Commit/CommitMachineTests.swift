@@ -142,19 +142,4 @@ import TransferMachines
         #expect(next?.0 == .verify)
         #expect(next?.1 == [item("b")])
     }
-
-    // MARK: After a crash
-
-    @Test(arguments: [
-        (CommitRecovery.Found.asIntended, CommitRecovery.Found.asIntended, CommitRecovery.record),
-        (.asIntended, .damaged, .record), (.asIntended, .nothingOfOurs, .record),
-        (.damaged, .asIntended, .removeFinal), (.damaged, .damaged, .removeFinal),
-        (.damaged, .nothingOfOurs, .removeFinal), (.nothingOfOurs, .asIntended, .commitAgain),
-        (.nothingOfOurs, .damaged, .forget), (.nothingOfOurs, .nothingOfOurs, .forget),
-    ])
-    func whatACrashLeftDecidesWhatToDo(
-        final: CommitRecovery.Found, part: CommitRecovery.Found, recovery: CommitRecovery
-    ) {
-        #expect(CommitRecovery(final: final, part: part) == recovery)
-    }
 }

@@ -1,0 +1,28 @@
+/// Whether a whole picture that nobody writes any more, in the upload folder, is to be sent (DESIGN.md, promise 2).
+package enum CropRule {
+    /// What the catalog has of the same name and the same digest.
+    package enum Recorded: Hashable, Sendable {
+        /// A crop that waits; whether it was recorded for this very file, or for one with the same bytes before it.
+        case waiting(isSameFile: Bool)
+        /// A crop that a server has; whether it is this server, and this user's.
+        case sent(toThisAccount: Bool)
+    }
+
+    package enum Verdict: Hashable, Sendable {
+        /// It is where it should be.
+        case known
+        /// It waits already, and keeps its place.
+        case waits
+        /// It was closed just now: behind all that were closed before.
+        case isNew
+    }
+
+    /// `recorded` is nil where the catalog has nothing of that name, or other bytes.
+    package static func verdict(_ recorded: Recorded?, _ mode: ExamineMode) -> Verdict {
+        switch recorded {
+        case .sent(toThisAccount: true) where mode == .normal: .known
+        case .waiting(isSameFile: true): .waits
+        default: .isNew
+        }
+    }
+}
