@@ -47,15 +47,24 @@ package final class Agent: Service {
         let notices = ServiceManager(environment: environment)
         let logins = LoginStore(
             stateDirectory: settings.stateDirectory, classicChunkBytes: settings.classicChunkBytes)
-        let account = try self.account(logins)
+        let account: Account?
+        var loginFault: TokenFile.Fault?
+        do throws(TokenFile.Fault) {
+            account = try self.account(logins)
+        } catch {
+            // A kept login that cannot be used is mended by a new one, over the bus.
+            guard error.isOfKeptLogin else { throw error }
+            logger.warning("nobody is logged in", metadata: ["detail": "\(error)"])
+            (account, loginFault) = (nil, error)
+        }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let core = try AgentCore(settings: settings, logins: logins, loop: group.next(), logger: logger)
-        try await core.begin(account)
+        try await core.begin(account, fault: loginFault?.description)
         let bus = BusServer(
             socket: try BusSocket.open(path: settings.busSocket), service: core,
             info: ServiceInfo(version: Self.version), logger: logger,
             group: group)
-        let network = await NetworkWatch.start(on: group.next()) { core.networkChanged() }
+        let network = NetworkWatch(on: group.next()) { core.networkChanged() }
         notices.ready()
         logger.info(
             "the agent runs",
@@ -68,7 +77,7 @@ package final class Agent: Service {
             outcome = .failure(error)
         }
         notices.stopping()
-        try await network?.close()
+        await network.stop()
         try await core.stop()
         try await group.shutdownGracefully()
         _ = consume lock
@@ -76,7 +85,7 @@ package final class Agent: Service {
     }
 
     /// Who is logged in at the start: flags and environment, then what was kept of a login, then the file.
-    private func account(_ logins: LoginStore) throws -> Account? {
+    private func account(_ logins: LoginStore) throws(TokenFile.Fault) -> Account? {
         if !settings.isServerPinned, let kept = try logins.load() { return kept }
         guard let server = settings.server, let uid = settings.uid else { return nil }
         let token = try TokenFile.read(

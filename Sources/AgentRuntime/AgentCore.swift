@@ -93,7 +93,10 @@ final class AgentCore: AgentService {
 
     /// Logs in, if anybody is to be; watches the folders, brings an earlier run to its end, and looks through both folders. Returns once
     /// calls can be taken: the look may take longer.
-    func begin(_ account: Account?) async throws {
+    ///
+    /// `fault` says why nobody is logged in, where somebody should be.
+    func begin(_ account: Account?, fault: String?) async throws {
+        if let fault { relay.feed([.loginUnusable(reason: fault)]) }
         if let account {
             await withCheckedContinuation { continuation in
                 logIn(account) { continuation.resume() }
@@ -107,24 +110,14 @@ final class AgentCore: AgentService {
                 relay.feed([.folder(.lost(folder, reason: "\(error)", remedy: error.remedy))])
             }
         }
-        let (relay, logger) = (relay, logger)
-        disk.submit([
-            .ask { worker in
-                do throws(CacheError) {
-                    relay.feed([.started(try worker.start())])
-                } catch {
-                    logger.error("the catalog cannot be read", metadata: ["detail": "\(error)"])
-                    relay.feed([.started(StartFacts())])
-                }
-            }
-        ])
+        disk.submit([DiskCommand.start])
     }
 
     private func logIn(_ account: Account, _ done: @escaping @Sendable () -> Void) {
         let (mind, loop) = (mind, loop)
         disk.submit([
             .ask { worker in
-                let tokenEpoch = worker.use(account)
+                let tokenEpoch = worker.tokenEpoch(of: account)
                 loop.execute {
                     mind.value.logIn(account, tokenEpoch: tokenEpoch)
                     done()
@@ -182,6 +175,13 @@ final class AgentCore: AgentService {
     }
 
     private func login(_ parameters: LoginParameters, _ reply: ReplyStream) {
+        guard !settings.isServerPinned else {
+            return reply.fail(
+                .serverRefused(
+                    code: 0,
+                    reason: "the agent was started with a server or user on its command line or in its environment, "
+                        + "which beat a login: start it without them"))
+        }
         guard let uid = UserID(Int64(parameters.uid)) else { return reply.fail(.invalidParameter(parameter: "uid")) }
         guard (1...65_535).contains(parameters.server.port), !parameters.server.host.isEmpty,
             parameters.server.tls != true
@@ -209,12 +209,18 @@ final class AgentCore: AgentService {
     }
 
     private func logout(_ reply: ReplyStream) {
-        let (logins, mind, loop) = (logins, mind, loop)
+        let (logins, mind, loop, logger) = (logins, mind, loop, logger)
         disk.submit([
             .ask { _ in
-                _ = try? logins.remove()
                 loop.execute { mind.value.logOut() }
-                reply.send(.done, continues: false)
+                do {
+                    try logins.remove()
+                    reply.send(.done, continues: false)
+                } catch {
+                    logger.error("the kept login cannot be removed", metadata: ["detail": "\(error)"])
+                    reply.fail(
+                        .serverRefused(code: 0, reason: "logged out, but the kept login cannot be removed: \(error)"))
+                }
             }
         ])
     }

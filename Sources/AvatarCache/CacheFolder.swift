@@ -26,6 +26,12 @@ package final class CacheFolder {
         do throws(PosixError) {
             folder = try Folder.make(path: path)
             wasHereBefore = try folder.facts(of: Self.partsName)?.kind == .folder
+        } catch {
+            throw CacheError(error, "opening the cache folder \(path)")
+        }
+        // No agent's folder yet: nothing in it, or in the crops beside it, was dealt with before.
+        if !wasHereBefore { try catalog.baselineDone() }
+        do throws(PosixError) {
             parts = try folder.subfolder(Self.partsName)
         } catch {
             throw CacheError(error, "opening the cache folder \(path)")

@@ -39,17 +39,22 @@ extension Catalog {
         }
     }
 
-    /// Notes that the server has the crop, if it is still the one with that digest, and logs the event.
+    /// Notes that the server has the crop, if it is still the one with that digest, and that its name is the user's avatar; one
+    /// transaction, so that no crash comes between. The events, `uploaded` (where it is that one) before `icon`.
     package func recordUploaded(
         _ name: AvatarName, sha256: SHA256Digest, to server: String, at now: UnixTime
-    ) throws(CacheError) -> EventRow? {
+    ) throws(CacheError) -> [EventRow] {
         try write("recording the upload of \(name)") { db in
-            guard var row = try Self.crop(name, db), row.sha256 == sha256 else { return nil }
-            row.state = .done
-            row.uploadedTo = server
-            try row.upsert(db)
-            let facts = EventFacts(size: row.identity.size, sha256: sha256)
-            return try Self.log(.uploaded, name, facts, at: now, db)
+            var events: [EventRow] = []
+            if var row = try Self.crop(name, db), row.sha256 == sha256 {
+                row.state = .done
+                row.uploadedTo = server
+                try row.upsert(db)
+                let facts = EventFacts(size: row.identity.size, sha256: sha256)
+                events.append(try Self.log(.uploaded, name, facts, at: now, db))
+            }
+            events.append(try Self.setIcon(name, at: now, db))
+            return events
         }
     }
 
@@ -73,12 +78,15 @@ extension Catalog {
         }
     }
 
-    /// The crops to be uploaded, in the order in which they were closed.
-    package func pendingCrops(limit: Int = Limits.Cache.pageRowsMax) throws(CacheError) -> [CropRow] {
+    /// A page of the crops to be uploaded, in the order in which they were closed: those behind `order`.
+    package func pendingCrops(
+        after order: Int64 = 0, limit: Int = Limits.Cache.pageRowsMax
+    ) throws(CacheError) -> [CropRow] {
         try read("listing the crops to upload") { db in
             try Row.fetchAll(
-                db, sql: "SELECT * FROM crops WHERE state = 'pending' ORDER BY closed_order LIMIT ?",
-                arguments: [min(limit, Limits.Cache.pageRowsMax)]
+                db,
+                sql: "SELECT * FROM crops WHERE state = 'pending' AND closed_order > ? ORDER BY closed_order LIMIT ?",
+                arguments: [order, min(limit, Limits.Cache.pageRowsMax)]
             ).map(CropRow.init)
         }
     }

@@ -33,6 +33,7 @@ package final class Catalog {
     /// How much a transaction waits for the disk.
     package let sync: SyncLevel
     private let queue: DatabaseQueue
+    private var isDamaged = false
 
     /// Opens the catalog in `stateDirectory`, made where it is missing. A file that is no database, or a damaged one, is moved
     /// aside to `catalog.sqlite.damaged-<n>` and an empty one begun with `newEpoch`.
@@ -62,6 +63,7 @@ package final class Catalog {
                     epoch: try Self.setting("epoch", db) ?? newEpoch,
                     needsAudit: isAuditDue || (isKept && !isClean && !isSameBoot))
                 if facts.needsAudit { try Self.set("audit", "due", db) }
+                if !isKept { try Self.set("baseline", "due", db) }
                 try Self.set("epoch", facts.epoch, db)
                 try Self.set("boot_id", bootID, db)
                 try Self.set("clean", "0", db)
@@ -74,7 +76,8 @@ package final class Catalog {
 
     /// Records that this run ended in order, and closes the file.
     package func close() throws(CacheError) {
-        try write("closing the catalog") { try Self.set("clean", "1", $0) }
+        // A damage that was met is looked for, and mended, when the file is opened again.
+        if !isDamaged { try write("closing the catalog") { try Self.set("clean", "1", $0) } }
         do { try queue.close() } catch { throw CacheError(error, "closing the catalog") }
     }
 
@@ -118,12 +121,12 @@ package final class Catalog {
 
     /// Runs `body` in a read transaction; every error comes out typed.
     func read<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
-        do { return try queue.read(body) } catch { throw CacheError(error, what) }
+        do { return try queue.read(body) } catch { throw failure(error, what) }
     }
 
     /// Runs `body` in one write transaction; every error comes out typed, and nothing of a failed one stays.
     func write<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
-        do { return try queue.write(body) } catch { throw CacheError(error, what) }
+        do { return try queue.write(body) } catch { throw failure(error, what) }
     }
 
     /// Like ``write(_:_:)``, for what a power cut may take (offsets of parts, when something was wanted): the journal is written and not
@@ -143,8 +146,14 @@ package final class Catalog {
                 return result
             }
         } catch {
-            throw CacheError(error, what)
+            throw failure(error, what)
         }
+    }
+
+    private func failure(_ error: any Error, _ what: String) -> CacheError {
+        let error = CacheError(error, what)
+        if error.code == .catalogDamaged { isDamaged = true }
+        return error
     }
 }
 
@@ -174,14 +183,26 @@ extension Catalog {
     @discardableResult
     package func setIcon(_ name: AvatarName?, at now: UnixTime) throws(CacheError) -> EventRow? {
         try write("setting the own icon") { db in
-            guard let name else {
-                try db.execute(sql: "DELETE FROM settings WHERE key = 'icon'")
-                return nil
-            }
-            try Self.set("icon", name.string, db)
-            let facts = try Self.avatar(name, db).map(EventFacts.init) ?? EventFacts()
-            return try Self.log(.icon, name, facts, at: now, db)
+            if let name { return try Self.setIcon(name, at: now, db) }
+            try db.execute(sql: "DELETE FROM settings WHERE key = 'icon'")
+            return nil
         }
+    }
+
+    static func setIcon(_ name: AvatarName, at now: UnixTime, _ db: Database) throws -> EventRow {
+        try set("icon", name.string, db)
+        let facts = try avatar(name, db).map(EventFacts.init) ?? EventFacts()
+        return try log(.icon, name, facts, at: now, db)
+    }
+
+    /// Whether this catalog is new and what lies in the folders was not taken in yet (promise 2); a kill in between does not lose that.
+    package func isBaselineDue() throws(CacheError) -> Bool {
+        try read("looking for a baseline") { try Self.setting("baseline", $0) == "due" }
+    }
+
+    /// What lay in the folders is known, or there was no agent here before whose folders they were.
+    package func baselineDone() throws(CacheError) {
+        try write("noting the baseline") { try $0.execute(sql: "DELETE FROM settings WHERE key = 'baseline'") }
     }
 
     /// Every recorded file was read again after the machine went down (``Opening/needsAudit``).

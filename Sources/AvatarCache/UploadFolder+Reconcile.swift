@@ -72,6 +72,19 @@ extension UploadFolder {
         }
     }
 
+    /// Removes what an import that was killed left behind.
+    package func removeLeftovers() throws(CacheError) {
+        do {
+            var leftovers: [String] = []
+            try folder.forEachName { if $0.hasPrefix(Self.importPrefix) { leftovers.append($0) } }
+            for name in leftovers where try folder.facts(of: name)?.kind == .regular { try folder.remove(name) }
+        } catch {
+            throw CacheError(error, "clearing up the upload folder")
+        }
+    }
+
+    private static let importPrefix = "\(WorkFile.prefix)import-"
+
     /// Copies a picture from anywhere into this folder, as `<first 32 digits of its SHA-256>.<extension>`, when it is not there
     /// already (IPC.md, `Upload`). It appears under that name complete, by a rename.
     ///
@@ -91,7 +104,7 @@ extension UploadFolder {
                 let there = try folder.openForReading(name.string).read(at: 0, count: bytes.count)
                 if there == bytes { return name }
             }
-            let temporary = "\(WorkFile.prefix)import-\(digest.hex.prefix(32))"
+            let temporary = Self.importPrefix + digest.hex.prefix(32)
             try folder.remove(temporary)
             try place(bytes, temporary, name)
             return name

@@ -92,20 +92,21 @@ package final class UploadFolder {
     private let probe: (borrowing OpenFile) -> OpenFile.LeaseAnswer
     private var open: [(facts: CropFacts, file: OpenPart)] = []
 
-    /// Opens the folder at `path`, made with mode 0700 where it is missing. From here on SIGIO is ignored in this process, since a
+    /// Opens the folder at `path`, made with mode 0700 where it is missing and that is wanted. From here on SIGIO is ignored in this process, since a
     /// lease that is broken while it is probed sends one.
     package convenience init(
-        path: String, bytesMax: Int64 = Limits.Picture.uploadBytesMaxDefault
+        path: String, bytesMax: Int64 = Limits.Picture.uploadBytesMaxDefault, making: Bool = true
     ) throws(CacheError) {
         LeaseSignal.ignore()
-        try self.init(path: path, bytesMax: bytesMax) { $0.probeLease() }
+        try self.init(path: path, bytesMax: bytesMax, making: making) { $0.probeLease() }
     }
 
     /// With another way to ask about writers, for file systems that a test cannot have.
     init(
-        path: String, bytesMax: Int64, probe: @escaping (borrowing OpenFile) -> OpenFile.LeaseAnswer
+        path: String, bytesMax: Int64, making: Bool = true,
+        probe: @escaping (borrowing OpenFile) -> OpenFile.LeaseAnswer
     ) throws(CacheError) {
-        do { folder = try Folder.make(path: path) } catch {
+        do { folder = making ? try Folder.make(path: path) : try Folder(path: path) } catch {
             throw CacheError(error, "opening the upload folder \(path)")
         }
         self.path = path

@@ -29,6 +29,10 @@ package struct PosixError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isExisting: Bool { code == EEXIST }
     /// A symlink stood where O_NOFOLLOW forbade one (ELOOP).
     package var isSymlink: Bool { code == ELOOP }
+    /// The file system takes no file of that name (ENAMETOOLONG, EINVAL, EILSEQ), or something else lies there (EISDIR, ENOTDIR, ELOOP).
+    package var isOfTheName: Bool { [ENAMETOOLONG, EINVAL, EILSEQ, EISDIR, ENOTDIR, ELOOP].contains(code) }
+    /// It may go well the next time: something was used up (EMFILE, ENFILE, ENOMEM), or a disk failed (EIO).
+    package var isOfTheMoment: Bool { [EMFILE, ENFILE, ENOMEM, EIO].contains(code) }
 
     package var description: String {
         let reason = unsafe String(cString: strerror(code))

@@ -205,6 +205,45 @@ import Testing
         #expect(harness.cache.wasHereBefore)
     }
 
+    /// A kill in the middle of taking the folders in must not make crops of what was not reached.
+    @Test func aBaselineStaysDueUntilItIsTakenIn() throws {
+        #expect(try !harness.catalog.isBaselineDue(), "no agent was here before")
+        try release()
+        try FileManager.default.removeItem(atPath: file)
+        try harness.reopen(epoch: "epoch-2")
+        #expect(try harness.catalog.isBaselineDue())
+        try harness.reopen(epoch: "epoch-3")
+        #expect(harness.catalog.opening.existed)
+        #expect(try harness.catalog.isBaselineDue())
+        try harness.catalog.baselineDone()
+        try harness.reopen(epoch: "epoch-3")
+        #expect(try !harness.catalog.isBaselineDue())
+    }
+
+    @Test func damageThatIsMetIsLookedForAtTheNextStart() throws {
+        for index in 0..<200 {
+            try harness.catalog.setNegative(
+                NegativeRow(
+                    name: try named("n\(index)"), owner: nil, reason: .absent, until: .at(1), tokenEpoch: 1,
+                    generation: nil, attempts: 1), at: harness.wall)
+        }
+        try release()
+        // The page of the list alone, so that opening meets nothing of it after an end in order.
+        let root = try DatabaseQueue(path: file).read {
+            try Int.fetchOne($0, sql: "SELECT rootpage FROM sqlite_master WHERE name = 'negatives'")
+        }
+        let handle = try FileHandle(forUpdating: URL(fileURLWithPath: file))
+        try handle.seek(toOffset: UInt64(try #require(root) - 1) * 4096)
+        try handle.write(contentsOf: [UInt8](repeating: 0xa5, count: 4096))
+        try handle.close()
+        try harness.reopen()
+        #expect(harness.catalog.opening.damagedMovedTo == nil)
+        #expect(throws: CacheError.self) { try harness.catalog.negatives(named: [named("n7")]) }
+        try harness.catalog.close()
+        try harness.reopen(epoch: "epoch-2")
+        #expect(harness.catalog.opening.damagedMovedTo == file + ".damaged-1")
+    }
+
     @Test func damagedCatalogsDoNotPileUp() throws {
         for _ in 0..<Limits.Cache.damagedCatalogsMax + 3 {
             try release()

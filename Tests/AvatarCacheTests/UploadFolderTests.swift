@@ -160,9 +160,10 @@ import Testing
         try harness.catalog.recordCrop(try settled(try named("z.png")))
         #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["a.png", "m.png", "z.png"])
         let sha256 = try settled(try named("a.png")).sha256
-        let event = try harness.catalog.recordUploaded(
+        let events = try harness.catalog.recordUploaded(
             try named("a.png"), sha256: sha256, to: "host:9090/7", at: harness.wall)
-        #expect(event?.kind == .uploaded)
+        #expect(events.map(\.kind) == [.uploaded, .icon])
+        #expect(try harness.catalog.icon() == named("a.png"))
         #expect(try harness.catalog.pendingCropCount() == 2)
         #expect(try harness.catalog.crop(named("a.png"))?.uploadedTo == "host:9090/7")
         #expect(try harness.catalog.requeue(named("a.png")))
@@ -175,7 +176,8 @@ import Testing
         try harness.catalog.recordCrop(old)
         try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
         try harness.catalog.recordCrop(try settled(name))
-        #expect(try harness.catalog.recordUploaded(name, sha256: old.sha256, to: "h", at: harness.wall) == nil)
+        let events = try harness.catalog.recordUploaded(name, sha256: old.sha256, to: "h", at: harness.wall)
+        #expect(events.map(\.kind) == [.icon])
         #expect(try harness.catalog.pendingCropCount() == 1)
     }
 
@@ -241,6 +243,29 @@ import Testing
         #expect(try harness.catalog.crop(named("a.png"))?.state == .baseline)
         try harness.catalog.recordCrop(try settled(try named("a.png")))
         #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["a.png"])
+    }
+
+    @Test func waitingCropsComeInPages() throws {
+        for index in 1...5 {
+            try harness.root.write("crops/\(index).png", try TestPictures.tiny(.png))
+            try harness.catalog.recordCrop(try settled(try named("\(index).png")))
+        }
+        let first = try harness.catalog.pendingCrops(limit: 3)
+        let second = try harness.catalog.pendingCrops(after: try #require(first.last?.closedOrder), limit: 3)
+        #expect((first + second).map(\.name.string) == (1...5).map { "\($0).png" })
+    }
+
+    @Test func whatAnImportThatWasKilledLeftBehindGoes() throws {
+        try harness.root.write("crops/\(WorkFile.prefix)import-0123", [1])
+        try harness.root.write("crops/mine.png", try TestPictures.tiny(.png))
+        try upload.removeLeftovers()
+        #expect(try harness.root.names(in: "crops") == ["mine.png"])
+    }
+
+    @Test func anUploadFolderThatIsAwayIsNotMadeWhereThatIsNotWanted() throws {
+        let away = harness.root.file("away")
+        #expect(throws: CacheError.self) { try UploadFolder(path: away, making: false) }
+        #expect(!FileManager.default.fileExists(atPath: away))
     }
 
     @Test func anUploadedCropIsCopiedIntoTheCacheAndNotLinked() throws {

@@ -184,6 +184,19 @@ extension RealPrograms {
             }
         }
 
+        @Test("the folder of parts taken away under the agent is made again, and pictures come")
+        func partsTakenAway() async throws {
+            try await Stage.run { stage in
+                let bytes = try TestPictures.picture("goran.jpg")
+                try stage.server.place(bytes, "goran.jpg", for: stage.ada)
+                try await stage.startAgent()
+                try FileManager.default.removeItem(atPath: stage.agent.cached(".parts"))
+                try await stage.agent.fetch(["goran.jpg"])
+                #expect(sha256(ofFile: stage.agent.cached("goran.jpg")) == sha256(bytes))
+                #expect(try await stage.agent.client.status().problems.isEmpty)
+            }
+        }
+
         @Test("a bound that was lowered while the agent was down holds from its start on")
         func loweredBound() async throws {
             try await Stage.run { stage in

@@ -133,6 +133,44 @@ extension RealPrograms {
             }
         }
 
+        @Test("a crop that waits is sent although its disk has another number after the boot")
+        func renumberedDisk() async throws {
+            try await Stage.run { stage in
+                try await stage.server.program.killNow()
+                let program = try await stage.startAgent()
+                let mine = try TestPictures.picture("bruno.png")
+                try write(mine, to: stage.agent.crop("mine.png"))
+                try await program.log.line(with: "new crop", "mine.png")
+                _ = try await program.terminate()
+                let renumbered = try await Program.run(
+                    "/usr/bin/env",
+                    [
+                        "python3", "-c",
+                        "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as catalog: "
+                            + "catalog.execute('UPDATE crops SET device = device + 1')",
+                        stage.agent.catalog,
+                    ], in: stage.folder)
+                #expect(renumbered.status == 0, "\(renumbered.errors)")
+                try await stage.server.start()
+                try await stage.startAgent()
+                try await stage.agent.change(.icon, of: "mine.png")
+                #expect(sha256(ofFile: stage.server.path(stage.ada, "mine.png")) == sha256(mine))
+            }
+        }
+
+        @Test("a home that was copied: new inodes and times, the same pictures; no label loses its own")
+        func copied() async throws {
+            try await withHistory { stage, _, theirs, cursor in
+                try await stage.server.program.killNow()
+                let path = stage.agent.cached("theirs.jpg")
+                try FileManager.default.removeItem(atPath: path)
+                try write(theirs, to: path)
+                try await stage.startAgent()
+                #expect(try await stage.agent.finalState("theirs.jpg") == .ready)
+                #expect(try await stage.agent.changes(.removed, after: cursor) == [])
+            }
+        }
+
         /// How a catalog is lost.
         enum Loss: String, CaseIterable, CustomTestStringConvertible {
             case deleted

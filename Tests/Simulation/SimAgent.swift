@@ -55,7 +55,7 @@ final class SimAgent {
         machine = AgentMachine(now: world.now, seed: random.next(), durable: disk.durable)
         let facts = lostCatalog ? disk.loseCatalog() : disk.open()
         disk.account = "server"
-        feed(.started(facts))
+        feed(.disk(.started(facts)))
         logIn()
     }
 

@@ -53,8 +53,8 @@ extension SimDisk {
             guard let avatar = catalog.avatars[name], cache[name.string] != avatar.inode else { return [] }
             return [.vanished(name, remove(name))]
         case .rescan(let folder): return rescan(folder)
-        // Nobody in these lives asks for the first four; the others are for one shared folder and after a boot.
-        case .touch, .evict, .importCrop, .forget, .judged, .adopt, .audit: return []
+        // A start hands its facts over by itself. The others: asked for by nobody in these lives, or for one shared folder and after a boot.
+        case .start, .forgetCrop, .touch, .evict, .importCrop, .forget, .judged, .adopt, .audit: return []
         case .readEvents(let stream, let since, let epoch): return [.events(stream, page(since: since, epoch: epoch))]
         case .list(let stream, _, _, _): return [.listed(stream, [], next: nil)]
         case .probe: return [.probed(isFull ? .full : nil)]
@@ -237,6 +237,7 @@ extension SimDisk {
             case .done, .setAside: return .known
             }
         }
+        guard !isFull else { return .failed(.full) }
         catalog.lastCrop += 1
         let id = mutation == .newestCropFirst ? 1_000_000 - catalog.lastCrop : catalog.lastCrop
         let crop = Crop(

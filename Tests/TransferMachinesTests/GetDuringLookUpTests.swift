@@ -10,7 +10,7 @@ import TransferMachines
     /// An agent that is asked for `name` twice, by a label and by `Get`, before its catalog has answered.
     private func asked(_ name: AvatarName, labelFirst: Bool) throws -> AgentMachine {
         var agent = AgentMachine(now: .zero, seed: 1, durable: true)
-        _ = agent.handle(.started(StartFacts()), now: .zero)
+        _ = agent.handle(.disk(.started(StartFacts())), now: .zero)
         let uid = try #require(UserID(1001))
         _ = agent.handle(.login(Login(server: "here:1", uid: uid, uploadChunkBytes: 2048, tokenEpoch: 1)), now: .zero)
         let request = LabelRequest(label: "wall", target: .name(name, owner: nil), visibility: .visible)
@@ -39,7 +39,7 @@ import TransferMachines
     @Test func aNameOfWhichNothingIsKnownIsAnErrorAndAnsweredOnce() throws {
         let name = try AvatarName("mural.bmp")
         var agent = AgentMachine(now: .zero, seed: 1, durable: true)
-        _ = agent.handle(.started(StartFacts()), now: .zero)
+        _ = agent.handle(.disk(.started(StartFacts())), now: .zero)
         _ = agent.handle(.bus(getter, .get(.name(name, owner: nil))), now: .zero)
         let first = agent.handle(.disk(.lookedUp([CatalogRow(name: name)])), now: .zero)
         #expect(first == [.bus(.failed(getter, .unknownAvatar("mural.bmp")))])
@@ -49,7 +49,7 @@ import TransferMachines
     @Test func aPictureThatTheServerDoesNotHaveIsAbsent() throws {
         let name = try AvatarName("mural.bmp")
         var agent = AgentMachine(now: .zero, seed: 1, durable: true)
-        _ = agent.handle(.started(StartFacts()), now: .zero)
+        _ = agent.handle(.disk(.started(StartFacts())), now: .zero)
         _ = agent.handle(.bus(getter, .get(.name(name, owner: nil))), now: .zero)
         let negative = Negative(reason: .absent, until: .zero + .seconds(60))
         let row = CatalogRow(name: name, negative: negative)

@@ -19,7 +19,7 @@ import TransferMachines
             md5: try #require(MD5Digest(bytes: Array(repeating: 1, count: 16))), sha256: sha256, everSent: false)
         record = AvatarRecord(
             name: name, owner: uid, size: 3000, sha256: sha256, assurance: .structural, generation: 1, isOwn: true)
-        _ = agent.handle(.started(StartFacts()), now: .zero)
+        _ = agent.handle(.disk(.started(StartFacts())), now: .zero)
         _ = carryOut(.login(Login(server: "here:1", uid: uid, uploadChunkBytes: 2048, tokenEpoch: 1)))
     }
 

@@ -4,6 +4,7 @@ internal import PosixFiles
 
 /// A login made over the bus, kept in the state directory (0600): it beats the YAML file, never flags or environment.
 struct LoginStore: Sendable {
+    /// What the file holds, as JSON.
     private struct Kept: Codable {
         var host: String
         var port: Int
@@ -17,22 +18,24 @@ struct LoginStore: Sendable {
 
     func load() throws(TokenFile.Fault) -> Account? {
         let path = stateDirectory + "/" + Self.fileName
+        let facts: FileFacts
         let bytes: [UInt8]
         do throws(PosixError) {
             let file = try OpenFile.open(path: path)
-            guard try file.facts().permissions & 0o077 == 0 else {
-                throw PosixError("open", path: path, code: 1)
-            }
+            facts = try file.facts()
             bytes = try file.read(at: 0, count: Limits.Token.bytesMax * 2)
         } catch {
             if error.isMissing { return nil }
             throw TokenFile.Fault(
-                description: "the kept login cannot be used: \(error); avatarctl login makes a new one")
+                description: "the kept login cannot be used: \(error)", isOfKeptLogin: true)
+        }
+        guard facts.permissions & 0o077 == 0 else {
+            throw TokenFile.Fault(description: "the kept login \(path) can be read by others", isOfKeptLogin: true)
         }
         guard let kept = try? JSONDecoder().decode(Kept.self, from: Data(bytes)), let uid = UserID(kept.uid),
             (1...65_535).contains(kept.port)
         else {
-            throw TokenFile.Fault(description: "the kept login \(path) makes no sense; avatarctl login makes a new one")
+            throw TokenFile.Fault(description: "the kept login \(path) makes no sense", isOfKeptLogin: true)
         }
         return Account(
             server: ServerAddress(host: kept.host, port: kept.port, classicChunkBytes: classicChunkBytes), uid: uid,
@@ -55,5 +58,6 @@ struct LoginStore: Sendable {
     func remove() throws {
         let folder = try Folder(path: stateDirectory)
         try folder.remove(Self.fileName)
+        try folder.sync()
     }
 }

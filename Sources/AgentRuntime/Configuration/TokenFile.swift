@@ -6,6 +6,8 @@ package enum TokenFile {
     /// A token that cannot be used, and what to do.
     package struct Fault: Error, Hashable, Sendable, CustomStringConvertible {
         package let description: String
+        /// Whether it is a login that was made over the bus: the agent runs without it, and another one mends it.
+        var isOfKeptLogin = false
     }
 
     /// The name of the credential and, less its folder, of the file in the state directory (systemd.exec(5),

@@ -6,6 +6,13 @@ internal import TransferMachines
 extension DiskWorker {
     /// One step of a commit for all its files; what came of it for each.
     func commit(_ step: CommitMachine.Step, _ items: [CommitMachine.Item]) -> [CommitOutcome] {
+        let outcomes = outcomes(of: step, items)
+        // What left the round is nothing that is being replaced any more.
+        for outcome in outcomes where outcome.outcome != .done { verified[outcome.name] = nil }
+        return outcomes
+    }
+
+    private func outcomes(of step: CommitMachine.Step, _ items: [CommitMachine.Item]) -> [CommitOutcome] {
         let names = items.map(\.name)
         do throws(CacheError) {
             switch step {
@@ -28,6 +35,9 @@ extension DiskWorker {
         return zip(items, verdicts).map { item, verdict in
             switch verdict {
             case .success(let part):
+                if case .crop(let id) = item.origin, cropFacts[id]?.sha256 != part.sha256 {
+                    return CommitOutcome(item.name, .corrupt("the copy is not the crop that was uploaded"))
+                }
                 verified[item.name] = part
                 return CommitOutcome(item.name, .done)
             case .failure(.unreadable(let error)):
@@ -68,10 +78,9 @@ extension DiskWorker {
         let committed = try cache.recordFinal(items.map(\.name), at: now())
         let records = Dictionary(committed.map { ($0.avatar.name, $0) }, uniquingKeysWith: { first, _ in first })
         for item in items {
-            verified[item.name] = nil
             if case .crop(let id) = item.origin { cropFacts[id] = nil }
         }
-        try tellIfOverfull()
+        tellIfOverfull()
         return items.map { item in
             guard let one = records[item.name] else {
                 return CommitOutcome(item.name, .failed("its intent is gone from the catalog"))

@@ -18,7 +18,7 @@ extension DiskWorker {
     }
 
     /// A recorded file that looks different: kept when its bytes are the same, otherwise its row goes.
-    private func reconsider(_ row: AvatarRow) throws(CacheError) -> AvatarEvent? {
+    func reconsider(_ row: AvatarRow) throws(CacheError) -> AvatarEvent? {
         if case .success(let file)? = try cache.examine(row.name), file.sha256 == row.sha256 {
             _ = try cache.adopt(
                 [FoundFile(name: row.name, owner: row.owner, origin: row.origin, file: file)], at: now())
@@ -35,13 +35,16 @@ extension DiskWorker {
             }
         } catch {
             logger.error("a folder cannot be compared", metadata: ["folder": "\(folder)", "detail": "\(error)"])
-            results.append(.rescanned(folder, settled: [], unnameable: [], vanished: [], events: []))
+            results.append(.notRescanned(folder, error.fault))
         }
     }
 
     private func rescanCache() throws(CacheError) {
+        guard cache.isAtItsPath() else { return results.append(.moved(.cache)) }
         var vanished: [AvatarName] = []
         var events: [AvatarEvent] = []
+        // What was found before a failure is told all the same.
+        defer { results.append(.rescanned(.cache, settled: [], unnameable: [], vanished: vanished, events: events)) }
         _ = try cache.compare { differences throws(CacheError) in
             var missing: [AvatarName] = []
             for difference in differences {
@@ -57,10 +60,10 @@ extension DiskWorker {
             events += try removed(missing, reason: "gone")
             vanished += missing
         }
-        results.append(.rescanned(.cache, settled: [], unnameable: [], vanished: vanished, events: events))
     }
 
     private func rescanCrops() throws(CacheError) {
+        guard crops.isAtItsPath() else { return results.append(.moved(.crops)) }
         let comparison = try crops.compare(with: catalog, shared: isShared)
         results.append(
             .rescanned(
@@ -85,8 +88,11 @@ extension DiskWorker {
         }
     }
 
-    func tellIfOverfull() throws(CacheError) {
-        if let cacheBytesMax, try catalog.totals().bytes > cacheBytesMax { results.append(.overfull) }
+    func tellIfOverfull() {
+        guard let cacheBytesMax else { return }
+        quietly("counting the cache") { () throws(CacheError) in
+            if try catalog.totals().bytes > cacheBytesMax { results.append(.overfull) }
+        }
     }
 
     func evict(keep: [AvatarName]) {
@@ -98,15 +104,22 @@ extension DiskWorker {
         }
     }
 
-    /// Whether the disk takes writes: a page in the parts folder, and a row in the catalog.
+    /// Whether the disk takes writes: a page in the parts folder, and a row in the catalog. A folder that was taken away under the open
+    /// one is made again, and commits that the disk cut short are brought to their end.
     func probe() -> StorageFault? {
         do {
+            if verified.isEmpty { try reopenCache() }
             let parts = try Folder(path: cache.path + "/" + CacheFolder.partsName)
             let file = try parts.openForWriting("probe")
             defer { _ = try? parts.remove("probe") }
             let page = [UInt8](repeating: 0, count: 4096)
             try file.write(page.span.bytes, at: 0)
             try catalog.set("probe", to: "\(now().milliseconds)")
+            if verified.isEmpty {
+                for committed in try cache.recoverIntents(at: now()) {
+                    results.append(.adopted(AvatarRecord(committed.avatar), [AvatarEvent(committed.event)]))
+                }
+            }
             return nil
         } catch let error as PosixError {
             return error.isDiskFull ? .full : .failed(error.description)
@@ -115,6 +128,11 @@ extension DiskWorker {
         } catch {
             return .failed("\(error)")
         }
+    }
+
+    /// Opens the cache folder anew by its path; what was open of the old one is let go.
+    func reopenCache() throws(CacheError) {
+        cache = try CacheFolder(path: cache.path, catalog: catalog, bootID: try BootID.current())
     }
 
     // MARK: The upload folder
@@ -127,6 +145,8 @@ extension DiskWorker {
             case .vanished:
                 try catalog.forgetCrops([name])
                 return .missing
+            case .rejected(.unreadable(let error), _) where error.isOfTheMoment:
+                return .failed(.failed(error.description))
             case .rejected(let fault, let identity):
                 if let identity {
                     try catalog.recordRejected(
@@ -136,7 +156,7 @@ extension DiskWorker {
             case .settled(let facts): return try settled(facts, mode)
             }
         } catch {
-            return .refused(reason: error.description)
+            return .failed(error.fault)
         }
     }
 
@@ -189,16 +209,12 @@ extension DiskWorker {
     /// The server has the crop: it is not sent again, and it is the user's avatar.
     func finish(_ id: CropID) {
         guard let facts = cropFacts[id] else {
-            return results.append(.cropNotFinished(id, .failed("nothing is known of the crop any more")))
+            return results.append(.cropChanged(id))
         }
         do throws(CacheError) {
             crops.finishReading(facts.name)
-            var events: [AvatarEvent] = []
-            if let event = try catalog.recordUploaded(facts.name, sha256: facts.sha256, to: account, at: now()) {
-                events.append(AvatarEvent(event))
-            }
-            if let event = try catalog.setIcon(facts.name, at: now()) { events.append(AvatarEvent(event)) }
-            results.append(.cropFinished(id, facts.name, events))
+            let events = try catalog.recordUploaded(facts.name, sha256: facts.sha256, to: account, at: now())
+            results.append(.cropFinished(id, facts.name, events.map { AvatarEvent($0) }))
         } catch {
             results.append(.cropNotFinished(id, error.fault))
         }
@@ -221,36 +237,6 @@ extension DiskWorker {
             results.append(.refused(stream, .storage("\(error)")))
         }
     }
-
-    // MARK: Start
-
-    /// What an earlier run left behind, brought to an end; and what the machine starts from.
-    func start() throws(CacheError) -> StartFacts {
-        var facts = StartFacts()
-        if !catalog.opening.existed, cache.wasHereBefore {
-            facts.isBaseline = true
-            _ = try cache.adoptBaseline(shared: isShared, at: now())
-            _ = try crops.adoptBaseline(in: catalog)
-        }
-        _ = try cache.recoverIntents(at: now())
-        _ = try cache.trimParts(keep: [], now: clock.now)
-        facts.needsAudit = catalog.opening.needsAudit
-        facts.icon = try catalog.icon()
-        for row in try catalog.pendingCrops() {
-            guard let md5 = row.md5, let sha256 = row.sha256 else { continue }
-            // The file itself decides whether it still is that crop.
-            guard case .settled(let found) = crops.examine(row.name), found.sha256 == sha256 else { continue }
-            if found.identity != row.identity { continue }
-            cropFacts[CropID(row.closedOrder)] = found
-            facts.crops.append(
-                Crop(
-                    id: CropID(row.closedOrder), name: row.name, size: row.identity.size, md5: md5, sha256: sha256,
-                    everSent: true))
-        }
-        // The bound may have been lowered meanwhile.
-        try tellIfOverfull()
-        return facts
-    }
 }
 
 extension Crop {
@@ -266,7 +252,7 @@ extension CropRow {
     func recorded(of facts: CropFacts, account: String) -> CropRule.Recorded? {
         guard sha256 == facts.sha256 else { return nil }
         switch state {
-        case .pending: return .waiting(isSameFile: identity == facts.identity)
+        case .pending: return .waiting(isSameFile: identity.isSameFile(as: facts.identity))
         case .done: return .sent(toThisAccount: uploadedTo == account)
         case .baseline, .rejected: return nil
         }

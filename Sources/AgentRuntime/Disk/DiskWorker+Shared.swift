@@ -25,7 +25,7 @@ extension DiskWorker {
             do throws(CacheError) {
                 results.append(.examined(name, .crop(try recorded(facts))))
             } catch {
-                results.append(.examined(name, .refused(reason: error.description)))
+                results.append(.examined(name, .failed(error.fault)))
             }
             return
         }

@@ -2,6 +2,7 @@ internal import AvatarCache
 internal import AvatarCore
 internal import FolderWatch
 internal import Logging
+internal import PosixFiles
 internal import TransferMachines
 
 /// Carries out the machine's disk commands with the primitives of AvatarCache. Confined to the disk thread.
@@ -81,6 +82,7 @@ final class DiskWorker {
 
     private func perform(_ command: DiskCommand) {
         switch command {
+        case .start: start()
         case .lookUp(let names, let touch): lookUp(names, touch: touch)
         case .touch(let names):
             quietly("noting what was wanted") { () throws(CacheError) in try catalog.touch(names, at: now()) }
@@ -99,6 +101,8 @@ final class DiskWorker {
         case .readCrop(let id, let seq, let range): readCrop(id, seq: seq, range: range)
         case .stageCrop(let id): stage(id)
         case .finishCrop(let id): finish(id)
+        case .forgetCrop(let id):
+            if let facts = cropFacts.removeValue(forKey: id) { crops.finishReading(facts.name) }
         case .setCropAside(let id, let reason): setAside(id, reason: reason)
         case .setNegative(let name, let reason): setNegative(name, reason)
         case .clearNegatives(let names):
@@ -146,8 +150,10 @@ final class DiskWorker {
             if let avatar = avatars[name] {
                 if try isIntact(avatar) {
                     row.avatar = AvatarRecord(avatar)
+                } else if let event = try reconsider(avatar) {
+                    results.append(.vanished(name, [event]))
                 } else {
-                    results.append(.vanished(name, try removed([name])))
+                    row.avatar = AvatarRecord(avatar)
                 }
             }
             if row.avatar == nil {
@@ -176,8 +182,14 @@ final class DiskWorker {
             try cache.beginPart(
                 PartStart(name: name, totalSize: totalSize, chunkSize: chunkSize, serverKey: account), now: clock.now)
         } catch {
-            results.append(.partFailed(name, error.fault))
+            results.append(failure(of: name, error))
         }
+    }
+
+    /// What a file system cannot take under any circumstances is the name's fault, and no reason to stop all others.
+    private func failure(of name: AvatarName, _ error: CacheError) -> DiskResult {
+        guard let posix = error.posix, posix.isOfTheName else { return .partFailed(name, error.fault) }
+        return .partRefused(name, reason: posix.description)
     }
 
     private func append(_ appends: inout [PartAppend]) {
@@ -187,7 +199,7 @@ final class DiskWorker {
             for (append, outcome) in zip(appends, try cache.appendParts(appends)) {
                 switch outcome {
                 case .held(let end): results.append(.wrote(append.name, through: end))
-                case .failed(let error): results.append(.partFailed(append.name, error.fault))
+                case .failed(let error): results.append(failure(of: append.name, error))
                 case .noPart, .wrongOffset, .pastEnd: results.append(.partLost(append.name))
                 }
             }
@@ -211,14 +223,19 @@ final class DiskWorker {
 
     // MARK: Helpers
 
-    /// From here on crops and parts belong to this server and user; the token's number.
-    func use(_ account: Account) -> Int64 {
-        self.account = "\(account.server.key)/\(account.uid)"
-        uid = account.uid
+    /// The token's number; see ``Catalog/tokenEpoch(of:)``.
+    func tokenEpoch(of account: Account) -> Int64 {
         quietly("numbering the token") { () throws(CacheError) in
-            tokenEpoch = try catalog.tokenEpoch(of: "\(self.account)\n\(account.token)")
+            tokenEpoch = try catalog.tokenEpoch(of: "\(account.key)\n\(account.token)")
         }
         return tokenEpoch
+    }
+
+    /// From here on crops and parts belong to this server and user. Called in the order of the machine's commands: what it wanted for
+    /// another account before was done for that one.
+    func use(_ account: Account) {
+        self.account = account.key
+        uid = account.uid
     }
 
     /// For what nobody waits for: a failure is logged, and does no more harm than a thing forgotten.

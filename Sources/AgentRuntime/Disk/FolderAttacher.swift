@@ -39,12 +39,14 @@ struct FolderAttacher: Sendable {
 }
 
 extension DiskWorker {
-    /// Opens one folder anew by its path; what was open of the old one is let go.
+    /// Opens one folder anew by its path. The cache is made again where it is missing; crops were somebody else's work, and an empty folder
+    /// in their place would make all of them new when the old one comes back.
     func reopen(_ folder: WatchedFolder, _ settings: AgentSettings) throws {
         switch folder {
-        case .cache:
-            cache = try CacheFolder(path: settings.cacheDirectory, catalog: catalog, bootID: try BootID.current())
-        case .crops: crops = try UploadFolder(path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax)
+        case .cache: try reopenCache()
+        case .crops:
+            crops = try UploadFolder(
+                path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax, making: isShared)
         }
     }
 }

@@ -35,5 +35,8 @@ package struct Account: Sendable, CustomStringConvertible {
         self.token = token
     }
 
+    /// What tells whose parts and crops are whose in the catalog.
+    var key: String { "\(server.key)/\(uid)" }
+
     package var description: String { "uid \(uid) at \(server.key)" }
 }

@@ -64,6 +64,7 @@ final class Mind {
 
     func logIn(_ account: Account, tokenEpoch: Int64) {
         self.account = account
+        disk.submit([.ask { $0.use(account) }])
         feed(
             .login(
                 Login(
@@ -188,7 +189,8 @@ final class Mind {
 
     private func rearm() {
         let deadline = machine.deadline
-        guard deadline != timerAt else { return }
+        // One that has passed is due although its timer is set: the loop's clock stood still while the machine slept.
+        guard deadline != timerAt || deadline.map({ $0 <= clock.now }) == true else { return }
         timer?.cancel()
         timerAt = deadline
         guard let deadline else {

@@ -7,6 +7,8 @@ extension Limits {
         package static let backoffMax = Duration.seconds(60)
         /// Changes of the network that come sooner after another do not end a wait: a route that flaps must not become a storm.
         package static let networkChangeInterval = Duration.seconds(5)
+        /// Sockets to the kernel's routing messages that are opened in one run: one is closed when its queue ran over.
+        package static let networkWatchesMax = 64
         /// How long a connection may take to come about.
         package static let connectTimeout = Duration.seconds(10)
         /// How long a server may leave the oldest request unanswered before the connection counts as dead.

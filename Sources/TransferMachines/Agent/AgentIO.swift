@@ -2,11 +2,11 @@ package import AvatarCore
 
 /// What reaches the agent's machine, one at a time.
 package enum AgentInput: Hashable, Sendable {
-    /// The catalog is open; nothing else comes before it.
-    case started(StartFacts)
     /// Somebody is logged in at a server; a second one replaces the first.
     case login(Login)
     case logout
+    /// Somebody should be logged in, and cannot be.
+    case loginUnusable(reason: String)
     case connection(ConnectionEvent)
     case reply(ServerReply)
     case disk(DiskResult)
@@ -39,6 +39,8 @@ package struct StartFacts: Hashable, Sendable {
     package var icon: AvatarName?
     /// Crops that are not uploaded, in the order in which they were closed.
     package var crops: [Crop] = []
+    /// Crops that were to be uploaded and whose files are others now, or cannot be read: to be looked at.
+    package var doubtful: [AvatarName] = []
     /// Whether the catalog was lost: what lies in the folders is a baseline.
     package var isBaseline = false
     /// Whether the machine went down under the last run: every recorded file is to be read again.
@@ -130,6 +132,8 @@ package enum FolderChange: Hashable, Sendable {
 
 /// What the disk thread is to do, in order.
 package enum DiskCommand: Hashable, Sendable {
+    /// Bring an earlier run to its end, and say what to start from: `started` or `notStarted`.
+    case start
     /// Everything the catalog knows of these names; `touch` where a label or a person wants them now.
     case lookUp([AvatarName], touch: Bool)
     /// These were wanted until now: among what nobody wants they are evicted last.
@@ -153,6 +157,8 @@ package enum DiskCommand: Hashable, Sendable {
     case stageCrop(CropID)
     /// The crop is on the server: a durable note of it, and it is the user's icon.
     case finishCrop(CropID)
+    /// The crop left the line before it was sent, or stays out of the cache: nothing more is asked of it.
+    case forgetCrop(CropID)
     /// The crop is set aside, with the reason.
     case setCropAside(CropID, reason: String)
     case setNegative(AvatarName, AbsenceReason)
@@ -178,6 +184,10 @@ package enum DiskCommand: Hashable, Sendable {
 
 /// What the disk thread found or did.
 package enum DiskResult: Hashable, Sendable {
+    /// The catalog is open, and an earlier run was brought to its end: nothing is fetched, sent or looked through before it.
+    case started(StartFacts)
+    /// It could not be: tried again when the disk takes writes.
+    case notStarted(StorageFault)
     case lookedUp([CatalogRow])
     /// Something else was written into the event log.
     case logged([AvatarEvent])
@@ -188,6 +198,8 @@ package enum DiskResult: Hashable, Sendable {
     case partLost(AvatarName)
     /// A part could not be begun or written.
     case partFailed(AvatarName, StorageFault)
+    /// The file system takes no file of that name, whatever room there is.
+    case partRefused(AvatarName, reason: String)
     case committed(CommitMachine.Step, [CommitOutcome])
     case examined(AvatarName, Examination)
     case cropRead(CropID, seq: Int64, bytes: [UInt8])
@@ -204,6 +216,10 @@ package enum DiskResult: Hashable, Sendable {
     /// A rescan found files of the upload folder to examine, oldest first, and cache files that are gone.
     case rescanned(
         WatchedFolder, settled: [AvatarName], unnameable: [InvalidName], vanished: [AvatarName], events: [AvatarEvent])
+    /// The folder could not be looked through: what changed in it is still to be found.
+    case notRescanned(WatchedFolder, StorageFault)
+    /// The folder that is open is not the one at its path any more.
+    case moved(WatchedFolder)
     /// A page was read again; these files are gone or damaged. `next` is nil after the last page.
     case audited(vanished: [AvatarName], events: [AvatarEvent], next: AvatarName?)
     /// A file that lies in a shared folder has a row now.
@@ -256,6 +272,8 @@ package enum Examination: Hashable, Sendable {
     case missing
     /// Never uploaded; the reason is for a person.
     case refused(reason: String)
+    /// It could not be read, or not be recorded: to be looked at again when the disk is well.
+    case failed(StorageFault)
 }
 
 /// A page of the event log.

@@ -12,6 +12,17 @@ extension AgentMachine {
         actions.append(.disk(.clearNegativesOfOtherTokens(than: login.tokenEpoch)))
         liftFailures(entries.keys.sorted())
         perform(connection.login(now: now))
+        if isAnother { forgetParts() }
+    }
+
+    /// What was fetched from another server, or for another user, may be another file's bytes. The connection is closed: no answer is owed.
+    private mutating func forgetParts() {
+        for name in entries.keys.sorted() { entries[name]?.part = nil }
+        for name in active {
+            entries[name]?.download = nil
+            if entries[name]?.status == .active { entries[name]?.status = .queued }
+            releaseIfQuiet(name)
+        }
     }
 
     mutating func logOut() {

@@ -5,6 +5,8 @@ extension AgentMachine {
     struct StorageState: Sendable {
         var fault: StorageFault?
         var retryAt: MonotonicTime?
+        /// Folders that are to be looked through when the disk is well again.
+        var rescansDue: [WatchedFolder] = []
         var backoff = Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
 
         var isFine: Bool { fault == nil }
@@ -13,6 +15,8 @@ extension AgentMachine {
 
     mutating func diskResult(_ result: DiskResult) {
         switch result {
+        case .started(let facts): start(facts)
+        case .notStarted(let fault): storageFailed(fault)
         case .lookedUp(let rows): for row in rows { lookedUp(row) }
         case .logged(let events): changed(events)
         case .overfull: actions.append(.disk(.evict(keep: kept())))
@@ -21,6 +25,8 @@ extension AgentMachine {
         case .partFailed(let name, let fault):
             storageFailed(fault)
             stall(name)
+        case .partRefused(let name, let reason):
+            if entries[name]?.status == .active { fail(name, .unsupported, detail: reason) }
         case .committed(let step, let outcomes): committed(step, outcomes)
         case .examined(let name, let examination): examined(name, examination)
         case .cropRead(let id, let seq, let bytes): perform(uploads.read(id, seq: seq, bytes: bytes, now: now))
@@ -36,6 +42,13 @@ extension AgentMachine {
         case .rescanned(let folder, let settled, let unnameable, let gone, let events):
             rescanned(folder, settled: settled, unnameable: unnameable, gone: gone)
             changed(events)
+        case .notRescanned(let folder, let fault):
+            rescanLater(folder, fault)
+            if folder == .crops { scanEnded() }
+        case .moved(let folder):
+            if folder == .crops { scanEnded() }
+            guard lostFolders[folder] == nil else { return }
+            folderEvent(.lost(folder, reason: "another folder, or none, lies at its path", remedy: nil))
         case .audited(let gone, let events, let next):
             vanished(gone)
             changed(events)
@@ -45,7 +58,10 @@ extension AgentMachine {
             vanished(names)
             changed(events)
         case .imported(let stream, let name): imported(stream, name)
-        case .refused(let stream, let fault): actions.append(.bus(.failed(stream, fault)))
+        case .refused(let stream, let fault):
+            uploadCalls[stream] = nil
+            if watchers.removeValue(forKey: stream) != nil { watcherOrder.removeAll { $0 == stream } }
+            actions.append(.bus(.failed(stream, fault)))
         case .events(let stream, let page): eventsRead(stream, page)
         case .listed(let stream, let rows, let next): listed(stream, rows, next)
         case .probed(let fault): probed(fault)
@@ -161,6 +177,12 @@ extension AgentMachine {
         releaseIfQuiet(name)
     }
 
+    /// What a look at the folder would have found is found when the disk is well.
+    mutating func rescanLater(_ folder: WatchedFolder, _ fault: StorageFault) {
+        if !storage.rescansDue.contains(folder) { storage.rescansDue.append(folder) }
+        storageFailed(fault)
+    }
+
     mutating func storageFailed(_ fault: StorageFault) {
         guard storage.fault == nil else { return }
         storage.fault = fault
@@ -196,11 +218,15 @@ extension AgentMachine {
         storage.retryAt = nil
         story.solved(key: "storage")
         note(.info, "the disk takes writes again")
+        guard hasStarted else { return actions.append(.disk(.start)) }
         let stalled = entries.filter { $0.value.status == .stalled && $0.value.download == nil }.keys.sorted()
         if !stalled.isEmpty { actions.append(.disk(.lookUp(stalled, touch: false))) }
         if let id = uploads.unnoted { actions.append(.disk(.finishCrop(id))) }
         for id in uploads.unstaged { actions.append(.disk(.stageCrop(id))) }
         uploads.unstaged = []
+        let due = storage.rescansDue
+        storage.rescansDue = []
+        for folder in due { rescan(folder) }
     }
 
     // MARK: The cache folder
@@ -220,7 +246,7 @@ extension AgentMachine {
     /// A picture has come to lie under its name by another hand than a commit's.
     mutating func adopted(_ record: AvatarRecord, _ events: [AvatarEvent]) {
         switch entries[record.name]?.status {
-        case .idle, .failed, .unknown, .ready:
+        case .idle, .failed, .unknown, .ready, .stalled:
             entries[record.name]?.record = record
             entries[record.name]?.status = .ready
         // A transfer under way comes to its end by itself, and finds the same bytes or another's.
@@ -232,6 +258,8 @@ extension AgentMachine {
 
     /// What eviction and trimming must leave: whatever somebody wants now.
     func kept() -> [AvatarName] {
-        entries.filter { $0.value.rank != nil || $0.value.status == .committing }.keys.sorted()
+        var names = Set(entries.filter { $0.value.rank != nil || $0.value.status == .committing }.keys)
+        if let icon { names.insert(icon) }
+        return names.sorted()
     }
 }

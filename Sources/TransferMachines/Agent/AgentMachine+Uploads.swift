@@ -71,6 +71,8 @@ extension AgentMachine {
     mutating func folderEvent(_ event: FolderChange) {
         switch event {
         case .settled(.crops, let name): settled(name)
+        // The start finds out what is gone.
+        case .gone(.crops, _) where !hasStarted: break
         case .gone(.crops, let name):
             story.solved(key: "upload \(name)")
             closes.begin(name)
@@ -115,6 +117,8 @@ extension AgentMachine {
     }
 
     mutating func rescan(_ folder: WatchedFolder) {
+        // The start looks through both.
+        guard hasStarted else { return }
         if folder == .crops { pendingScans += 1 }
         actions.append(.disk(.rescan(folder)))
     }
@@ -123,13 +127,16 @@ extension AgentMachine {
     /// before.
     private mutating func settled(_ name: AvatarName) {
         if isShared { closes.closed(name) }
-        guard pendingScans > 0 else { return examine(name, .normal) }
+        guard isLookDue else { return examine(name, .normal) }
         deferredCrops.removeAll { $0 == name }
         if deferredCrops.count < Limits.Upload.deferredMax { return deferredCrops.append(name) }
         // More than can be kept in mind: another look finds them.
         deferredCrops = []
         rescan(.crops)
     }
+
+    /// Whether crops that were closed before what settles now may still be found by a look through the folder.
+    private var isLookDue: Bool { !hasStarted || pendingScans > 0 || storage.rescansDue.contains(.crops) }
 
     /// However often a file is closed while a look at it is due, one more look after that one is enough.
     mutating func examine(_ name: AvatarName, _ mode: ExamineMode) {
@@ -151,9 +158,13 @@ extension AgentMachine {
         guard folder == .crops else { return }
         for name in settled { examine(name, .normal) }
         for name in unnameable { self.unnameable(name) }
-        pendingScans -= 1
-        guard pendingScans <= 0 else { return }
-        pendingScans = 0
+        scanEnded()
+    }
+
+    /// The last look through the upload folder lets those go that waited for it.
+    mutating func scanEnded() {
+        pendingScans = max(0, pendingScans - 1)
+        guard !isLookDue else { return }
         let deferred = deferredCrops
         deferredCrops = []
         for name in deferred { examine(name, .normal) }
@@ -186,11 +197,16 @@ extension AgentMachine {
     private mutating func conclude(_ name: AvatarName, _ examination: Examination) {
         switch examination {
         case .candidate: break
+        case .failed(let fault):
+            rescanLater(.crops, fault)
+            tellUploadCalls(name, failed: "the disk or the catalog failed: \(fault)")
         case .crop(let crop):
             story.solved(key: "upload \(name)")
+            stopFetching(name)
             guard uploads.count < Limits.Upload.queueMax else {
                 return notUploaded(name.string, reason: "more than \(Limits.Upload.queueMax) crops wait")
             }
+            if let old = uploads.waitingCrop(of: name), old != crop.id { actions.append(.disk(.forgetCrop(old))) }
             uploads.add(crop)
             note(.info, "new crop", name: name.string, detail: "\(crop.size) bytes")
             tellLabels(name)
@@ -215,9 +231,20 @@ extension AgentMachine {
         }
     }
 
+    /// The crop takes the name: its copy goes into the very part that a download would write to.
+    private mutating func stopFetching(_ name: AvatarName) {
+        guard entries[name]?.status == .active || entries[name]?.status == .queued else { return }
+        queue.remove(name)
+        entries[name]?.part = nil
+        entries[name]?.status = .idle
+        entries[name]?.download?.stop()
+        releaseIfQuiet(name)
+    }
+
     private mutating func withdraw(_ name: AvatarName) {
         guard let (crop, _) = uploads.pending(name), uploads.waiting[crop.id] != nil else { return }
         uploads.remove(crop.id)
+        actions.append(.disk(.forgetCrop(crop.id)))
         note(.info, "the crop was taken away before it was uploaded", name: name.string)
         if entries[name] != nil {
             want(name)
@@ -229,6 +256,7 @@ extension AgentMachine {
     mutating func cropChanged(_ id: CropID) {
         guard let crop = uploads.waiting[id] ?? uploads.removed(id) else { return }
         uploads.remove(id)
+        uploads.noted(id)
         story.step(name: crop.name.string, what: "changed while it was uploaded", detail: nil, now: now)
         examine(crop.name, .normal)
     }
@@ -274,6 +302,7 @@ extension AgentMachine {
     /// The crop is on the server and stays out of the cache: labels get it from the server like any other.
     mutating func cropNotPlaced(_ crop: Crop, _ detail: String) {
         note(.warning, "uploaded, but not placed in the cache", name: crop.name.string, detail: detail)
+        actions.append(.disk(.forgetCrop(crop.id)))
         cropPlaced(crop.id, crop.name)
         refreshWish(crop.name)
     }

@@ -45,7 +45,13 @@ extension AgentMachine {
                 continue
             }
             let fresh = changes.filter { $0.cursor > cursor }
-            guard let last = fresh.last else { continue }
+            guard let first = fresh.first, let last = fresh.last else { continue }
+            guard first.cursor == cursor + 1 else {
+                // Something was written and not told of, because what came behind it failed: the log has it.
+                watchers[stream]?.isLive = false
+                actions.append(.disk(.readEvents(stream, since: cursor, epoch: epoch)))
+                continue
+            }
             watchers[stream]?.cursor = last.cursor
             watchers[stream]?.lastSent = now
             for start in stride(from: 0, to: fresh.count, by: Limits.Labels.changesPerReplyMax) {

@@ -67,9 +67,10 @@ package struct AgentMachine: Sendable {
     package mutating func handle(_ input: AgentInput, now: MonotonicTime) -> [AgentAction] {
         self.now = max(now, self.now)
         switch input {
-        case .started(let facts): start(facts)
         case .login(let login): logIn(login)
         case .logout: logOut()
+        case .loginUnusable(let reason):
+            story.problem(key: "token", what: reason, remedy: "avatarctl login makes a new one", now: self.now)
         case .connection(let event): connectionEvent(event)
         case .reply(let reply): replied(reply)
         case .disk(let result): diskResult(result)
@@ -112,7 +113,8 @@ package struct AgentMachine: Sendable {
         watchHeartbeats()
     }
 
-    private mutating func start(_ facts: StartFacts) {
+    mutating func start(_ facts: StartFacts) {
+        guard !hasStarted else { return }
         hasStarted = true
         if facts.isBaseline {
             story.problem(
@@ -127,6 +129,7 @@ package struct AgentMachine: Sendable {
         }
         rescan(.cache)
         rescan(.crops)
+        for name in facts.doubtful { examine(name, .normal) }
         if facts.needsAudit {
             note(.info, "the machine went down under the last run; every picture is read again")
             actions.append(.disk(.audit(after: nil)))

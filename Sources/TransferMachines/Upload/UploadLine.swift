@@ -50,6 +50,9 @@ struct UploadLine: Sendable {
         return finishing.values.filter { $0.name == name }.max { $0.id < $1.id }.map { ($0, $0.size) }
     }
 
+    /// The crop of this name that is not on the server.
+    func waitingCrop(of name: AvatarName) -> CropID? { waitingByName[name] }
+
     func isSilent(now: MonotonicTime) -> Bool {
         if let staleUntil, staleUntil <= now { return true }
         return current?.machine.isSilent(now: now) ?? false
@@ -87,8 +90,10 @@ struct UploadLine: Sendable {
 
     mutating func removed(_ id: CropID) -> Crop? { finishing.removeValue(forKey: id) }
 
-    /// Another server or user: what was sent counts for nothing.
+    /// Another server or user: what was sent counts for nothing, and neither does what is not noted yet.
     mutating func startOver() {
+        if let id = unnoted, let crop = finishing.removeValue(forKey: id) { add(crop) }
+        unnoted = nil
         current = nil
         staleUntil = nil
         succeeded()

@@ -20,7 +20,7 @@ struct AgentScript {
         _ facts: StartFacts = StartFacts(), online: Bool = true, durable: Bool = false, isShared: Bool = false
     ) {
         machine = AgentMachine(now: at(0), seed: 1, durable: durable, isShared: isShared)
-        give(.started(facts))
+        give(.disk(.started(facts)))
         guard online else { return }
         give(.disk(.rescanned(.crops, settled: [], unnameable: [], vanished: [], events: [])))
         give(.login(Self.login))
