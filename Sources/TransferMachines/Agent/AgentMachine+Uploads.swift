@@ -76,7 +76,7 @@ extension AgentMachine {
         case .gone(.crops, let name):
             story.solved(key: "upload \(name)")
             closes.begin(name)
-            examine(name, .normal)
+            lookInOrder(name)
         case .settled(.cache, let name):
             actions.append(.disk(.inspect(name)))
             // The name was another's file; now that file may be the very picture.
@@ -127,6 +127,10 @@ extension AgentMachine {
     /// before.
     private mutating func settled(_ name: AvatarName) {
         if isShared { closes.closed(name) }
+        lookInOrder(name)
+    }
+
+    mutating func lookInOrder(_ name: AvatarName) {
         guard isLookDue else { return examine(name, .normal) }
         deferredCrops.removeAll { $0 == name }
         if deferredCrops.count < Limits.Upload.deferredMax { return deferredCrops.append(name) }
@@ -138,13 +142,13 @@ extension AgentMachine {
     /// Whether crops that were closed before what settles now may still be found by a look through the folder.
     private var isLookDue: Bool { !hasStarted || pendingScans > 0 || storage.rescansDue.contains(.crops) }
 
-    /// However often a file is closed while a look at it is due, one more look after that one is enough.
     mutating func examine(_ name: AvatarName, _ mode: ExamineMode) {
-        guard let again = examining[name] else {
-            examining[name] = .some(nil)
-            return actions.append(.disk(.examine(name, mode)))
-        }
-        examining[name] = again == .forced ? .forced : mode
+        looks.add(name, mode)
+        lookAtNext()
+    }
+
+    private mutating func lookAtNext() {
+        if let (name, mode) = looks.next() { actions.append(.disk(.examine(name, mode))) }
     }
 
     private mutating func unnameable(_ name: InvalidName) {
@@ -173,10 +177,11 @@ extension AgentMachine {
     mutating func examined(_ name: AvatarName, _ examination: Examination) {
         if case .candidate(let candidate) = examination { return judge(name, candidate) }
         if examination != .busy { closes.begin(name) }
-        let again = examining.removeValue(forKey: name) ?? nil
+        let again = looks.finished()
         // A person wants it sent all the same: that look has the last word.
         if again != .forced || examination != .known { conclude(name, examination) }
         if let again { examine(name, again) }
+        lookAtNext()
     }
 
     /// A picture that was closed in a shared folder: the user's next avatar, or somebody's download.
@@ -199,7 +204,9 @@ extension AgentMachine {
         case .candidate: break
         case .failed(let fault):
             rescanLater(.crops, fault)
-            tellUploadCalls(name, failed: "the disk or the catalog failed: \(fault)")
+            for name in [name] + looks.giveUp() {
+                tellUploadCalls(name, failed: "the disk or the catalog failed: \(fault)")
+            }
         case .crop(let crop):
             story.solved(key: "upload \(name)")
             stopFetching(name)
@@ -258,7 +265,7 @@ extension AgentMachine {
         uploads.remove(id)
         uploads.noted(id)
         story.step(name: crop.name.string, what: "changed while it was uploaded", detail: nil, now: now)
-        examine(crop.name, .normal)
+        lookInOrder(crop.name)
     }
 
     // MARK: After the upload

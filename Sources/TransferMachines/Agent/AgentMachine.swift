@@ -19,8 +19,8 @@ package struct AgentMachine: Sendable {
     /// Looks through the upload folder that have not come back, and what settled in it meanwhile.
     var pendingScans = 0
     var deferredCrops: [AvatarName] = []
-    /// Names whose examination has not come back, and how to look once more after it.
-    var examining: [AvatarName: ExamineMode?] = [:]
+    /// Files of the upload folder that are to be looked at.
+    var looks = ExamineLine()
     /// Whether one folder is cache and upload folder at once, and how often its files were closed.
     let isShared: Bool
     var closes = SharedFolderCloses()
@@ -129,7 +129,7 @@ package struct AgentMachine: Sendable {
         }
         rescan(.cache)
         rescan(.crops)
-        for name in facts.doubtful { examine(name, .normal) }
+        for name in facts.doubtful { lookInOrder(name) }
         if facts.needsAudit {
             note(.info, "the machine went down under the last run; every picture is read again")
             actions.append(.disk(.audit(after: nil)))

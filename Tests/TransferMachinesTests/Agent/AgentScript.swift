@@ -44,6 +44,16 @@ struct AgentScript {
         }
     }
 
+    /// The files of the upload folder that are looked at from here on, each found to be known.
+    mutating func looks() -> [String] {
+        var names: [String] = []
+        while case .examine(let name, _)? = disk.first(where: { if case .examine = $0 { true } else { false } }) {
+            names.append(name.string)
+            give(.disk(.examined(name, .known)))
+        }
+        return names
+    }
+
     mutating func pass(_ duration: Duration) {
         now = now + duration
         give(.tick)

@@ -155,7 +155,7 @@ import TransferMachines
                 .rescanned(
                     .crops, settled: [name("2.png"), name("1.png")], unnameable: [notAName(".no")], vanished: [],
                     events: [])))
-        #expect(agent.disk == [.examine(name("2.png"), .normal), .examine(name("1.png"), .normal)])
+        #expect(agent.looks() == ["2.png", "1.png"])
     }
 
     /// The look may still find crops that were closed before: order is kept.
@@ -167,11 +167,7 @@ import TransferMachines
         agent.give(.folder(.settled(.crops, name("new.png"))))
         #expect(agent.disk == [])
         agent.give(.disk(.rescanned(.crops, settled: [name("old.png")], unnameable: [], vanished: [], events: [])))
-        #expect(
-            agent.disk == [
-                .examine(name("old.png"), .normal), .examine(name("newer.png"), .normal),
-                .examine(name("new.png"), .normal),
-            ])
+        #expect(agent.looks() == ["old.png", "newer.png", "new.png"])
         agent.give(.folder(.settled(.crops, name("next.png"))))
         #expect(agent.disk == [.examine(name("next.png"), .normal)])
     }
