@@ -138,6 +138,7 @@ final class DiskWorker {
         let moment = clock.now
         let wall = now()
         var rows: [CatalogRow] = []
+        var gone: [AvatarName] = []
         rows.reserveCapacity(names.count)
         for name in names {
             var row = CatalogRow(name: name)
@@ -145,7 +146,7 @@ final class DiskWorker {
                 if try isIntact(avatar) {
                     row.avatar = AvatarRecord(avatar)
                 } else {
-                    results.append(.vanished(name, try removed([name])))
+                    gone.append(name)
                 }
             }
             if row.avatar == nil {
@@ -156,6 +157,7 @@ final class DiskWorker {
             }
             rows.append(row)
         }
+        for event in try removed(gone) { results.append(.vanished(event.name, [event])) }
         return rows
     }
 
@@ -230,7 +232,7 @@ final class DiskWorker {
 
     /// Takes away the rows of files that are gone.
     func removed(_ names: [AvatarName], reason: String? = nil) throws(CacheError) -> [AvatarEvent] {
-        try catalog.recordRemoved(names, reason: reason, at: now()).map { AvatarEvent($0) }
+        try cache.recordRemoved(names, reason: reason, at: now()).map { AvatarEvent($0) }
     }
 }
 
