@@ -82,7 +82,7 @@ extension AgentMachine {
 
     private mutating func wrote(_ name: AvatarName, through offset: Int64) {
         guard entries[name]?.status == .active else { return }
-        for step in entries[name]?.download?.wrote(through: offset) ?? [] {
+        for step in downloads[name]?.wrote(through: offset) ?? [] {
             guard case .commit(let totalSize) = step else { continue }
             finishedReceiving(name, totalSize: totalSize)
         }
@@ -91,7 +91,7 @@ extension AgentMachine {
     /// Every byte is in the part.
     mutating func finishedReceiving(_ name: AvatarName, totalSize: Int64) {
         active.removeAll { $0 == name }
-        entries[name]?.download = nil
+        downloads[name] = nil
         entries[name]?.status = .committing
         commit(CommitMachine.Item(name: name, origin: .download(size: totalSize, owner: labels.owner(of: name))))
     }
@@ -155,7 +155,7 @@ extension AgentMachine {
     /// Its bytes did not get to the disk: once nothing is in flight, the catalog says what is there.
     private mutating func stall(_ name: AvatarName) {
         guard entries[name]?.status == .active || entries[name]?.status == .queued else { return }
-        entries[name]?.download?.stop()
+        downloads[name]?.stop()
         entries[name]?.status = .stalled
         queue.remove(name)
         releaseIfQuiet(name)
@@ -196,7 +196,7 @@ extension AgentMachine {
         storage.retryAt = nil
         story.solved(key: "storage")
         note(.info, "the disk takes writes again")
-        let stalled = entries.filter { $0.value.status == .stalled && $0.value.download == nil }.keys.sorted()
+        let stalled = entries.filter { $0.value.status == .stalled && downloads[$0.key] == nil }.keys.sorted()
         if !stalled.isEmpty { actions.append(.disk(.lookUp(stalled, touch: false))) }
         if let id = uploads.unnoted { actions.append(.disk(.finishCrop(id))) }
         for id in uploads.unstaged { actions.append(.disk(.stageCrop(id))) }
