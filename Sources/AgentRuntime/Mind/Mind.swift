@@ -186,8 +186,11 @@ final class Mind {
         logger.log(level: level, "\(note.what)", metadata: metadata)
     }
 
+    /// With every input: a getter on the property itself would copy the whole machine first.
+    private func look<T>(_ body: (inout AgentMachine) -> T) -> T { body(&machine) }
+
     private func rearm() {
-        let deadline = machine.deadline
+        let deadline = look { $0.deadline }
         guard deadline != timerAt else { return }
         timer?.cancel()
         timerAt = deadline

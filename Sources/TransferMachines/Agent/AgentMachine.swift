@@ -89,16 +89,22 @@ package struct AgentMachine: Sendable {
 
     /// When `tick` wants to come, if nothing else does before.
     package var deadline: MonotonicTime? {
-        var earliest = [
-            connection.deadline, uploads.deadline, labels.deadline, storage.deadline, retries.min?.at,
-            watchDeadline, lostFolders[.crops]?.retryAt, lostFolders[.cache]?.retryAt,
-        ].compactMap(\.self).min()
+        // Asked after every input: no array is made for it.
+        var earliest = MonotonicTime.never
+        func consider(_ time: MonotonicTime?) { if let time, time < earliest { earliest = time } }
+        consider(connection.deadline)
+        consider(uploads.deadline)
+        consider(labels.deadline)
+        consider(storage.deadline)
+        consider(retries.min?.at)
+        consider(watchDeadline)
+        for lost in lostFolders.values { consider(lost.retryAt) }
+        let canDownload = canDownload
         for name in active {
-            let download = downloads[name]
-            guard let due = canDownload ? download?.deadline : download?.silentAt else { continue }
-            earliest = earliest.map { min($0, due) } ?? due
+            guard let download = downloads[name] else { continue }
+            consider(canDownload ? download.deadline : download.silentAt)
         }
-        return earliest
+        return earliest == .never ? nil : earliest
     }
 
     private mutating func tick() {
