@@ -212,6 +212,7 @@ extension Life {
         world.log("the token expires")
         server.store.tokens[me] = token
         world.schedule(in: random.upTo(.seconds(10))) { [self] in
+            guard !isPeace else { return }
             world.log("somebody logs in anew")
             agent.account.token = server.store.tokens[me] ?? token
             if agent.isAlive { logIn() }

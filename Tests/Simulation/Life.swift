@@ -124,6 +124,7 @@ package final class Life {
         agent.told = { _ in }
         agent.died = {}
         server.uploads = { _, _ in }
+        server.held = { _ in }
         disk.cacheChanged = { _, _ in }
         disk.harmed = { _ in }
         disk.refusalLost = { _ in }
@@ -201,6 +202,7 @@ package final class Life {
         server.uploads = { [self] chunk, isAcknowledged in
             oracle.uploaded(chunk, isAcknowledged: isAcknowledged, server: server)
         }
+        server.held = { [self] count in politeness.serverHolds(count) }
         disk.harmed = { [self] name in oracle.harmed(name) }
         disk.refusalLost = { [self] name in politeness.lift(name) }
     }

@@ -51,7 +51,7 @@ struct LifeOptions: CustomStringConvertible {
         friends = random.happens(0.15) ? random.pick(8...12) : random.pick(1...5)
         crops = random.pick(0...4)
         // More chunks than the window has, now and then.
-        pictureMax = random.happens(0.15) ? 12_000 : 1_500
+        pictureMax = random.happens(0.1) ? 12_000 : 1_400
         delayMax = .microseconds(random.pick(100...30_000))
         pieces = random.happens(0.5) ? 1 : random.pick(2...3)
         cutRate = rate(0.6, &random)

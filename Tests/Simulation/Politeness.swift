@@ -60,6 +60,11 @@ final class Politeness {
 
     // MARK: Bounds
 
+    func serverHolds(_ requests: Int) {
+        guard requests > Limits.Server.requestsInFlightMax else { return }
+        fail("the server holds \(requests) requests of one connection")
+    }
+
     /// `names` are all that anybody could care for.
     func holds(_ load: AgentMachine.Load, names: Int) {
         func check(_ what: String, _ count: Int, _ limit: Int) {

@@ -154,13 +154,15 @@ final class SimAgent {
                 feed(.bus(StreamID(0), .resume(nil)))
             }
         }
-        guard let deadline = machine?.look({ $0.deadline }), deadline != timerAt else { return }
+        guard let deadline = machine?.look({ $0.deadline }) else { return }
+        // Most deadlines move on with every reply: a timer that comes too early for that looks again.
+        if let timerAt, timerAt <= deadline { return }
         timerAt = deadline
         let current = incarnation
         world.schedule(at: deadline) { [self] in
             guard incarnation == current, timerAt == deadline else { return }
             timerAt = nil
-            feed(.tick)
+            if let due = machine?.look({ $0.deadline }), due > world.now { rearm() } else { feed(.tick) }
         }
     }
 

@@ -46,6 +46,7 @@ struct SimCatalog {
     var events: [AvatarEvent] = []
     var lastCursor: Int64 = 0
     var lastCrop: Int64 = 0
+    var lastCropID: CropID?
     var epoch = 1
     var icon: AvatarName?
 

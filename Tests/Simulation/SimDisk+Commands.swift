@@ -264,12 +264,15 @@ extension SimDisk {
                     id: known.crop.id, name: name, size: known.crop.size, md5: md5, sha256: sha256, everSent: true))
         default: break
         }
+        let wasWaiting = known?.state == .pending && known?.crop.sha256 == sha256
         catalog.lastCrop += 1
         let id = mutation == .newestCropFirst ? 1_000_000 - catalog.lastCrop : catalog.lastCrop
         let crop = Crop(
-            id: CropID(id), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256, everSent: false)
+            id: CropID(id), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256,
+            everSent: wasWaiting)
         catalog.crops[name] = SimCatalog.CropRow(
             crop: crop, inode: inode, version: file.version, state: .pending)
+        catalog.lastCropID = crop.id
         cropNames[crop.id] = name
         return .crop(crop)
     }
@@ -279,7 +282,10 @@ extension SimDisk {
     ) -> CropRule.Recorded? {
         guard row.crop.sha256 == sha256 else { return nil }
         switch row.state {
-        case .pending: return .waiting(isSameFile: row.inode == inode && row.version == file.version)
+        case .pending:
+            return .waiting(
+                isSameFile: row.inode == inode && row.version == file.version, isLast: row.crop.id == catalog.lastCropID
+            )
         case .done: return .sent(toThisAccount: true)
         case .setAside: return nil
         }

@@ -17,6 +17,8 @@ final class SimServer {
     private var incarnation = 0
     private(set) var isUp = true
     var uploads: (UploadChunk, _ isAcknowledged: Bool) -> Void = { _, _ in }
+    /// Tells how many requests of one connection are held.
+    var held: (Int) -> Void = { _ in }
     /// The reply to an upload's chunk is dropped after the write was done, with the connection, at this rate; another's at a tenth of it.
     var loseReplyRate = 0.0
 
@@ -100,6 +102,7 @@ final class SimServer {
             let resource = Self.resource(of: request)
             let ticket = connection.session.receive(
                 resource: resource?.key, bytes: Frame.headerBytes + frame.body.readableBytes, now: world.now)
+            held(connection.session.requestsInFlight)
             let job = Job(connection: number, ticket: ticket, request: request)
             guard let resource else {
                 run(job, nil)

@@ -271,7 +271,8 @@ extension UploadIntake {
 
     private mutating func compared(_ equal: Bool, _ record: UploadRecord, _ claim: Claim) -> Action {
         if equal, !record.isComplete { return held(record) }
-        // Nothing is written again; but who sends a whole picture means it to be the icon, whatever was in between.
+        // Nothing is written again. A picture of one chunk may also be sent anew, to be the icon once more: nothing tells that from a
+        // reply that was lost.
         if equal { return chunk.seq == 1 ? committed(record) : end(nil) }
         if chunk.seq == 1 { return beginOrMeasure(claim, replacing: record.isComplete ? nil : record.uploadID) }
         if record.isComplete { return end(.seqInvalid) }
