@@ -44,6 +44,6 @@ extension CacheFolder {
                 throw CacheError(error, "removing the damaged \(row.name)")
             }
         }
-        return try catalog.recordRemoved(rows.map(\.name), reason: AbsenceReason.corrupt.rawValue, at: now)
+        return try recordRemoved(rows.map(\.name), reason: AbsenceReason.corrupt.rawValue, at: now)
     }
 }

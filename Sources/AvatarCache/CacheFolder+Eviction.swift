@@ -40,7 +40,7 @@ extension CacheFolder {
                 eviction.bytesHeld -= row.identity.size
                 eviction.bytesFreed += row.identity.size
             }
-            eviction.removed += try catalog.recordRemoved(gone, reason: "evicted", at: now)
+            eviction.removed += try recordRemoved(gone, reason: "evicted", at: now)
             after = (last.lastWanted, last.name.string)
         }
         eviction.isStillOver = eviction.bytesHeld > bytesMax
@@ -52,7 +52,17 @@ extension CacheFolder {
         guard let row = try catalog.avatars(named: [name])[name], row.origin != .foreign, try removeOwn(row) else {
             return nil
         }
-        return try catalog.recordRemoved([name], reason: "forgotten", at: now).first
+        return try recordRemoved([name], reason: "forgotten", at: now).first
+    }
+
+    /// Takes away the rows of files that are gone, once their going is on the disk: a power cut that brought a file back without its
+    /// row would leave a name that nothing could take.
+    package func recordRemoved(
+        _ names: [AvatarName], reason: String?, at now: UnixTime
+    ) throws(CacheError) -> [EventRow] {
+        guard !names.isEmpty else { return [] }
+        try syncCacheFolder()
+        return try catalog.recordRemoved(names, reason: reason, at: now)
     }
 
     /// Whether the file of `row` is gone: removed just now, or before.

@@ -70,6 +70,11 @@ extension Catalog {
         }
     }
 
+    /// Whether no crop was recorded after this one.
+    package func isLastClosed(_ row: CropRow) throws(CacheError) -> Bool {
+        try read("looking for later crops") { try Self.setting("close_order", $0) == String(row.closedOrder) }
+    }
+
     /// Forgets files that are no longer in the upload folder.
     package func forgetCrops(_ names: [AvatarName]) throws(CacheError) {
         try write("forgetting \(names.count) crops") { db in

@@ -24,9 +24,16 @@ package struct AvatarName: Hashable, Sendable, Comparable, CustomStringConvertib
         if string.isEmpty { return .empty }
         if string.utf8.count > Limits.Name.bytesMax { return .tooLong(bytes: string.utf8.count) }
         if string.utf8.first == UInt8(ascii: ".") { return .leadingDot }
-        for scalar in string.unicodeScalars {
-            if scalar == "/" { return .slash }
-            if scalar.properties.generalCategory == .control { return .controlCharacter(scalar.value) }
+        var isASCII = true
+        for byte in string.utf8 {
+            if byte == UInt8(ascii: "/") { return .slash }
+            if byte < 0x20 || byte == 0x7F { return .controlCharacter(UInt32(byte)) }
+            if byte >= 0x80 { isASCII = false }
+        }
+        // Beyond ASCII the only control characters are U+0080 to U+009F.
+        guard !isASCII else { return nil }
+        for scalar in string.unicodeScalars where (0x80...0x9F).contains(scalar.value) {
+            return .controlCharacter(scalar.value)
         }
         return nil
     }

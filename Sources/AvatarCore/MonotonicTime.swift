@@ -12,6 +12,9 @@ package struct MonotonicTime: Hashable, Sendable, Comparable, CustomStringConver
     /// The origin.
     package static let zero = MonotonicTime(nanoseconds: 0)
 
+    /// Later than any other.
+    package static let never = MonotonicTime(nanoseconds: .max)
+
     package static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
 
     /// Saturating: a far deadline stays the far future.

@@ -7,9 +7,12 @@ extension Life {
         agent.killRate = options.killRate
         server.loseReplyRate = options.loseReplyRate
         disk.flipRate = options.flipRate
+        disk.tornRate = options.tornRate
         register(keep: true)
-        at { self.watch() }
+        at { self.watchLog() }
         for number in 0..<options.crops { at { self.beginCrop(number) } }
+        for _ in 0..<options.cropDeletions { at { self.deleteCrop() } }
+        for _ in 0..<options.replacements { at { self.replacePicture() } }
         for _ in 0..<options.kills { at { self.kill() } }
         for _ in 0..<options.serverCrashes { at { self.crashServer() } }
         for _ in 0..<options.partitions { at { self.partition() } }
@@ -17,9 +20,10 @@ extension Life {
         for _ in 0..<options.tokenChanges { at { self.changeToken() } }
         for _ in 0..<options.deletions { at { self.deleteOne() } }
         for _ in 0..<options.hangUps { at { self.hangUpAndComeBack() } }
+        for _ in 0..<options.clockJumps { at { self.setClock() } }
+        for _ in 0..<options.lags { at { self.lag() } }
         at { self.register(keep: false) }
         if options.suspendsForAWeek { at { self.suspend() } }
-        if options.lags { at { self.lag() } }
         heal()
     }
 
@@ -39,13 +43,14 @@ extension Life {
         let loses = !isPeace && random.happens(options.catalogLossRate)
         if loses {
             hasLostCatalog = true
-            oracle.exempt = true
+            oracle.catalogLost()
+            politeness.liftAll()
             world.log("the catalog is lost")
         }
         agent.start(lostCatalog: loses)
-        for name in disk.cache.keys.sorted() { oracle.check(name, in: disk) }
+        oracle.checkAll(in: disk)
         register(keep: true)
-        watch()
+        watchLog()
     }
 
     func makePeace() {
@@ -54,18 +59,34 @@ extension Life {
         agent.killRate = 0
         server.loseReplyRate = 0
         disk.flipRate = 0
+        disk.tornRate = 0
         disk.isFull = false
+        watch.overflowRate = 0
+        watch.reorderRate = 0
         isPartitioned = false
         server.restart()
         agent.account.token = server.store.tokens[me] ?? ""
+        for stream in unread.keys.sorted() { closeLaggard(stream) }
         if agent.isAlive {
-            agent.logIn()
-            agent.feed(.networkChanged)
+            logIn()
+            networkChanged()
             if wanted.isEmpty { register(keep: true) }
+            if watcher == nil { watchLog() }
         } else {
             startAgain()
         }
         heal()
+    }
+
+    private func logIn() {
+        politeness.excuse()
+        politeness.liftAll()
+        agent.logIn()
+    }
+
+    private func networkChanged() {
+        politeness.excuse()
+        agent.feed(.networkChanged)
     }
 
     // MARK: Subscribers
@@ -74,7 +95,6 @@ extension Life {
         guard agent.isAlive else { return }
         lastStream += 1
         let stream = StreamID(lastStream)
-        var names: [String: AvatarName] = [:]
         var requests: [LabelRequest] = []
         for number in 0..<options.friends + 1 where keep || random.happens(0.5) {
             // One name that nobody has.
@@ -82,7 +102,6 @@ extension Life {
                 continue
             }
             let label = "label-\(stream.value)-\(number)"
-            names[label] = name
             requests.append(
                 LabelRequest(
                     label: label, target: .name(name, owner: nil),
@@ -90,7 +109,7 @@ extension Life {
             if keep { wanted.insert(name) }
         }
         guard !requests.isEmpty else { return }
-        subscribers[stream] = Subscriber(names: names, keep: keep)
+        subscribers[stream] = Subscriber(labels: requests.count, keep: keep)
         world.log("labels are registered", keep ? "to stay" : "once", Int64(requests.count))
         agent.feed(
             .bus(stream, .register(requests, keep: keep, heartbeat: false, more: true, token: "s\(stream.value)")))
@@ -100,85 +119,52 @@ extension Life {
         guard agent.isAlive, let stream = subscribers.keys.sorted().first(where: { subscribers[$0]?.keep == true })
         else { return }
         world.log("a subscriber hangs up")
-        subscribers[stream] = nil
-        wanted = []
-        agent.feed(.hungUp(stream))
-        world.schedule(in: random.upTo(.seconds(2))) { [self] in register(keep: true) }
+        hungUp(stream)
+        comeBack()
     }
 
-    /// A subscriber that does not read: the bus closes it, and the agent hears that it hung up.
+    private func hungUp(_ stream: StreamID) {
+        if subscribers.removeValue(forKey: stream)?.keep == true { wanted = [] }
+        unread[stream] = nil
+        if watcher == stream { watcher = nil }
+        if mutation != .forgetHangUps { agent.feed(.hungUp(stream)) }
+    }
+
+    private func comeBack() {
+        world.schedule(in: random.upTo(.seconds(2))) { [self] in
+            guard agent.isAlive else { return }
+            if wanted.isEmpty { register(keep: true) }
+            if watcher == nil { watchLog() }
+        }
+    }
+
+    /// A subscriber stops reading: what waits for it fills its bounded queue.
     private func lag() {
-        guard let stream = subscribers.keys.sorted().last(where: { subscribers[$0]?.keep == false }) else { return }
-        world.log("a subscriber lags")
-        subscribers[stream] = nil
-        agent.feed(.hungUp(stream))
+        let streams = subscribers.keys.sorted() + [watcher].compactMap(\.self)
+        guard !streams.isEmpty else { return }
+        let stream = streams[random.pick(0...streams.count - 1)]
+        guard unread[stream] == nil else { return }
+        world.log("a subscriber does not read any more", "", Int64(stream.value))
+        unread[stream] = 0
     }
 
-    private func watch() {
-        guard agent.isAlive else { return }
+    /// The bus closes who does not read, and the agent hears that it hung up.
+    func closeLaggard(_ stream: StreamID) {
+        let current = agent.incarnation
+        world.schedule(in: random.upTo(.milliseconds(5))) { [self] in
+            guard agent.incarnation == current, unread[stream] != nil else { return }
+            world.log("a subscriber lags, and is closed", "", Int64(stream.value))
+            hungUp(stream)
+            comeBack()
+        }
+    }
+
+    private func watchLog() {
+        guard agent.isAlive, watcher == nil else { return }
         lastStream += 1
         watcher = StreamID(lastStream)
         let (epoch, since) = oracle.watchPosition
         agent.feed(.bus(StreamID(lastStream), .watch(epoch: epoch, since: since, heartbeat: false, more: true)))
-    }
-
-    // MARK: The user's crops
-
-    private func beginCrop(_ number: Int) {
-        let reuses = number > 0 && random.happens(0.25)
-        let name = reuses ? "crop-\(number - 1).png" : "crop-\(number).png"
-        guard let picture = try? Picture(size: random.pick(120...options.pictureMax), random: &random) else { return }
-        if let inode = disk.crops[name], disk.files[inode]?.isBeingWritten == true { return }
-        if random.happens(0.2) {
-            // Written elsewhere, and renamed here.
-            disk.crops[name] = disk.newFile(picture.bytes)
-            closed(name, picture)
-            return
-        }
-        let inode = disk.beginCrop(name, reuse: reuses && random.happens(0.5))
-        write(name, inode, picture, from: 0)
-    }
-
-    private func write(_ name: String, _ inode: Int, _ picture: Picture, from start: Int) {
-        guard disk.crops[name] == inode else { return }
-        let end = min(picture.bytes.count, start + random.pick(1...picture.bytes.count))
-        disk.write(inode, picture.bytes[start..<end])
-        world.schedule(in: random.upTo(.milliseconds(400))) { [self] in
-            guard end == picture.bytes.count else {
-                // A writer that closes in between, and opens again.
-                if random.happens(0.3) { settle(name) }
-                return write(name, inode, picture, from: end)
-            }
-            guard disk.crops[name] == inode else { return }
-            disk.closeCrop(inode)
-            closed(name, picture)
-        }
-    }
-
-    private func closed(_ name: String, _ picture: Picture) {
-        world.log("a crop is closed", name, Int64(picture.bytes.count))
-        if let inode = disk.crops[name] { disk.touch(inode) }
-        oracle.closed(name, picture)
-        settle(name)
-    }
-
-    private func settle(_ name: String) {
-        later { [self] in
-            guard agent.isAlive else { return }
-            guard !isPeace, random.happens(options.overflowRate * 0.3) else {
-                if let name = try? AvatarName(name) { agent.feed(.folder(.settled(.crops, name))) }
-                return
-            }
-            world.log("inotify overflows")
-            if mutation != .ignoreOverflow { agent.feed(.folder(.overflow)) }
-        }
-    }
-
-    private func deleteOne() {
-        guard let name = disk.cache.keys.sorted().first(where: { _ in random.happens(0.5) }) else { return }
-        world.log("a picture is deleted by hand", name)
-        oracle.deleted(name)
-        disk.setName(.cache, name, nil)
     }
 
     // MARK: Faults
@@ -194,12 +180,12 @@ extension Life {
 
     private func crashServer() {
         server.crash()
+        oracle.serverCrashed(server.store)
         if random.happens(options.forgetRate) {
             world.log("the server forgets its progress")
+            oracle.serverForgot(server.store, disk)
             server.store.forgetProgress()
-            oracle.serverForgot()
         }
-        oracle.serverCrashed()
         world.schedule(in: random.upTo(.seconds(8))) { [self] in server.restart() }
     }
 
@@ -207,7 +193,11 @@ extension Life {
         world.log("the network is parted")
         isPartitioned = true
         for link in links { link.goSilent() }
-        world.schedule(in: random.upTo(.seconds(30))) { [self] in isPartitioned = false }
+        world.schedule(in: random.upTo(.seconds(30))) { [self] in
+            isPartitioned = false
+            // The kernel tells of a route that is back, if it was this machine's own.
+            if !isPeace, random.happens(0.5) { networkChanged() }
+        }
     }
 
     private func fillDisk() {
@@ -222,8 +212,10 @@ extension Life {
         world.log("the token expires")
         server.store.tokens[me] = token
         world.schedule(in: random.upTo(.seconds(10))) { [self] in
-            agent.account.token = token
-            if agent.isAlive { agent.logIn() }
+            guard !isPeace else { return }
+            world.log("somebody logs in anew")
+            agent.account.token = server.store.tokens[me] ?? token
+            if agent.isAlive { logIn() }
         }
     }
 
@@ -232,5 +224,33 @@ extension Life {
         world.log("asleep for a week")
         for link in links { link.goSilent() }
         world.sleep(.seconds(7 * 24 * 3600))
+    }
+
+    /// Somebody sets the wall clock, by up to three days either way.
+    private func setClock() {
+        let jump = random.upTo(.seconds(3 * 24 * 3600))
+        world.log("the wall clock jumps")
+        disk.wallOffset += random.happens(0.5) ? jump : .zero - jump
+        politeness.liftAll()
+    }
+
+    private func deleteOne() {
+        guard let name = disk.cache.keys.sorted().first(where: { _ in random.happens(0.5) }) else { return }
+        world.log("a picture is deleted by hand", name.string)
+        oracle.deleted(name)
+        disk.setName(.cache, name, nil)
+    }
+
+    /// A friend has a new picture under the old name, perhaps of the same size: chunks of both may come.
+    private func replacePicture() {
+        let keys = server.store.files.keys.filter { $0.name.string.hasPrefix("friend-") }.sorted { $0.name < $1.name }
+        guard !keys.isEmpty else { return }
+        let key = keys[random.pick(0...keys.count - 1)]
+        let size = random.happens(0.5) ? server.store.files[key]?.count ?? 0 : random.pick(120...options.pictureMax)
+        guard let picture = try? Picture(size: size, random: &random) else { return }
+        world.log("a friend has a new picture", key.name.string, Int64(picture.bytes.count))
+        oracle.versions[key.name, default: []].append(picture)
+        oracle.harmed(key.name)
+        server.store.files[key] = picture.bytes
     }
 }

@@ -5,7 +5,7 @@ internal import TransferMachines
 /// then peace, in which everything wanted must come and everything outgoing must go.
 package final class Life {
     /// Bytes in a chunk, so that small pictures have many.
-    static let chunkBytes = 128
+    static let chunkBytes = 256
     /// After the last fault, everything is in order within this.
     package static let convergenceBound = Duration.seconds(900)
     private static let eventsMax = 200_000
@@ -27,9 +27,11 @@ package final class Life {
     let options: LifeOptions
     let mutation: Mutation?
     let disk: SimDisk
+    let watch: SimWatch
     let server: SimServer
     let agent: SimAgent
     let oracle: Oracle
+    let politeness: Politeness
     var random: SeededRandom
     let me: UserID
     var links: [SimLink] = []
@@ -40,13 +42,21 @@ package final class Life {
     var subscribers: [StreamID: Subscriber] = [:]
     var watcher: StreamID?
     var hasLostCatalog = false
-    private var lastEvent = MonotonicTime.zero
+    /// How many replies a stream that does not read holds before the bus closes it.
+    let unreadMax: Int
+    /// Streams that do not read, and the replies that wait on each.
+    var unread: [StreamID: Int] = [:]
+    private var feeds = 0
+    /// Crops that somebody is writing, be they closed for a moment.
+    var writers: Set<AvatarName> = []
+    private let namesMax: Int
 
     /// What a subscriber of the simulation remembers.
     struct Subscriber {
-        var names: [String: AvatarName]
+        var labels: Int
         var keep: Bool
-        var finals: [String: Int] = [:]
+        /// One-shot labels that had their final state.
+        var done: Set<String> = []
     }
 
     package init(seed: UInt64, mutation: Mutation? = nil, tailMax: Int = 50) throws {
@@ -56,10 +66,15 @@ package final class Life {
         options = LifeOptions(random: &random)
         guard let me = UserID(1001) else { throw SimulationFault.setUp }
         self.me = me
+        unreadMax = random.pick(1...8)
+        namesMax = options.friends + 1 + options.crops
         disk = SimDisk(world: world, durable: options.isDurable, mutation: mutation)
+        watch = SimWatch(world: world, options: options, ignoresOverflow: mutation == .ignoreOverflow)
         server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours)
-        agent = SimAgent(world: world, disk: disk, uid: me, token: "token-1", mutation: mutation)
-        oracle = Oracle(world: world)
+        agent = SimAgent(world: world, disk: disk, watch: watch, uid: me, token: "token-1", mutation: mutation)
+        let oracle = Oracle(world: world)
+        self.oracle = oracle
+        politeness = Politeness(world: world) { oracle.fail($0) }
         try populate()
     }
 
@@ -88,6 +103,7 @@ package final class Life {
         if oracle.violation == nil, let disorder = isInOrder() {
             oracle.fail(world.events >= Self.eventsMax ? "too many events: \(disorder)" : disorder)
         }
+        if oracle.violation == nil, let status = agent.status { checkLabels(status) }
         if oracle.violation == nil { oracle.finish(disk: disk, server: server) }
         letGo()
         return Report(
@@ -98,16 +114,21 @@ package final class Life {
     /// The parts hold each other by their closures; without this no life would ever be freed.
     private func letGo() {
         world.end()
-        agent.connect = { nil }
-        agent.connecting = {}
+        agent.connect = { .refused }
+        agent.moved = { _, _, _ in }
+        agent.asked = { _ in }
+        agent.heard = { _ in }
+        agent.refused = { _, _ in }
+        agent.lifted = { _ in }
+        agent.isFed = {}
         agent.told = { _ in }
         agent.died = {}
         server.uploads = { _, _ in }
+        server.held = { _ in }
         disk.cacheChanged = { _, _ in }
-        for link in links {
-            link.received = [{ _ in }, { _ in }]
-            link.closed = [{ _ in }, { _ in }]
-        }
+        disk.harmed = { _ in }
+        disk.refusalLost = { _ in }
+        for link in links { link.ends = (SimLink.End(), SimLink.End()) }
     }
 
     // MARK: The people
@@ -123,52 +144,77 @@ package final class Life {
             server.store.tokens[friend] = "other-\(number)"
             server.store.files[ResourceKey(owner: owner, name: name)] = picture.bytes
             if !options.isSeedServer { server.store.icons[friend] = name }
-            oracle.versions[name.string, default: []].append(picture)
+            oracle.versions[name, default: []].append(picture)
         }
     }
 
     private func connectParts() {
-        agent.connect = { [self] in
-            guard server.isUp, !isPartitioned else { return nil }
-            let cut = !isPeace && random.happens(options.cutRate) ? random.pick(0...options.cutAfterMax) : nil
-            let link = SimLink(
-                world: world, random: SeededRandom(seed: random.next()),
-                delayMax: isPeace ? .milliseconds(1) : options.delayMax, pieces: options.pieces, cutAfter: cut)
-            links.removeAll { !$0.isOpen }
-            links.append(link)
-            server.accept(link)
-            if !isPeace, random.happens(options.silentRate) {
-                world.schedule(in: random.upTo(.seconds(5))) { link.goSilent() }
-            }
-            return link
-        }
-        agent.connecting = { [self] in oracle.connecting() }
+        agent.connect = { [self] in connect() }
         agent.told = { [self] output in told(output) }
         agent.died = { [self] in
             subscribers = [:]
+            unread = [:]
             watcher = nil
+            politeness.excuse()
         }
-        server.uploads = { [self] chunk, isAcknowledged in
-            oracle.uploaded(chunk, isAcknowledged: isAcknowledged, server: server)
-        }
+        connectOracles()
         disk.cacheChanged = { [self] name, isThere in
             if isThere { oracle.placed(name, in: disk) }
             if mutation == .uploadOwnWrites, isThere, let inode = disk.cache[name] {
                 disk.crops[name] = inode
-                later { if let name = try? AvatarName(name) { self.agent.feed(.folder(.settled(.crops, name))) } }
+                watch.happened(.crops, name)
             }
-            later {
-                guard let name = try? AvatarName(name) else { return }
-                self.agent.feed(.folder(isThere ? .settled(.cache, name) : .gone(.cache, name)))
-            }
+            watch.happened(.cache, name, isGone: !isThere)
         }
     }
 
-    /// An inotify event on its way, behind those before it; lost when the agent dies meanwhile, as the kernel's queue
-    /// is.
-    func later(_ body: @escaping () -> Void) {
-        lastEvent = max(lastEvent, world.now + random.upTo(.milliseconds(3)))
-        world.schedule(at: lastEvent, body)
+    private func connect() -> SimAgent.Connecting {
+        guard !isPartitioned else { return random.happens(0.5) ? .refused : .silent }
+        guard server.isUp else { return .refused }
+        let cut = !isPeace && random.happens(options.cutRate) ? random.pick(0...options.cutAfterMax) : nil
+        let link = SimLink(
+            world: world, random: SeededRandom(seed: random.next()),
+            delayMax: isPeace ? .milliseconds(1) : options.delayMax, pieces: options.pieces, cutAfter: cut)
+        links.removeAll { !$0.isOpen }
+        links.append(link)
+        server.accept(link)
+        if !isPeace, random.happens(options.silentRate) {
+            let isHalf = random.happens(0.5)
+            world.schedule(in: random.upTo(.seconds(5))) { if isHalf { link.goHalfSilent() } else { link.goSilent() } }
+        }
+        return .link(link)
+    }
+
+    private func connectOracles() {
+        agent.moved = { [self] before, after, byLogin in politeness.moved(from: before, to: after, byLogin: byLogin) }
+        agent.asked = { [self] name in politeness.asked(name, tokenEpoch: disk.tokenEpoch) }
+        agent.heard = { [self] kind in if Self.isSensible(kind) { politeness.excuse() } }
+        agent.refused = { [self] name, reason in
+            politeness.refused(name, reason, tokenEpoch: disk.tokenEpoch)
+            if reason == .corrupt { oracle.foundCorrupt(name) }
+        }
+        agent.lifted = { [self] name in politeness.lift(name) }
+        agent.isFed = { [self] in
+            feeds += 1
+            guard feeds.isMultiple(of: 8), let load = agent.load else { return }
+            politeness.holds(load, names: namesMax)
+        }
+        server.uploads = { [self] chunk, isAcknowledged in
+            oracle.uploaded(chunk, isAcknowledged: isAcknowledged, server: server)
+        }
+        server.held = { [self] count in politeness.serverHolds(count) }
+        disk.harmed = { [self] name in oracle.harmed(name) }
+        disk.refusalLost = { [self] name in politeness.lift(name) }
+    }
+
+    /// Whether a server that answers so lives, and takes who we are.
+    private static func isSensible(_ kind: ServerReply.Kind) -> Bool {
+        switch kind {
+        case .download(_, .error(let code)), .upload(let code, _, _, _):
+            code != ClassicError.tokenInvalid.rawValue && code != ClassicError.uidInvalid.rawValue
+        case .download(_, .chunk): true
+        case .download(_, .garbled), .progress, .other, .unreadable: false
+        }
     }
 
     // MARK: What subscribers hear
@@ -176,22 +222,29 @@ package final class Life {
     private func told(_ output: BusOutput) {
         switch output {
         case .labels(let reply):
+            guard isRead(reply.stream), var subscriber = subscribers[reply.stream] else { return }
             for state in reply.states {
                 if state.avatar.state == .ready { oracle.announced(state.avatar, in: disk) }
-                guard var subscriber = subscribers[reply.stream], state.avatar.state.isFinal else { continue }
-                subscriber.finals[state.label, default: 0] += 1
-                if !subscriber.keep, (subscriber.finals[state.label] ?? 0) > 1 {
-                    oracle.fail("the one-shot label \(state.label) was told twice")
+                guard !subscriber.keep, state.avatar.state.isFinal else { continue }
+                guard subscriber.done.insert(state.label).inserted else {
+                    return oracle.fail("the one-shot label \(state.label) was told twice")
                 }
-                subscribers[reply.stream] = subscriber
             }
-            if !reply.continues { subscribers[reply.stream] = nil }
+            subscribers[reply.stream] = reply.continues ? subscriber : nil
         case .changes(let stream, let epoch, let cursor, let reset, let changes, _):
-            guard stream == watcher else { return }
+            guard stream == watcher, isRead(stream) else { return }
             oracle.watched(epoch: epoch, cursor: cursor, reset: reset, changes: changes)
         case .failed(_, let fault): oracle.fail("a call failed: \(fault)")
         default: break
         }
+    }
+
+    /// Whether the subscriber reads; one that does not is closed once its bounded queue is full, and never waited for.
+    private func isRead(_ stream: StreamID) -> Bool {
+        guard let waiting = unread[stream] else { return true }
+        unread[stream] = waiting + 1
+        if waiting + 1 == unreadMax { closeLaggard(stream) }
+        return false
     }
 
     /// What is not in order yet, in peace.
@@ -207,14 +260,25 @@ package final class Life {
 
     private func wantedMissing() -> String? {
         guard let status = agent.status else { return "the agent is down" }
+        if wanted.isEmpty { return "nobody wants anything yet" }
         if status.uploads > 0 { return "\(status.uploads) crops are not uploaded" }
         for name in wanted.sorted() {
             guard let view = agent.view(name) else { continue }
-            let exists = oracle.versions[name.string] != nil
+            let exists = oracle.versions[name] != nil
             if exists, view.state != .ready { return "\(name) is \(view.state) (\(view.reason ?? "")), not ready" }
-            if !exists, view.state != .absent { return "\(name) is \(view.state), not absent" }
+            guard !exists else { continue }
+            if view.state != .absent { return "\(name) is \(view.state), not absent" }
+            if let at = view.retryAt, at - world.now > Negative.timeToLive(.absent) {
+                return "the refusal of \(name) holds for \(at - world.now)"
+            }
         }
         return oracle.crops.isEmpty || hasLostCatalog ? nil : oracle.iconMissing(server: server, me: me)
+    }
+
+    /// The agent remembers the labels that are alive, and no other.
+    private func checkLabels(_ status: AgentMachine.Status) {
+        let alive = subscribers.values.reduce(0) { $0 + $1.labels - $1.done.count }
+        if status.labels != alive { oracle.fail("\(status.labels) labels are kept, \(alive) are alive") }
     }
 }
 

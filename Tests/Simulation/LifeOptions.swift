@@ -1,3 +1,4 @@
+internal import AvatarCore
 internal import TransferMachines
 
 /// What can go wrong in one life, and how often; drawn from its seed.
@@ -16,6 +17,7 @@ struct LifeOptions: CustomStringConvertible {
     let killRate: Double
     let kills: Int
     let powerCutRate: Double
+    let tornRate: Double
     let catalogLossRate: Double
     let serverCrashes: Int
     let forgetRate: Double
@@ -24,11 +26,17 @@ struct LifeOptions: CustomStringConvertible {
     let diskFulls: Int
     let flipRate: Double
     let overflowRate: Double
+    let reorderRate: Double
+    let watchDelayMax: Duration
+    let cropsAgainRate: Double
+    let cropDeletions: Int
+    let replacements: Int
     let tokenChanges: Int
     let deletions: Int
     let hangUps: Int
+    let clockJumps: Int
     let suspendsForAWeek: Bool
-    let lags: Bool
+    let lags: Int
 
     init(random: inout SeededRandom) {
         // Each fault is off in about half of the lives, so that their combinations are all lived through.
@@ -39,30 +47,39 @@ struct LifeOptions: CustomStringConvertible {
         isSeedServer = random.happens(0.25)
         isDurable = random.happens(0.8)
         faultTime = .milliseconds(random.pick(2_000...30_000))
-        friends = random.pick(1...8)
+        // More than there are places on the connection, now and then.
+        friends = random.happens(0.15) ? random.pick(8...12) : random.pick(1...5)
         crops = random.pick(0...4)
-        pictureMax = random.happens(0.2) ? 12_000 : 2_500
+        // More chunks than the window has, now and then.
+        pictureMax = random.happens(0.1) ? 12_000 : 1_400
         delayMax = .microseconds(random.pick(100...30_000))
-        pieces = random.pick(1...3)
+        pieces = random.happens(0.5) ? 1 : random.pick(2...3)
         cutRate = rate(0.6, &random)
         cutAfterMax = random.pick(50...20_000)
         silentRate = rate(0.2, &random)
         killRate = rate(0.01, &random)
         kills = count(3, &random)
         powerCutRate = isDurable ? rate(1, &random) : 0
+        tornRate = rate(1, &random)
         catalogLossRate = random.happens(0.1) ? 0.3 : 0
         serverCrashes = count(3, &random)
         forgetRate = rate(0.5, &random)
-        loseReplyRate = rate(0.05, &random)
+        loseReplyRate = rate(0.1, &random)
         partitions = count(2, &random)
         diskFulls = count(2, &random)
         flipRate = random.happens(0.1) ? 0.02 : 0
-        overflowRate = rate(0.5, &random)
-        tokenChanges = count(1, &random)
+        overflowRate = rate(0.2, &random)
+        reorderRate = rate(0.5, &random)
+        watchDelayMax = .microseconds(random.happens(0.7) ? 3_000 : random.pick(3_000...300_000))
+        cropsAgainRate = rate(0.6, &random)
+        cropDeletions = count(2, &random)
+        replacements = count(2, &random)
+        tokenChanges = count(2, &random)
         deletions = count(3, &random)
         hangUps = count(2, &random)
+        clockJumps = count(2, &random)
         suspendsForAWeek = random.happens(0.1)
-        lags = random.happens(0.2)
+        lags = count(2, &random)
     }
 
     var description: String {
@@ -70,9 +87,12 @@ struct LifeOptions: CustomStringConvertible {
         server \(isSeedServer ? "seed" : "ours"), sync \(isDurable ? "full" : "none"), faults for \(faultTime), \
         \(friends) friends, \(crops) crops up to \(pictureMax) bytes, delay \(delayMax) in \(pieces) pieces, \
         cut \(cutRate) after \(cutAfterMax), silent \(silentRate), kill \(killRate) and \(kills), power \(powerCutRate), \
-        catalog lost \(catalogLossRate), server dies \(serverCrashes), forgets \(forgetRate), loses replies \(loseReplyRate), \
-        partitions \(partitions), disk full \(diskFulls), flips \(flipRate), overflows \(overflowRate), \
-        token changes \(tokenChanges), deletions \(deletions), hang-ups \(hangUps), a week asleep \(suspendsForAWeek), lags \(lags)
+        torn \(tornRate), catalog lost \(catalogLossRate), server dies \(serverCrashes), forgets \(forgetRate), \
+        loses replies \(loseReplyRate), partitions \(partitions), disk full \(diskFulls), flips \(flipRate), \
+        overflows \(overflowRate), events reordered \(reorderRate) and late \(watchDelayMax), \
+        crops again \(cropsAgainRate), crops deleted \(cropDeletions), pictures replaced \(replacements), \
+        token changes \(tokenChanges), deletions \(deletions), hang-ups \(hangUps), clock jumps \(clockJumps), \
+        a week asleep \(suspendsForAWeek), lags \(lags)
         """
     }
 }

@@ -8,24 +8,36 @@ package enum Mutation: String, CaseIterable, Sendable {
     case skipSyncFolder = "skip-sync-folder"
     /// Parts are taken for verified without a look.
     case skipVerify = "skip-verify"
-    /// The step that renames is reported done before it was.
+    /// The step that renames is reported done before it was: labels are told before the rename.
     case recordBeforeRename = "record-before-rename"
     /// The replies of a window are taken for the requests in another order.
     case forgetWindowOrder = "forget-window-order"
+    /// After a cut the upload goes on behind the last reply that came, as if none had been lost.
+    case ignoreLostReply = "ignore-lost-reply"
     /// What settles in the cache folder is taken for a crop.
     case uploadOwnWrites = "upload-own-writes"
     /// A dead server is tried again at once.
     case noBackoff = "no-backoff"
+    /// What a server refused is asked for again after every start.
+    case forgetRefusals = "forget-refusals"
+    /// A refusal holds until the wall clock says so, wherever that was set.
+    case trustWallClock = "trust-wall-clock"
     /// An inotify overflow is not noticed.
     case ignoreOverflow = "ignore-overflow"
     /// What changed in the upload folder while the agent was down is not looked for.
     case skipStartScan = "skip-start-scan"
     /// A crop is examined and sent while somebody writes it.
     case ignoreWriters = "ignore-writers"
+    /// A crop that is written anew while it is sent goes on with the new bytes.
+    case ignoreCropChange = "ignore-crop-change"
+    /// A part of before a power cut is gone on with.
+    case keepPartsAcrossBoots = "keep-parts-across-boots"
     /// The event log gives a cursor twice.
     case repeatCursor = "repeat-cursor"
     /// Crops wait in the order in which they were found, not closed: the newest first.
     case newestCropFirst = "newest-crop-first"
     /// A file taken out of the cache is not noticed.
     case ignoreDeletion = "ignore-deletion"
+    /// A subscriber that hung up stays subscribed.
+    case forgetHangUps = "forget-hang-ups"
 }

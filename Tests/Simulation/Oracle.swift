@@ -4,26 +4,33 @@ internal import WireProtocol
 
 /// What must always hold; the first thing that does not ends the life.
 final class Oracle {
+    /// A crop that was closed, and whether the user took it away since.
+    struct ClosedCrop {
+        let name: AvatarName
+        let picture: Picture
+        var isDeleted = false
+    }
+
     let world: World
     private(set) var violation: String?
     /// Every whole picture that a name ever had, at the server or by the user's hand.
-    var versions: [String: [Picture]] = [:]
+    var versions: [AvatarName: [Picture]] = [:]
     /// The user's crops in the order in which they were closed last.
-    var crops: [(name: String, picture: Picture)] = []
+    private(set) var crops: [ClosedCrop] = []
     /// The catalog was lost: what was closed before is a baseline.
     var exempt = false
 
-    private var announcedContent: [String: [UInt8]] = [:]
-    private var deletedNames: Set<String> = []
+    private var announcedNames: Set<AvatarName> = []
+    private var deletedNames: Set<AvatarName> = []
+    /// Pictures whose bytes on the disk or at the server were changed under the agent's hand.
+    private var harmedNames: Set<AvatarName> = []
     private var acknowledged: [String: Int64] = [:]
+    /// How often each crop may have to be sent once more.
+    private var repetitions: [String: Int] = [:]
     private var epoch: String?
     private var cursor: Int64?
-    private var connects: [MonotonicTime] = []
-    private var serverCrashes = 0
-    private var serverForgets = 0
-
-    private static let connectsWindow = Duration.seconds(10)
-    private static let connectsMax = 60
+    /// Whether a watcher may be told to read again.
+    private var mayReset = true
 
     init(world: World) { self.world = world }
 
@@ -35,89 +42,123 @@ final class Oracle {
     // MARK: The folder
 
     /// A final name appeared: its bytes are a whole version of that name.
-    func placed(_ name: String, in disk: SimDisk) { check(name, in: disk) }
+    func placed(_ name: AvatarName, in disk: SimDisk) {
+        deletedNames.remove(name)
+        check(name, in: disk)
+    }
 
-    func check(_ name: String, in disk: SimDisk) {
+    func check(_ name: AvatarName, in disk: SimDisk) {
         guard let inode = disk.cache[name], let bytes = disk.files[inode]?.bytes else { return }
         if !isWhole(name, bytes) { fail("the final name \(name) holds bytes that nobody has: \(bytes.count)") }
     }
 
-    private func isWhole(_ name: String, _ bytes: [UInt8]) -> Bool {
+    func checkAll(in disk: SimDisk) { for name in disk.cache.keys.sorted() { check(name, in: disk) } }
+
+    private func isWhole(_ name: AvatarName, _ bytes: [UInt8]) -> Bool {
         versions[name]?.contains { $0.bytes == bytes } == true
     }
 
-    func deleted(_ name: String) {
+    func deleted(_ name: AvatarName) {
         deletedNames.insert(name)
-        announcedContent[name] = nil
+        announcedNames.remove(name)
     }
 
-    /// A label was told that a picture is there: it is, and whole.
+    /// A label was told that a picture is there: it is, and whole, and the catalog knows it.
     func announced(_ avatar: AvatarView, in disk: SimDisk) {
-        guard let name = avatar.name else { return }
-        guard let inode = disk.cache[name], let bytes = disk.files[inode]?.bytes else {
-            if !deletedNames.contains(name) { fail("\(name) was announced and is not there") }
-            return
-        }
+        guard let name = avatar.name.flatMap({ try? AvatarName($0) }), !deletedNames.contains(name) else { return }
+        guard let inode = disk.cache[name] else { return fail("\(name) was announced and is not there") }
+        // Between a rename and its row the new picture lies under a name that was told of before: whole, and on its way to be told.
+        guard let row = disk.catalog.avatars[name],
+            row.inode == inode || disk.catalog.intents[name]?.inode == inode
+        else { return fail("\(name) was announced before its commit") }
         check(name, in: disk)
-        announcedContent[name] = bytes
+        announcedNames.insert(name)
     }
 
-    /// What was announced survives a power cut.
+    /// What was announced survives a power cut, and no final name lost bytes in it.
     func powerFailed(disk: SimDisk) {
-        for name in announcedContent.keys.sorted() where !deletedNames.contains(name) {
-            guard let inode = disk.cache[name], let bytes = disk.files[inode]?.bytes else {
-                return fail("\(name) was announced and is lost in a power cut")
-            }
-            if !isWhole(name, bytes) { fail("\(name) was announced and lost bytes in a power cut") }
+        for name in announcedNames.sorted() where disk.cache[name] == nil {
+            return fail("\(name) was announced and is lost in a power cut")
         }
+        checkAll(in: disk)
+    }
+
+    func harmed(_ name: AvatarName) { harmedNames.insert(name) }
+
+    /// The agent calls a picture damaged: somebody damaged it.
+    func foundCorrupt(_ name: AvatarName) {
+        if !harmedNames.contains(name) { fail("\(name) came out damaged, and nobody harmed it") }
     }
 
     // MARK: Uploads
 
-    func closed(_ name: String, _ picture: Picture) {
+    func closed(_ name: AvatarName, _ picture: Picture) {
         versions[name, default: []].append(picture)
         crops.removeAll { $0.name == name }
-        crops.append((name, picture))
+        crops.append(ClosedCrop(name: name, picture: picture))
     }
 
-    func serverCrashed() { serverCrashes += 1 }
+    func cropDeleted(_ name: AvatarName) {
+        for index in crops.indices where crops[index].name == name { crops[index].isDeleted = true }
+    }
 
-    func serverForgot() {
-        serverForgets += 1
+    /// What was in its place and not noted as complete is sent again.
+    func serverCrashed(_ store: SimStore) {
+        for commit in store.commits {
+            let record = store.records[commit.key]
+            guard record?.md5 != commit.md5 || record?.isComplete != true else { continue }
+            repetitions[commit.key.name.string + commit.md5.hex, default: 0] += 1
+        }
+    }
+
+    /// What the server has and the agent does not know of yet is sent again.
+    func serverForgot(_ store: SimStore, _ disk: SimDisk) {
         acknowledged = [:]
+        for commit in store.commits {
+            let row = disk.catalog.crops[commit.key.name]
+            guard row?.state != .done || row?.crop.md5 != commit.md5 else { continue }
+            repetitions[commit.key.name.string + commit.md5.hex, default: 0] += 1
+        }
     }
 
     /// A chunk was answered: it is the user's own crop, and no further back than what was acknowledged of it.
     func uploaded(_ chunk: UploadChunk, isAcknowledged: Bool, server: SimServer) {
-        guard let known = versions[chunk.name], chunk.name.hasPrefix("crop-") else {
+        guard chunk.name.hasPrefix("crop-"), let name = try? AvatarName(chunk.name), let known = versions[name] else {
             return fail("\(chunk.name) was uploaded, and is no crop")
         }
-        guard known.contains(where: { $0.md5.hex == chunk.md5 }) else {
-            return fail("\(chunk.name) was uploaded with bytes that were never closed")
+        guard known.contains(where: { $0.md5Hex == chunk.md5 }) else {
+            return fail("\(name) was uploaded with bytes that were never closed")
         }
         guard server.kind == .ours else {
             // The seed's server keeps whatever came: what the agent calls finished must be whole there too.
-            guard chunk.last, isAcknowledged, let user = UserID(chunk.uid), let name = try? AvatarName(chunk.name),
+            guard chunk.last, isAcknowledged, let user = UserID(chunk.uid),
                 let bytes = server.store.files[ResourceKey(owner: user, name: name)]
             else { return }
-            if !isWhole(chunk.name, bytes) { fail("\(chunk.name) is finished on the seed's server, and not whole") }
+            if !isWhole(name, bytes) { fail("\(name) is finished on the seed's server, and not whole") }
             return
         }
         let key = chunk.name + chunk.md5
         let before = acknowledged[key] ?? 0
-        if chunk.seq < before { fail("\(chunk.name) went back from chunk \(before) to \(chunk.seq)") }
+        if chunk.seq < before { fail("\(name) went back from chunk \(before) to \(chunk.seq)") }
         if isAcknowledged { acknowledged[key] = max(before, chunk.seq) }
     }
 
+    /// The icon is the last crop closed; one that was taken away may have been too late to be it.
     func iconMissing(server: SimServer, me: UserID) -> String? {
-        guard let last = crops.last else { return nil }
-        guard server.store.icons[me]?.string == last.name else {
-            return "the icon is \(server.store.icons[me]?.string ?? "none"), the last crop closed was \(last.name)"
+        var allowed: [AvatarName?] = []
+        for crop in crops.reversed() {
+            allowed.append(crop.name)
+            if !crop.isDeleted { break }
         }
-        for (name, picture) in crops {
-            guard let avatar = try? AvatarName(name) else { continue }
-            if server.store.files[ResourceKey(owner: me, name: avatar)] != picture.bytes {
-                return "the server's \(name) is not the crop"
+        if crops.allSatisfy(\.isDeleted) { allowed.append(nil) }
+        let icon = server.store.icons[me]
+        guard allowed.contains(icon) else {
+            return
+                "the icon is \(icon?.string ?? "none"), the last crop closed was \(crops.last?.name.string ?? "none")"
+        }
+        for crop in crops where !crop.isDeleted {
+            if server.store.files[ResourceKey(owner: me, name: crop.name)] != crop.picture.bytes {
+                return "the server's \(crop.name) is not the crop"
             }
         }
         return nil
@@ -127,8 +168,15 @@ final class Oracle {
 
     var watchPosition: (String?, Int64?) { (epoch, cursor) }
 
+    func catalogLost() {
+        exempt = true
+        mayReset = true
+    }
+
     func watched(epoch: String, cursor: Int64, reset: Bool, changes: [AvatarChange]) {
         if reset || self.epoch != epoch {
+            if !mayReset { return fail("a watcher was told to read again, and nothing was lost") }
+            mayReset = false
             self.epoch = epoch
             self.cursor = cursor
             return
@@ -140,24 +188,19 @@ final class Oracle {
         }
     }
 
-    // MARK: Politeness
-
-    func connecting() {
-        connects.append(world.now)
-        connects.removeAll { world.now - $0 > Self.connectsWindow }
-        if connects.count > Self.connectsMax { fail("\(connects.count) connections in \(Self.connectsWindow)") }
-    }
-
     // MARK: The end
 
     func finish(disk: SimDisk, server: SimServer) {
-        for name in disk.cache.keys.sorted() { check(name, in: disk) }
+        checkAll(in: disk)
+        if let cursor, cursor != disk.catalog.lastCursor {
+            return fail("the watcher heard of event \(cursor), the last is \(disk.catalog.lastCursor)")
+        }
         guard !exempt else { return }
-        for (name, picture) in crops {
-            let times = server.store.commits.count { $0.key.name.string == name && $0.md5 == picture.md5 }
-            if times == 0 { return fail("\(name) never reached the server whole") }
-            // A server that died between the rename and its note of it, or forgot, is told again: the same bytes, the same name.
-            if server.kind == .ours, times > 1 + serverCrashes + serverForgets {
+        for crop in crops {
+            let (name, md5) = (crop.name, crop.picture.md5)
+            let times = server.store.commits.count { $0.key.name == name && $0.md5 == md5 }
+            if times == 0, !crop.isDeleted { return fail("\(name) never reached the server whole") }
+            if server.kind == .ours, times > 1 + (repetitions[name.string + md5.hex] ?? 0) {
                 return fail("\(name) reached the server \(times) times")
             }
         }

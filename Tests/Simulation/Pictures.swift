@@ -7,6 +7,7 @@ struct Picture {
     let bytes: [UInt8]
     let sha256: SHA256Digest
     let md5: MD5Digest
+    let md5Hex: String
 
     init(size: Int, random: inout SeededRandom) throws {
         var png: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
@@ -25,6 +26,7 @@ struct Picture {
         bytes = png
         sha256 = try SHA256Digest(of: png.span.bytes)
         md5 = try MD5Digest(of: png.span.bytes)
+        md5Hex = md5.hex
     }
 
     private static func chunk(_ type: String, _ data: [UInt8], into png: inout [UInt8]) {
@@ -32,7 +34,7 @@ struct Picture {
         let start = png.count
         png += Array(type.utf8)
         png += data
-        append(CRC32.checksum(Array(png[start...]).span), to: &png)
+        append(CRC32.checksum(png.span.extracting(start..<png.count)), to: &png)
     }
 
     private static func append(_ value: UInt32, to bytes: inout [UInt8]) {

@@ -9,10 +9,21 @@ internal import WireProtocol
 final class SimAgent {
     let world: World
     let disk: SimDisk
+    let watch: SimWatch
     let mutation: Mutation?
-    private var random: SeededRandom
-    private var machine: AgentMachine?
-    private var incarnation = 0
+    var random: SeededRandom
+    private var machine: Machine?
+
+    /// In a box of its own, so that a look at it copies nothing.
+    private final class Machine {
+        var agent: AgentMachine
+        init(_ agent: AgentMachine) { self.agent = agent }
+
+        /// A getter on the property itself would copy the whole machine first.
+        func look<T>(_ body: (inout AgentMachine) -> T) -> T { body(&agent) }
+    }
+
+    private(set) var incarnation = 0
     private var queue = Deque<DiskCommand>()
     private var isDiskBusy = false
     private var inputs = Deque<AgentInput>()
@@ -21,30 +32,53 @@ final class SimAgent {
     private var link: (number: Int, link: SimLink)?
     private var decoder = FrameBytes()
     private var heldReply: ServerReply.Kind?
+    /// The last chunk of each crop that a server acknowledged: what a mutation goes by.
+    private var acknowledged: [AvatarName: UploadMachine.Chunk] = [:]
+    private var lastSent: UploadMachine.Chunk?
 
     var killRate = 0.0
     var account: (uid: UserID, token: String) {
         didSet { if account.token != oldValue.token { tokenEpoch += 1 } }
     }
     private var tokenEpoch: Int64 = 1
-    /// Opens a connection, or says why not.
-    var connect: () -> SimLink? = { nil }
+    /// Opens a connection, or says what comes of the try.
+    var connect: () -> Connecting = { .refused }
     var told: (BusOutput) -> Void = { _ in }
-    var connecting: () -> Void = {}
     var died: () -> Void = {}
+    /// What comes of a try to connect.
+    enum Connecting {
+        case link(SimLink)
+        case refused
+        /// Nobody answers at all.
+        case silent
+    }
 
-    init(world: World, disk: SimDisk, uid: UserID, token: String, mutation: Mutation?) {
+    /// What the oracles hear.
+    var moved: (_ from: ConnectionMachine.State, _ to: ConnectionMachine.State, _ byLogin: Bool) -> Void = { _, _, _ in
+    }
+    var asked: (AvatarName) -> Void = { _ in }
+    var heard: (ServerReply.Kind) -> Void = { _ in }
+    var refused: (AvatarName, AbsenceReason) -> Void = { _, _ in }
+    /// A refusal never got to the disk, or was taken back.
+    var lifted: (AvatarName) -> Void = { _ in }
+    var isFed: () -> Void = {}
+
+    init(world: World, disk: SimDisk, watch: SimWatch, uid: UserID, token: String, mutation: Mutation?) {
         self.world = world
         self.disk = disk
+        self.watch = watch
         self.mutation = mutation
         account = (uid, token)
         random = world.random(21)
+        watch.deliver = { [unowned self] change in feed(.folder(change)) }
     }
 
     var isAlive: Bool { machine != nil }
-    var status: AgentMachine.Status? { machine?.status }
+    var status: AgentMachine.Status? { machine?.look { $0.status } }
+    var load: AgentMachine.Load? { machine?.look { $0.load } }
+    private var connectionState: ConnectionMachine.State { machine?.look { $0.connectionState } ?? .offline }
 
-    func view(_ name: AvatarName) -> AvatarView? { machine?.view(of: name, owner: nil) }
+    func view(_ name: AvatarName) -> AvatarView? { machine?.look { $0.view(of: name, owner: nil) } }
 
     // MARK: Life and death
 
@@ -52,14 +86,16 @@ final class SimAgent {
         guard machine == nil else { return }
         incarnation += 1
         world.log("the agent starts", "", Int64(incarnation))
-        machine = AgentMachine(now: world.now, seed: random.next(), durable: disk.durable)
+        machine = Machine(AgentMachine(now: world.now, seed: random.next(), durable: disk.durable))
+        watch.isAttached = true
         let facts = lostCatalog ? disk.loseCatalog() : disk.open()
-        disk.account = "server"
         feed(.disk(.started(facts)))
         logIn()
     }
 
     func logIn() {
+        disk.account = "server"
+        disk.tokenEpoch = tokenEpoch
         feed(
             .login(
                 Login(
@@ -70,12 +106,18 @@ final class SimAgent {
     func kill() {
         guard machine != nil else { return }
         world.log("the agent is killed")
+        if isDiskBusy, case .append(let name, let offset, let bytes) = queue.first { disk.tear(name, offset, bytes) }
+        for case .setNegative(let name, _) in queue { lifted(name) }
         machine = nil
         incarnation += 1
         queue.removeAll()
         inputs.removeAll()
+        acknowledged = [:]
+        heldReply = nil
         isDiskBusy = false
         timerAt = nil
+        watch.isAttached = false
+        watch.forget()
         link?.link.cut("the agent died")
         link = nil
         died()
@@ -90,16 +132,21 @@ final class SimAgent {
         isFeeding = true
         defer { isFeeding = false }
         while let next = inputs.popFirst() {
-            for action in machine?.handle(next, now: world.now) ?? [] {
+            let before = connectionState
+            let actions = machine?.agent.handle(next, now: world.now) ?? []
+            let byLogin = if case .login = next { true } else { false }
+            moved(before, connectionState, byLogin)
+            for action in actions {
                 if random.happens(killRate) { return kill() }
                 perform(action)
             }
         }
+        isFed()
         rearm()
     }
 
     private func rearm() {
-        if mutation == .noBackoff, case .waiting = machine?.status.connection {
+        if mutation == .noBackoff, case .waiting = connectionState {
             let current = incarnation
             // A person who asks again and again would do the same.
             world.schedule(in: .milliseconds(5)) { [self] in
@@ -107,13 +154,15 @@ final class SimAgent {
                 feed(.bus(StreamID(0), .resume(nil)))
             }
         }
-        guard let deadline = machine?.deadline, deadline != timerAt else { return }
+        guard let deadline = machine?.look({ $0.deadline }) else { return }
+        // Most deadlines move on with every reply: a timer that comes too early for that looks again.
+        if let timerAt, timerAt <= deadline { return }
         timerAt = deadline
         let current = incarnation
         world.schedule(at: deadline) { [self] in
             guard incarnation == current, timerAt == deadline else { return }
             timerAt = nil
-            feed(.tick)
+            if let due = machine?.look({ $0.deadline }), due > world.now { rearm() } else { feed(.tick) }
         }
     }
 
@@ -124,53 +173,82 @@ final class SimAgent {
             guard link?.number == number else { return }
             link?.link.close(by: .agent)
             link = nil
-        case .send(let request):
-            log(request)
-            var buffer = ByteBuffer()
-            ClassicMapping.message(for: request, uid: account.uid, token: account.token).encode(into: &buffer)
-            link?.link.send(Array(buffer.readableBytesView), from: .agent)
+        case .send(let request): send(request)
         case .disk(let command):
             queue.append(command)
+            switch command {
+            case .setNegative(let name, let reason): refused(name, reason)
+            case .clearNegatives(let names): for name in names { lifted(name) }
+            default: break
+            }
             runDisk()
         case .bus(let output): told(output)
-        case .note(let note): world.log("agent:", note.what + " " + (note.name ?? ""))
+        case .note(let note): world.log("agent:", note.what, detail: note.name ?? "")
         case .attach(let folder): feed(.folder(.back(folder)))
         }
     }
 
-    private func log(_ request: ServerRequest) {
+    // MARK: The connection
+
+    private func send(_ request: ServerRequest) {
         switch request {
-        case .download(let name, let seq): world.log("agent asks for", name.string, seq)
-        case .upload(let crop, let chunk): world.log("agent sends", crop.name.string, chunk.seq)
-        case .askProgress(let crop): world.log("agent asks how far", crop.name.string)
+        case .download(let name, let seq):
+            world.log("agent asks for", name.string, seq)
+            asked(name)
+        case .upload(let crop, let chunk):
+            world.log("agent sends", crop.name.string, chunk.seq)
+            lastSent = chunk
+        case .askProgress(let crop):
+            world.log("agent asks how far", crop.name.string)
+            if mutation == .ignoreLostReply, let chunk = acknowledged[crop.name] { return answerForServer(crop, chunk) }
+        }
+        var buffer = ByteBuffer()
+        ClassicMapping.message(for: request, uid: account.uid, token: account.token).encode(into: &buffer)
+        link?.link.send(buffer, from: .agent)
+    }
+
+    /// Who ignores that a reply was lost goes on behind the last one that came.
+    private func answerForServer(_ crop: Crop, _ chunk: UploadMachine.Chunk) {
+        guard let number = link?.number else { return }
+        let current = incarnation
+        world.schedule(in: .milliseconds(1)) { [self] in
+            guard incarnation == current else { return }
+            let progress = UploadMachine.Progress.at(
+                seq: chunk.seq, totalSize: crop.size, transSize: chunk.transSize)
+            feed(.reply(ServerReply(connection: number, kind: .progress(name: crop.name.string, progress))))
         }
     }
 
     private func open(_ number: Int) {
-        connecting()
         let current = incarnation
-        guard let link = connect() else {
-            world.schedule(in: random.upTo(.milliseconds(20))) { [self] in
-                if incarnation == current { feed(.connection(.closed(number, cause: "refused"))) }
-            }
-            return
+        let link: SimLink
+        switch connect() {
+        case .link(let opened): link = opened
+        case .refused: return failToConnect(number, after: random.upTo(.milliseconds(20)), "refused")
+        case .silent: return failToConnect(number, after: Limits.Connection.connectTimeout, "no answer")
         }
         self.link = (number, link)
         decoder = FrameBytes()
-        link.received[0] = { [self] bytes in
+        link.ends.agent.received = { [self] bytes in
             guard incarnation == current, self.link?.number == number else { return }
             received(bytes, number)
         }
-        link.closed[0] = { [self] cause in
-            guard incarnation == current else { return }
-            feed(.connection(.closed(number, cause: cause)))
+        link.ends.agent.closed = { [self] cause in
+            if incarnation == current { feed(.connection(.closed(number, cause: cause))) }
         }
         world.schedule(in: random.upTo(.milliseconds(5))) { [self] in
             if incarnation == current { feed(.connection(.opened(number))) }
         }
     }
 
-    private func received(_ bytes: ArraySlice<UInt8>, _ number: Int) {
+    private func failToConnect(_ number: Int, after delay: Duration, _ cause: String) {
+        let current = incarnation
+        world.schedule(in: delay) { [self] in
+            if incarnation == current { feed(.connection(.closed(number, cause: cause))) }
+        }
+    }
+
+    private func received(_ bytes: ByteBuffer, _ number: Int) {
         decoder.append(bytes)
         while let frame = decoder.next(bodyBytesMax: Limits.Wire.replyBodyBytesMax), machine != nil {
             guard let kind = ClassicMapping.reply(from: frame) else { continue }
@@ -181,12 +259,22 @@ final class SimAgent {
                 heldReply = kind
                 continue
             }
-            feed(.reply(ServerReply(connection: number, kind: kind)))
+            take(kind, number)
             if let held = heldReply {
                 heldReply = nil
-                feed(.reply(ServerReply(connection: number, kind: held)))
+                take(held, number)
             }
         }
+    }
+
+    private func take(_ kind: ServerReply.Kind, _ number: Int) {
+        heard(kind)
+        if case .upload(ClassicError.success, let name?, _, let seq) = kind, let chunk = lastSent, chunk.seq == seq,
+            let name = try? AvatarName(name)
+        {
+            acknowledged[name] = chunk
+        }
+        feed(.reply(ServerReply(connection: number, kind: kind)))
     }
 
     // MARK: The disk thread
@@ -196,13 +284,21 @@ final class SimAgent {
         isDiskBusy = true
         let current = incarnation
         world.schedule(in: .microseconds(20) + random.upTo(.microseconds(300))) { [self] in
-            guard incarnation == current, let command = queue.popFirst() else { return }
+            guard incarnation == current else { return }
             isDiskBusy = false
-            var results = disk.perform(command)
-            if mutation == .ignoreDeletion, case .inspect = command { results = [] }
-            for result in results { feed(.disk(result)) }
+            for result in runCommands() { feed(.disk(result)) }
             if incarnation == current { runDisk() }
         }
+    }
+
+    /// One command; or all the chunks that wait, since those share a transaction.
+    private func runCommands() -> [DiskResult] {
+        var results: [DiskResult] = []
+        while case .append = queue.first, let command = queue.popFirst() { results += disk.perform(command) }
+        if !results.isEmpty { return results }
+        guard let command = queue.popFirst() else { return [] }
+        if mutation == .ignoreDeletion, case .inspect = command { return [] }
+        return disk.perform(command)
     }
 }
 
@@ -211,7 +307,10 @@ struct FrameBytes {
     private var buffer = ByteBuffer()
     private(set) var isBroken = false
 
-    mutating func append(_ bytes: ArraySlice<UInt8>) { buffer.writeBytes(bytes) }
+    mutating func append(_ bytes: ByteBuffer) {
+        // What comes whole needs no copy.
+        if buffer.readableBytes == 0 { buffer = bytes } else { buffer.writeImmutableBuffer(bytes) }
+    }
 
     mutating func next(bodyBytesMax: Int) -> Frame? {
         guard !isBroken else { return nil }

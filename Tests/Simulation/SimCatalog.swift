@@ -1,7 +1,7 @@
 internal import AvatarCore
 internal import TransferMachines
 
-/// The catalog as a value: what SQLite would hold. A copy of it is what a power cut leaves.
+/// The catalog as a value: what SQLite would hold, durable with each change.
 struct SimCatalog {
     struct Avatar {
         var record: AvatarRecord
@@ -11,9 +11,7 @@ struct SimCatalog {
     struct Part {
         var geometry: ChunkGeometry
         var held: Int64
-        var begun: MonotonicTime
-        var boot: Int
-        var server: String
+        var origin: PartOrigin
     }
 
     struct Intent {
@@ -21,6 +19,8 @@ struct SimCatalog {
         var sha256: SHA256Digest
         var size: Int64
         var origin: CommitMachine.Origin
+        /// The agent's own earlier file of that name.
+        var replaces: Int?
     }
 
     struct CropRow {
@@ -32,16 +32,22 @@ struct SimCatalog {
         var state: State
     }
 
+    struct Refusal {
+        var reason: AbsenceReason
+        var until: UnixTime
+        var tokenEpoch: Int64
+    }
+
     var avatars: [AvatarName: Avatar] = [:]
     var parts: [AvatarName: Part] = [:]
     var intents: [AvatarName: Intent] = [:]
     var crops: [AvatarName: CropRow] = [:]
-    var negatives: [AvatarName: (reason: AbsenceReason, until: MonotonicTime)] = [:]
+    var negatives: [AvatarName: Refusal] = [:]
     var events: [AvatarEvent] = []
     var lastCursor: Int64 = 0
     var lastCrop: Int64 = 0
+    var lastCropID: CropID?
     var epoch = 1
-    var tokenEpoch: Int64 = 0
     var icon: AvatarName?
 
     mutating func log(_ kind: AvatarEvent.Kind, _ name: AvatarName, repeating: Bool) -> AvatarEvent {

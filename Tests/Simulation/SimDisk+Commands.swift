@@ -9,23 +9,21 @@ extension SimDisk {
         case .lookUp(let names, _):
             var results: [DiskResult] = []
             let rows = names.map { name in
-                if let avatar = catalog.avatars[name], cache[name.string] != avatar.inode {
+                if let avatar = catalog.avatars[name], cache[name] != avatar.inode {
                     results.append(.vanished(name, remove(name)))
                 }
                 return row(name)
             }
-            return [.lookedUp(rows)] + results
+            return results + [.lookedUp(rows)]
         case .beginPart(let name, let totalSize, let chunkSize): return begin(name, totalSize, chunkSize)
         case .append(let name, let offset, let bytes): return append(name, offset, bytes)
         case .discardPart(let name):
-            catalog.parts[name] = nil
-            if parts[name.string] != nil { setName(.parts, name.string, nil) }
+            discardPart(name)
             return []
         case .trimParts(let kept):
-            for (name, part) in catalog.parts
-            where !kept.contains(name) && world.now - part.begun >= Limits.Download.partAge {
-                catalog.parts[name] = nil
-                setName(.parts, name.string, nil)
+            for name in catalog.parts.keys.sorted() where !kept.contains(name) {
+                guard catalog.parts[name]?.origin.isAbandoned(bootID: bootID, now: world.now) == true else { continue }
+                discardPart(name)
             }
             return []
         case .commit(let step, let items): return [.committed(step, commit(step, items))]
@@ -40,17 +38,25 @@ extension SimDisk {
             if let name = catalog.row(of: id)?.crop.name { catalog.crops[name]?.state = .setAside }
             return []
         case .setNegative(let name, let reason):
-            catalog.negatives[name] = (reason, world.now + Negative.timeToLive(reason))
+            // A refusal that cannot be kept is forgotten, and does no more harm.
+            guard !isFull else {
+                refusalLost(name)
+                return []
+            }
+            guard mutation != .forgetRefusals else { return [.logged([log(.failed, name)])] }
+            catalog.negatives[name] = SimCatalog.Refusal(
+                reason: reason, until: Negative.keptUntil(reason, wall: wall), tokenEpoch: tokenEpoch)
             return [.logged([log(.failed, name)])]
         case .clearNegatives(let names):
             for name in names { catalog.negatives[name] = nil }
             return []
         case .clearNegativesOfOtherTokens(let epoch):
-            if catalog.tokenEpoch != epoch { catalog.negatives = [:] }
-            catalog.tokenEpoch = epoch
+            for name in catalog.negatives.keys where catalog.negatives[name]?.tokenEpoch != epoch {
+                catalog.negatives[name] = nil
+            }
             return []
         case .inspect(let name):
-            guard let avatar = catalog.avatars[name], cache[name.string] != avatar.inode else { return [] }
+            guard let avatar = catalog.avatars[name], cache[name] != avatar.inode else { return [] }
             return [.vanished(name, remove(name))]
         case .rescan(let folder): return rescan(folder)
         // A start hands its facts over by itself. The others: asked for by nobody in these lives, or for one shared folder and after a boot.
@@ -67,18 +73,26 @@ extension SimDisk {
 
     func remove(_ name: AvatarName) -> [AvatarEvent] {
         guard catalog.avatars.removeValue(forKey: name) != nil else { return [] }
+        // Once its going is on the disk: a power cut must not bring it back without its row.
+        syncNames()
         return [log(.removed, name)]
     }
 
     private func row(_ name: AvatarName) -> CatalogRow {
         var row = CatalogRow(name: name, avatar: catalog.avatars[name]?.record)
-        if let part = catalog.parts[name], part.boot == boot,
-            part.server == account, world.now - part.begun < Limits.Download.partAge, let inode = parts[name.string],
-            let size = files[inode]?.bytes.count, size >= Int(part.held)
+        if let part = catalog.parts[name], let inode = parts[name], let size = files[inode]?.bytes.count,
+            part.origin.isResumable(from: account, bootID: bootID, now: world.now) || mutation == .keepPartsAcrossBoots
         {
-            row.part = DownloadMachine.Part(geometry: part.geometry, held: part.held, begun: part.begun)
+            row.part = DownloadMachine.Part(
+                geometry: part.geometry, held: min(part.held, Int64(size)), begun: part.origin.startedAt)
         }
-        row.negative = catalog.negatives[name].map { Negative(reason: $0.reason, until: $0.until) }
+        row.negative = catalog.negatives[name].map { kept in
+            guard mutation != .trustWallClock else {
+                let left = Duration.milliseconds(kept.until.milliseconds - wall.milliseconds)
+                return Negative(reason: kept.reason, until: world.now + left)
+            }
+            return Negative(reason: kept.reason, keptUntil: kept.until, wall: wall, now: world.now)
+        }
         return row
     }
 
@@ -96,27 +110,35 @@ extension SimDisk {
 
     // MARK: Parts
 
+    func discardPart(_ name: AvatarName) {
+        catalog.parts[name] = nil
+        if parts[name] != nil { setName(.parts, name, nil) }
+    }
+
+    private var origin: PartOrigin { PartOrigin(bootID: bootID, serverKey: account, startedAt: world.now) }
+
     private func begin(_ name: AvatarName, _ totalSize: Int64, _ chunkSize: Int64) -> [DiskResult] {
         guard !isFull else { return [.partFailed(name, .full)] }
         guard let geometry = ChunkGeometry(totalSize: totalSize, chunkSize: chunkSize) else { return [] }
-        setName(.parts, name.string, newFile([]))
-        catalog.parts[name] = SimCatalog.Part(
-            geometry: geometry, held: 0, begun: world.now, boot: boot, server: account)
+        setName(.parts, name, newFile([]))
+        catalog.parts[name] = SimCatalog.Part(geometry: geometry, held: 0, origin: origin)
         return []
     }
 
     private func append(_ name: AvatarName, _ offset: Int64, _ bytes: [UInt8]) -> [DiskResult] {
-        guard !isFull else { return [.partFailed(name, .full)] }
-        guard let part = catalog.parts[name], part.held >= offset, let inode = parts[name.string],
+        guard !isFull else {
+            tear(name, offset, bytes)
+            return [.partFailed(name, .full)]
+        }
+        guard let part = catalog.parts[name], part.held >= offset, let inode = parts[name],
             let size = files[inode]?.bytes.count, size >= Int(offset)
         else { return [.partLost(name)] }
-        // What a torn write left behind the offset is written over.
-        files[inode]?.bytes.removeLast(size - Int(offset))
-        files[inode]?.bytes += bytes
-        files[inode]?.isSynced = false
-        if random.happens(flipRate), let last = files[inode]?.bytes.indices.last {
-            files[inode]?.bytes[last] ^= 1
+        write(inode, bytes[...], at: Int(offset))
+        if random.happens(flipRate) {
+            let at = Int(offset) + random.pick(0...bytes.count - 1)
+            files[inode]?.bytes[at] ^= 1 << UInt8(random.pick(0...7))
             world.log("a bit flips in the part of", name.string)
+            harmed(name)
         }
         catalog.parts[name]?.held = offset + Int64(bytes.count)
         return [.wrote(name, through: offset + Int64(bytes.count))]
@@ -130,14 +152,14 @@ extension SimDisk {
         case .verify: return items.map { CommitOutcome($0.name, verify($0)) }
         case .syncParts:
             for item in items where mutation != .skipSyncParts {
-                if let inode = parts[item.name.string] { files[inode]?.isSynced = true }
+                if let inode = parts[item.name] { files[inode]?.isSynced = true }
             }
         case .writeIntents:
             for item in items {
                 guard let part = verified[item.name] else { continue }
                 catalog.intents[item.name] = SimCatalog.Intent(
                     inode: part.inode, sha256: part.sha256, size: Int64(files[part.inode]?.bytes.count ?? 0),
-                    origin: item.origin)
+                    origin: item.origin, replaces: catalog.avatars[item.name]?.inode)
             }
         case .rename: return items.map { CommitOutcome($0.name, rename($0.name)) }
         case .syncFolder: if mutation != .skipSyncFolder { syncNames() }
@@ -147,12 +169,12 @@ extension SimDisk {
     }
 
     private func verify(_ item: CommitMachine.Item) -> CommitMachine.Outcome {
-        guard let inode = parts[item.name.string], let bytes = files[inode]?.bytes,
-            let sha256 = try? SHA256Digest(of: bytes.span.bytes)
+        guard let promised = catalog.parts[item.name]?.geometry.totalSize, let inode = parts[item.name],
+            let bytes = files[inode]?.bytes, let sha256 = try? SHA256Digest(of: bytes.span.bytes)
         else { return .corrupt("there is no part") }
         verified[item.name] = (inode, sha256)
         guard mutation != .skipVerify else { return .done }
-        if case .download(let size, _) = item.origin, size != Int64(bytes.count) { return .corrupt("wrong size") }
+        guard promised == Int64(bytes.count) else { return .corrupt("wrong size") }
         do throws(ImageFault) {
             _ = try ImageStructure.examine(bytes.span.bytes)
             return .done
@@ -170,16 +192,16 @@ extension SimDisk {
     }
 
     func place(_ name: AvatarName) -> CommitMachine.Outcome {
-        guard let intent = catalog.intents[name], parts[name.string] == intent.inode else {
+        guard let intent = catalog.intents[name], parts[name] == intent.inode else {
             return .failed("no intent")
         }
-        if let there = cache[name.string], there != catalog.avatars[name]?.inode,
+        if let there = cache[name], there != catalog.avatars[name]?.inode,
             files[there]?.bytes != files[intent.inode]?.bytes
         {
             return .nameTaken
         }
-        setName(.parts, name.string, nil)
-        setName(.cache, name.string, intent.inode)
+        setName(.parts, name, nil)
+        setName(.cache, name, intent.inode)
         return .done
     }
 
@@ -196,13 +218,14 @@ extension SimDisk {
         catalog.intents[name] = nil
         catalog.parts[name] = nil
         catalog.negatives[name] = nil
+        refusalLost(name)
         events.append(log(earlier == nil ? .ready : .changed, name))
         if mutation == .recordBeforeRename, let late = lateRenames.firstIndex(of: name) {
             lateRenames.remove(at: late)
             world.schedule(in: .milliseconds(2)) { [self] in
-                guard parts[name.string] == intent.inode else { return }
-                setName(.parts, name.string, nil)
-                setName(.cache, name.string, intent.inode)
+                guard parts[name] == intent.inode else { return }
+                setName(.parts, name, nil)
+                setName(.cache, name, intent.inode)
             }
         }
         return .recorded(record, events)
@@ -218,7 +241,7 @@ extension SimDisk {
     // MARK: Crops
 
     private func examine(_ name: AvatarName, _ mode: ExamineMode) -> Examination {
-        guard let inode = crops[name.string], let file = files[inode] else {
+        guard let inode = crops[name], let file = files[inode] else {
             catalog.crops[name] = nil
             return .missing
         }
@@ -227,50 +250,75 @@ extension SimDisk {
             let md5 = try? MD5Digest(of: file.bytes.span.bytes)
         else { return .missing }
         if mutation != .ignoreWriters, (try? ImageStructure.examine(file.bytes.span.bytes)) == nil {
-            return .refused(reason: "no complete picture")
-        }
-        if let known = catalog.crops[name], known.crop.sha256 == sha256, mode != .forced {
+            catalog.crops[name]?.state = .setAside
             catalog.crops[name]?.inode = inode
             catalog.crops[name]?.version = file.version
-            switch known.state {
-            case .pending: return .crop(known.crop)
-            case .done, .setAside: return .known
-            }
+            return .refused(reason: "no complete picture")
+        }
+        let known = catalog.crops[name]
+        switch (CropRule.verdict(known.flatMap { recorded($0, inode, file, sha256) }, mode), known) {
+        case (.known, _): return .known
+        case (.waits, let known?):
+            return .crop(
+                Crop(
+                    id: known.crop.id, name: name, size: known.crop.size, md5: md5, sha256: sha256, everSent: true))
+        default: break
         }
         guard !isFull else { return .failed(.full) }
+        let wasWaiting = known?.state == .pending && known?.crop.sha256 == sha256
         catalog.lastCrop += 1
         let id = mutation == .newestCropFirst ? 1_000_000 - catalog.lastCrop : catalog.lastCrop
         let crop = Crop(
-            id: CropID(id), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256, everSent: false)
+            id: CropID(id), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256,
+            everSent: wasWaiting)
         catalog.crops[name] = SimCatalog.CropRow(
             crop: crop, inode: inode, version: file.version, state: .pending)
+        catalog.lastCropID = crop.id
         cropNames[crop.id] = name
         return .crop(crop)
+    }
+
+    private func recorded(
+        _ row: SimCatalog.CropRow, _ inode: Int, _ file: File, _ sha256: SHA256Digest
+    ) -> CropRule.Recorded? {
+        guard row.crop.sha256 == sha256 else { return nil }
+        switch row.state {
+        case .pending:
+            return .waiting(
+                isSameFile: row.inode == inode && row.version == file.version, isLast: row.crop.id == catalog.lastCropID
+            )
+        case .done: return .sent(toThisAccount: true)
+        case .setAside: return nil
+        }
     }
 
     private func current(_ row: SimCatalog.CropRow) -> [UInt8]? { isCurrent(row) ? files[row.inode]?.bytes : nil }
 
     /// Whether the file at the crop's name still is the one that was examined, and nobody writes it.
     func isCurrent(_ row: SimCatalog.CropRow) -> Bool {
-        guard crops[row.crop.name.string] == row.inode, let file = files[row.inode] else { return false }
+        guard crops[row.crop.name] == row.inode, let file = files[row.inode] else { return false }
         return file.version == row.version && !file.isBeingWritten
     }
 
     private func read(_ id: CropID, _ seq: Int64, _ range: Range<Int64>) -> DiskResult {
-        guard let row = catalog.row(of: id), let bytes = current(row), range.upperBound <= bytes.count else {
-            return .cropChanged(id)
-        }
+        guard let row = catalog.row(of: id), let bytes = mutation == .ignoreCropChange ? lying(row) : current(row),
+            range.upperBound <= bytes.count
+        else { return .cropChanged(id) }
         return .cropRead(id, seq: seq, bytes: Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)]))
     }
+
+    /// Whatever lies under the crop's name now.
+    private func lying(_ row: SimCatalog.CropRow) -> [UInt8]? { crops[row.crop.name].flatMap { files[$0]?.bytes } }
 
     private func stage(_ id: CropID) -> DiskResult {
         guard !isFull else { return .cropNotStaged(id, .full) }
         guard let row = catalog.row(of: id), let bytes = current(row),
             let geometry = ChunkGeometry(totalSize: Int64(bytes.count), chunkSize: 64)
         else { return .cropNotStaged(id, .failed("the crop changed after it was uploaded")) }
-        setName(.parts, row.crop.name.string, newFile(bytes))
+        setName(.parts, row.crop.name, newFile(bytes))
         catalog.parts[row.crop.name] = SimCatalog.Part(
-            geometry: geometry, held: Int64(bytes.count), begun: world.now, boot: boot, server: account)
+            geometry: geometry, held: Int64(bytes.count),
+            origin: PartOrigin(bootID: bootID, serverKey: "own", startedAt: world.now))
         return .cropStaged(id)
     }
 
@@ -279,26 +327,24 @@ extension SimDisk {
         case .cache:
             var gone: [AvatarName] = []
             var events: [AvatarEvent] = []
-            for name in catalog.avatars.keys.sorted() where cache[name.string] != catalog.avatars[name]?.inode {
+            for name in catalog.avatars.keys.sorted() where cache[name] != catalog.avatars[name]?.inode {
                 gone.append(name)
                 events += remove(name)
             }
             return [.rescanned(.cache, settled: [], unnameable: [], vanished: gone, events: events)]
         case .crops:
             guard mutation != .skipStartScan else { return [] }
-            var changed: [(name: String, inode: Int)] = []
-            for (text, inode) in crops {
-                guard let name = try? AvatarName(text) else { continue }
+            var changed: [(name: AvatarName, inode: Int)] = []
+            for (name, inode) in crops {
                 let known = catalog.crops[name]
-                if known?.inode != inode || known?.version != files[inode]?.version { changed.append((text, inode)) }
+                if known?.inode != inode || known?.version != files[inode]?.version { changed.append((name, inode)) }
             }
-            for name in catalog.crops.keys where crops[name.string] == nil { changed.append((name.string, 0)) }
+            for name in catalog.crops.keys where crops[name] == nil { changed.append((name, 0)) }
             changed.sort { left, right in
                 let times = (files[left.inode]?.modified ?? .zero, files[right.inode]?.modified ?? .zero)
                 return times.0 == times.1 ? left.name < right.name : times.0 < times.1
             }
-            let settled = changed.compactMap { try? AvatarName($0.name) }
-            return [.rescanned(.crops, settled: settled, unnameable: [], vanished: [], events: [])]
+            return [.rescanned(.crops, settled: changed.map(\.name), unnameable: [], vanished: [], events: [])]
         }
     }
 }

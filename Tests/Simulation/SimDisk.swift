@@ -17,7 +17,7 @@ final class SimDisk {
 
     private struct NameChange {
         let folder: FolderName
-        let name: String
+        let name: AvatarName
         let inode: Int?
     }
 
@@ -26,32 +26,49 @@ final class SimDisk {
     let durable: Bool
     var random: SeededRandom
     var files: [Int: File] = [:]
-    var cache: [String: Int] = [:]
-    var parts: [String: Int] = [:]
-    var crops: [String: Int] = [:]
-    private var durableCache: [String: Int] = [:]
-    private var durableParts: [String: Int] = [:]
+    var cache: [AvatarName: Int] = [:]
+    var parts: [AvatarName: Int] = [:]
+    var crops: [AvatarName: Int] = [:]
+    private var durableCache: [AvatarName: Int] = [:]
+    private var durableParts: [AvatarName: Int] = [:]
     private var unsyncedNames: [NameChange] = []
     private var lastInode = 0
     private var lastModified = MonotonicTime.zero
     var catalog = SimCatalog()
     /// Which file a crop's number stood for, whatever became of its row.
     var cropNames: [CropID: AvatarName] = [:]
-    var boot = 1
+    private var boot = 1
+    /// The name of this boot.
+    var bootID = "boot 1"
     var isFull = false
+    /// The server and user that parts are for, and the token's number.
     var account = ""
+    var tokenEpoch: Int64 = 0
     var flipRate = 0.0
+    var tornRate = 0.0
+    /// How far the wall clock was set away from where it should be.
+    var wallOffset = Duration.zero
     /// Names that a mutation renames only after they were recorded.
     var lateRenames: [AvatarName] = []
     var verified: [AvatarName: (inode: Int, sha256: SHA256Digest)] = [:]
     /// Tells that the cache folder's names changed: what inotify would see, and what the oracles check.
-    var cacheChanged: (String, _ isThere: Bool) -> Void = { _, _ in }
+    var cacheChanged: (AvatarName, _ isThere: Bool) -> Void = { _, _ in }
+    /// Tells that what is held of a picture is not what was sent of it.
+    var harmed: (AvatarName) -> Void = { _ in }
+    /// Tells that a refusal could not be kept, or is none any more.
+    var refusalLost: (AvatarName) -> Void = { _ in }
 
     init(world: World, durable: Bool, mutation: Mutation?) {
         self.world = world
         self.durable = durable
         self.mutation = mutation
         random = world.random(11)
+    }
+
+    /// The wall clock, which somebody may have set.
+    var wall: UnixTime {
+        let elapsed = (world.now - .zero + wallOffset).wholeNanoseconds / 1_000_000
+        return UnixTime(milliseconds: 1_700_000_000_000 + elapsed)
     }
 
     // MARK: Files and names
@@ -62,7 +79,7 @@ final class SimDisk {
         return lastInode
     }
 
-    func setName(_ folder: FolderName, _ name: String, _ inode: Int?) {
+    func setName(_ folder: FolderName, _ name: AvatarName, _ inode: Int?) {
         switch folder {
         case .cache:
             cache[name] = inode
@@ -72,11 +89,11 @@ final class SimDisk {
         unsyncedNames.append(NameChange(folder: folder, name: name, inode: inode))
     }
 
-    private func names(of folder: FolderName) -> [String: Int] { folder == .cache ? cache : parts }
+    private func names(of folder: FolderName) -> [AvatarName: Int] { folder == .cache ? cache : parts }
 
     func syncNames() {
         for change in unsyncedNames { makeDurable(change) }
-        unsyncedNames = []
+        unsyncedNames.removeAll(keepingCapacity: true)
     }
 
     private func makeDurable(_ change: NameChange) {
@@ -84,6 +101,22 @@ final class SimDisk {
         case .cache: durableCache[change.name] = change.inode
         case .parts: durableParts[change.name] = change.inode
         }
+    }
+
+    /// Writes behind `offset`, over what a torn write left there; what comes of it may be only the beginning.
+    func write(_ inode: Int, _ bytes: ArraySlice<UInt8>, at offset: Int) {
+        files[inode]?.bytes.removeSubrange(offset...)
+        files[inode]?.bytes += bytes
+        files[inode]?.isSynced = false
+    }
+
+    /// A write that is cut short by a death or a full disk: some of it is there, and the catalog knows nothing of it.
+    func tear(_ name: AvatarName, _ offset: Int64, _ bytes: [UInt8]) {
+        guard random.happens(tornRate), let inode = parts[name], let size = files[inode]?.bytes.count,
+            size >= Int(offset)
+        else { return }
+        world.log("a write is torn in the part of", name.string)
+        write(inode, bytes.prefix(random.pick(0...bytes.count)), at: Int(offset))
     }
 
     /// The power fails: names beyond some point of the journal are gone, and so are bytes that were not synced.
@@ -100,49 +133,57 @@ final class SimDisk {
             files[inode]?.isSynced = true
         }
         boot += 1
+        bootID = "boot \(boot)"
     }
+
+    // MARK: Opening the catalog
 
     /// What opening the catalog finds after a crash, and what it does about it (CommitRecovery decides).
     func open() -> StartFacts {
         verified = [:]
-        var facts = StartFacts()
-        if !catalog.intents.isEmpty, mutation != .skipSyncFolder { syncNames() }
-        for (name, intent) in catalog.intents.sorted(by: { $0.key < $1.key }) {
-            let recovery = CommitRecovery(
-                final: found(cache[name.string], intent), part: found(parts[name.string], intent))
-            switch recovery {
-            case .record: _ = record(CommitMachine.Item(name: name, origin: intent.origin))
-            case .place:
-                files[intent.inode]?.isSynced = true
-                guard place(name) == .done else {
-                    catalog.intents[name] = nil
-                    continue
-                }
-                syncNames()
-                _ = record(CommitMachine.Item(name: name, origin: intent.origin))
-            case .removeDamaged:
-                for folder in [FolderName.cache, .parts] where found(names(of: folder)[name.string], intent) == .damaged
-                {
-                    setName(folder, name.string, nil)
-                }
-                catalog.intents[name] = nil
-            case .giveBack, .forget: catalog.intents[name] = nil
-            }
+        for (name, intent) in catalog.intents.sorted(by: { $0.key < $1.key }) { recover(name, intent) }
+        let known = catalog.parts
+        for name in known.keys.sorted() where known[name]?.origin.isAbandoned(bootID: bootID, now: world.now) == true {
+            if mutation != .keepPartsAcrossBoots { discardPart(name) }
         }
+        var facts = StartFacts()
         facts.icon = catalog.icon
         facts.crops = catalog.crops.values.filter { $0.state == .pending && isCurrent($0) }
             .sorted { $0.crop.id < $1.crop.id }
             .map { row in
                 Crop(
                     id: row.crop.id, name: row.crop.name, size: row.crop.size, md5: row.crop.md5,
-                    sha256: row.crop.sha256,
-                    everSent: true)
+                    sha256: row.crop.sha256, everSent: true)
             }
         return facts
     }
 
+    private func recover(_ name: AvatarName, _ intent: SimCatalog.Intent) {
+        switch CommitRecovery(final: found(cache[name], intent), part: found(parts[name], intent)) {
+        case .record:
+            if let left = parts[name], left == intent.replaces { setName(.parts, name, nil) }
+            if mutation != .skipSyncFolder { syncNames() }
+            _ = record(CommitMachine.Item(name: name, origin: intent.origin))
+        case .place:
+            if mutation != .skipSyncParts { files[intent.inode]?.isSynced = true }
+            guard place(name) == .done else {
+                catalog.intents[name] = nil
+                return
+            }
+            if mutation != .skipSyncFolder { syncNames() }
+            _ = record(CommitMachine.Item(name: name, origin: intent.origin))
+        case .removeDamaged:
+            for folder in [FolderName.cache, .parts] where found(names(of: folder)[name], intent) == .damaged {
+                setName(folder, name, nil)
+            }
+            catalog.intents[name] = nil
+        case .giveBack, .forget: catalog.intents[name] = nil
+        }
+    }
+
     private func found(_ inode: Int?, _ intent: SimCatalog.Intent) -> CommitRecovery.Found {
-        guard let inode, inode == intent.inode, let bytes = files[inode]?.bytes else { return .nothing }
+        guard let inode, let bytes = files[inode]?.bytes else { return .nothing }
+        guard inode == intent.inode else { return inode == intent.replaces ? .replaced : .nothing }
         return (try? SHA256Digest(of: bytes.span.bytes)) == intent.sha256 ? .asIntended : .damaged
     }
 
@@ -156,20 +197,18 @@ final class SimDisk {
         for inode in cache.values { files[inode]?.isSynced = true }
         catalog.epoch = epoch
         catalog.lastCrop = lastCrop
-        for (text, inode) in cache.sorted(by: { $0.key < $1.key }) {
-            guard let name = try? AvatarName(text), let bytes = files[inode]?.bytes,
-                let sha256 = try? SHA256Digest(of: bytes.span.bytes),
+        for (name, inode) in cache.sorted(by: { $0.key < $1.key }) {
+            guard let bytes = files[inode]?.bytes, let sha256 = try? SHA256Digest(of: bytes.span.bytes),
                 (try? ImageStructure.examine(bytes.span.bytes)) != nil
             else { continue }
             catalog.avatars[name] = SimCatalog.Avatar(
                 record: AvatarRecord(
                     name: name, owner: nil, size: Int64(bytes.count), sha256: sha256, assurance: .structural,
-                    generation: 1,
-                    isOwn: false), inode: inode)
+                    generation: 1, isOwn: false), inode: inode)
         }
         for name in parts.keys.sorted() { setName(.parts, name, nil) }
-        for (text, inode) in crops.sorted(by: { $0.key < $1.key }) {
-            guard let name = try? AvatarName(text), let file = files[inode], !file.isBeingWritten,
+        for (name, inode) in crops.sorted(by: { $0.key < $1.key }) {
+            guard let file = files[inode], !file.isBeingWritten,
                 let md5 = try? MD5Digest(of: file.bytes.span.bytes),
                 let sha256 = try? SHA256Digest(of: file.bytes.span.bytes)
             else { continue }
@@ -186,7 +225,7 @@ final class SimDisk {
 
     // MARK: The user's hand
 
-    func beginCrop(_ name: String, reuse: Bool) -> Int {
+    func beginCrop(_ name: AvatarName, reuse: Bool) -> Int {
         if reuse, let inode = crops[name] {
             files[inode]?.bytes = []
             files[inode]?.isBeingWritten = true
@@ -199,7 +238,7 @@ final class SimDisk {
         return inode
     }
 
-    func write(_ inode: Int, _ bytes: ArraySlice<UInt8>) {
+    func writeCrop(_ inode: Int, _ bytes: ArraySlice<UInt8>) {
         files[inode]?.bytes += bytes
         files[inode]?.version += 1
         touch(inode)
@@ -211,5 +250,5 @@ final class SimDisk {
         files[inode]?.modified = lastModified
     }
 
-    func closeCrop(_ inode: Int) { files[inode]?.isBeingWritten = false }
+    func setBeingWritten(_ inode: Int, _ isBeingWritten: Bool) { files[inode]?.isBeingWritten = isBeingWritten }
 }

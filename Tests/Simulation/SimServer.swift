@@ -17,21 +17,22 @@ final class SimServer {
     private var incarnation = 0
     private(set) var isUp = true
     var uploads: (UploadChunk, _ isAcknowledged: Bool) -> Void = { _, _ in }
-    /// The reply to an upload's chunk is dropped, with the connection, at this rate.
+    /// Tells how many requests of one connection are held.
+    var held: (Int) -> Void = { _ in }
+    /// The reply to an upload's chunk is dropped after the write was done, with the connection, at this rate; another's at a tenth of it.
     var loseReplyRate = 0.0
 
     struct Job: Sendable {
         let connection: Int
         let ticket: ServerSession.Ticket
         let request: ClassicRequest
-        let bytes: Int
     }
 
     private final class Connection {
         let link: SimLink
         var session: ServerSession
         var frames = FrameBytes()
-        var replies: [ServerSession.Ticket: [UInt8]] = [:]
+        var replies: [ServerSession.Ticket: ByteBuffer] = [:]
 
         init(link: SimLink, now: MonotonicTime) {
             self.link = link
@@ -68,11 +69,12 @@ final class SimServer {
         let number = lastConnection
         let current = incarnation
         connections[number] = Connection(link: link, now: world.now)
-        link.received[1] = { [self] bytes in
-            guard incarnation == current else { return }
-            received(bytes, number)
+        link.ends.server.received = { [self] bytes in
+            guard incarnation == current, let connection = connections[number] else { return }
+            connection.frames.append(bytes)
+            takeFrames(connection, number)
         }
-        link.closed[1] = { [self] _ in connections[number] = nil }
+        link.ends.server.closed = { [self] _ in connections[number] = nil }
         guard kind == .ours else { return }
         expire(number)
     }
@@ -91,34 +93,42 @@ final class SimServer {
 
     // MARK: Requests
 
-    private func received(_ bytes: ArraySlice<UInt8>, _ number: Int) {
-        guard let connection = connections[number] else { return }
-        connection.frames.append(bytes)
-        while let frame = connection.frames.next(bodyBytesMax: Limits.Server.bodyBytesMaxDefault) {
+    /// As many as the session takes in; the rest waits in the kernel.
+    private func takeFrames(_ connection: Connection, _ number: Int) {
+        while connection.session.acceptsRequests,
+            let frame = connection.frames.next(bodyBytesMax: Limits.Server.bodyBytesMaxDefault)
+        {
             guard let request = try? ClassicRequest.decode(frame) else { continue }
-            let key = Self.key(of: request)
-            let ticket = connection.session.receive(resource: key, bytes: frame.body.readableBytes, now: world.now)
-            let job = Job(connection: number, ticket: ticket, request: request, bytes: frame.body.readableBytes)
-            guard let key else {
+            let resource = Self.resource(of: request)
+            let ticket = connection.session.receive(
+                resource: resource?.key, bytes: Frame.headerBytes + frame.body.readableBytes, now: world.now)
+            held(connection.session.requestsInFlight)
+            let job = Job(connection: number, ticket: ticket, request: request)
+            guard let resource else {
                 run(job, nil)
                 continue
             }
             // The seed's workers take one request of a name after the other.
-            let access: ResourceOrder<Job>.Access =
-                if case .download = request, kind == .ours { .read } else { .write }
-            if let now = order.submit(job, to: key, access) { run(now, key) }
+            let access = kind == .ours ? resource.access : .write
+            if let now = order.submit(job, to: resource.key, access) { run(now, resource.key) }
         }
         if connection.frames.isBroken { connection.link.cut("a frame without sense") }
     }
 
-    private static func key(of request: ClassicRequest) -> ResourceKey? {
+    private static func resource(of request: ClassicRequest) -> (key: ResourceKey, access: ResourceOrder<Job>.Access)? {
         switch request {
-        case .uploadHead(let chunk):
-            return (try? AvatarName(chunk.name)).map { ResourceKey(owner: UserID(chunk.uid), name: $0) }
-        case .download(let request):
-            return (try? AvatarName(request.name)).map { ResourceKey(owner: UserID(request.uid), name: $0) }
-        default: return nil
+        case .uploadHead(let chunk): return key(chunk.uid, chunk.name).map { ($0, .write) }
+        case .download(let request): return key(request.uid, request.name).map { ($0, .read) }
+        case .syncFile(let request):
+            guard let uid = request.uid, let name = request.name else { return nil }
+            return key(uid, name).map { ($0, .read) }
+        case .test, .uploadFile: return nil
         }
+    }
+
+    private static func key(_ uid: Int64, _ name: String) -> ResourceKey? {
+        guard let owner = UserID(uid), let name = try? AvatarName(name) else { return nil }
+        return ResourceKey(owner: owner, name: name)
     }
 
     private func run(_ job: Job, _ key: ResourceKey?) {
@@ -130,11 +140,11 @@ final class SimServer {
             for next in order.finish(key) { run(next, key) }
         }
         switch (job.request, kind) {
-        case (.uploadHead(let chunk), .ours): upload(chunk, finish)
+        case (.uploadHead(let chunk), .ours): upload(chunk, job, finish)
         case (.download(let request), .ours): download(request, job, finish)
-        case (.syncFile(let request), .ours): sync(request, finish)
-        case (.uploadHead(let chunk), .seed): later { finish(self.seedUpload(chunk)) }
-        case (.download(let request), .seed): later { finish(self.seedDownload(request)) }
+        case (.syncFile(let request), .ours): sync(request, job, finish)
+        case (.uploadHead(let chunk), .seed): later { [store] in finish(store.seedUpload(chunk)) }
+        case (.download(let request), .seed): later { [store] in finish(store.seedDownload(request)) }
         case (.syncFile, .seed): later { finish(.syncFile(SyncFileReply(error: ClassicError.fileNotExists.rawValue))) }
         case (.test(let message), _): finish(.test(message))
         case (.uploadFile, _): finish(.uploadFile(UploadChunkReply(error: ClassicError.writePermission.rawValue)))
@@ -150,53 +160,59 @@ final class SimServer {
 
     private func answer(_ job: Job, _ reply: ClassicReply) {
         guard let connection = connections[job.connection] else { return }
+        let isUpload = if case .uploadHead = job.request { true } else { false }
+        if random.happens(isUpload ? loseReplyRate : loseReplyRate / 10) {
+            connection.link.cut("the reply is lost")
+            connections[job.connection] = nil
+            return
+        }
         if case .uploadHead(let chunk) = job.request, case .uploadHead(let answer) = reply {
-            if random.happens(loseReplyRate) {
-                connection.link.cut("the reply is lost")
-                connections[job.connection] = nil
-                return
-            }
             uploads(chunk, answer.error == ClassicError.success)
         }
         var buffer = ByteBuffer()
         reply.encode(into: &buffer)
-        let bytes = Array(buffer.readableBytesView)
-        connection.replies[job.ticket] = bytes
-        connection.session.answer(job.ticket, bytes: bytes.count)
+        connection.replies[job.ticket] = buffer
+        connection.session.answer(job.ticket, bytes: buffer.readableBytes)
         while let ticket = connection.session.nextReply(), let bytes = connection.replies.removeValue(forKey: ticket) {
             connection.link.send(bytes, from: .server)
-            connection.session.sent(bytes: bytes.count)
+            connection.session.sent(bytes: bytes.readableBytes)
             connection.session.drained()
         }
+        takeFrames(connection, job.connection)
     }
 
     // MARK: Ours
 
-    private func upload(_ chunk: UploadChunk, _ finish: @escaping (ClassicReply) -> Void) {
+    private func upload(_ chunk: UploadChunk, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
         let received = ReceivedChunk(
             isHead: true, uid: chunk.uid, name: chunk.name, md5: chunk.md5, seq: chunk.seq, totalSize: chunk.totalSize,
             transSize: chunk.transSize, last: chunk.last, bytes: Int64(chunk.data.count), token: chunk.token)
         var intake = UploadIntake(
             received, settings: UploadIntake.Settings(bytesMax: Limits.Picture.uploadBytesMaxDefault),
             freshID: UploadID(high: random.next(), low: random.next()))
-        step(intake.start(), &intake, chunk, finish)
+        step(intake.start(), intake, chunk, job, finish)
     }
 
     private func step(
-        _ action: UploadIntake.Action, _ intake: inout UploadIntake, _ chunk: UploadChunk,
+        _ action: UploadIntake.Action, _ intake: UploadIntake, _ chunk: UploadChunk, _ job: Job,
         _ finish: @escaping (ClassicReply) -> Void
     ) {
         if case .reply(let error) = action {
+            if error == nil { connections[job.connection]?.session.vouched() }
             return finish(
                 .uploadHead(
                     UploadChunkReply(
                         error: error?.rawValue ?? 0, md5: chunk.md5, name: chunk.name, seq: chunk.seq,
                         totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last, uid: chunk.uid)))
         }
-        var next = intake
         later { [self] in
+            var next = intake
             let input = store.perform(action, bytes: chunk.data)
-            step(next.handle(input), &next, chunk, finish)
+            if case .token(.valid) = input, let user = UserID(chunk.uid) {
+                connections[job.connection]?.session.prove(user, token: chunk.token ?? "")
+            }
+            let following = next.handle(input)
+            step(following, next, chunk, job, finish)
         }
     }
 
@@ -209,43 +225,41 @@ final class SimServer {
             chunkBytes: Int64(Life.chunkBytes),
             isProven: uid.map { session?.isProven($0, token: request.token) == true } ?? false,
             rememberedOwner: name.flatMap { session?.owner(of: $0) })
-        serve(serving.start(), &serving, request, job, [], finish)
-    }
-
-    private func serve(
-        _ action: DownloadServing.Action, _ serving: inout DownloadServing, _ request: DownloadRequest, _ job: Job,
-        _ read: [UInt8], _ finish: @escaping (ClassicReply) -> Void
-    ) {
-        if case .reply(let reply) = action {
-            switch reply {
-            case .error(let error):
-                return finish(
-                    .download(DownloadReply(error: error.rawValue, name: request.name, clientPath: request.clientPath)))
-            case .chunk(let chunk):
-                if let user = UserID(request.uid) {
-                    connections[job.connection]?.session.prove(user, token: request.token)
+        // Reads change nothing: a death between two of them is like one before them all.
+        later { [self] in
+            var read: [UInt8] = []
+            var action = serving.start()
+            while true {
+                if case .reply(let reply) = action { return finish(.download(served(reply, request, job, read))) }
+                let input = store.perform(action, read: &read)
+                if case .token(.valid) = input, let uid {
+                    connections[job.connection]?.session.prove(uid, token: request.token)
                 }
-                if let owner = chunk.key.owner {
-                    connections[job.connection]?.session.remember(owner, of: chunk.key.name)
-                }
-                return finish(
-                    .download(
-                        DownloadReply(
-                            error: 0, name: request.name, clientPath: request.clientPath, seq: request.seq,
-                            totalSize: chunk.totalSize, currentSize: chunk.range.upperBound, isLast: chunk.isLast,
-                            data: read)))
+                action = serving.handle(input)
             }
         }
-        var next = serving
-        later { [self] in
-            var bytes = read
-            let input = store.perform(action, read: &bytes)
-            serve(next.handle(input), &next, request, job, bytes, finish)
+    }
+
+    private func served(
+        _ reply: DownloadServing.Reply, _ request: DownloadRequest, _ job: Job, _ read: [UInt8]
+    ) -> DownloadReply {
+        switch reply {
+        case .error(let error):
+            return DownloadReply(error: error.rawValue, name: request.name, clientPath: request.clientPath)
+        case .chunk(let chunk):
+            if let owner = chunk.key.owner, owner.value != request.uid, chunk.isLast || request.seq == 1 {
+                connections[job.connection]?.session.remember(chunk.isLast ? nil : owner, of: chunk.key.name)
+            }
+            return DownloadReply(
+                error: 0, name: request.name, clientPath: request.clientPath, seq: request.seq,
+                totalSize: chunk.totalSize, currentSize: chunk.range.upperBound, isLast: chunk.isLast, data: read)
         }
     }
 
-    private func sync(_ request: SyncFileRequest, _ finish: @escaping (ClassicReply) -> Void) {
-        var answering = SyncAnswering(md5: request.md5, uid: request.uid, name: request.name, provenUsers: [])
+    private func sync(_ request: SyncFileRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
+        var answering = SyncAnswering(
+            md5: request.md5, uid: request.uid, name: request.name,
+            provenUsers: connections[job.connection]?.session.provenUsers ?? [])
         var action = answering.start()
         while true {
             switch action {
@@ -263,55 +277,5 @@ final class SimServer {
                             transSize: transSize)))
             }
         }
-    }
-
-    // MARK: The seed's ways (PROTOCOL.md: what it accepts, what it forgets, what it appends)
-
-    private func seedUpload(_ chunk: UploadChunk) -> ClassicReply {
-        guard let user = UserID(chunk.uid), let name = try? AvatarName(chunk.name) else {
-            return .uploadHead(UploadChunkReply(error: ClassicError.uidInvalid.rawValue))
-        }
-        if chunk.seq == 1, store.tokens[user] != chunk.token {
-            return .uploadHead(UploadChunkReply(error: ClassicError.tokenInvalid.rawValue))
-        }
-        if chunk.seq != 1, store.seedUploads[chunk.name] == nil {
-            return .uploadHead(UploadChunkReply(error: ClassicError.fileNotExists.rawValue))
-        }
-        let key = ResourceKey(owner: user, name: name)
-        store.seedUploads[chunk.name] = chunk.seq
-        store.files[key] = chunk.seq == 1 ? chunk.data : (store.files[key] ?? []) + chunk.data
-        if chunk.last {
-            store.icons[user] = name
-            if let md5 = MD5Digest(hex: chunk.md5) { store.commits.append((key, md5)) }
-        }
-        return .uploadHead(
-            UploadChunkReply(
-                error: 0, md5: chunk.md5, name: chunk.name, seq: chunk.seq, totalSize: chunk.totalSize,
-                transSize: chunk.transSize, last: chunk.last, uid: chunk.uid))
-    }
-
-    private func seedDownload(_ request: DownloadRequest) -> ClassicReply {
-        func refuse(_ error: ClassicError) -> ClassicReply {
-            .download(DownloadReply(error: error.rawValue, name: request.name, clientPath: request.clientPath))
-        }
-        guard let user = UserID(request.uid), let name = try? AvatarName(request.name),
-            let bytes = store.files[ResourceKey(owner: user, name: name)]
-        else { return refuse(.fileNotExists) }
-        if request.seq == 1 {
-            store.downloadProgress[request.name] = 1
-        } else {
-            guard let expected = store.downloadProgress[request.name] else { return refuse(.progressLost) }
-            guard expected == request.seq else { return refuse(.seqInvalid) }
-        }
-        guard let geometry = ChunkGeometry(totalSize: Int64(bytes.count), chunkSize: Int64(Life.chunkBytes)),
-            let range = geometry.range(of: request.seq)
-        else { return refuse(.offsetInvalid) }
-        let isLast = geometry.isLast(request.seq)
-        store.downloadProgress[request.name] = isLast ? nil : request.seq + 1
-        return .download(
-            DownloadReply(
-                error: 0, name: request.name, clientPath: request.clientPath, seq: request.seq,
-                totalSize: Int64(bytes.count), currentSize: range.upperBound, isLast: isLast,
-                data: Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])))
     }
 }

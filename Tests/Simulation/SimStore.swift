@@ -1,6 +1,7 @@
 internal import AvatarCore
 internal import Digests
 internal import TransferMachines
+internal import WireProtocol
 
 /// What a server keeps across its own death: users, icons, files, parts and progress.
 final class SimStore {
@@ -15,11 +16,8 @@ final class SimStore {
     var downloadProgress: [String: Int64] = [:]
     /// The seed's upload progress, by name.
     var seedUploads: [String: Int64] = [:]
-    /// Counts how often progress was forgotten.
-    var forgotten = 0
 
     func forgetProgress() {
-        forgotten += 1
         records = [:]
         parts = [:]
         downloadProgress = [:]
@@ -98,5 +96,58 @@ final class SimStore {
             return .read(Int64(read.count))
         case .reply: return .failed(.unavailable)
         }
+    }
+}
+
+// The seed's ways (PROTOCOL.md: what it accepts, what it forgets, what it appends).
+extension SimStore {
+    func seedUpload(_ chunk: UploadChunk) -> ClassicReply {
+        guard let user = UserID(chunk.uid), let name = try? AvatarName(chunk.name) else {
+            return .uploadHead(UploadChunkReply(error: ClassicError.uidInvalid.rawValue))
+        }
+        if chunk.seq == 1, tokens[user] != chunk.token {
+            return .uploadHead(UploadChunkReply(error: ClassicError.tokenInvalid.rawValue))
+        }
+        if chunk.seq != 1, seedUploads[chunk.name] == nil {
+            return .uploadHead(UploadChunkReply(error: ClassicError.fileNotExists.rawValue))
+        }
+        let key = ResourceKey(owner: user, name: name)
+        seedUploads[chunk.name] = chunk.seq
+        files[key] = chunk.seq == 1 ? chunk.data : (files[key] ?? []) + chunk.data
+        if chunk.last {
+            icons[user] = name
+            if let md5 = MD5Digest(hex: chunk.md5) { commits.append((key, md5)) }
+        }
+        return .uploadHead(
+            UploadChunkReply(
+                error: 0, md5: chunk.md5, name: chunk.name, seq: chunk.seq, totalSize: chunk.totalSize,
+                transSize: chunk.transSize, last: chunk.last, uid: chunk.uid))
+    }
+
+    func seedDownload(_ request: DownloadRequest) -> ClassicReply {
+        func refuse(_ error: ClassicError) -> ClassicReply {
+            .download(DownloadReply(error: error.rawValue, name: request.name, clientPath: request.clientPath))
+        }
+        guard let user = UserID(request.uid) else { return refuse(.uidInvalid) }
+        if request.seq == 1, tokens[user] != request.token { return refuse(.tokenInvalid) }
+        guard let name = try? AvatarName(request.name), let bytes = files[ResourceKey(owner: user, name: name)] else {
+            return refuse(.fileNotExists)
+        }
+        if request.seq == 1 {
+            downloadProgress[request.name] = 1
+        } else {
+            guard let expected = downloadProgress[request.name] else { return refuse(.progressLost) }
+            guard expected == request.seq else { return refuse(.seqInvalid) }
+        }
+        guard let geometry = ChunkGeometry(totalSize: Int64(bytes.count), chunkSize: Int64(Life.chunkBytes)),
+            let range = geometry.range(of: request.seq)
+        else { return refuse(.offsetInvalid) }
+        let isLast = geometry.isLast(request.seq)
+        downloadProgress[request.name] = isLast ? nil : request.seq + 1
+        return .download(
+            DownloadReply(
+                error: 0, name: request.name, clientPath: request.clientPath, seq: request.seq,
+                totalSize: Int64(bytes.count), currentSize: range.upperBound, isLast: isLast,
+                data: Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])))
     }
 }

@@ -17,14 +17,16 @@ extension DiskWorker {
         }
     }
 
-    /// A recorded file that looks different: kept when its bytes are the same, otherwise its row goes.
-    func reconsider(_ row: AvatarRow) throws(CacheError) -> AvatarEvent? {
-        if case .success(let file)? = try cache.examine(row.name), file.sha256 == row.sha256 {
-            _ = try cache.adopt(
-                [FoundFile(name: row.name, owner: row.owner, origin: row.origin, file: file)], at: now())
-            return nil
-        }
-        return try removed([row.name], reason: "gone or changed").first
+    /// A recorded file that looks different is kept when its bytes are the same: somebody touched it, or copied the folder.
+    func isKept(_ row: AvatarRow) throws(CacheError) -> Bool {
+        guard case .success(let file)? = try cache.examine(row.name), file.sha256 == row.sha256 else { return false }
+        _ = try cache.adopt([FoundFile(name: row.name, owner: row.owner, origin: row.origin, file: file)], at: now())
+        return true
+    }
+
+    /// Otherwise its row goes.
+    private func reconsider(_ row: AvatarRow) throws(CacheError) -> AvatarEvent? {
+        try isKept(row) ? nil : try removed([row.name], reason: "gone or changed").first
     }
 
     func rescan(_ folder: WatchedFolder) {
@@ -162,19 +164,23 @@ extension DiskWorker {
 
     private func settled(_ facts: CropFacts, _ mode: ExamineMode) throws(CacheError) -> Examination {
         let row = try catalog.crop(facts.name)
-        switch (CropRule.verdict(row?.recorded(of: facts, account: account), mode), row) {
+        let recorded = try row?.recorded(of: facts, account: account, isLast: catalog.isLastClosed)
+        switch (CropRule.verdict(recorded, mode), row) {
         case (.known, _): return .known
         case (.waits, let row?):
             cropFacts[CropID(row.closedOrder)] = facts
             return .crop(Crop(facts, order: row.closedOrder, everSent: true))
-        default: return isShared && mode != .forced ? try candidate(facts) : .crop(try recorded(facts))
+        case (.closedAgain, _): return .crop(try self.recorded(facts, everSent: true))
+        default:
+            guard !isShared || mode == .forced else { return try candidate(facts) }
+            return .crop(try self.recorded(facts, everSent: recorded != nil))
         }
     }
 
-    func recorded(_ facts: CropFacts) throws(CacheError) -> Crop {
+    func recorded(_ facts: CropFacts, everSent: Bool = false) throws(CacheError) -> Crop {
         let row = try catalog.recordCrop(facts)
         cropFacts[CropID(row.closedOrder)] = facts
-        return Crop(facts, order: row.closedOrder, everSent: false)
+        return Crop(facts, order: row.closedOrder, everSent: everSent)
     }
 
     func readCrop(_ id: CropID, seq: Int64, range: Range<Int64>) {
@@ -249,10 +255,13 @@ extension Crop {
 
 extension CropRow {
     /// What this row says of a file that was found under its name.
-    func recorded(of facts: CropFacts, account: String) -> CropRule.Recorded? {
+    func recorded(
+        of facts: CropFacts, account: String, isLast: (CropRow) throws(CacheError) -> Bool
+    ) throws(CacheError) -> CropRule.Recorded? {
         guard sha256 == facts.sha256 else { return nil }
         switch state {
-        case .pending: return .waiting(isSameFile: identity.isSameFile(as: facts.identity))
+        case .pending:
+            return .waiting(isSameFile: identity.isSameFile(as: facts.identity), isLast: try isLast(self))
         case .done: return .sent(toThisAccount: uploadedTo == account)
         case .baseline, .rejected: return nil
         }

@@ -144,16 +144,15 @@ final class DiskWorker {
         let moment = clock.now
         let wall = now()
         var rows: [CatalogRow] = []
+        var gone: [AvatarName] = []
         rows.reserveCapacity(names.count)
         for name in names {
             var row = CatalogRow(name: name)
             if let avatar = avatars[name] {
-                if try isIntact(avatar) {
+                if try isIntact(avatar) ? true : isKept(avatar) {
                     row.avatar = AvatarRecord(avatar)
-                } else if let event = try reconsider(avatar) {
-                    results.append(.vanished(name, [event]))
                 } else {
-                    row.avatar = AvatarRecord(avatar)
+                    gone.append(name)
                 }
             }
             if row.avatar == nil {
@@ -164,6 +163,7 @@ final class DiskWorker {
             }
             rows.append(row)
         }
+        for event in try removed(gone) { results.append(.vanished(event.name, [event])) }
         return rows
     }
 
@@ -249,7 +249,7 @@ final class DiskWorker {
 
     /// Takes away the rows of files that are gone.
     func removed(_ names: [AvatarName], reason: String? = nil) throws(CacheError) -> [AvatarEvent] {
-        try catalog.recordRemoved(names, reason: reason, at: now()).map { AvatarEvent($0) }
+        try cache.recordRemoved(names, reason: reason, at: now()).map { AvatarEvent($0) }
     }
 }
 

@@ -187,8 +187,11 @@ final class Mind {
         logger.log(level: level, "\(note.what)", metadata: metadata)
     }
 
+    /// With every input: a getter on the property itself would copy the whole machine first.
+    private func look<T>(_ body: (inout AgentMachine) -> T) -> T { body(&machine) }
+
     private func rearm() {
-        let deadline = machine.deadline
+        let deadline = look { $0.deadline }
         // One that has passed is due although its timer is set: the loop's clock stood still while the machine slept.
         guard deadline != timerAt || deadline.map({ $0 <= clock.now }) == true else { return }
         timer?.cancel()

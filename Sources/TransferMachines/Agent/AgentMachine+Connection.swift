@@ -19,7 +19,7 @@ extension AgentMachine {
     private mutating func forgetParts() {
         for name in entries.keys.sorted() { entries[name]?.part = nil }
         for name in active {
-            entries[name]?.download = nil
+            downloads[name] = nil
             if entries[name]?.status == .active { entries[name]?.status = .queued }
             releaseIfQuiet(name)
         }
@@ -51,7 +51,7 @@ extension AgentMachine {
     }
 
     private var owesAnswers: Bool {
-        active.contains { (entries[$0]?.download?.inFlight ?? 0) > 0 }
+        active.contains { (downloads[$0]?.inFlight ?? 0) > 0 }
     }
 
     /// A reply that never comes leaves the connection out of step.
@@ -62,7 +62,7 @@ extension AgentMachine {
 
     /// A name over which the server keeps hanging up must not keep the others from coming.
     private mutating func countInterruptions() {
-        for name in active where (entries[name]?.download?.inFlight ?? 0) > 0 {
+        for name in active where (downloads[name]?.inFlight ?? 0) > 0 {
             entries[name]?.interruptions += 1
             guard let count = entries[name]?.interruptions, count >= Limits.Download.restartsMax else { continue }
             fail(name, .serverError, detail: "the server hung up over it \(count) times")
@@ -78,7 +78,7 @@ extension AgentMachine {
     mutating func allConnectionsLost() {
         uploads.connectionLost()
         for name in active {
-            entries[name]?.download?.connectionLost()
+            downloads[name]?.connectionLost()
             releaseIfQuiet(name)
         }
     }

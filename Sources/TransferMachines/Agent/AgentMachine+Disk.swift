@@ -98,7 +98,7 @@ extension AgentMachine {
 
     private mutating func wrote(_ name: AvatarName, through offset: Int64) {
         guard entries[name]?.status == .active else { return }
-        for step in entries[name]?.download?.wrote(through: offset) ?? [] {
+        for step in downloads[name]?.wrote(through: offset) ?? [] {
             guard case .commit(let totalSize) = step else { continue }
             finishedReceiving(name, totalSize: totalSize)
         }
@@ -107,7 +107,7 @@ extension AgentMachine {
     /// Every byte is in the part.
     mutating func finishedReceiving(_ name: AvatarName, totalSize: Int64) {
         active.removeAll { $0 == name }
-        entries[name]?.download = nil
+        downloads[name] = nil
         entries[name]?.status = .committing
         commit(CommitMachine.Item(name: name, origin: .download(size: totalSize, owner: labels.owner(of: name))))
     }
@@ -171,7 +171,7 @@ extension AgentMachine {
     /// Its bytes did not get to the disk: once nothing is in flight, the catalog says what is there.
     private mutating func stall(_ name: AvatarName) {
         guard entries[name]?.status == .active || entries[name]?.status == .queued else { return }
-        entries[name]?.download?.stop()
+        downloads[name]?.stop()
         entries[name]?.status = .stalled
         queue.remove(name)
         releaseIfQuiet(name)
@@ -219,7 +219,7 @@ extension AgentMachine {
         story.solved(key: "storage")
         note(.info, "the disk takes writes again")
         guard hasStarted else { return actions.append(.disk(.start)) }
-        let stalled = entries.filter { $0.value.status == .stalled && $0.value.download == nil }.keys.sorted()
+        let stalled = entries.filter { $0.value.status == .stalled && downloads[$0.key] == nil }.keys.sorted()
         if !stalled.isEmpty { actions.append(.disk(.lookUp(stalled, touch: false))) }
         if let id = uploads.unnoted { actions.append(.disk(.finishCrop(id))) }
         for id in uploads.unstaged { actions.append(.disk(.stageCrop(id))) }

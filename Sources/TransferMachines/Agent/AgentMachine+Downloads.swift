@@ -19,14 +19,17 @@ extension AgentMachine {
         guard let old = entries[name] else { return }
         let rank = [labels.visibility(of: name), old.fetchWish, old.followWish, name == icon ? Visibility.near : nil]
             .compactMap(\.self).max()
-        entries[name]?.rank = rank
+        if rank != old.rank {
+            entries[name]?.rank = rank
+            entries[name]?.wishedAt = now
+        }
         guard let rank else {
             queue.remove(name)
             if old.status == .queued { entries[name]?.status = .idle }
-            if old.status == .active, let download = old.download, download.transferred != download.totalSize {
+            if old.status == .active, let download = downloads[name], download.transferred != download.totalSize {
                 entries[name]?.part = download.part
                 entries[name]?.status = .idle
-                entries[name]?.download?.stop()
+                downloads[name]?.stop()
                 releaseIfQuiet(name)
             }
             dropIfUnwanted(name)
@@ -57,7 +60,8 @@ extension AgentMachine {
     }
 
     private mutating func enqueue(_ name: AvatarName, _ rank: Visibility) {
-        queue.put(name, visibility: rank, size: entries[name]?.part?.geometry.totalSize)
+        guard let entry = entries[name] else { return }
+        queue.put(name, visibility: rank, wishedAt: entry.wishedAt, size: entry.part?.geometry.totalSize)
     }
 
     /// Forgets what nobody wants and nothing owes an answer for; its part stays, to go on from.
@@ -65,13 +69,14 @@ extension AgentMachine {
         guard let entry = entries[name], entry.rank == nil, entry.getters.isEmpty, entry.snapshotWaiters.isEmpty,
             !uploadCalls.values.contains(name)
         else { return }
-        if let download = entry.download, !download.isQuiet { return }
+        if let download = downloads[name], !download.isQuiet { return }
         switch entry.status {
         case .unknown, .committing: return
         default: break
         }
         active.removeAll { $0 == name }
         queue.remove(name)
+        downloads[name] = nil
         entries[name] = nil
     }
 
@@ -81,17 +86,27 @@ extension AgentMachine {
         guard canDownload else { return }
         fillPlaces()
         var budget = Limits.Download.inFlightMax
-        for name in active { budget -= entries[name]?.download?.inFlight ?? 0 }
-        let order = active.enumerated().sorted { left, right in
-            let leftRank = entries[left.element]?.rank ?? .hidden
-            let rightRank = entries[right.element]?.rank ?? .hidden
-            return leftRank == rightRank ? left.offset < right.offset : leftRank > rightRank
+        var asking: [AvatarName] = []
+        for name in active {
+            guard let download = downloads[name] else { continue }
+            budget -= download.inFlight
+            if download.wantsToAsk(now: now) { asking.append(name) }
         }
-        for (_, name) in order {
-            for seq in entries[name]?.download?.ask(budget: budget, now: now) ?? [] {
-                budget -= 1
-                actions.append(.send(.download(name: name, seq: seq)))
+        // Each place moves, however full the windows of more urgent ones are; the rest goes by urgency.
+        for name in asking where budget > 0 && downloads[name]?.isQuiet == true { ask(name, atMost: 1, of: &budget) }
+        guard budget > 0, !asking.isEmpty else { return }
+        let ranks = asking.map { entries[$0]?.rank ?? .hidden }
+        for visibility in Visibility.allCases.reversed() {
+            for (name, rank) in zip(asking, ranks) where budget > 0 && rank == visibility {
+                ask(name, atMost: budget, of: &budget)
             }
+        }
+    }
+
+    private mutating func ask(_ name: AvatarName, atMost count: Int, of budget: inout Int) {
+        for seq in downloads[name]?.ask(budget: count, now: now) ?? [] {
+            budget -= 1
+            actions.append(.send(.download(name: name, seq: seq)))
         }
     }
 
@@ -100,15 +115,15 @@ extension AgentMachine {
         // Somebody who is seen waits while somebody who is not has a place: that one hands it over once it is quiet, one for each.
         guard active.count >= Limits.Download.activeMax, let best = queue.bestVisibility(),
             let last = active.last(where: { isYielding($0, to: best) }),
-            let download = entries[last]?.download,
+            let download = downloads[last],
             active.count(where: { entries[$0]?.status != .active })
                 < queue.count(above: entries[last]?.rank ?? .hidden)
         else { return }
         let part = download.part
-        entries[last]?.download?.stop()
+        downloads[last]?.stop()
         entries[last]?.part = part
         entries[last]?.status = .queued
-        queue.put(last, visibility: entries[last]?.rank ?? .hidden, size: part?.geometry.totalSize)
+        enqueue(last, entries[last]?.rank ?? .hidden)
         releaseIfQuiet(last)
         fillFreePlaces()
     }
@@ -121,17 +136,17 @@ extension AgentMachine {
 
     private func isYielding(_ name: AvatarName, to visibility: Visibility) -> Bool {
         // What got its place by age keeps it: bulk would starve otherwise.
-        guard let entry = entries[name], entry.status == .active, !entry.isByAge, let download = entry.download
+        guard let entry = entries[name], entry.status == .active, !entry.isByAge, let download = downloads[name]
         else { return false }
         return (entry.rank ?? .hidden) < visibility && download.transferred != download.totalSize
     }
 
     private mutating func begin(_ name: AvatarName, isByAge: Bool) {
-        guard let entry = entries[name], entry.download == nil else {
+        guard let entry = entries[name], downloads[name] == nil else {
             // Its old requests still run out; it comes back when they have.
             return
         }
-        entries[name]?.download = DownloadMachine(part: entry.part)
+        downloads[name] = DownloadMachine(part: entry.part)
         entries[name]?.isByAge = isByAge
         entries[name]?.status = .active
         active.append(name)
@@ -140,9 +155,9 @@ extension AgentMachine {
 
     /// A download that was stopped gives its place back when its last request is answered.
     mutating func releaseIfQuiet(_ name: AvatarName) {
-        guard let entry = entries[name], entry.status != .active, entry.download?.isQuiet != false else { return }
+        guard let entry = entries[name], entry.status != .active, downloads[name]?.isQuiet != false else { return }
         active.removeAll { $0 == name }
-        entries[name]?.download = nil
+        downloads[name] = nil
         if let rank = entry.rank, entry.status == .queued, !queue.contains(name) { enqueue(name, rank) }
         if entry.status == .stalled, storage.isFine { actions.append(.disk(.lookUp([name], touch: false))) }
         dropIfUnwanted(name)
@@ -151,12 +166,12 @@ extension AgentMachine {
     // MARK: Replies
 
     mutating func downloadReplied(_ answered: String?, _ reply: DownloadMachine.Reply) {
-        guard let name = answered.map({ try? AvatarName($0) }) ?? oldestAsked(), entries[name]?.download != nil else {
+        guard let name = answered.map({ try? AvatarName($0) }) ?? oldestAsked(), downloads[name] != nil else {
             return stray("a picture named \(answered.map { String($0.prefix(80)) } ?? "nothing")")
         }
-        let restarts = entries[name]?.download?.restarts ?? 0
-        let steps = entries[name]?.download?.replied(reply, now: now, random: &random) ?? []
-        if let count = entries[name]?.download?.restarts, count > restarts {
+        let restarts = downloads[name]?.restarts ?? 0
+        let steps = downloads[name]?.replied(reply, now: now, random: &random) ?? []
+        if let count = downloads[name]?.restarts, count > restarts {
             story.restarts += 1
             story.step(name: name.string, what: "starting over", detail: "start \(count + 1)", now: now)
         }
@@ -168,10 +183,10 @@ extension AgentMachine {
     /// answers to those may hold nothing but the error; the oldest of the others where there is none.
     private func oldestAsked() -> AvatarName? {
         func age(_ name: AvatarName) -> (isLater: Int, owedUntil: MonotonicTime) {
-            let download = entries[name]?.download
+            let download = downloads[name]
             return (download?.oldestAsked == 1 ? 0 : 1, download?.silentAt ?? .zero)
         }
-        return active.filter { (entries[$0]?.download?.inFlight ?? 0) > 0 }.min { age($0) < age($1) }
+        return active.filter { (downloads[$0]?.inFlight ?? 0) > 0 }.min { age($0) < age($1) }
     }
 
     private mutating func downloadStep(_ name: AvatarName, _ step: DownloadMachine.Action) {
@@ -188,7 +203,7 @@ extension AgentMachine {
         case .commit(let totalSize):
             finishedReceiving(name, totalSize: totalSize)
         case .tokenRefused(let error):
-            entries[name]?.download = nil
+            downloads[name] = nil
             active.removeAll { $0 == name }
             entries[name]?.status = .idle
             want(name)
@@ -215,15 +230,15 @@ extension AgentMachine {
         let until = now + Negative.timeToLive(reason)
         entries[name]?.status = .failed(reason, detail: detail, until: until)
         entries[name]?.part = nil
-        entries[name]?.download?.stop()
+        downloads[name]?.stop()
         entries[name]?.interruptions = 0
         note(
             reason == .absent ? .debug : .warning, "not to be had: \(reason.rawValue)", name: name.string,
             detail: detail)
         actions.append(.disk(.discardPart(name)))
         actions.append(.disk(.setNegative(name, reason)))
-        if entries[name]?.download?.isQuiet == true {
-            entries[name]?.download = nil
+        if downloads[name]?.isQuiet == true {
+            downloads[name] = nil
             active.removeAll { $0 == name }
         }
         concluded(name)

@@ -244,7 +244,7 @@ extension AgentMachine {
         queue.remove(name)
         entries[name]?.part = nil
         entries[name]?.status = .idle
-        entries[name]?.download?.stop()
+        downloads[name]?.stop()
         releaseIfQuiet(name)
     }
 

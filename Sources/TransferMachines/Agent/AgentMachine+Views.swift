@@ -27,8 +27,8 @@ extension AgentMachine {
             var view = AvatarView(
                 name: name.string, owner: owner, state: paused.contains(.down) ? .paused : .pending,
                 reason: waitingReason)
-            view.size = entry.download?.totalSize ?? entry.part?.geometry.totalSize
-            view.transferred = entry.download?.transferred ?? entry.part?.held
+            view.size = downloads[name]?.totalSize ?? entry.part?.geometry.totalSize
+            view.transferred = downloads[name]?.transferred ?? entry.part?.held
             return view
         case .failed(let reason, let detail, let until):
             return Self.failedView(name, owner, reason, detail: detail, until: until)
@@ -91,6 +91,37 @@ extension AgentMachine {
         package let paused: Set<Direction>
         package let problems: [Story.Problem]
     }
+
+    /// How much the machine holds of what `Limits` bounds.
+    package struct Load: Hashable, Sendable {
+        /// Downloads that have a place, and their requests that are not answered.
+        package let active: Int
+        package let inFlight: Int
+        /// Pictures that wait for a place, and what is kept for them.
+        package let queued: Int
+        package let queuePlaces: Int
+        /// Names cared for, and what is kept to try them again.
+        package let names: Int
+        package let retries: Int
+        /// Crops that wait, and what is kept for them.
+        package let uploads: Int
+        package let uploadPlaces: Int
+        package let deferredCrops: Int
+        package let steps: Int
+        package let problems: Int
+    }
+
+    /// What it holds now.
+    package var load: Load {
+        Load(
+            active: active.count, inFlight: active.reduce(0) { $0 + (downloads[$1]?.inFlight ?? 0) },
+            queued: queue.count, queuePlaces: queue.entryCount, names: entries.count, retries: retryCount,
+            uploads: uploads.count, uploadPlaces: uploads.orderCount, deferredCrops: deferredCrops.count,
+            steps: story.stepCount, problems: story.problems.count)
+    }
+
+    /// Where the connection is.
+    package var connectionState: ConnectionMachine.State { connection.state }
 
     /// The agent's state in a nutshell.
     package var status: Status {

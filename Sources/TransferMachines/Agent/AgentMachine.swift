@@ -29,6 +29,8 @@ package struct AgentMachine: Sendable {
     var entries: [AvatarName: Entry] = [:]
     /// Names whose download has a place on the connection, in the order in which they got it.
     var active: [AvatarName] = []
+    /// Their transfers; beside the entries, since they are looked at with every input and an entry is large.
+    var downloads: [AvatarName: DownloadMachine] = [:]
     var queue = DownloadQueue()
     var retries = Heap<Retry>()
     /// How many retries are kept, those that are not needed any more included.
@@ -88,22 +90,28 @@ package struct AgentMachine: Sendable {
 
     /// When `tick` wants to come, if nothing else does before.
     package var deadline: MonotonicTime? {
-        var earliest = [
-            connection.deadline, uploads.deadline, labels.deadline, storage.deadline, retries.min?.at,
-            watchDeadline, lostFolders[.crops]?.retryAt, lostFolders[.cache]?.retryAt,
-        ].compactMap(\.self).min()
+        // Asked after every input: no array is made for it.
+        var earliest = MonotonicTime.never
+        func consider(_ time: MonotonicTime?) { if let time, time < earliest { earliest = time } }
+        consider(connection.deadline)
+        consider(uploads.deadline)
+        consider(labels.deadline)
+        consider(storage.deadline)
+        consider(retries.min?.at)
+        consider(watchDeadline)
+        for lost in lostFolders.values { consider(lost.retryAt) }
+        let canDownload = canDownload
         for name in active {
-            let download = entries[name]?.download
-            guard let due = canDownload ? download?.deadline : download?.silentAt else { continue }
-            earliest = earliest.map { min($0, due) } ?? due
+            guard let download = downloads[name] else { continue }
+            consider(canDownload ? download.deadline : download.silentAt)
         }
-        return earliest
+        return earliest == .never ? nil : earliest
     }
 
     private mutating func tick() {
         perform(connection.tick(now: now))
         uploads.tick(now: now)
-        if uploads.isSilent(now: now) || active.contains(where: { entries[$0]?.download?.isSilent(now: now) == true }) {
+        if uploads.isSilent(now: now) || active.contains(where: { downloads[$0]?.isSilent(now: now) == true }) {
             connectionSilent()
         }
         retryFailed()
@@ -220,7 +228,6 @@ extension AgentMachine {
         var status = Status.unknown
         var record: AvatarRecord?
         var part: DownloadMachine.Part?
-        var download: DownloadMachine?
         /// Whether it got its place because it had waited longest.
         var isByAge = false
         /// How many times the server went silent over it, or hung up on it, in a row.
@@ -231,6 +238,8 @@ extension AgentMachine {
         var followWish: Visibility?
         /// How much it is wanted; nil when it is not.
         var rank: Visibility?
+        /// Since when it is wanted as much as that: who gave its place to another keeps its turn.
+        var wishedAt = MonotonicTime.zero
         /// Calls that wait for the catalog.
         var snapshotWaiters: [StreamID] = []
         var getters: [(StreamID, UserID?)] = []

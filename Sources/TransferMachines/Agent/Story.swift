@@ -28,6 +28,9 @@ package struct Story: Sendable {
     package internal(set) var strayReplies = 0
     package internal(set) var overflows = 0
 
+    /// How many steps are kept, of all pictures.
+    package var stepCount: Int { steps.count }
+
     /// The steps of one picture, oldest first.
     package func steps(of name: String) -> [Step] { steps.filter { $0.name == name } }
 

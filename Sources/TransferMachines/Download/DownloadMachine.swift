@@ -116,6 +116,16 @@ package struct DownloadMachine: Sendable {
         restarts > Limits.Download.windowedRestartsMax ? 1 : Limits.Download.windowChunks
     }
 
+    /// Whether ``ask(budget:now:)`` may have something to ask for.
+    package func wantsToAsk(now: MonotonicTime) -> Bool {
+        switch phase {
+        case .stopped: false
+        case .pausing(let until): until <= now && requests.isEmpty
+        case .probing: requests.isEmpty
+        case .streaming: requests.count < windowMax && nextSeq <= geometry?.chunkCount ?? 0
+        }
+    }
+
     /// The chunks to ask for now, at most `budget`, in the order to send them.
     package mutating func ask(budget: Int, now: MonotonicTime) -> [Int64] {
         switch phase {

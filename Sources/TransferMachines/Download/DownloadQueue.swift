@@ -4,21 +4,23 @@ internal import HeapModule
 
 /// The pictures that wait for a place on the connection, in the order in which they get one.
 ///
-/// What is seen goes before what is near, that before what is hidden; within a class small before large where the size is known, then
-/// the newest wish first (a list that scrolls wants what just came into view). One place of every ``oldestEvery`` goes to whoever has waited longest,
-/// so that bulk never starves.
+/// What is seen goes before what is near, that before what is hidden; within a class the newest wish first (a list that scrolls wants
+/// what just came into view); of those that came at the same time small before large, where the size is known. One place of
+/// every ``oldestEvery`` goes to whoever has waited longest, so that bulk never starves.
 package struct DownloadQueue: Sendable {
     /// Every how many places the oldest wish gets one.
     package static let oldestEvery = 8
 
     private struct Wish: Comparable, Sendable {
         let visibility: Visibility
+        let wishedAt: MonotonicTime
         let size: Int64
         let number: UInt64
         let name: AvatarName
 
         static func < (left: Wish, right: Wish) -> Bool {
             if left.visibility != right.visibility { return left.visibility < right.visibility }
+            if left.wishedAt != right.wishedAt { return left.wishedAt < right.wishedAt }
             if left.size != right.size { return left.size > right.size }
             return left.number < right.number
         }
@@ -53,10 +55,10 @@ package struct DownloadQueue: Sendable {
     /// Whether this name waits.
     package func contains(_ name: AvatarName) -> Bool { current[name] != nil }
 
-    /// Queues a name, or gives it another place.
-    package mutating func put(_ name: AvatarName, visibility: Visibility, size: Int64?) {
+    /// Queues a name, or gives it another place. What is wished for by one call is wished for at one time.
+    package mutating func put(_ name: AvatarName, visibility: Visibility, wishedAt: MonotonicTime, size: Int64?) {
         lastNumber += 1
-        let wish = Wish(visibility: visibility, size: size ?? 0, number: lastNumber, name: name)
+        let wish = Wish(visibility: visibility, wishedAt: wishedAt, size: size ?? 0, number: lastNumber, name: name)
         replace(name, with: wish)
         best.insert(wish)
         oldest.append((lastNumber, name))

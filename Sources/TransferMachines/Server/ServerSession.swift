@@ -60,6 +60,9 @@ extension ServerSession {
             || (slots.count < Limits.Server.requestsInFlightMax && bytesInFlight < Limits.Server.bytesInFlightMax)
     }
 
+    /// Requests that were taken in and whose answers have not gone out.
+    package var requestsInFlight: Int { slots.count }
+
     /// Whether every request has been answered and every answer handed to the kernel.
     package var isIdle: Bool { slots.isEmpty && bytesUnsent == 0 }
 

@@ -229,12 +229,18 @@ extension UploadIntake {
         return .append(record, offset: chunk.offset)
     }
 
-    /// A first chunk begins anew, unless it is one that is held already: then what follows it is held too.
+    /// A first chunk begins anew, unless it is one that is held already: then what follows it is held too. One that is the whole file, and
+    /// lies in its place, comes again because its reply was lost.
     private mutating func first(_ record: UploadRecord?, _ held: Int64?, _ claim: Claim) -> Action {
         if let record, let held, !record.isComplete, record.md5 == claim.md5, record.totalSize == chunk.totalSize,
             record.chunkSize == chunk.bytes, held >= chunk.bytes
         {
             return compare(record, .part(record.uploadID), claim)
+        }
+        if let record, record.isComplete, chunk.last, record.md5 == claim.md5, held == chunk.totalSize,
+            record.totalSize == chunk.totalSize
+        {
+            return compare(record, .file(record.key), claim)
         }
         return beginOrMeasure(claim, replacing: record.flatMap { $0.isComplete ? nil : $0.uploadID })
     }
@@ -264,8 +270,11 @@ extension UploadIntake {
     }
 
     private mutating func compared(_ equal: Bool, _ record: UploadRecord, _ claim: Claim) -> Action {
-        if equal { return record.isComplete ? end(nil) : held(record) }
-        if chunk.seq == 1 { return beginOrMeasure(claim, replacing: record.uploadID) }
+        if equal, !record.isComplete { return held(record) }
+        // Nothing is written again. A picture of one chunk may also be sent anew, to be the icon once more: nothing tells that from a
+        // reply that was lost.
+        if equal { return chunk.seq == 1 ? committed(record) : end(nil) }
+        if chunk.seq == 1 { return beginOrMeasure(claim, replacing: record.isComplete ? nil : record.uploadID) }
         if record.isComplete { return end(.seqInvalid) }
         // Another content under the same promise: what is held can no longer be trusted, so it starts again at 1.
         state = .discarding(.seqInvalid)

@@ -2,8 +2,9 @@
 package enum CropRule {
     /// What the catalog has of the same name and the same digest.
     package enum Recorded: Hashable, Sendable {
-        /// A crop that waits; whether it was recorded for this very file, or for one with the same bytes before it.
-        case waiting(isSameFile: Bool)
+        /// A crop that waits; whether it was recorded for this very file, or for one with the same bytes before it, and whether nothing
+        /// was recorded after it.
+        case waiting(isSameFile: Bool, isLast: Bool)
         /// A crop that a server has; whether it is this server, and this user's.
         case sent(toThisAccount: Bool)
     }
@@ -13,6 +14,8 @@ package enum CropRule {
         case known
         /// It waits already, and keeps its place.
         case waits
+        /// It waits already, and was closed again after others: behind them. Its first close may have been heard late, when it was whole.
+        case closedAgain
         /// It was closed just now: behind all that were closed before.
         case isNew
     }
@@ -21,7 +24,8 @@ package enum CropRule {
     package static func verdict(_ recorded: Recorded?, _ mode: ExamineMode) -> Verdict {
         switch recorded {
         case .sent(toThisAccount: true) where mode == .normal: .known
-        case .waiting(isSameFile: true): .waits
+        case .waiting(isSameFile: true, isLast: true): .waits
+        case .waiting(isSameFile: true, isLast: false): .closedAgain
         default: .isNew
         }
     }

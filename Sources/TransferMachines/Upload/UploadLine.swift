@@ -40,7 +40,8 @@ struct UploadLine: Sendable {
     var orderCount: Int { order.count }
     var hasWork: Bool { !waiting.isEmpty && retryAt == nil }
     var deadline: MonotonicTime? {
-        [retryAt, staleUntil, current?.machine.deadline].compactMap(\.self).min()
+        let own = min(retryAt ?? .never, staleUntil ?? .never, current?.machine.deadline ?? .never)
+        return own == .never ? nil : own
     }
 
     /// The crop of this name that is not in the cache yet, and how much of it the server has.

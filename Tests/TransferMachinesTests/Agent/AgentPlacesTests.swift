@@ -92,4 +92,25 @@ import TransferMachines
         }
         #expect(waiting.contains("hidden 1"))
     }
+
+    /// Five pictures in view fill every window; the one that is not has a place, and goes on all the same.
+    @Test func aPlaceMovesHoweverFullTheWindowsOfOthersAre() {
+        var agent = AgentScript()
+        agent.register(1, "hidden", visibility: .hidden)
+        agent.unknown("hidden")
+        for number in 0..<5 {
+            agent.register(UInt64(10 + number), "seen \(number)")
+            agent.unknown("seen \(number)")
+        }
+        for number in 0..<5 { agent.chunk("seen \(number)", 1, of: 1_000_000) }
+        // The window of windows is full but for the one answer that is owed to the hidden picture.
+        agent.chunk("hidden", 1, of: 1_000_000)
+        #expect(agent.asked == ["hidden 2"])
+        for seq in Int64(2)...4 {
+            agent.chunk("seen 0", seq, of: 1_000_000)
+            #expect(agent.asked == ["seen 0 \(seq + 32)"])
+            agent.chunk("hidden", seq, of: 1_000_000)
+            #expect(agent.asked == ["hidden \(seq + 1)"])
+        }
+    }
 }

@@ -70,6 +70,29 @@ import TransferMachines
         #expect(intake.handle(.done) == .reply(nil))
     }
 
+    /// Its reply was lost: it comes again, is not written again, and is the icon all the same.
+    @Test func aPictureOfOneChunkThatIsThereIsAcknowledgedAgain() {
+        var intake = intake(chunk(1, totalSize: 1000))
+        _ = intake.start()
+        _ = intake.handle(.token(.valid))
+        let there = record(old, totalSize: 1000, chunkSize: 1000, isComplete: true)
+        #expect(intake.handle(.progress(there, held: 1000)) == .compare(.file(key), offset: 0))
+        #expect(intake.handle(.compared(true)) == .setIcon(key.name, UserID(7)!))
+        #expect(intake.handle(.icon(userExists: true)) == .complete(there))
+        #expect(intake.handle(.done) == .reply(nil))
+    }
+
+    @Test func otherBytesUnderTheSamePromiseOfOneChunkBeginAnew() {
+        var intake = intake(chunk(1, totalSize: 1000))
+        _ = intake.start()
+        _ = intake.handle(.token(.valid))
+        _ = intake.handle(.progress(record(old, totalSize: 1000, chunkSize: 1000, isComplete: true), held: 1000))
+        #expect(intake.handle(.compared(false)) == .measureUse(key))
+        #expect(
+            intake.handle(.use(bytes: 0, uploads: 0))
+                == .begin(record(fresh, totalSize: 1000, chunkSize: 1000), replacing: nil))
+    }
+
     @Test func aTornWriteIsWrittenOver() {
         var intake = intake(chunk(2))
         _ = intake.start()

@@ -1,0 +1,73 @@
+internal import AvatarCore
+internal import TransferMachines
+
+// What the user does in the upload folder.
+extension Life {
+    func beginCrop(_ number: Int) {
+        let reuses = number > 0 && random.happens(0.25)
+        guard let name = try? AvatarName("crop-\(reuses ? number - 1 : number).png") else { return }
+        crop(name, reuses: reuses, again: 2)
+    }
+
+    /// Writes a picture under that name, and perhaps another soon after, while this one is on its way.
+    private func crop(_ name: AvatarName, reuses: Bool, again: Int) {
+        guard !writers.contains(name),
+            let picture = try? Picture(size: random.pick(120...options.pictureMax), random: &random)
+        else { return }
+        if random.happens(0.2) {
+            // Written elsewhere, and renamed here.
+            disk.crops[name] = disk.newFile(picture.bytes)
+            return closed(name, picture, again: again)
+        }
+        writers.insert(name)
+        let inode = disk.beginCrop(name, reuse: reuses && random.happens(0.5))
+        write(name, inode, picture, from: 0, again: again)
+    }
+
+    private func write(_ name: AvatarName, _ inode: Int, _ picture: Picture, from start: Int, again: Int) {
+        disk.setBeingWritten(inode, true)
+        let end = min(picture.bytes.count, start + random.pick(1...picture.bytes.count))
+        disk.writeCrop(inode, picture.bytes[start..<end])
+        // A writer that closes in between, and opens again.
+        let closesBetween = end < picture.bytes.count && random.happens(0.3)
+        if closesBetween {
+            disk.setBeingWritten(inode, false)
+            watch.happened(.crops, name)
+        }
+        world.schedule(in: random.upTo(.milliseconds(400))) { [self] in
+            guard disk.crops[name] == inode else {
+                writers.remove(name)
+                return
+            }
+            guard end == picture.bytes.count else { return write(name, inode, picture, from: end, again: again) }
+            disk.setBeingWritten(inode, false)
+            writers.remove(name)
+            closed(name, picture, again: again)
+        }
+    }
+
+    private func closed(_ name: AvatarName, _ picture: Picture, again: Int) {
+        world.log("a crop is closed", name.string, Int64(picture.bytes.count))
+        if let inode = disk.crops[name] { disk.touch(inode) }
+        oracle.closed(name, picture)
+        // A download of it may find the old picture and the new one at the server.
+        oracle.harmed(name)
+        watch.happened(.crops, name)
+        guard again > 0, random.happens(options.cropsAgainRate) else { return }
+        world.schedule(in: random.upTo(.milliseconds(300))) { [self] in
+            guard !isPeace, disk.crops[name] != nil else { return }
+            crop(name, reuses: true, again: again - 1)
+        }
+    }
+
+    /// The user takes a crop away, be it half written, on its way, or long there.
+    func deleteCrop() {
+        let names = disk.crops.keys.sorted()
+        guard !names.isEmpty else { return }
+        let name = names[random.pick(0...names.count - 1)]
+        world.log("a crop is deleted", name.string)
+        oracle.cropDeleted(name)
+        disk.crops[name] = nil
+        watch.happened(.crops, name, isGone: true)
+    }
+}

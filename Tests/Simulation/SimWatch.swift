@@ -1,0 +1,77 @@
+internal import AvatarCore
+internal import TransferMachines
+
+/// The kernel's queue of folder events and the watch that reads it: late, merged, out of order where the kernel may be, or lost.
+final class SimWatch {
+    private struct Event: Equatable {
+        let folder: WatchedFolder
+        let name: AvatarName
+        let isGone: Bool
+
+        /// The order in which crops are closed is what the kernel's one queue keeps.
+        var isClose: Bool { folder == .crops && !isGone }
+    }
+
+    private let world: World
+    private let delayMax: Duration
+    private let ignoresOverflow: Bool
+    private var random: SeededRandom
+    private var pending: [Event] = []
+    private var incarnation = 0
+    private var lastDelivery = MonotonicTime.zero
+    var overflowRate: Double
+    var reorderRate: Double
+    /// Whether somebody reads; events of a watch that is not there are nobody's.
+    var isAttached = false
+    var deliver: (FolderChange) -> Void = { _ in }
+
+    init(world: World, options: LifeOptions, ignoresOverflow: Bool) {
+        self.world = world
+        delayMax = options.watchDelayMax
+        overflowRate = options.overflowRate
+        reorderRate = options.reorderRate
+        self.ignoresOverflow = ignoresOverflow
+        random = world.random(41)
+    }
+
+    /// A file was closed or moved in, or (`isGone`) removed.
+    func happened(_ folder: WatchedFolder, _ name: AvatarName, isGone: Bool = false) {
+        guard isAttached else { return }
+        let event = Event(folder: folder, name: name, isGone: isGone)
+        // The kernel keeps one of two that are the same and next to each other (inotify(7)).
+        if pending.last == event { return world.log("two events become one", name.string) }
+        if random.happens(overflowRate) { return overflow() }
+        pending.append(event)
+        lastDelivery = max(lastDelivery, world.now + random.upTo(delayMax))
+        let current = incarnation
+        world.schedule(at: lastDelivery) { [self] in if incarnation == current { deliverNext() } }
+    }
+
+    private func deliverNext() {
+        guard !pending.isEmpty else { return }
+        let event = pending.remove(at: next())
+        deliver(event.isGone ? .gone(event.folder, event.name) : .settled(event.folder, event.name))
+    }
+
+    /// Any may come first, but no close of a crop before another's.
+    private func next() -> Int {
+        guard pending.count > 1, random.happens(reorderRate) else { return 0 }
+        let index = random.pick(0...pending.count - 1)
+        return pending[index].isClose ? pending.firstIndex { $0.isClose } ?? 0 : index
+    }
+
+    private func overflow() {
+        world.log("inotify overflows")
+        forget()
+        let current = incarnation
+        world.schedule(in: random.upTo(delayMax)) { [self] in
+            if incarnation == current, !ignoresOverflow { deliver(.overflow) }
+        }
+    }
+
+    /// The agent died, and its queue with it; or the queue ran over.
+    func forget() {
+        pending = []
+        incarnation += 1
+    }
+}
