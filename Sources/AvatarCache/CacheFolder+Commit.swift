@@ -89,9 +89,18 @@ extension CacheFolder {
             for candidate in candidates {
                 let earlier = try Catalog.avatar(candidate.name, db)
                 let own = earlier.flatMap { $0.origin == .foreign ? nil : $0.identity }
-                try IntentRow(candidate: candidate, replaces: own).upsert(db)
+                let replaces = try unrecorded(candidate.name, db) ?? own
+                try IntentRow(candidate: candidate, replaces: replaces).upsert(db)
             }
         }
+    }
+
+    /// The file that an earlier round gave the name and could not record, because the disk was full by then.
+    private func unrecorded(_ name: AvatarName, _ db: Database) throws -> FileIdentity? {
+        guard let left = try Catalog.intent(name, db)?.candidate.part.identity,
+            try isOwn(name.string, in: folder, left)
+        else { return nil }
+        return left
     }
 
     /// Step 4. Gives each part that has an intent row its final name. A name where another file lies is refused, unless that

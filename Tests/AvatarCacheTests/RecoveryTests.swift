@@ -96,6 +96,18 @@ import Testing
         #expect(try harness.root.read("avatars/.parts/a.png.part") == second)
     }
 
+    /// The disk was full when the row was to be written; until it is not, the server has a newer picture.
+    @Test func aPictureThatCouldNotBeRecordedMakesWayForANewerOne() throws {
+        try harness.part(name, bytes)
+        try harness.intend([name])
+        #expect(try harness.cache.renameIntoPlace([name]) == [.placed])
+        let second = try TestPictures.padded(.png, to: 5000, seed: 2)
+        try harness.part(name, second)
+        try harness.intend([name])
+        #expect(try harness.cache.renameIntoPlace([name]) == [.placed])
+        #expect(try harness.root.read("avatars/a.png") == second)
+    }
+
     @Test func theAgentsOwnEarlierFileGoesAfterACutSwap() throws {
         _ = try harness.fetched(name, seed: 1)
         try harness.part(name, try TestPictures.padded(.png, to: 5000, seed: 2))

@@ -54,7 +54,7 @@ extension Life {
         oracle.harmed(name)
         watch.happened(.crops, name)
         guard again > 0, random.happens(options.cropsAgainRate) else { return }
-        world.schedule(in: random.upTo(.milliseconds(300))) { [self] in
+        world.schedule(in: random.upTo(random.happens(0.5) ? .milliseconds(40) : .milliseconds(300))) { [self] in
             guard !isPeace, disk.crops[name] != nil else { return }
             crop(name, reuses: true, again: again - 1)
         }

@@ -266,6 +266,7 @@ package final class Life {
             guard let view = agent.view(name) else { continue }
             let exists = oracle.versions[name] != nil
             if exists, view.state != .ready { return "\(name) is \(view.state) (\(view.reason ?? "")), not ready" }
+            if exists, disk.cache[name] == nil { return "\(name) is called ready, and is not in the folder" }
             guard !exists else { continue }
             if view.state != .absent { return "\(name) is \(view.state), not absent" }
             if let at = view.retryAt, at - world.now > Negative.timeToLive(.absent) {

@@ -126,8 +126,12 @@ final class Oracle {
         guard chunk.name.hasPrefix("crop-"), let name = try? AvatarName(chunk.name), let known = versions[name] else {
             return fail("\(chunk.name) was uploaded, and is no crop")
         }
-        guard known.contains(where: { $0.md5Hex == chunk.md5 }) else {
+        guard let picture = known.first(where: { $0.md5Hex == chunk.md5 }) else {
             return fail("\(name) was uploaded with bytes that were never closed")
+        }
+        let offset = Int(chunk.transSize) - chunk.data.count
+        guard offset >= 0, picture.bytes.dropFirst(offset).starts(with: chunk.data) else {
+            return fail("chunk \(chunk.seq) of \(name) holds other bytes than the crop")
         }
         guard server.kind == .ours else {
             // The seed's server keeps whatever came: what the agent calls finished must be whole there too.

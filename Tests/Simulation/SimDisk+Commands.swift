@@ -157,9 +157,12 @@ extension SimDisk {
         case .writeIntents:
             for item in items {
                 guard let part = verified[item.name] else { continue }
+                // An earlier round may have given the name and not recorded it.
+                let left = catalog.intents[item.name]?.inode
+                let replaces = left != nil && left == cache[item.name] ? left : catalog.avatars[item.name]?.inode
                 catalog.intents[item.name] = SimCatalog.Intent(
                     inode: part.inode, sha256: part.sha256, size: Int64(files[part.inode]?.bytes.count ?? 0),
-                    origin: item.origin, replaces: catalog.avatars[item.name]?.inode)
+                    origin: item.origin, replaces: replaces)
             }
         case .rename: return items.map { CommitOutcome($0.name, rename($0.name)) }
         case .syncFolder: if mutation != .skipSyncFolder { syncNames() }
@@ -195,7 +198,7 @@ extension SimDisk {
         guard let intent = catalog.intents[name], parts[name] == intent.inode else {
             return .failed("no intent")
         }
-        if let there = cache[name], there != catalog.avatars[name]?.inode,
+        if let there = cache[name], there != intent.replaces,
             files[there]?.bytes != files[intent.inode]?.bytes
         {
             return .nameTaken

@@ -93,7 +93,8 @@ extension AgentMachine {
             if download.wantsToAsk(now: now) { asking.append(name) }
         }
         // Each place moves, however full the windows of more urgent ones are; the rest goes by urgency.
-        for name in asking where budget > 0 && downloads[name]?.isQuiet == true { ask(name, atMost: 1, of: &budget) }
+        // One whose pause is over hears of it even when there is no room: its deadline would stay in the past, and wake for nothing.
+        for name in asking where downloads[name]?.isQuiet == true { ask(name, atMost: min(1, budget), of: &budget) }
         guard budget > 0, !asking.isEmpty else { return }
         let ranks = asking.map { entries[$0]?.rank ?? .hidden }
         for visibility in Visibility.allCases.reversed() {

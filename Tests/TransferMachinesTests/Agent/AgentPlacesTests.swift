@@ -113,4 +113,22 @@ import TransferMachines
             #expect(agent.asked == ["hidden \(seq + 1)"])
         }
     }
+
+    /// Its pause before a start over ends while the windows of others are full: nothing wakes for it before a place in them is free.
+    @Test func aPauseThatEndsWithoutRoomLeavesNoDeadlineInThePast() throws {
+        var agent = AgentScript()
+        agent.register(1, "paused")
+        agent.unknown("paused")
+        agent.refuse("paused", .seqInvalid)
+        for number in 0..<5 {
+            agent.register(UInt64(10 + number), "seen \(number)")
+            agent.unknown("seen \(number)")
+        }
+        for number in 0..<5 { agent.chunk("seen \(number)", 1, of: 1_000_000) }
+        agent.pass(Limits.Download.restartJitterMax)
+        #expect(agent.asked == [])
+        #expect(try #require(agent.machine.deadline) > agent.now)
+        agent.chunk("seen 0", 2, of: 1_000_000)
+        #expect(agent.asked == ["paused 1"])
+    }
 }
