@@ -237,6 +237,8 @@ package enum DiskResult: Hashable, Sendable {
 package enum ExamineMode: Hashable, Sendable {
     /// What the server has under that name and digest is not sent again.
     case normal
+    /// It settled before or while the folder was looked through: what waits by then keeps the place that its time gave it.
+    case confirming
     /// A person asked: send it whatever the catalog says.
     case forced
 }

@@ -171,7 +171,7 @@ extension AgentMachine {
         guard !isLookDue else { return }
         let deferred = deferredCrops
         deferredCrops = []
-        for name in deferred { examine(name, .normal) }
+        for name in deferred { examine(name, .confirming) }
     }
 
     mutating func examined(_ name: AvatarName, _ examination: Examination) {

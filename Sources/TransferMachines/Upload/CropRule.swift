@@ -23,7 +23,8 @@ package enum CropRule {
     /// `recorded` is nil where the catalog has nothing of that name, or other bytes.
     package static func verdict(_ recorded: Recorded?, _ mode: ExamineMode) -> Verdict {
         switch recorded {
-        case .sent(toThisAccount: true) where mode == .normal: .known
+        case .sent(toThisAccount: true) where mode != .forced: .known
+        case .waiting(isSameFile: true, _) where mode == .confirming: .waits
         case .waiting(isSameFile: true, isLast: true): .waits
         case .waiting(isSameFile: true, isLast: false): .closedAgain
         default: .isNew

@@ -18,6 +18,7 @@ struct ExamineLine: Sendable {
 
     /// However often a file is closed before its look is over, one more after that is enough.
     mutating func add(_ name: AvatarName, _ mode: ExamineMode) {
+        if mode == .confirming, names.contains(name) || (name == current && again != nil) { return }
         if name == current {
             again = again == .forced ? .forced : mode
         } else if names.contains(name), let index = waiting.firstIndex(where: { $0.name == name }) {
