@@ -138,9 +138,6 @@ final class AgentCore: AgentService {
         case .login(let parameters): login(parameters, reply)
         case .logout: logout(reply)
         case .status: status(reply)
-        case .explain(let parameters):
-            let mind = mind
-            onLoop { reply.send(.explain(mind.value.explain(parameters.name)), continues: false) }
         default:
             let mind = mind
             onLoop { mind.value.call(call, more: more, reply: reply) }
