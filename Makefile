@@ -54,6 +54,7 @@ fuzz: setup
 ## make bench                  every benchmark, in a release build
 bench: setup
 	@echo "Building for release. From nothing this is the long part (minutes)."
+	@set -e; for program in avatard avatar-server; do swift build --configuration release --product $$program; done
 	@set -e; for benchmark in $(BENCHMARKS); do \
 	    swift build --configuration release --product $$benchmark; \
 	    $$(swift build --configuration release --show-bin-path)/$$benchmark; done

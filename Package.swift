@@ -152,8 +152,8 @@ let package = Package(
         .executableTarget(
             name: "BusBench",
             dependencies: [
-                "LabelBus", "AgentRuntime", "AvatarCore", "PosixFiles", "TestPictures", nioCore, nioPosix, logging,
-                lifecycle, arguments,
+                "LabelBus", "AgentRuntime", "AvatarCore", "PosixFiles", "TestPictures", "BusTestSupport", "CLinux",
+                nioCore, nioPosix, logging, lifecycle, arguments,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], path: "Tests/Benchmarks/BusBench", swiftSettings: strict),
         .executableTarget(

@@ -6,7 +6,6 @@ internal import LabelBus
 internal import Logging
 internal import NIOCore
 internal import PosixFiles
-internal import Synchronization
 internal import TransferMachines
 
 /// The mind with everything around it but the bus: it answers the bus's calls, and outlives them.
@@ -19,17 +18,6 @@ final class AgentCore: AgentService {
     private let disk: DiskThread
     private let watch: FolderWatch
     private let relay: Relay
-
-    /// Where the disk thread and the folder watch hand things over before there is a mind to take them.
-    private final class Relay: Sendable {
-        private let target = Mutex<(@Sendable ([AgentInput]) -> Void)?>(nil)
-
-        func connect(_ target: @escaping @Sendable ([AgentInput]) -> Void) { self.target.withLock { $0 = target } }
-        func feed(_ inputs: [AgentInput]) {
-            let target = self.target.withLock { $0 }
-            target?(inputs)
-        }
-    }
 
     /// Opens folders and catalog.
     init(settings: AgentSettings, logins: LoginStore, loop: any EventLoop, logger: Logger) throws {
@@ -143,9 +131,6 @@ final class AgentCore: AgentService {
         case .login(let parameters): login(parameters, reply)
         case .logout: logout(reply)
         case .status: status(reply)
-        case .explain(let parameters):
-            let mind = mind
-            onLoop { reply.send(.explain(mind.value.explain(parameters.name)), continues: false) }
         default:
             let mind = mind
             onLoop { mind.value.call(call, more: more, reply: reply) }

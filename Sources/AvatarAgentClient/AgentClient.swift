@@ -95,10 +95,12 @@ public struct AgentClient: Sendable {
         try await one(.fetch(FetchParameters(names: names, visibility: visibility)), FetchReply.self).accepted
     }
 
-    /// Fetches pictures. An element comes whenever one of them has come further (``get(_:owner:)`` says how far); the last
-    /// when all are final.
-    public func fetchProgress(_ names: [String], visibility: String? = nil) async throws -> AgentStream<Int> {
-        try await stream(.fetch(FetchParameters(names: names, visibility: visibility)), FetchReply.self, \.accepted)
+    /// Fetches pictures, and follows them. The first element says how many are fetched or there; then one comes for each picture,
+    /// and whenever one has come further; the last when all are final. Ceasing to read takes back what nobody else wants.
+    public func fetchProgress(
+        _ names: [String], visibility: String? = nil
+    ) async throws -> AgentStream<FetchReply> {
+        try await stream(.fetch(FetchParameters(names: names, visibility: visibility)), FetchReply.self) { $0 }
     }
 
     /// Gives the agent a picture to upload, an absolute path, and returns as soon as the agent has it.

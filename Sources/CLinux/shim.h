@@ -1,8 +1,9 @@
-// Linux calls that glibc declares only under _GNU_SOURCE, which Swift's Glibc module is built without.
+// Linux calls that Swift's Glibc module lacks, for one because glibc declares them only under _GNU_SOURCE.
 #pragma once
 #include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

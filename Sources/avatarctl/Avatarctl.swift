@@ -14,7 +14,7 @@ struct Avatarctl: AsyncParsableCommand {
             """,
         subcommands: [
             Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
-            Explain.self, Forget.self, Login.self, Logout.self, Register.self,
+            Sync.self, Explain.self, Forget.self, Login.self, Logout.self, Register.self,
         ])
 
     /// ArgumentParser's own status for a wrong command line is 64; ours is 2, as of most tools.

@@ -1,5 +1,6 @@
 import ArgumentParser
 internal import AvatarAgentClient
+internal import AvatarCore
 internal import Glibc
 internal import LabelBus
 
@@ -27,33 +28,8 @@ struct Fetch: AsyncParsableCommand {
                 }
                 return
             }
-            if try await follow(client) > 0 { throw ExitStatus.failed }
+            if try await common.follow(names, client) > 0 { throw ExitStatus.failed }
         }
-    }
-
-    /// Shows the pictures until all are final; how many of them are not to be had.
-    private func follow(_ client: AgentClient) async throws -> Int {
-        var progress = Progress(json: common.json)
-        defer { progress.end() }
-        var open: [String] = []
-        for name in names where !open.contains(name) { open.append(name) }
-        let count = open.count
-        var failed = 0
-        // Each reply says that something has come further, and Get says what.
-        for try await _ in try await client.fetchProgress(open) {
-            var still: [String] = []
-            for name in open {
-                let avatar = try await client.get(name)
-                progress.show(avatar, summary: count > 1 ? "\(count - open.count) of \(count)" : "")
-                if !avatar.state.isFinal {
-                    still.append(name)
-                } else if avatar.isNotToBeHad {
-                    failed += 1
-                }
-            }
-            open = still
-        }
-        return failed + open.count
     }
 }
 
@@ -167,7 +143,61 @@ struct Resume: AsyncParsableCommand {
     }
 }
 
+struct Sync: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Does at once what the agent would do when its time comes.",
+        discussion: """
+            Ends a wait for the server, fetches every picture that is known and not there, those that could not be had among \
+            them, and shows which crops are on their way. Exits with 1 when a picture cannot be had.
+            """)
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            var missing: [String] = []
+            for try await avatar in client.list() {
+                switch avatar.state {
+                case .ready, .builtin: break
+                case .outgoing: if common.json { Output.line(avatar) } else { Output.line(Progress.sentence(avatar)) }
+                default: missing += avatar.name.map { [$0] } ?? []
+                }
+            }
+            // With no names too: whoever asks for anything ends the wait.
+            var failed = 0
+            repeat {
+                let some = missing.prefix(Limits.Bus.fetchNamesMax)
+                missing.removeFirst(some.count)
+                failed += try await common.follow(Array(some), client)
+            } while !missing.isEmpty
+            if failed > 0 { throw ExitStatus.failed }
+            if !common.json { Output.line("nothing else is missing") }
+        }
+    }
+}
+
 extension CommonOptions {
+    /// Fetches pictures, and shows them until all are final; how many of them are not to be had.
+    func follow(_ names: [String], _ client: AgentClient) async throws -> Int {
+        var progress = Progress(json: json)
+        defer { progress.end() }
+        var open = Set(names)
+        let count = open.count
+        var failed = 0
+        for try await reply in try await client.fetchProgress(names) {
+            guard let avatar = reply.avatar, let name = avatar.name else { continue }
+            if avatar.state.isFinal, open.remove(name) != nil, avatar.isNotToBeHad { failed += 1 }
+            progress.show(avatar, summary: count > 1 ? "\(count - open.count) of \(count)" : "")
+        }
+        // What needs no fetching, such as a default head, has no progress.
+        for name in open.sorted() {
+            let avatar = try await client.get(name)
+            if !avatar.state.isFinal || avatar.isNotToBeHad { failed += 1 }
+            progress.show(avatar)
+        }
+        return failed
+    }
+
     /// Says that it was done; as JSON, with an empty object.
     func done(_ text: String) { Output.line(json ? "{}" : text) }
 }

@@ -8,7 +8,7 @@ import UnixSignals
 
 /// The agent's main: reads the configuration, runs the agent, ends it on SIGTERM and SIGINT.
 @main
-struct AvatardCommand: AsyncParsableCommand {
+struct AvatardCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "avatard",
         abstract: "Keeps a chat user's avatar folder right: fetches, uploads, and tells labels.",
@@ -45,7 +45,11 @@ struct AvatardCommand: AsyncParsableCommand {
         return given.compactMapValues(\.self)
     }
 
-    func run() async throws {
+    func run() throws {
+        try QuietExecutor.run { try await serve() }
+    }
+
+    private func serve() async throws {
         do {
             let environment = ProcessInfo.processInfo.environment
             var settings = try AgentSettings(environment: environment)

@@ -14,7 +14,7 @@ package final class ScriptedAgent: AgentService {
         var subscriptions: [String: Subscription] = [:]
         var watchers: [ReplyStream.ID: ReplyStream] = [:]
         var uploads: [String: ReplyStream] = [:]
-        var fetches: [ReplyStream.ID: (stream: ReplyStream, names: Set<String>)] = [:]
+        var fetches: [ReplyStream.ID: (stream: ReplyStream, accepted: Int, open: Set<String>)] = [:]
         var log: [Change] = []
         var logStart = 0
         var paused: Set<String> = []

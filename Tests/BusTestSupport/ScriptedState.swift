@@ -74,11 +74,15 @@ extension ScriptedAgent.State {
             upload.send(.avatar(avatar), continues: !avatar.state.isFinal)
             if avatar.state.isFinal { uploads[name] = nil }
         }
-        for (id, fetch) in fetches where fetch.names.contains(name) {
-            let isOver = fetch.names.allSatisfy { avatars[$0]?.state.isFinal == true }
-            fetch.stream.send(.accepted(fetch.names.count), continues: !isOver)
-            if isOver { fetches[id] = nil }
-        }
+        for id in fetches.keys.sorted() where fetches[id]?.open.contains(name) == true { tellFetch(id, avatar) }
+    }
+
+    private mutating func tellFetch(_ id: ReplyStream.ID, _ avatar: Avatar) {
+        guard let fetch = fetches[id], let name = avatar.name else { return }
+        if avatar.state.isFinal { fetches[id]?.open.remove(name) }
+        let isOver = fetches[id]?.open.isEmpty ?? true
+        fetch.stream.send(.fetch(FetchReply(accepted: fetch.accepted, avatar: avatar)), continues: !isOver)
+        if isOver { fetches[id] = nil }
     }
 
     private mutating func tell(_ id: String, _ avatar: Avatar) {
@@ -164,9 +168,9 @@ extension ScriptedAgent.State {
             }
         }
         let names = Set(parameters.names)
-        let isOver = names.map { known($0) }.allSatisfy(\.state.isFinal)
-        if more, !isOver { fetches[reply.id] = (reply, names) }
-        reply.send(.accepted(names.count), continues: more && !isOver)
+        reply.send(.fetch(FetchReply(accepted: names.count)), continues: more && !names.isEmpty)
+        if more, !names.isEmpty { fetches[reply.id] = (reply, names.count, names) }
+        for name in names.sorted() { tellFetch(reply.id, known(name)) }
     }
 
     private mutating func upload(_ parameters: UploadParameters, more: Bool, _ reply: ReplyStream) {

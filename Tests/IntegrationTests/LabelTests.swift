@@ -1,4 +1,5 @@
 import AvatarAgentClient
+import AvatarCore
 import BusTestSupport
 import Foundation
 import LabelBus
@@ -95,6 +96,61 @@ extension RealPrograms {
                 await #expect(throws: AgentError.unknownAvatar(name: "goran.jpg")) {
                     try await stage.agent.client.get("goran.jpg")
                 }
+            }
+        }
+
+        @Test("hanging up stops the fetch of what nobody sees; when somebody wants it again, it goes on from there")
+        func hangingUp() async throws {
+            try await Stage.run { stage in
+                let size = 8 << 20
+                let bytes = try TestPictures.padded(.jpeg, to: size)
+                try stage.server.place(bytes, "big.jpg", for: stage.ada)
+                try await stage.startAgent()
+                let client = stage.agent.client
+                let half = Occasion<Void>()
+                stage.wire.strike(after: size / 2, .down) { half.happen(()) }
+                do {
+                    let labels = [LabelRequest(label: "face", name: "big.jpg", visibility: "hidden")]
+                    var replies = try await client.register(labels, keep: true).makeAsyncIterator()
+                    #expect(try await replies.next()?.labels.first?.avatar.state == .pending)
+                    try await half.wait("half of the picture")
+                }
+                try await within(patience, "the end of the transfer") {
+                    while try await client.status().downloads > 0 {}
+                }
+                #expect(try visibleNames(in: stage.agent.cache).isEmpty)
+                let before = stage.wire.passed(.down)
+                try await stage.agent.fetch(["big.jpg"])
+                #expect(sha256(ofFile: stage.agent.cached("big.jpg")) == sha256(bytes))
+                // The wire takes about four thirds of the bytes, of which some had come.
+                #expect(stage.wire.passed(.down) - before < size)
+            }
+        }
+
+        @Test("who watches from the beginning, and every label, is told all there is, each once, while it happens")
+        func nothingLost() async throws {
+            try await Stage.run { stage in
+                let names = (0..<120).map { "p\($0).png" }
+                let bytes = try TestPictures.picture("ada.png")
+                for name in names { try stage.server.place(bytes, name, for: stage.ada) }
+                try await stage.startAgent()
+                let client = stage.agent.client
+                async let first = readyTold(stage, names.map { LabelRequest(label: $0, name: $0) })
+                async let cursors = within(patience, "every picture in the log") {
+                    var cursors: [Int] = []
+                    for try await reply in try await client.watch(since: 0) {
+                        cursors += reply.changes.map(\.cursor)
+                        if cursors.count >= names.count { break }
+                    }
+                    return cursors
+                }
+                let once = Dictionary(uniqueKeysWithValues: names.map { ($0, 1) })
+                // A second subscriber comes while pictures do.
+                try await stage.agent.change(.ready, of: names[names.count / 2])
+                let second = try await readyTold(stage, names.map { LabelRequest(label: $0, name: $0) })
+                #expect(try await first.mapValues(\.count) == once)
+                #expect(second.mapValues(\.count) == once)
+                #expect(try await cursors == Array(1...names.count))
             }
         }
     }

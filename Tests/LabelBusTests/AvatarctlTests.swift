@@ -44,7 +44,7 @@ struct AvatarctlTests {
     func fetch() async throws {
         try await withBus { bus in
             async let result = avatarctl("fetch", "a.png", on: bus)
-            await bus.agent.untilCalled("Get")
+            await bus.agent.untilCalled("Fetch")
             bus.agent.progress("a.png", transferred: 50, size: 100)
             bus.agent.complete("a.png", path: "/tmp/a.png", size: 100)
             let ended = try await result

@@ -74,4 +74,42 @@ struct ExampleTests {
                 ])
         }
     }
+
+    /// Checks Swift source as a program outside this package would be: it sees what is public, and nothing else.
+    private func typecheck(_ source: String, _ folder: TemporaryFolder) async throws -> ProgramResult {
+        let build = URL(fileURLWithPath: Program.buildFolder)
+        let checkouts = build.deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent(
+            "checkouts")
+        var maps: [String] = []
+        for root in [
+            build, checkouts.appendingPathComponent("swift-atomics"), checkouts.appendingPathComponent("swift-nio"),
+        ] {
+            let depth = root == build ? 2 : 6
+            let files = FileManager.default.enumerator(atPath: root.path)
+            while let file = files?.nextObject() as? String {
+                if files?.level ?? 0 >= depth { files?.skipDescendants() }
+                guard file.hasSuffix("/module.modulemap"), file.contains("CNIO") || file.contains("_AtomicsShims")
+                else {
+                    continue
+                }
+                maps.append(root.path + "/" + file)
+            }
+        }
+        return try await Program.run(
+            "/usr/bin/env",
+            ["swiftc", "-typecheck", "-parse-as-library", "-swift-version", "6", "-I", build.path + "/Modules", source]
+                + maps.flatMap { ["-Xcc", "-fmodule-map-file=" + $0] }, in: folder)
+    }
+
+    @Test("the Swift example needs only what is public, and the rest is not to be had")
+    func swiftClient() async throws {
+        let folder = try TemporaryFolder()
+        let result = try await typecheck(example("Labels.swift"), folder)
+        #expect(result.status == 0, "\(result.errors)")
+        let other = folder.file("other.swift")
+        try Data("import LabelBus\nlet name = AgentInterface.name\n".utf8).write(to: URL(fileURLWithPath: other))
+        let refused = try await typecheck(other, folder)
+        #expect(refused.status != 0)
+        #expect(refused.errors.contains("AgentInterface"), "\(refused.errors)")
+    }
 }

@@ -90,7 +90,7 @@ private let outputs =
         Sample(.output("Watch"), WatchReply(epoch: "e", cursor: 1, reset: true, changes: [change])),
         Sample(.output("Get"), AvatarReply(avatar: avatar)), Sample(.output("Upload"), AvatarReply(avatar: avatar)),
         Sample(.output("List"), ListReply(avatars: [avatar], next: "n")),
-        Sample(.output("Fetch"), FetchReply(accepted: 1)),
+        Sample(.output("Fetch"), FetchReply(accepted: 1, avatar: avatar)),
         Sample(
             .output("Status"),
             StatusReply(
@@ -216,5 +216,33 @@ extension Sample.Place {
     /// Whether an unknown field is refused by the ordinary way of reading it.
     fileprivate var isRead: Bool {
         if case .error = self { false } else { true }
+    }
+}
+
+@Suite("Replies that are put together from what was encoded before")
+struct LabelsReplyTests {
+    @Test("are those that the Swift type writes, byte for byte")
+    func sameBytes() async throws {
+        let states = ["l", "\"quoted\""].map { LabelState(label: $0, avatar: avatar) }
+        let encoded = EncodedAvatar(avatar)
+        try await withBus(ScriptedAgent(held: ["Register"])) { bus in
+            let client = try await RawClient(bus.path)
+            let call = #"{"method":"org.avatard.Agent.Register","parameters":{"labels":[]},"more":true}"#
+            for synced in [nil, true] {
+                try await client.send(call)
+                await bus.agent.untilCalled("Register")
+                let held = try #require(bus.agent.held.last)
+                let whole = RegisterReply(subscription: "s", labels: states, synced: synced)
+                held.send(.register(whole), continues: true)
+                held.send(
+                    LabelsReply(
+                        subscription: "s", labels: states.map { (label: $0.label, avatar: encoded) }, synced: synced),
+                    continues: true)
+                held.send(.register(whole), continues: false)
+                let replies = [try await client.next(), try await client.next()]
+                #expect(replies[0] != nil && replies[0] == replies[1])
+                _ = try await client.next()
+            }
+        }
     }
 }

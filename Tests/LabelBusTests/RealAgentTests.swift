@@ -7,7 +7,7 @@ import Testing
 /// avatard itself, without a server: what avatarctl says, it understands.
 @Suite("With the real agent", .timeLimit(.minutes(2)))
 struct RealAgentTests {
-    private func withAgent(_ body: (TemporaryFolder, [String: String]) async throws -> Void) async throws {
+    private func withAgent(_ body: (TemporaryFolder, [String: String], pid_t) async throws -> Void) async throws {
         let folder = try TemporaryFolder()
         let environment = [
             "XDG_RUNTIME_DIR": folder.file("run"), "XDG_DATA_HOME": folder.file("data"),
@@ -30,12 +30,12 @@ struct RealAgentTests {
         while !FileManager.default.fileExists(atPath: socket), process.isRunning {
             try await Task.sleep(for: .milliseconds(10))
         }
-        try await body(folder, environment)
+        try await body(folder, environment, process.processIdentifier)
     }
 
     @Test("each of avatarctl's commands is taken by the agent")
     func commands() async throws {
-        try await withAgent { folder, environment in
+        try await withAgent { folder, environment, _ in
             func avatarctl(_ arguments: String...) async throws -> ProgramResult {
                 try await Program.run(Program.product("avatarctl"), arguments, environment: environment, in: folder)
             }
@@ -59,6 +59,26 @@ struct RealAgentTests {
             let upload = try await avatarctl("upload", file)
             #expect(upload.status == 1)
             #expect(upload.errors.contains(file))
+        }
+    }
+
+    @Test("with nothing to do no thread of it wakes up, whoever is subscribed")
+    func idle() async throws {
+        try await withAgent { folder, _, pid in
+            let client = try await RawClient(folder.file("run/avatard/agent.sock"))
+            let label = #"{"labels":[{"label":"peer","name":"a.png"}],"keep":true}"#
+            try await client.send(#"{"method":"org.avatard.Agent.Register","parameters":\#(label),"more":true}"#)
+            #expect(try await client.next()?.contains("pending") == true)
+            // Threads that did their work at the start go after some seconds; then three seconds in a row have to be silent.
+            let facts = ProcessFacts(id: pid)
+            var wakeUps: [Int] = []
+            for _ in 0..<8 where wakeUps.last != 0 {
+                let before = facts.voluntarySwitches()
+                try await Task.sleep(for: .seconds(3))
+                wakeUps.append(facts.voluntarySwitches() - before)
+            }
+            #expect(wakeUps.last == 0, "wake-ups in each three seconds: \(wakeUps)")
+            try await client.close()
         }
     }
 }

@@ -29,12 +29,8 @@ struct BusMapping: Sendable {
             generation: Int(view.generation), reason: view.reason, retryAt: view.retryAt.map(clock.rfc3339))
     }
 
-    func reply(_ output: LabelBook.Output) -> AgentReply {
-        .register(
-            RegisterReply(
-                subscription: output.subscription,
-                labels: output.states.map { LabelState(label: $0.label, avatar: avatar($0.avatar)) },
-                synced: output.synced))
+    func step(_ step: Story.Step) -> Step {
+        Step(at: clock.rfc3339(step.at), what: step.what, detail: step.detail)
     }
 
     func change(_ change: AvatarChange) -> Change {
@@ -45,6 +41,7 @@ struct BusMapping: Sendable {
     func error(_ fault: BusFault) -> AgentError {
         switch fault {
         case .notLoggedIn: .notLoggedIn
+        case .serverRefused(let code, let reason): .serverRefused(code: code, reason: reason)
         case .unknownAvatar(let name): .unknownAvatar(name: name)
         case .notAnImage(let path, let reason): .notAnImage(path: path, reason: reason)
         case .tooLarge(let path, let size, let limit): .tooLarge(path: path, size: Int(size), limit: Int(limit))
@@ -93,7 +90,8 @@ struct BusMapping: Sendable {
         case .forget(let parameters): return .forget(try name(parameters.name))
         case .pause(let parameters): return .pause(try direction(parameters.direction))
         case .resume(let parameters): return .resume(try direction(parameters.direction))
-        case .login, .logout, .status, .explain: return nil
+        case .explain(let parameters): return .explain(try target(name: parameters.name, owner: nil))
+        case .login, .logout, .status: return nil
         }
     }
 

@@ -30,6 +30,7 @@ final class Mind {
     private var streams: [StreamID: ReplyStream] = [:]
     private var streamIDs: [ReplyStream.ID: StreamID] = [:]
     private var lastStream: UInt64 = 0
+    private var lastEncoded: (view: AvatarView, avatar: EncodedAvatar)?
 
     init(
         seed: UInt64, durable: Bool, isShared: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
@@ -54,6 +55,7 @@ final class Mind {
             for action in machine.handle(next, now: clock.now) { perform(action) }
         }
         isFeeding = false
+        lastEncoded = nil
         connection?.link.flush()
         if !commands.isEmpty {
             disk.submit(commands)
@@ -138,11 +140,16 @@ final class Mind {
     private func tell(_ output: BusOutput) {
         switch output {
         case .labels(let output):
-            send(mapping.reply(output), to: output.stream, continues: output.continues)
+            let labels = output.states.map { (label: $0.label, avatar: encoded($0.avatar)) }
+            let stream = output.continues ? streams[output.stream] : forget(output.stream)
+            stream?.send(
+                LabelsReply(subscription: output.subscription, labels: labels, synced: output.synced),
+                continues: output.continues)
         case .avatar(let stream, let view, let continues):
             send(.avatar(mapping.avatar(view)), to: stream, continues: continues)
-        case .accepted(let stream, let count, _, let continues):
-            send(.accepted(count), to: stream, continues: continues)
+        case .accepted(let stream, let count, let view, let continues):
+            send(
+                .fetch(FetchReply(accepted: count, avatar: view.map(mapping.avatar))), to: stream, continues: continues)
         case .page(let stream, let views, let next):
             send(.list(ListReply(avatars: views.map(mapping.avatar), next: next)), to: stream, continues: false)
         case .changes(let stream, let epoch, let cursor, let reset, let changes, let continues):
@@ -152,11 +159,20 @@ final class Mind {
                         epoch: epoch, cursor: Int(cursor), reset: reset ? true : nil,
                         changes: changes.map(mapping.change))),
                 to: stream, continues: continues)
+        case .story(let stream, let steps): send(.explain(steps.map(mapping.step)), to: stream, continues: false)
         case .done(let stream): send(.done, to: stream, continues: false)
         case .failed(let stream, let fault):
             guard let reply = forget(stream) else { return }
             reply.fail(mapping.error(fault))
         }
+    }
+
+    /// Labels of one picture are told one after the other, thousands perhaps: it is encoded for all of them at once.
+    private func encoded(_ view: AvatarView) -> EncodedAvatar {
+        if let lastEncoded, lastEncoded.view == view { return lastEncoded.avatar }
+        let avatar = EncodedAvatar(mapping.avatar(view))
+        lastEncoded = (view, avatar)
+        return avatar
     }
 
     private func send(_ message: AgentReply, to stream: StreamID, continues: Bool) {
@@ -232,10 +248,6 @@ final class Mind {
                 "watch_overflows": Double(story.overflows), "paused_down": status.paused.contains(.down) ? 1 : 0,
                 "paused_up": status.paused.contains(.up) ? 1 : 0,
             ])
-    }
-
-    func explain(_ name: String) -> [Step] {
-        machine.story.steps(of: name).map { Step(at: clock.rfc3339($0.at), what: $0.what, detail: $0.detail) }
     }
 
     private func connectionWord(_ state: ConnectionMachine.State) -> String {

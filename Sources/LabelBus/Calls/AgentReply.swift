@@ -5,9 +5,7 @@ package enum AgentReply: Hashable, Sendable {
     /// Of `Get` and `Upload`.
     case avatar(Avatar)
     case list(ListReply)
-    /// Of `Fetch`: how many of the names are fetched or there. With `more` it is repeated whenever one of them has come
-    /// further, and `Get` says how far; the last reply comes when all are final.
-    case accepted(Int)
+    case fetch(FetchReply)
     case status(StatusReply)
     case explain([Step])
     /// Of `Adjust`, `Forget`, `Pause`, `Resume`, `Login` and `Logout`.
@@ -20,7 +18,7 @@ package enum AgentReply: Hashable, Sendable {
         case .watch(let reply): reply.write(to: &writer)
         case .avatar(let avatar): AvatarReply(avatar: avatar).write(to: &writer)
         case .list(let reply): reply.write(to: &writer)
-        case .accepted(let count): FetchReply(accepted: count).write(to: &writer)
+        case .fetch(let reply): reply.write(to: &writer)
         case .status(let reply): reply.write(to: &writer)
         case .explain(let steps): ExplainReply(steps: steps).write(to: &writer)
         case .done: break
@@ -37,15 +35,6 @@ package struct AvatarReply: BusObject, Hashable {
         avatar = try fields.object("avatar", Avatar.self)
     }
     package func write(to writer: inout JSONWriter) { writer.field("avatar", avatar) }
-}
-
-/// The reply to `Fetch`.
-package struct FetchReply: BusObject, Hashable {
-    package var accepted: Int
-
-    package init(accepted: Int) { self.accepted = accepted }
-    package init(from fields: inout ObjectReader) throws(FieldError) { accepted = try fields.int("accepted") }
-    package func write(to writer: inout JSONWriter) { writer.field("accepted", accepted) }
 }
 
 /// The reply to `Explain`.

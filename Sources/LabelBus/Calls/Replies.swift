@@ -91,6 +91,32 @@ extension ListReply: BusObject {
     }
 }
 
+/// One reply to `Fetch`.
+public struct FetchReply: Hashable, Sendable {
+    /// How many of the names are fetched or there.
+    public var accepted: Int
+    /// The picture that has come further; nil in the first reply.
+    public var avatar: Avatar?
+
+    /// Each field as it goes over the wire.
+    public init(accepted: Int, avatar: Avatar? = nil) {
+        self.accepted = accepted
+        self.avatar = avatar
+    }
+}
+
+extension FetchReply: BusObject {
+    package init(from fields: inout ObjectReader) throws(FieldError) {
+        accepted = try fields.int("accepted")
+        avatar = try fields.optionalObject("avatar", Avatar.self)
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.field("accepted", accepted)
+        writer.field("avatar", avatar)
+    }
+}
+
 /// The reply to `Status`.
 public struct StatusReply: Hashable, Sendable {
     /// The agent's version.

@@ -55,7 +55,9 @@ package enum AgentInterface {
 
         method Get(name: string, owner: ?int) -> (avatar: Avatar)
         method List(state: ?string, after: ?string, limit: ?int) -> (avatars: []Avatar, next: ?string)
-        method Fetch(names: []string, visibility: ?string) -> (accepted: int)
+        # Fetches pictures. accepted: how many names are fetched or there. With `more`, a reply follows for each of them, and whenever one
+        # has come further, with that one as avatar; the last when all are final.
+        method Fetch(names: []string, visibility: ?string) -> (accepted: int, avatar: ?Avatar)
         method Upload(path: string) -> (avatar: Avatar)
         method Forget(name: string) -> ()
         method Pause(direction: ?string) -> ()

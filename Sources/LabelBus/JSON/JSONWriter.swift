@@ -8,8 +8,8 @@ package struct JSONWriter {
     package private(set) var buffer: ByteBuffer
     private var needsComma = false
 
-    /// Appends to what `buffer` holds.
-    package init(buffer: ByteBuffer = ByteBuffer()) { self.buffer = buffer }
+    /// Begins with room for `capacity` bytes, and takes more as it needs.
+    package init(capacity: Int = 0) { buffer = ByteBufferAllocator().buffer(capacity: capacity) }
 
     private mutating func separate() {
         if needsComma { buffer.writeInteger(UInt8(ascii: ",")) }
@@ -17,8 +17,11 @@ package struct JSONWriter {
     }
 
     private mutating func open(_ byte: UInt8) {
-        separate()
-        buffer.writeInteger(byte)
+        if needsComma {
+            buffer.writeInteger(UInt16(UInt8(ascii: ",")) << 8 | UInt16(byte))
+        } else {
+            buffer.writeInteger(byte)
+        }
         needsComma = false
     }
 
@@ -43,10 +46,17 @@ package struct JSONWriter {
 
     /// A member's name; its value has to follow.
     package mutating func name(_ name: StaticString) {
-        separate()
-        buffer.writeInteger(UInt8(ascii: "\""))
-        buffer.writeStaticString(name)
-        buffer.writeStaticString("\":")
+        let separators = needsComma ? 1 : 0
+        let count = name.utf8CodeUnitCount
+        // One write instead of four: names are most of what is written.
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count + 4) { bytes in
+            bytes[0] = UInt8(ascii: ",")
+            bytes[separators] = UInt8(ascii: "\"")
+            name.withUTF8Buffer { bytes[(separators + 1)...].copyBytes(from: $0) }
+            bytes[separators + count + 1] = UInt8(ascii: "\"")
+            bytes[separators + count + 2] = UInt8(ascii: ":")
+            return separators + count + 3
+        }
         needsComma = false
     }
 
@@ -75,13 +85,25 @@ package struct JSONWriter {
 
     package mutating func value(_ value: String) {
         separate()
+        var value = value
+        if value.withUTF8({ writePlain($0) }) { return }
         buffer.writeInteger(UInt8(ascii: "\""))
-        if value.utf8.contains(where: Self.needsEscape) {
-            writeEscaped(value)
-        } else {
-            buffer.writeString(value)
+        writeEscaped(value)
+        buffer.writeInteger(UInt8(ascii: "\""))
+    }
+
+    /// A string that needs no escape, as most do, in one go; false, and nothing is written, for another.
+    private mutating func writePlain(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        let written = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: text.count + 2) { bytes in
+            bytes[0] = UInt8(ascii: "\"")
+            for index in text.indices {
+                if Self.needsEscape(text[index]) { return 0 }
+                bytes[index + 1] = text[index]
+            }
+            bytes[text.count + 1] = UInt8(ascii: "\"")
+            return text.count + 2
         }
-        buffer.writeInteger(UInt8(ascii: "\""))
+        return written > 0
     }
 
     private static func needsEscape(_ byte: UInt8) -> Bool {

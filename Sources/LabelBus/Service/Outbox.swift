@@ -9,6 +9,8 @@ final class Outbox: Sendable {
     struct Batch {
         /// Whole messages, to be written in order.
         var frames: [ByteBuffer] = []
+        /// Nothing is left: the next reply wakes the event loop again.
+        var isDrained = false
         /// The call has ended, and its last reply is in `frames` or was before.
         var ended = false
         /// The client did not read: so many replies were thrown away, and nothing more will come.
@@ -101,6 +103,19 @@ final class Outbox: Sendable {
 
     // MARK: The event loop
 
+    /// The frame that waits, when it is the only one, belongs to a call that goes on, and nothing else is to be done; nil otherwise.
+    func takeOnly() -> ByteBuffer? {
+        state.withLock { state in
+            guard state.dropped == nil, state.frames.count == 1, state.call?.ended == false,
+                let frame = state.frames.popFirst()
+            else { return nil }
+            state.bytes = 0
+            state.share.adjust(to: 0, in: budget)
+            state.awaited = false
+            return frame
+        }
+    }
+
     /// A call begins; the caller takes a batch after handing it over, so nobody needs to wake it until then.
     func begin(_ serial: UInt64, more: Bool, oneway: Bool) {
         state.withLock { state in
@@ -109,7 +124,7 @@ final class Outbox: Sendable {
         }
     }
 
-    /// At most about `bytesMax` bytes of replies. When nothing is left, the next reply wakes the event loop again.
+    /// At most about `bytesMax` bytes of replies.
     func take(bytesMax: Int) -> Batch {
         state.withLock { state in
             var batch = Batch()
@@ -131,7 +146,8 @@ final class Outbox: Sendable {
                 batch.ended = true
                 state.call = nil
             }
-            if batch.frames.isEmpty || batch.ended { state.awaited = false }
+            state.awaited = false
+            batch.isDrained = true
             return batch
         }
     }

@@ -44,6 +44,11 @@ package struct ReplyStream: Sendable {
         outbox.offer(to: id.call, continues: continues) { continues in continues ? reply.continued : reply.last }
     }
 
+    /// Sends a reply to `Register` whose avatars were encoded before.
+    package func send(_ reply: LabelsReply, continues: Bool) {
+        outbox.offer(to: id.call, continues: continues) { reply.message(continues: $0) }
+    }
+
     /// Ends the call with an error.
     package func fail(_ error: AgentError) {
         outbox.offer(to: id.call, continues: false) { _ in BusMessage.error(error) }
@@ -62,5 +67,50 @@ package struct EncodedReply: Sendable {
     package init(_ reply: AgentReply) {
         continued = BusMessage.reply(continues: true) { reply.write(to: &$0) }
         last = BusMessage.reply(continues: false) { reply.write(to: &$0) }
+    }
+}
+
+/// An avatar that was encoded once, for the many labels that show it.
+package struct EncodedAvatar: Sendable {
+    fileprivate let json: ByteBuffer
+
+    /// Encodes `avatar` now.
+    package init(_ avatar: Avatar) {
+        var writer = JSONWriter(capacity: 512)
+        writer.object { avatar.write(to: &$0) }
+        json = writer.buffer
+    }
+}
+
+/// One reply to `Register` as the agent sends it; ``RegisterReply`` is what a client reads.
+package struct LabelsReply: Sendable {
+    private let subscription: String?
+    private let labels: [(label: String, avatar: EncodedAvatar)]
+    private let synced: Bool?
+
+    /// Each field as it goes over the wire.
+    package init(subscription: String?, labels: [(label: String, avatar: EncodedAvatar)], synced: Bool?) {
+        self.subscription = subscription
+        self.labels = labels
+        self.synced = synced
+    }
+
+    /// The whole message. The room for it is known, and most of it is copied.
+    fileprivate func message(continues: Bool) -> ByteBuffer {
+        let bytes = labels.reduce(128) { $0 + $1.label.utf8.count + $1.avatar.json.readableBytes + 32 }
+        return BusMessage.reply(continues: continues, capacity: bytes) { writer in
+            writer.field("subscription", subscription)
+            writer.name("labels")
+            writer.array { writer in
+                for state in labels {
+                    writer.object { writer in
+                        writer.field("label", state.label)
+                        writer.name("avatar")
+                        writer.raw(state.avatar.json)
+                    }
+                }
+            }
+            writer.field("synced", synced)
+        }
     }
 }

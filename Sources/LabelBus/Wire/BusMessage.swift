@@ -73,8 +73,10 @@ package enum BusMessage {
 
 extension BusMessage {
     /// A reply, its NUL included.
-    package static func reply(continues: Bool = false, _ parameters: (inout JSONWriter) -> Void) -> ByteBuffer {
-        message { writer in
+    package static func reply(
+        continues: Bool = false, capacity: Int = 512, _ parameters: (inout JSONWriter) -> Void
+    ) -> ByteBuffer {
+        message(capacity: capacity) { writer in
             writer.name("parameters")
             writer.object(parameters)
             if continues { writer.field("continues", true) }
@@ -103,8 +105,9 @@ extension BusMessage {
         }
     }
 
-    private static func message(_ body: (inout JSONWriter) -> Void) -> ByteBuffer {
-        var writer = JSONWriter()
+    /// Most messages fit into the capacity that is not given: an avatar with its path is some 400 bytes.
+    private static func message(capacity: Int = 512, _ body: (inout JSONWriter) -> Void) -> ByteBuffer {
+        var writer = JSONWriter(capacity: capacity)
         writer.object(body)
         writer.endMessage()
         return writer.buffer

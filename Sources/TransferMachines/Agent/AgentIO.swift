@@ -304,6 +304,7 @@ package enum BusCall: Hashable, Sendable {
     case fetch([AvatarName], visibility: Visibility, more: Bool)
     case upload(path: String, more: Bool)
     case get(LabelRequest.Target)
+    case explain(LabelRequest.Target)
     case list(state: AvatarView.State?, after: AvatarName?, limit: Int)
     case watch(epoch: String?, since: Int64?, heartbeat: Bool, more: Bool)
     case pause(Direction?)
@@ -324,6 +325,8 @@ package enum BusOutput: Hashable, Sendable {
     case accepted(StreamID, Int, AvatarView?, continues: Bool)
     case page(StreamID, [AvatarView], next: String?)
     case changes(StreamID, epoch: String, cursor: Int64, reset: Bool, [AvatarChange], continues: Bool)
+    /// Of `Explain`: what was done about a picture, and last how it is now.
+    case story(StreamID, [Story.Step])
     case done(StreamID)
     case failed(StreamID, BusFault)
 }
@@ -338,6 +341,7 @@ package struct AvatarChange: Hashable, Sendable {
 /// Why a call failed, in IPC.md's terms.
 package enum BusFault: Hashable, Sendable {
     case notLoggedIn
+    case serverRefused(code: Int, reason: String)
     case unknownAvatar(String)
     case notAnImage(path: String, reason: String)
     case tooLarge(path: String, size: Int64, limit: Int64)

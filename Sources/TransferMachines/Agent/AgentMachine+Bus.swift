@@ -12,7 +12,8 @@ extension AgentMachine {
         case .upload(let path, let more):
             if more { uploadCalls[stream] = .some(nil) }
             actions.append(.disk(.importCrop(stream, path: path)))
-        case .get(let target): get(target, stream)
+        case .get(let target): ask(.get, of: target, stream)
+        case .explain(let target): ask(.explain, of: target, stream)
         case .list(let state, let after, let limit):
             actions.append(.disk(.list(stream, state: state, after: after, limit: limit)))
         case .watch(let epoch, let since, let heartbeat, let more):
@@ -23,7 +24,7 @@ extension AgentMachine {
             actions.append(.disk(.readEvents(stream, since: since, epoch: epoch)))
         case .pause(let direction): pause(direction.map { [$0] } ?? Direction.allCases, stream)
         case .resume(let direction): resume(direction.map { [$0] } ?? Direction.allCases, stream)
-        case .forget(let name): forget(name, stream)
+        case .forget(let name): ask(.forget, of: .name(name, owner: nil), stream)
         }
     }
 
@@ -169,6 +170,11 @@ extension AgentMachine {
             actions.append(.bus(.failed(stream, .notLoggedIn)))
             return
         }
+        if let refusal {
+            let fault = BusFault.serverRefused(code: refusal.rawValue, reason: refusal.description)
+            actions.append(.bus(.failed(stream, fault)))
+            return
+        }
         let unique = Set(names)
         guard hasRoom(for: unique.count(where: { entries[$0] == nil })) else {
             actions.append(.bus(.failed(stream, .tooMany(what: "names", limit: Limits.Labels.wishesMax))))
@@ -192,10 +198,23 @@ extension AgentMachine {
         liftFailures(ordered)
         for name in ordered {
             refreshWish(name)
-            if let status = entries[name]?.status, status != .unknown, view(of: name, owner: nil).state.isFinal {
+            guard let status = entries[name]?.status, status != .unknown else { continue }
+            let now = view(of: name, owner: nil)
+            if now.state.isFinal {
                 callsConcluded(name)
+            } else if more {
+                actions.append(.bus(.accepted(stream, unique.count, now, continues: true)))
             }
         }
+    }
+
+    /// Nothing will move before somebody logs in anew: whoever follows a transfer is told, and waits no longer. Crops stay on their way.
+    mutating func endCalls(_ fault: BusFault) {
+        for stream in fetches.keys.sorted() {
+            actions.append(.bus(.failed(stream, fault)))
+            hungUp(stream)
+        }
+        for name in Set(uploadCalls.values.compactMap(\.self)).sorted() { tellUploadCalls(name, isOver: true) }
     }
 
     /// Whether so many more names can be cared for: wishes without a label have no other bound.
@@ -206,12 +225,14 @@ extension AgentMachine {
         entries[name]?.fetchWish = max(old, visibility)
     }
 
+    /// Whoever follows the fetch of `name` hears how it is; a final state is the last word on it.
     mutating func tellFetches(_ name: AvatarName) {
+        guard !fetches.isEmpty else { return }
+        let now = view(of: name, owner: nil)
         for stream in fetches.filter({ $0.value.open.contains(name) }).keys.sorted() {
-            fetches[stream]?.open.remove(name)
+            if now.state.isFinal { fetches[stream]?.open.remove(name) }
             let isOver = fetches[stream]?.open.isEmpty ?? true
-            let accepted = fetches[stream]?.accepted ?? 0
-            actions.append(.bus(.accepted(stream, accepted, view(of: name, owner: nil), continues: !isOver)))
+            actions.append(.bus(.accepted(stream, fetches[stream]?.accepted ?? 0, now, continues: !isOver)))
             if isOver { fetches[stream] = nil }
         }
     }
@@ -220,17 +241,16 @@ extension AgentMachine {
         guard !fetches.isEmpty else { return }
         if let told = entries[name]?.toldProgress, now - told < Limits.Download.progressInterval { return }
         entries[name]?.toldProgress = now
-        for stream in fetches.filter({ $0.value.open.contains(name) }).keys.sorted() {
-            actions.append(
-                .bus(.accepted(stream, fetches[stream]?.accepted ?? 0, view(of: name, owner: nil), continues: true)))
-        }
+        tellFetches(name)
     }
 
     mutating func imported(_ stream: StreamID, _ name: AvatarName) {
-        if uploadCalls[stream] != nil {
+        if uploadCalls[stream] != nil, login != nil, refusal == nil {
             uploadCalls[stream] = name
         } else {
-            actions.append(.bus(.avatar(stream, AvatarView(name: name.string, state: .outgoing), continues: false)))
+            uploadCalls[stream] = nil
+            let view = AvatarView(name: name.string, state: .outgoing, reason: waitingReason)
+            actions.append(.bus(.avatar(stream, view, continues: false)))
         }
         examine(name, name == icon ? .normal : .forced)
     }
@@ -241,6 +261,7 @@ extension AgentMachine {
             // An upload of what the cache has already is followed all the same.
             var avatar = outgoingView(of: name) ?? view(of: name, owner: nil)
             if let reason { avatar = AvatarView(name: name.string, state: .failed, reason: reason) }
+            if isOver, avatar.state == .outgoing { avatar.reason = waitingReason }
             let isOver = isOver || (avatar.state != .outgoing && avatar.state != .pending)
             actions.append(.bus(.avatar(stream, avatar, continues: !isOver)))
             if isOver { uploadCalls[stream] = nil }
@@ -255,32 +276,44 @@ extension AgentMachine {
         tellUploadCalls(name)
     }
 
-    // MARK: Get, List, Pause, Forget
+    // MARK: Get, Explain, Forget
 
-    private mutating func get(_ target: LabelRequest.Target, _ stream: StreamID) {
-        guard case .name(let name, let owner) = target else {
-            actions.append(.bus(.avatar(stream, view(of: target), continues: false)))
-            return
-        }
+    private mutating func ask(_ question: Question, of target: LabelRequest.Target, _ stream: StreamID) {
+        guard case .name(let name, _) = target else { return answer(question, of: target, stream) }
         lookUp([name], touch: false)
         if entries[name]?.status == .unknown {
-            entries[name]?.getters.append((stream, owner))
+            entries[name]?.questions.append((stream, question, target))
         } else {
-            answerGet(name, owner, stream)
+            answer(question, of: target, stream)
             dropIfUnwanted(name)
         }
     }
 
-    /// The picture as it is, once the catalog was asked; an error for a name that means nothing to anybody here.
-    mutating func answerGet(_ name: AvatarName, _ owner: UserID?, _ stream: StreamID) {
-        let view = view(of: name, owner: owner)
-        let entry = entries[name]
-        let isUnheardOf = view.state == .absent && entry?.rank == nil && entry?.status == .idle && entry?.part == nil
-        actions.append(
-            .bus(
-                isUnheardOf
-                    ? .failed(stream, .unknownAvatar(name.string)) : .avatar(stream, view, continues: false)))
+    /// The answer once the catalog was asked; an error for a name that means nothing to anybody here.
+    mutating func answer(_ question: Question, of target: LabelRequest.Target, _ stream: StreamID) {
+        let view = view(of: target)
+        let steps = question == .explain ? story.steps(of: view.name ?? "") : []
+        if case .name(let name, _) = target, isUnheardOf(name, view), steps.isEmpty {
+            actions.append(.bus(.failed(stream, .unknownAvatar(name.string))))
+            return
+        }
+        switch (question, target) {
+        case (.get, _): actions.append(.bus(.avatar(stream, view, continues: false)))
+        case (.explain, _): actions.append(.bus(.story(stream, steps + [Story.Step(view, at: now)])))
+        case (.forget, .name(let name, _)):
+            // The picture goes from the cache; what is wanted comes again, what is not stays away.
+            actions.append(.disk(.forget(name)))
+            actions.append(.bus(.done(stream)))
+        case (.forget, _): actions.append(.bus(.done(stream)))
+        }
     }
+
+    private func isUnheardOf(_ name: AvatarName, _ view: AvatarView) -> Bool {
+        guard let entry = entries[name] else { return view.state == .absent }
+        return view.state == .absent && entry.rank == nil && entry.status == .idle && entry.part == nil
+    }
+
+    // MARK: List, Pause
 
     mutating func listed(_ stream: StreamID, _ rows: [CatalogRow], _ next: AvatarName?) {
         let views = rows.map { row in
@@ -300,11 +333,5 @@ extension AgentMachine {
         note(.info, "resumed", detail: directions.map(\.rawValue).joined(separator: ", "))
         actions.append(.bus(.done(stream)))
         perform(connection.hurry(now: now))
-    }
-
-    /// The picture goes from the cache; what is wanted comes again, what is not stays away.
-    private mutating func forget(_ name: AvatarName, _ stream: StreamID) {
-        actions.append(.disk(.forget(name)))
-        actions.append(.bus(.done(stream)))
     }
 }

@@ -4,6 +4,7 @@ extension AgentMachine {
     mutating func logIn(_ login: Login) {
         let isAnother = self.login?.server != login.server || self.login?.uid != login.uid
         self.login = login
+        refusal = nil
         note(.info, "logged in", detail: "uid \(login.uid) at \(login.server)")
         story.solved(key: "token")
         if isAnother { uploads.startOver() }
@@ -27,8 +28,10 @@ extension AgentMachine {
 
     mutating func logOut() {
         login = nil
+        refusal = nil
         perform(connection.logout(now: now))
         note(.info, "logged out")
+        endCalls(.notLoggedIn)
     }
 
     mutating func connectionEvent(_ event: ConnectionEvent) {
@@ -88,7 +91,9 @@ extension AgentMachine {
             key: "token", what: "the server refuses the login (\(error))",
             remedy: "avatarctl login with a fresh token", now: now)
         note(.warning, "token refused", detail: error.description)
+        refusal = error
         perform(connection.refuse(cause: error.description, now: now))
+        endCalls(.serverRefused(code: error.rawValue, reason: error.description))
     }
 
     mutating func replied(_ reply: ServerReply) {

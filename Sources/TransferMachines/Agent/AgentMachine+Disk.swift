@@ -83,14 +83,15 @@ extension AgentMachine {
         if isFetched, case .failed = entries[row.name]?.status { liftNegatives([row.name]) }
         // Before anybody is answered: what is wanted and not there is pending from now on. The entry stays for those who wait.
         refreshWish(row.name)
-        entries[row.name]?.getters = []
-        for (stream, owner) in entry.getters { answerGet(row.name, owner, stream) }
+        entries[row.name]?.questions = []
+        for (stream, question, target) in entry.questions { answer(question, of: target, stream) }
         entries[row.name]?.snapshotWaiters = []
         for stream in entry.snapshotWaiters { catalogAnswered(stream) }
         // Labels of a name that was not known yet have just had their first state.
         if entries[row.name]?.status == .ready {
             if entry.status == .stalled { concluded(row.name) } else { callsConcluded(row.name) }
         } else {
+            tellFetches(row.name)
             tellUploadCalls(row.name)
         }
         dropIfUnwanted(row.name)

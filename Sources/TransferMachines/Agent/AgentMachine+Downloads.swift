@@ -66,7 +66,7 @@ extension AgentMachine {
 
     /// Forgets what nobody wants and nothing owes an answer for; its part stays, to go on from.
     mutating func dropIfUnwanted(_ name: AvatarName) {
-        guard let entry = entries[name], entry.rank == nil, entry.getters.isEmpty, entry.snapshotWaiters.isEmpty,
+        guard let entry = entries[name], entry.rank == nil, entry.questions.isEmpty, entry.snapshotWaiters.isEmpty,
             !uploadCalls.values.contains(name)
         else { return }
         if let download = downloads[name], !download.isQuiet { return }

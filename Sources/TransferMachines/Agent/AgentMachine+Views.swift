@@ -53,7 +53,7 @@ extension AgentMachine {
     }
 
     /// Why nothing moves, when nothing does.
-    private var waitingReason: String? {
+    var waitingReason: String? {
         if !storage.isFine { return "the disk takes no writes" }
         if login == nil { return "not logged in" }
         return connection.online == nil ? connection.cause : nil

@@ -12,6 +12,8 @@ package struct AgentMachine: Sendable {
 
     var login: Login?
     var connection: ConnectionMachine
+    /// Why the server refuses whoever is logged in, if it does.
+    var refusal: ClassicError?
     var strayReplies = 0
     var paused: Set<Direction> = []
     var storage = StorageState()
@@ -201,6 +203,13 @@ extension AgentMachine {
         let once: Bool
     }
 
+    /// A call about one picture, which is an error where nobody here knows the name.
+    enum Question: Sendable {
+        case get
+        case explain
+        case forget
+    }
+
     /// A Fetch that is answered until all its pictures are final.
     struct FetchCall: Sendable {
         let accepted: Int
@@ -242,7 +251,7 @@ extension AgentMachine {
         var wishedAt = MonotonicTime.zero
         /// Calls that wait for the catalog.
         var snapshotWaiters: [StreamID] = []
-        var getters: [(StreamID, UserID?)] = []
+        var questions: [(StreamID, Question, LabelRequest.Target)] = []
         var toldProgress: MonotonicTime?
     }
 }

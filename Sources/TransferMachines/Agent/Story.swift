@@ -9,6 +9,19 @@ package struct Story: Sendable {
         package let name: String
         package let what: String
         package let detail: String?
+
+        init(at: MonotonicTime, name: String, what: String, detail: String?) {
+            self.at = at
+            self.name = name
+            self.what = what
+            self.detail = detail
+        }
+
+        /// How a picture is at that moment.
+        init(_ view: AvatarView, at now: MonotonicTime) {
+            let size = view.size.map { "\($0) bytes" }
+            self.init(at: now, name: view.name ?? "", what: "is \(view.state.rawValue)", detail: view.reason ?? size)
+        }
     }
 
     /// Something a person should know until it is over.

@@ -136,7 +136,16 @@ package struct LabelBook: Sendable {
 
     /// The highest visibility that a live label gives this name; nil when none asks for it.
     package func visibility(of name: AvatarName) -> Visibility? {
-        byName[name]?.keys.lazy.compactMap { subscriptions[$0.stream]?.labels[$0.label]?.visibility }.max()
+        var highest: Visibility?
+        for reference in byName[name]?.keys ?? [:].keys {
+            guard let visibility = subscriptions[reference.stream]?.labels[reference.label]?.visibility else {
+                continue
+            }
+            // Nothing is higher, and most labels are: the others need not be looked at.
+            if visibility == .visible { return visibility }
+            highest = max(highest ?? visibility, visibility)
+        }
+        return highest
     }
 
     /// The owner that the first label of this name asked for.
@@ -169,24 +178,33 @@ package struct LabelBook: Sendable {
         of stream: StreamID, views: [AvatarView], now: MonotonicTime
     ) -> (outputs: [Output], done: [AvatarName]) {
         let due = due(on: stream)
-        guard subscriptions[stream] != nil, due.count == views.count else { return ([], []) }
+        guard let subscription = subscriptions[stream], due.count == views.count else { return ([], []) }
         subscriptions[stream]?.snapshotDue = []
         subscriptions[stream]?.untold = [:]
-        return reply(to: stream, zip(due, views).map { State(label: $0.label, avatar: $1) }, synced: true, now: now)
+        let states = zip(due, views).map { State(label: $0.label, avatar: $1) }
+        var outputs: [Output] = []
+        var done: [AvatarName] = []
+        reply(
+            to: stream, states, token: subscription.token, keep: subscription.keep, synced: true, now: now, &outputs,
+            &done)
+        return (outputs, done)
     }
 
     /// Tells a stream, at most ``Limits/Labels/perReplyMax`` states in a reply, and lets go of the one-shot labels that are done.
     private mutating func reply(
-        to stream: StreamID, _ told: [State], synced: Bool?, now: MonotonicTime
-    ) -> (outputs: [Output], done: [AvatarName]) {
-        guard let token = subscriptions[stream]?.token, let keep = subscriptions[stream]?.keep else { return ([], []) }
+        to stream: StreamID, _ told: [State], token: String, keep: Bool, synced: Bool?, now: MonotonicTime,
+        _ outputs: inout [Output], _ done: inout [AvatarName]
+    ) {
         subscriptions[stream]?.lastSent = now
-        var done: [AvatarName] = []
-        if !keep { done = told.compactMap { $0.avatar.state.isFinal ? drop($0.label, from: stream) : nil } }
+        if !keep { done += told.compactMap { $0.avatar.state.isFinal ? drop($0.label, from: stream) : nil } }
         let ends = !keep && subscriptions[stream]?.labels.isEmpty == true
         if ends { done += close(stream) }
-        var outputs: [Output] = []
-        for start in stride(from: 0, to: max(told.count, 1), by: Limits.Labels.perReplyMax) {
+        if told.count <= Limits.Labels.perReplyMax {
+            outputs.append(
+                Output(stream: stream, states: told, subscription: token, synced: synced, continues: !ends))
+            return
+        }
+        for start in stride(from: 0, to: told.count, by: Limits.Labels.perReplyMax) {
             let end = min(start + Limits.Labels.perReplyMax, told.count)
             let isLast = end == told.count
             outputs.append(
@@ -194,31 +212,34 @@ package struct LabelBook: Sendable {
                     stream: stream, states: Array(told[start..<end]), subscription: token,
                     synced: isLast ? synced : nil, continues: !(isLast && ends)))
         }
-        return (outputs, done)
     }
 
     /// A picture came to a state worth telling; one reply, or a few, for each stream with labels of it.
     package mutating func tell(
         _ name: AvatarName, now: MonotonicTime, view: (UserID?) -> AvatarView
     ) -> (outputs: [Output], done: [AvatarName]) {
-        var streams: [StreamID] = []
-        var states: [StreamID: [State]] = [:]
+        // One entry for each stream, where its first label stands.
+        var told: [(stream: StreamID, token: String, keep: Bool, states: [State])] = []
+        var places: [StreamID: Int] = [:]
         for reference in references(of: name) {
-            guard let keep = subscriptions[reference.stream]?.keep,
-                subscriptions[reference.stream]?.untold[reference.label] == nil,
-                case .name(_, let owner) = subscriptions[reference.stream]?.labels[reference.label]?.target
+            // Copied out once: with a thousand subscribers of one picture, every look-up counts.
+            guard let subscription = subscriptions[reference.stream], subscription.untold[reference.label] == nil,
+                case .name(_, let owner) = subscription.labels[reference.label]?.target
             else { continue }
-            let avatar = view(owner)
-            guard avatar.state.isFinal || keep else { continue }
-            if states[reference.stream] == nil { streams.append(reference.stream) }
-            states[reference.stream, default: []].append(State(label: reference.label, avatar: avatar))
+            let state = State(label: reference.label, avatar: view(owner))
+            guard state.avatar.state.isFinal || subscription.keep else { continue }
+            if let place = places[reference.stream] {
+                told[place].states.append(state)
+            } else {
+                places[reference.stream] = told.count
+                told.append((reference.stream, subscription.token, subscription.keep, [state]))
+            }
         }
         var outputs: [Output] = []
         var done: [AvatarName] = []
-        for stream in streams {
-            let (replies, names) = reply(to: stream, states[stream] ?? [], synced: nil, now: now)
-            outputs += replies
-            done += names
+        outputs.reserveCapacity(told.count)
+        for (stream, token, keep, states) in told {
+            reply(to: stream, states, token: token, keep: keep, synced: nil, now: now, &outputs, &done)
         }
         return (outputs, done)
     }

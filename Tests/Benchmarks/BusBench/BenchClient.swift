@@ -1,4 +1,3 @@
-internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 
@@ -65,65 +64,5 @@ final class PipelineClient: ChannelInboundHandler {
             .connect(unixDomainSocketPath: path).get()
         try await done.futureResult.get()
         return Double(monotonicNanoseconds() - start) / 1e9
-    }
-}
-
-/// Reads what subscribers are told, and how long after it was sent. All on one event loop.
-final class Latencies {
-    private var events: [(message: ByteBuffer, at: Int)] = []
-    private var expected = 0
-    private var round: EventLoopPromise<[Int]>?
-    private var joined = 0
-    private var everybody: (count: Int, promise: EventLoopPromise<Void>)?
-
-    /// Completes when `count` subscribers have their snapshot.
-    func awaitJoined(_ count: Int, _ promise: EventLoopPromise<Void>) {
-        if joined >= count { return promise.succeed(()) }
-        everybody = (count, promise)
-    }
-
-    func join() {
-        joined += 1
-        if let everybody, joined >= everybody.count { everybody.promise.succeed(()) }
-    }
-
-    /// Completes with the next `count` latencies.
-    func begin(_ count: Int, _ promise: EventLoopPromise<[Int]>) {
-        events = []
-        events.reserveCapacity(count)
-        expected = count
-        round = promise
-    }
-
-    /// Messages are looked into when all have come, so that looking does not delay the next.
-    func record(_ message: ByteBuffer, at now: Int) {
-        events.append((message, now))
-        if events.count == expected { round?.succeed(events.map { $0.at - Self.sent($0.message) }) }
-    }
-
-    /// The nanoseconds in `"path":"/<nanoseconds>"`.
-    private static func sent(_ message: ByteBuffer) -> Int {
-        let text = String(buffer: message)
-        guard let start = text.firstRange(of: "\"path\":\"/")?.upperBound else { return 0 }
-        return Int(text[start...].prefix { $0.isNumber }) ?? 0
-    }
-}
-
-/// One subscriber.
-final class SubscriberClient: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    private let latencies: Latencies
-    private var hasJoined = false
-
-    init(_ latencies: Latencies) { self.latencies = latencies }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let read = unwrapInboundIn(data)
-        if !hasJoined {
-            hasJoined = true
-            return latencies.join()
-        }
-        latencies.record(read, at: monotonicNanoseconds())
     }
 }

@@ -4,7 +4,7 @@ import Foundation
 import NIOCore
 import NIOPosix
 
-/// What the label bus costs (issue "The label bus", Speed). Figures come with their peer of the same run, medians of
+/// What the label bus costs. Figures come with their peer of the same run, medians of
 /// several rounds; the server is a process of its own with one event loop, so that its CPU time is one core's.
 @main
 struct BusBench: AsyncParsableCommand {
@@ -32,7 +32,10 @@ struct Run: AsyncParsableCommand {
     @Option(help: "Subscribers of one picture.")
     var subscribers = 1000
 
-    @Option(help: "Seconds of idleness that are watched.")
+    @Option(help: "Pictures that come while one subscriber waits; a fifth of them with all subscribers.")
+    var events = 200
+
+    @Option(help: "Seconds of idleness that are watched; 0 for none.")
     var idleSeconds = 10
 
     func run() async throws {
@@ -44,13 +47,10 @@ struct Run: AsyncParsableCommand {
         defer { server.stop() }
         try await server.untilListening()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        try await measureCalls(server, group)
-        try await measureFanOut(server, group, subscribers: 1, rounds: 2000)
-        try await measureFanOut(server, group, subscribers: subscribers, rounds: 100)
-        try await measureIdle(server, group)
-        for sync in ["none", "full"] {
-            try await measureAgent(folder + "/" + sync, sync: sync, group)
-        }
+        if calls > 0 { try await measureCalls(server, group) }
+        try measureFanOut(server, subscribers: 1, rounds: 2000)
+        try measureFanOut(server, subscribers: subscribers, rounds: 100)
+        for sync in ["none", "full"] { try measureAgent(folder + "/" + sync, sync: sync) }
         try await group.shutdownGracefully()
     }
 
@@ -78,70 +78,61 @@ struct Run: AsyncParsableCommand {
         print("ratio Get / echo, per core: \((medians[1] / medians[0] * 100).rounded() / 100)\n")
     }
 
-    private func measureFanOut(
-        _ server: Measured, _ group: any EventLoopGroup, subscribers: Int, rounds: Int
-    ) async throws {
-        let crowd = try await Crowd.join(subscribers, path: server.socket, on: group.next())
-        var all: [Int] = []
-        var worst: [Double] = []
+    /// The bus alone: an agent that has nothing to do but tell them.
+    private func measureFanOut(_ server: Measured, subscribers: Int, rounds: Int) throws {
+        let register =
+            #"{"method":"org.avatard.Agent.Register","parameters":{"labels":[{"label":"peer","name":"a.png"}],"#
+            + #""keep":true},"more":true}"#
+        let audience = try Audience(subscribers, path: server.socket, call: register)
+        _ = try audience.hear("pending")
+        let control = try ClientSocket(path: server.socket)
+        var latencies: [Int] = []
         let before = server.cpuSeconds()
         for _ in 0..<rounds {
-            let latencies = try await crowd.publish()
-            all += latencies
-            worst.append(Double(latencies.max() ?? 0) / 1e6)
+            try control.send(#"{"method":"org.avatard.Agent.Pause"}"#)
+            let heard = try audience.hear("ready")
+            let sent = Self.timeInPath(heard.message)
+            latencies += heard.times.map { $0 - sent }
+            _ = try control.answer()
         }
-        let cpu = (server.cpuSeconds() - before) * 1000 / Double(rounds)
-        all.sort()
-        let p50 = Double(all[all.count / 2]) / 1e6
-        let p99 = Double(all[min(all.count - 1, all.count * 99 / 100)]) / 1e6
+        let cpu = (server.cpuSeconds() - before) / Double(rounds)
         print(
-            "fan-out to \(pad("\(subscribers)", 6)) p50 \(milliseconds(p50))  p99 \(milliseconds(p99))  "
-                + "median of the last subscriber \(milliseconds(median(worst)))  "
-                + "server CPU \(milliseconds(cpu)) per event  (\(rounds) events)")
-        try await crowd.leave()
+            "the bus alone, from sending to \(subscribers): \(quantiles(latencies))  CPU \(milliseconds(cpu * 1e3)) per event"
+        )
     }
 
-    private func measureIdle(_ server: Measured, _ group: any EventLoopGroup) async throws {
-        // A first crowd, so that what is only ever allocated once is not counted against the second.
-        try await Crowd.join(subscribers, path: server.socket, on: group.next()).leave()
-        try await Task.sleep(for: .milliseconds(300))
-        let empty = server.residentBytes()
-        let alone = try await idle(server)
-        let crowd = try await Crowd.join(subscribers, path: server.socket, on: group.next())
-        try await Task.sleep(for: .milliseconds(300))
-        let full = server.residentBytes()
-        let together = try await idle(server)
-        print(
-            """
-            \(subscribers) idle subscribers: \((full - empty) / subscribers) bytes each after a crowd came and went, \
-            \((full - server.residentAtStart) / subscribers) bytes each against the empty process
-            wake-ups in \(idleSeconds) s: event loop \(together.eventLoop), process \(together.process); \
-            without subscribers (libdispatch's own timer) \(alone.eventLoop) and \(alone.process)
-            """)
-        try await crowd.leave()
+    /// The nanoseconds in `"path":"/<nanoseconds>"`.
+    private static func timeInPath(_ message: String) -> Int {
+        guard let start = message.firstRange(of: "\"path\":\"/")?.upperBound else { return 0 }
+        return Int(message[start...].prefix { $0.isNumber }) ?? 0
     }
 
-    /// The same with everything in between: the agent itself, from the rename on.
-    private func measureAgent(_ folder: String, sync: String, _ group: any EventLoopGroup) async throws {
+    /// With everything that comes before it: the agent as it is installed.
+    private func measureAgent(_ folder: String, sync: String) throws {
         let bench = try AgentBench(folder: folder, sync: sync)
         defer { bench.stop() }
+        if sync == "none", idleSeconds > 0 { try measureIdle(bench) }
         for count in [1, subscribers] {
-            let measured = try await bench.latencies(
-                subscribers: count, rounds: count == 1 ? 200 : 40, on: group.next())
-            let all = measured.nanoseconds.sorted()
-            print(
-                "avatard, storage.sync \(sync), from the rename to \(count) subscribers: "
-                    + "p50 \(milliseconds(Double(all[all.count / 2]) / 1e6))  "
-                    + "p99 \(milliseconds(Double(all[all.count * 99 / 100]) / 1e6))  "
-                    + "agent CPU \(milliseconds(measured.cpuSeconds * 1000)) per event")
+            let measured = try bench.latencies(subscribers: count, rounds: count == 1 ? events : events / 5)
+            print("avatard, storage.sync \(sync), to \(count), from the rename:    \(quantiles(measured.sinceRename))")
+            print("avatard, storage.sync \(sync), to \(count), from the final row: \(quantiles(measured.sinceRecord))")
+            print("avatard's CPU for one picture and \(count): \(milliseconds(measured.cpuSeconds * 1000))")
         }
     }
 
-    /// Watches for a while how often the server's threads wake up.
-    private func idle(_ server: Measured) async throws -> (eventLoop: Int, process: Int) {
-        let before = (server.voluntarySwitches(threads: "NIO"), server.voluntarySwitches())
-        try await Task.sleep(for: .seconds(idleSeconds))
-        return (server.voluntarySwitches(threads: "NIO") - before.0, server.voluntarySwitches() - before.1)
+    private func measureIdle(_ bench: AgentBench) throws {
+        let idle = try bench.idle(subscribers: subscribers, seconds: idleSeconds)
+        print(
+            "avatard with \(subscribers) idle subscribers: \(idle.bytesEach) bytes each, "
+                + "\(idle.wakeUps) wake-ups of all its threads in \(idleSeconds) s")
+    }
+
+    private func quantiles(_ nanoseconds: [Int]) -> String {
+        let sorted = nanoseconds.sorted()
+        func at(_ percent: Int) -> String {
+            milliseconds(Double(sorted[min(sorted.count - 1, sorted.count * percent / 100)]) / 1e6)
+        }
+        return "p50 \(at(50))  p99 \(at(99))  worst \(at(100))"
     }
 
     private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }

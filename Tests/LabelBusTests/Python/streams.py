@@ -12,5 +12,5 @@ with varlink.Client("unix:" + sys.argv[1]) as client:
     agent = client.open("org.avatard.Agent")
     reply = next(agent.Register([{"label": "peer", "name": "b.png"}], True, _more=True))
     with client.open("org.avatard.Agent") as other:
-        print(other.Adjust(reply["subscription"], remove=["peer"], add=[{"label": "c", "name": "c.png"}]), flush=True)
+        print(other.Adjust(subscription=reply["subscription"], remove=["peer"], add=[{"label": "c", "name": "c.png"}]), flush=True)
     agent.close()
