@@ -33,8 +33,8 @@ final class SimAgent {
     private var decoder = FrameBytes()
     private var heldReply: ServerReply.Kind?
     /// The last chunk of each crop that a server acknowledged: what a mutation goes by.
-    private var acknowledged: [AvatarName: UploadMachine.Chunk] = [:]
-    private var lastSent: UploadMachine.Chunk?
+    private var acknowledged: [CropID: UploadMachine.Chunk] = [:]
+    private var lastSent: (crop: CropID, chunk: UploadMachine.Chunk)?
 
     var killRate = 0.0
     var account: (uid: UserID, token: String) {
@@ -197,10 +197,10 @@ final class SimAgent {
             asked(name)
         case .upload(let crop, let chunk):
             world.log("agent sends", crop.name.string, chunk.seq)
-            lastSent = chunk
+            lastSent = (crop.id, chunk)
         case .askProgress(let crop):
             world.log("agent asks how far", crop.name.string)
-            if mutation == .ignoreLostReply, let chunk = acknowledged[crop.name] { return answerForServer(crop, chunk) }
+            if mutation == .ignoreLostReply, let chunk = acknowledged[crop.id] { return answerForServer(crop, chunk) }
         }
         var buffer = ByteBuffer()
         ClassicMapping.message(for: request, uid: account.uid, token: account.token).encode(into: &buffer)
@@ -269,10 +269,8 @@ final class SimAgent {
 
     private func take(_ kind: ServerReply.Kind, _ number: Int) {
         heard(kind)
-        if case .upload(ClassicError.success, let name?, _, let seq) = kind, let chunk = lastSent, chunk.seq == seq,
-            let name = try? AvatarName(name)
-        {
-            acknowledged[name] = chunk
+        if case .upload(ClassicError.success, _, _, let seq) = kind, let (crop, chunk) = lastSent, chunk.seq == seq {
+            acknowledged[crop] = chunk
         }
         feed(.reply(ServerReply(connection: number, kind: kind)))
     }

@@ -64,7 +64,9 @@ final class SimWatch {
         world.log("inotify overflows")
         forget()
         let current = incarnation
-        world.schedule(in: random.upTo(delayMax)) { [self] in
+        // The kernel's word of it stands in the queue where the events were lost: before those that come later.
+        lastDelivery = max(lastDelivery, world.now + random.upTo(delayMax))
+        world.schedule(at: lastDelivery) { [self] in
             if incarnation == current, !ignoresOverflow { deliver(.overflow) }
         }
     }
