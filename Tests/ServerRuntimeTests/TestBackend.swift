@@ -63,7 +63,7 @@ final class TestBackend: Sendable {
 
     private func end() {
         redis?.stop()
-        if kind == .cluster { try? MariaDBDaemon.shared.get().run("DROP DATABASE \(schema)", schema: nil) }
+        if kind == .cluster { _ = try? MariaDBDaemon.shared.get().run("DROP DATABASE \(schema)", schema: nil) }
         try? FileManager.default.removeItem(at: folder)
     }
 
