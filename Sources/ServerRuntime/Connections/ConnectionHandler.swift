@@ -27,6 +27,7 @@ final class ConnectionHandler<Files: FileStore>: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var wantsRead = false
     private var isStopping = false
+    private var isClosed = false
     private var isPumping = false
     private var isTaking = false
     private var expiry: Scheduled<Void>?
@@ -61,6 +62,7 @@ final class ConnectionHandler<Files: FileStore>: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        isClosed = true
         metrics.connectionClosed()
         expiry?.cancel()
         drainCheck?.cancel()
@@ -205,7 +207,8 @@ extension ConnectionHandler {
     private func answered(
         _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ lessons: [ClassicService<Files>.Answer.Lesson]
     ) {
-        guard context != nil else { return }
+        // What is learnt of a connection that is gone would be kept for ever.
+        guard context != nil, !isClosed else { return }
         learn(lessons)
         session.answer(ticket, bytes: reply.readableBytes)
         replies[ticket] = reply
@@ -226,6 +229,7 @@ extension ConnectionHandler {
 
     /// Tells the user's share, and the metrics, what is in flight here.
     private func hold() {
+        guard !isClosed else { return }
         let bytes = session.bytesHeld
         metrics.bytesInFlight.add(bytes - share.bytes)
         share.hold(bytes)
