@@ -8,7 +8,7 @@ SECONDS ?= 60
 
 PROGRAMS = avatard avatarctl avatar-server
 FUZZERS = BusFuzz ImageFuzz
-BENCHMARKS = folder-bench BusBench
+BENCHMARKS = folder-bench BusBench ServerBench
 DEBUG = .build/debug
 BIN = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
@@ -51,9 +51,11 @@ simulate: setup
 fuzz: setup
 	@set -e; for fuzzer in $(FUZZERS); do swift build --product $$fuzzer; $(DEBUG)/$$fuzzer --seconds $(SECONDS); done
 
-## make bench                  every benchmark, in a release build
-bench: setup
+## make bench                  every benchmark, beside its peers, in a release build
+bench:
+	@scripts/setup.sh bench
 	@echo "Building for release. From nothing this is the long part (minutes)."
+	@# AgentBench and ServerBench start the programs that lie beside them.
 	@set -e; for program in avatard avatar-server; do swift build --configuration release --product $$program; done
 	@set -e; for benchmark in $(BENCHMARKS); do \
 	    swift build --configuration release --product $$benchmark; \

@@ -197,7 +197,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "ServerBench", dependencies: ["WireProtocol", "AvatarCore", "Digests", nioCore],
+            name: "ServerBench",
+            dependencies: ["WireProtocol", "AvatarCore", "Digests", nioCore, nioPosix, arguments],
             path: "Tests/Benchmarks/ServerBench", swiftSettings: strict),
         .testTarget(
             name: "EmbeddedStoresTests",

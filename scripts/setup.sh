@@ -2,6 +2,7 @@
 # Installs what building, running and testing need from Debian, and nothing when all is there already.
 #   scripts/setup.sh build    what the compiler needs, and Python for the demonstration (make run)
 #   scripts/setup.sh test     that, and the programs that the tests start (make test)
+#   scripts/setup.sh bench    what building needs, and the programs that avatar-server is measured beside (make bench)
 # Root is asked for through sudo, only when something is missing. No system service is started or enabled.
 set -eu
 
@@ -10,11 +11,13 @@ say() { printf 'setup: %s\n' "$*"; }
 build="libinotifytools0-dev libssl-dev libsqlite3-dev libhiredis-dev libmariadb-dev pkg-config git make python3 python3-pip"
 # MariaDB without its service: mariadb-server-core is the programs alone.
 tests="redis-server mariadb-server-core mariadb-client-core systemd util-linux python3-pyqt5"
+peers="nginx-light curl rsync"
 case ${1:-test} in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
+bench) wanted="$build $peers" ;;
 *)
-    echo "usage: scripts/setup.sh [build|test]" >&2
+    echo "usage: scripts/setup.sh [build|test|bench]" >&2
     exit 2
     ;;
 esac
@@ -61,9 +64,12 @@ fi
 $as_root apt-get update --quiet --quiet
 # shellcheck disable=SC2086  # one word for each package
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --quiet --no-install-recommends $missing
-case " $missing " in
-*" redis-server "*)
-    if command -v systemctl >/dev/null; then $as_root systemctl disable --quiet redis-server.service || true; fi
-    ;;
-esac
+for service in redis-server nginx-light rsync; do
+    case " $missing " in
+    *" $service "*)
+        unit=${service%-light}.service
+        if command -v systemctl >/dev/null; then $as_root systemctl disable --quiet "$unit" || true; fi
+        ;;
+    esac
+done
 say "installed"

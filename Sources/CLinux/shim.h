@@ -5,6 +5,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 // renameat2(2).
@@ -20,6 +21,12 @@ static inline int linux_start_write_back(int file) {
 // syncfs(2): everything of the file system that holds this descriptor's file is on the disk.
 static inline int linux_syncfs(int file) {
     return (int)syscall(SYS_syncfs, file);
+}
+
+// preadv2(2) with RWF_NOWAIT: EAGAIN instead of waiting for a disk.
+static inline long linux_read_without_waiting(int file, void *bytes, unsigned long count, long offset) {
+    struct iovec piece = {bytes, count};
+    return syscall(SYS_preadv2, file, &piece, 1UL, offset, 0L, RWF_NOWAIT);
 }
 
 // F_SETLEASE of linux/fcntl.h, which cannot be included beside glibc's own fcntl.h.

@@ -30,6 +30,11 @@ package final class Cluster: Sendable {
         return problems
     }
 
+    /// Whether each service could be reached when it was last needed; asks none of them.
+    package var state: [(service: String, isUp: Bool)] {
+        [("redis", redisPool.failure == nil), ("mysql", mysqlPool.failure == nil)]
+    }
+
     func redis<Value>(_ body: (RedisConnection) throws(StoreError) -> Value) throws(StoreError) -> Value {
         try redisPool.with(body)
     }

@@ -66,9 +66,10 @@ package final class EmbeddedDatabase: Sendable {
         return migrator
     }
 
+    /// One statement, which needs no transaction around it.
     func read<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
-            return try pool.read(body)
+            return try pool.unsafeRead(body)
         } catch {
             throw StoreError(.unavailable, "\(what): \(error)")
         }
@@ -82,5 +83,12 @@ package final class EmbeddedDatabase: Sendable {
         } catch {
             throw StoreError(.unavailable, "\(what): \(error)")
         }
+    }
+}
+
+extension Database {
+    /// Runs a statement that gives no rows, prepared once per connection.
+    func change(_ sql: String, _ arguments: StatementArguments) throws {
+        try cachedStatement(sql: sql).execute(arguments: arguments)
     }
 }

@@ -34,7 +34,7 @@ package final class EmbeddedProgress: ProgressStore {
         }
         let row = try database.read("looking up an upload") { database in
             try Row.fetchOne(
-                database, sql: "SELECT * FROM upload WHERE owner = ? AND name = ? AND touched_at >= ?",
+                database.cachedStatement(sql: "SELECT * FROM upload WHERE owner = ? AND name = ? AND touched_at >= ?"),
                 arguments: [key.owner?.value ?? 0, key.name.string, oldest])
         }
         guard let row, let record = UploadRecord(row) else { return nil }
@@ -51,17 +51,21 @@ package final class EmbeddedProgress: ProgressStore {
             return true
         }
         try database.write("recording an upload") { database in
-            try database.execute(
-                sql: """
-                    INSERT OR REPLACE INTO upload
-                        (owner, name, upload_id, md5, total_size, chunk_size, is_complete, touched_at)
-                        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
+            try database.change(
+                """
+                INSERT OR REPLACE INTO upload
+                    (owner, name, upload_id, md5, total_size, chunk_size, is_complete, touched_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+                [
                     record.key.owner?.value ?? 0, record.key.name.string, record.uploadID.hex, Data(record.md5.bytes),
                     record.totalSize, record.chunkSize, record.isComplete, now,
                 ])
-            if prunes { try database.execute(sql: "DELETE FROM upload WHERE touched_at < ?", arguments: [oldest]) }
+            if prunes {
+                try database.change(
+                    "DELETE FROM upload WHERE touched_at < ?",
+                    [oldest])
+            }
         }
         remember(record, touchedAt: now)
     }
@@ -76,9 +80,9 @@ package final class EmbeddedProgress: ProgressStore {
 
     package func remove(_ record: UploadRecord) throws(StoreError) {
         try database.write("forgetting an upload") { database in
-            try database.execute(
-                sql: "DELETE FROM upload WHERE owner = ? AND name = ? AND upload_id = ?",
-                arguments: [record.key.owner?.value ?? 0, record.key.name.string, record.uploadID.hex])
+            try database.change(
+                "DELETE FROM upload WHERE owner = ? AND name = ? AND upload_id = ?",
+                [record.key.owner?.value ?? 0, record.key.name.string, record.uploadID.hex])
         }
         memory.withLock { memory in
             if memory.entries[record.key]?.record.uploadID == record.uploadID { memory.entries[record.key] = nil }
@@ -89,7 +93,8 @@ package final class EmbeddedProgress: ProgressStore {
         let oldest = self.oldest
         return try database.read("looking up an upload by its MD5") { database in
             try Row.fetchAll(
-                database, sql: "SELECT * FROM upload WHERE md5 = ? AND touched_at >= ? ORDER BY owner, name LIMIT 2",
+                database.cachedStatement(
+                    sql: "SELECT * FROM upload WHERE md5 = ? AND touched_at >= ? ORDER BY owner, name LIMIT 2"),
                 arguments: [Data(md5.bytes), oldest])
         }.compactMap { UploadRecord($0) }
     }
@@ -98,11 +103,11 @@ package final class EmbeddedProgress: ProgressStore {
         let oldest = self.oldest
         return try database.read("counting uploads") { database in
             try Int.fetchOne(
-                database,
-                sql: """
-                    SELECT count(*) FROM upload
-                        WHERE owner = ? AND name <> ? AND NOT is_complete AND touched_at >= ?
-                    """,
+                database.cachedStatement(
+                    sql: """
+                        SELECT count(*) FROM upload
+                            WHERE owner = ? AND name <> ? AND NOT is_complete AND touched_at >= ?
+                        """),
                 arguments: [user.value, key.name.string, oldest]) ?? 0
         }
     }

@@ -14,7 +14,8 @@ package struct EmbeddedUsers: UserStore {
     package func checkToken(_ token: String, of user: UserID) throws(StoreError) -> TokenVerdict {
         let stored = try database.read("looking up a token") { database in
             try Data.fetchOne(
-                database, sql: "SELECT token_sha256 FROM user WHERE uid = ? AND token_sha256 IS NOT NULL",
+                database.cachedStatement(
+                    sql: "SELECT token_sha256 FROM user WHERE uid = ? AND token_sha256 IS NOT NULL"),
                 arguments: [user.value])
         }
         guard let stored else { return .unknownUser }
@@ -25,22 +26,25 @@ package struct EmbeddedUsers: UserStore {
 
     package func setIcon(_ name: AvatarName, of user: UserID) throws(StoreError) -> Bool {
         try database.write("setting an icon") { database in
-            try database.execute(
-                sql: "UPDATE user SET icon = ? WHERE uid = ?", arguments: [name.string, user.value])
+            try database.change(
+                "UPDATE user SET icon = ? WHERE uid = ?",
+                [name.string, user.value])
             return database.changesCount > 0
         }
     }
 
     package func icon(of user: UserID) throws(StoreError) -> String? {
         try database.read("looking up an icon") { database in
-            try String.fetchOne(database, sql: "SELECT icon FROM user WHERE uid = ?", arguments: [user.value])
+            try String.fetchOne(
+                database.cachedStatement(sql: "SELECT icon FROM user WHERE uid = ?"), arguments: [user.value])
         }
     }
 
     package func users(withIcon name: AvatarName) throws(StoreError) -> [UserID] {
         try database.read("looking up an icon's owner") { database in
             try Int64.fetchAll(
-                database, sql: "SELECT uid FROM user WHERE icon = ? ORDER BY uid LIMIT 2", arguments: [name.string])
+                database.cachedStatement(sql: "SELECT uid FROM user WHERE icon = ? ORDER BY uid LIMIT 2"),
+                arguments: [name.string])
         }.compactMap { UserID($0) }
     }
 
@@ -67,9 +71,9 @@ extension EmbeddedUsers {
     package func add(_ user: UserID, name: String, token: String) throws(StoreError) -> Bool {
         let digest = try Self.digest(token)
         return try database.write("adding a user") { database in
-            try database.execute(
-                sql: "INSERT INTO user (uid, name, token_sha256) VALUES (?, ?, ?) ON CONFLICT (uid) DO NOTHING",
-                arguments: [user.value, name, digest])
+            try database.change(
+                "INSERT INTO user (uid, name, token_sha256) VALUES (?, ?, ?) ON CONFLICT (uid) DO NOTHING",
+                [user.value, name, digest])
             return database.changesCount > 0
         }
     }
@@ -78,8 +82,9 @@ extension EmbeddedUsers {
     package func setToken(_ token: String, of user: UserID) throws(StoreError) -> Bool {
         let digest = try Self.digest(token)
         return try database.write("setting a token") { database in
-            try database.execute(
-                sql: "UPDATE user SET token_sha256 = ? WHERE uid = ?", arguments: [digest, user.value])
+            try database.change(
+                "UPDATE user SET token_sha256 = ? WHERE uid = ?",
+                [digest, user.value])
             return database.changesCount > 0
         }
     }
@@ -88,7 +93,8 @@ extension EmbeddedUsers {
     package func all() throws(StoreError) -> [Listed] {
         let rows = try database.read("listing users") { database in
             try Row.fetchAll(
-                database, sql: "SELECT uid, name, icon, token_sha256 IS NOT NULL AS has_token FROM user ORDER BY uid")
+                database.cachedStatement(
+                    sql: "SELECT uid, name, icon, token_sha256 IS NOT NULL AS has_token FROM user ORDER BY uid"))
         }
         return rows.compactMap { row in
             UserID(row["uid"]).map {

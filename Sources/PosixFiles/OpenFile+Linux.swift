@@ -25,6 +25,15 @@ extension OpenFile {
         return OpenFile(adopting: opened)
     }
 
+    /// Reads exactly `count` bytes from `offset` when that needs no waiting for a disk (preadv2(2), RWF_NOWAIT); nil when it does,
+    /// when there are fewer, and on file systems that cannot tell.
+    package func readWithoutWaiting(at offset: Int64, count: Int) -> [UInt8]? {
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            filled = unsafe max(0, linux_read_without_waiting(descriptor, buffer.baseAddress, UInt(count), Int(offset)))
+        }
+        return bytes.count == count ? bytes : nil
+    }
+
     /// Begins writing the file's dirty pages to the disk and does not wait (sync_file_range(2)); a hint, so its errors are
     /// left to the sync that follows.
     package func startWriteBack() { _ = linux_start_write_back(descriptor) }

@@ -78,6 +78,9 @@ package struct OpenFile: ~Copyable {
         }
     }
 
+    /// Lets go of the lock.
+    package func unlock() { flock(descriptor, LOCK_UN) }
+
     /// Waits until the bytes, and the size they need, are on the disk (fdatasync(2)).
     package func syncData() throws(PosixError) {
         guard fdatasync(descriptor) == 0 else { throw .last("fdatasync") }

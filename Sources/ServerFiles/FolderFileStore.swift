@@ -17,6 +17,7 @@ package final class FolderFileStore: FileStore {
     private let parts: Folder
     private let isDurable: Bool
     private let sweptAt = Mutex<Int64>(0)
+    private let kept = KeptParts()
 
     /// Opens the folder, and makes it where it is missing.
     ///
@@ -41,7 +42,9 @@ package final class FolderFileStore: FileStore {
         }
         if isTime { _ = try removeStaleParts() }
         do {
-            unsafe try parts.create(id.hex).write(bytes.span.bytes, at: 0)
+            let part = try Part(parts.create(id.hex))
+            unsafe try part.file.write(bytes.span.bytes, at: 0)
+            kept.keep(part, id)
         } catch {
             throw StoreError(error)
         }
@@ -49,13 +52,15 @@ package final class FolderFileStore: FileStore {
 
     package func writePart(_ id: UploadID, bytes: [UInt8], at offset: Int64) throws(StoreError) {
         do {
-            let part = try lockedPart(id)
+            let part = try part(id)
+            try part.file.lock()
+            defer { part.file.unlock() }
             // Whoever came first has written these bytes already, and what is held is never written over.
-            let size = try part.facts().size
+            let size = try heldBytes(part, id)
             guard size >= offset, size < offset + Int64(bytes.count) else {
                 throw StoreError(.unavailable, "the part \(id) was written to by another instance")
             }
-            unsafe try part.write(bytes.span.bytes, at: offset)
+            unsafe try part.file.write(bytes.span.bytes, at: offset)
         } catch let error as PosixError {
             throw StoreError(error)
         } catch let error as StoreError {
@@ -75,7 +80,7 @@ package final class FolderFileStore: FileStore {
 
     package func part(_ id: UploadID, holds bytes: [UInt8], at offset: Int64) throws(StoreError) -> Bool {
         do {
-            return try parts.openForReading(id.hex).read(at: offset, count: bytes.count) == bytes
+            return try part(id).file.read(at: offset, count: bytes.count) == bytes
         } catch {
             throw StoreError(error)
         }
@@ -83,36 +88,55 @@ package final class FolderFileStore: FileStore {
 
     package func digestPart(_ id: UploadID) throws(StoreError) -> (size: Int64, md5: MD5Digest) {
         do {
-            let part = try parts.openForReading(id.hex)
+            return try Self.digest(part(id).file)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    package func digestFile(_ key: ResourceKey) throws(StoreError) -> (size: Int64, md5: MD5Digest) {
+        do {
+            return try Self.digest(openFile(key))
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    private static func digest(_ file: borrowing OpenFile) throws(PosixError) -> (size: Int64, md5: MD5Digest) {
+        let expected = try file.facts().size
+        var size: Int64 = 0
+        do {
             var digester = try Digester(.md5)
-            var size: Int64 = 0
             while true {
-                let piece = try part.read(at: size, count: 256 * 1024)
+                // One more than there should be, so that the end is seen.
+                let piece = try file.read(at: size, count: Int(min(expected - size + 1, 256 * 1024)))
                 if piece.isEmpty { break }
                 unsafe try digester.update(piece.span.bytes)
                 size += Int64(piece.count)
             }
-            guard let md5 = MD5Digest(bytes: try digester.finish()) else {
-                throw StoreError(.unavailable, "libcrypto gave no MD5")
-            }
-            return (size, md5)
+            if let md5 = MD5Digest(bytes: try digester.finish()) { return (size, md5) }
         } catch let error as PosixError {
-            throw StoreError(error)
+            throw error
         } catch {
-            throw StoreError(.unavailable, "\(error)")
+            // libcrypto without MD5: nothing that was sent can be believed.
         }
+        throw PosixError("MD5", code: EIO)
     }
 
     package func commitPart(_ id: UploadID, as key: ResourceKey) throws(StoreError) {
         do {
-            let part = try lockedPart(id)
-            if isDurable { try part.syncData() }
+            let part = try part(id)
+            try part.file.lock()
+            defer { part.file.unlock() }
+            _ = try heldBytes(part, id)
+            if isDurable { try part.file.syncData() }
+            defer { kept.forget(id) }
             guard let owner = key.owner else {
                 try parts.rename(id.hex, to: key.name.string, in: root)
                 if isDurable { try root.sync() }
                 return
             }
-            let folder = try root.subfolder(String(owner.value))
+            let folder = try userFolder(owner)
             try parts.rename(id.hex, to: key.name.string, in: folder)
             guard isDurable else { return }
             try folder.sync()
@@ -123,6 +147,7 @@ package final class FolderFileStore: FileStore {
     }
 
     package func removePart(_ id: UploadID) throws(StoreError) {
+        kept.forget(id)
         do {
             try parts.remove(id.hex)
         } catch {
@@ -150,8 +175,7 @@ package final class FolderFileStore: FileStore {
 
     package func open(_ key: ResourceKey) throws(StoreError) -> OpenedFile? {
         do {
-            guard let owner = key.owner else { return try OpenedFile(root.openForReading(key.name.string)) }
-            return try OpenedFile(root.openSubfolder(String(owner.value)).openForReading(key.name.string))
+            return try OpenedFile(openFile(key))
         } catch {
             if error.isMissing { return nil }
             throw StoreError(error)
@@ -181,14 +205,35 @@ package final class FolderFileStore: FileStore {
         return Int64(now.tv_sec)
     }
 
-    /// Opens a part under its lock. It may have been committed while this waited for the lock: then it is missing.
-    private func lockedPart(_ id: UploadID) throws(PosixError) -> OpenFile {
-        let part = try parts.openForUpdating(id.hex)
-        try part.lock()
-        guard try parts.facts(of: id.hex)?.inode == part.facts().inode else {
+    private func openFile(_ key: ResourceKey) throws(PosixError) -> OpenFile {
+        guard let owner = key.owner else { return try root.openForReading(key.name.string) }
+        return try root.openSubfolder(String(owner.value)).openForReading(key.name.string)
+    }
+
+    /// The open part; ENOENT when there is none.
+    private func part(_ id: UploadID) throws(PosixError) -> Part {
+        if let part = kept.part(id) { return part }
+        let part = try Part(parts.openForUpdating(id.hex))
+        kept.keep(part, id)
+        return part
+    }
+
+    /// The part's size, once its lock is held. It may have been committed or removed before that: then it is missing.
+    private func heldBytes(_ part: Part, _ id: UploadID) throws(PosixError) -> Int64 {
+        guard let facts = try parts.facts(of: id.hex), facts.inode == part.inode else {
+            kept.forget(id)
             throw PosixError("flock", path: id.hex, code: ENOENT)
         }
-        return part
+        return facts.size
+    }
+
+    private func userFolder(_ owner: UserID) throws(PosixError) -> Folder {
+        do {
+            return try root.openSubfolder(String(owner.value))
+        } catch {
+            guard error.isMissing else { throw error }
+            return try root.subfolder(String(owner.value))
+        }
     }
 }
 
@@ -228,6 +273,10 @@ package final class OpenedFile: StoredFile {
         } catch {
             throw StoreError(error)
         }
+    }
+
+    package func readAtOnce(at offset: Int64, count: Int) -> [UInt8]? {
+        file.readWithoutWaiting(at: offset, count: count)
     }
 }
 

@@ -5,7 +5,7 @@ package import NIOCore
 internal import NIOPosix
 import ServiceLifecycle
 internal import Synchronization
-import TransferMachines
+package import TransferMachines
 
 /// The resource server: a listening socket, its connections, and the workers behind them.
 ///
@@ -21,6 +21,7 @@ package final class AvatarServer<Files: FileStore>: Service {
     private let stores: Stores<Files>
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
+    private let patience: ServerSession.Patience
     private let queue = WorkQueue(threadCount: Limits.Server.workerThreads)
     private let registry = ConnectionRegistry()
     private let whenListening: @Sendable (SocketAddress) throws -> Void
@@ -28,17 +29,23 @@ package final class AvatarServer<Files: FileStore>: Service {
     private let metricsListener = Mutex<(any Channel)?>(nil)
     private let isStopped = Mutex(false)
 
+    /// Where the metrics are served, once that is so.
+    package var metricsPort: Int? { metricsListener.withLock { $0?.localAddress?.port } }
+
     /// What the server counts about itself.
     package let metrics = ServerMetrics()
 
-    /// - Parameter whenListening: called once with the bound address, before the first connection is served.
+    /// - Parameters:
+    ///   - patience: shorter in tests.
+    ///   - whenListening: called once with the bound address, before the first connection is served.
     package init(
-        _ settings: ServerSettings, stores: Stores<Files>, logger: Logger,
+        _ settings: ServerSettings, stores: Stores<Files>, logger: Logger, patience: ServerSession.Patience = .init(),
         whenListening: @escaping @Sendable (SocketAddress) throws -> Void = { _ in }
     ) {
         self.settings = settings
         self.stores = stores
         self.logger = logger
+        self.patience = patience
         self.whenListening = whenListening
         group = MultiThreadedEventLoopGroup(numberOfThreads: min(System.coreCount, 4))
     }
@@ -62,7 +69,10 @@ package final class AvatarServer<Files: FileStore>: Service {
         let swept = try stores.files.removeStaleParts()
         if swept > 0 { logger.info("removed parts of uploads that nobody finished", metadata: ["count": "\(swept)"]) }
         if let port = settings.metricsPort {
-            let channel = try await MetricsHandler.bind(port: port, metrics: metrics, group: group)
+            let (metrics, health) = (metrics, stores.health)
+            let channel = try await MetricsHandler.bind(port: port, group: group) {
+                metrics.prometheusText(health: health())
+            }
             metricsListener.withLock { $0 = channel }
         }
         let channel = try await bind()
@@ -96,7 +106,8 @@ package final class AvatarServer<Files: FileStore>: Service {
     private func bind() async throws -> any Channel {
         let service = ClassicService(
             stores: stores, upload: settings.upload, chunkBytes: Int64(settings.classicChunkBytes), logger: logger)
-        let (queue, registry, metrics, logger) = (queue, registry, metrics, logger)
+        let shared = SharedAmongConnections(queue: queue, metrics: metrics)
+        let (registry, logger, patience) = (registry, logger, patience)
         let bodyBytesMax = settings.classicBodyBytesMax
         return try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: CInt(Limits.Server.listenBacklog))
@@ -115,8 +126,8 @@ package final class AvatarServer<Files: FileStore>: Service {
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         ConnectionHandler(
-                            on: channel.eventLoop, service: service, queue: queue, bodyBytesMax: bodyBytesMax,
-                            metrics: metrics, logger: logger, clock: readClock))
+                            on: channel.eventLoop, service: service, shared: shared, patience: patience,
+                            bodyBytesMax: bodyBytesMax, logger: logger, clock: readClock))
                 }
             }
             .bind(host: settings.listenHost, port: settings.listenPort)

@@ -11,17 +11,17 @@ final class MetricsHandler: ChannelInboundHandler {
     /// Bytes of a request's head; more is nobody's scraper.
     private static let headBytesMax = 8192
 
-    private let metrics: ServerMetrics
+    private let text: @Sendable () -> String
     private var head = ByteBuffer()
 
-    init(_ metrics: ServerMetrics) { self.metrics = metrics }
+    init(_ text: @escaping @Sendable () -> String) { self.text = text }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         head.writeImmutableBuffer(unwrapInboundIn(data))
         guard head.readableBytes <= Self.headBytesMax else { return context.close(promise: nil) }
         guard head.readableBytesView.ends(with: Array("\r\n\r\n".utf8)) else { return }
         let isKnown = String(buffer: head).hasPrefix("GET /metrics ")
-        let body = isKnown ? metrics.prometheusText : "the metrics are at /metrics\n"
+        let body = isKnown ? text() : "the metrics are at /metrics\n"
         var reply = ByteBuffer()
         reply.writeString(
             "HTTP/1.1 \(isKnown ? "200 OK" : "404 Not Found")\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
@@ -35,14 +35,14 @@ final class MetricsHandler: ChannelInboundHandler {
 
     /// Listens on 127.0.0.1 only: what it tells is nobody else's.
     static func bind(
-        port: Int, metrics: ServerMetrics, group: any EventLoopGroup
+        port: Int, group: any EventLoopGroup, text: @escaping @Sendable () -> String
     ) async throws -> any Channel {
         try await ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
-                        IdleStateHandler(allTimeout: .seconds(10)), IdleCloser(), MetricsHandler(metrics),
+                        IdleStateHandler(allTimeout: .seconds(10)), IdleCloser(), MetricsHandler(text),
                     ])
                 }
             }

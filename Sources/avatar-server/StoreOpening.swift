@@ -18,6 +18,7 @@ func openStores(_ settings: ServerSettings) throws(StoreError) -> Stores<FolderF
         let cluster = Cluster(redis: settings.redis, mysql: settings.mysql)
         return Stores(
             users: ClusterUsers(cluster),
-            progress: ClusterProgress(cluster, root: settings.storageRoot, secondsSince1970: clock), files: files)
+            progress: ClusterProgress(cluster, root: settings.storageRoot, secondsSince1970: clock), files: files,
+            health: { cluster.state })
     }
 }

@@ -34,6 +34,30 @@ import WireProtocol
         }
     }
 
+    /// The seed's server keeps one progress per name, whoever's it is: what it left is not taken for an upload that can be gone on
+    /// with, another user's least of all, and the upload that begins takes its place.
+    @Test func whatTheSeedsServerLeftUnderANameIsNobodysProgress() async throws {
+        try await TestServer.with(.cluster) { server async throws in
+            let redis = try #require(server.backend.redis)
+            let all = try chunks(of: pattern(5000), name: "a.png")
+            for owner in [1019, 1020] {
+                let left = """
+                    {"file_path_str":"\(server.backend.root)/\(owner)/a.png","name":"a.png","seq":1,"total_size":5000,\
+                    "trans_size":2048}
+                    """
+                try redis.command(["SETEX", "file_upload_a.png", "3600", left])
+                try server.place(Array(pattern(2048)), Int64(owner), "a.png")
+                try await TestClient.with(server.port) { client async throws in
+                    #expect(try await client.upload(all[1]) == 1020)
+                    #expect(try await client.upload(all) == 0)
+                    #expect(server.bytes(1019, "a.png") == pattern(5000))
+                }
+                #expect(server.bytes(1020, "a.png").map { $0 == Array(pattern(2048)) } ?? (owner == 1019))
+                try redis.command(["DEL", "avatard:upload:1019:a.png"])
+            }
+        }
+    }
+
     @Test func aTokenWithoutARowIsAnErrorAndNotSilence() async throws {
         try await TestServer.with(.cluster) { server async throws in
             try #require(server.backend.redis).command(["SET", "utoken_5", "token-5"])
@@ -49,8 +73,10 @@ import WireProtocol
             let all = try chunks(of: pattern(8000), name: "a.png")
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(Array(all[..<2])) == 0)
+                #expect(server.storesUp == ["redis": true, "mysql": true])
                 redis.stop()
                 #expect(try await client.upload(all[2]) == 1013)
+                #expect(server.storesUp == ["redis": false, "mysql": true])
                 #expect(try await client.download("a.png", seq: 1).error == 1019)
                 try redis.startAgain()
                 // Nobody tries a dead store more than four times a second: ask until it has been tried again.
@@ -60,7 +86,30 @@ import WireProtocol
                 #expect(error == 0)
                 #expect(try await client.upload(all[3]) == 0)
                 #expect(try await client.download("a.png") == pattern(8000))
+                #expect(server.storesUp == ["redis": true, "mysql": true])
             }
+        }
+    }
+
+    /// The last chunk puts the file into place and then cannot set the icon: when MariaDB is back, that chunk alone is enough.
+    @Test func mariaDBIsDownAtTheLastChunkAndOnlyThatChunkIsSentAgain() async throws {
+        try await TestServer.with(.cluster) { server async throws in
+            let all = try chunks(of: pattern(8000), name: "a.png")
+            try await TestClient.with(server.port) { client async throws in
+                // A connection that is there and ends, and none before: both.
+                #expect(try await client.download("b.png", seq: 1).error == 1012)
+                #expect(try await client.upload(Array(all[..<3])) == 0)
+                try server.backend.cutMySQL()
+                #expect(try await client.upload(all[3]) == 1013)
+                #expect(try await client.download("b.png", seq: 1).error == 1019)
+                try server.backend.connectMySQL()
+                var error = try await client.upload(all[3])
+                let deadline = ContinuousClock.now + .seconds(5)
+                while error == 1013, ContinuousClock.now < deadline { error = try await client.upload(all[3]) }
+                #expect(error == 0)
+            }
+            #expect(try server.icon(of: 1019) == "a.png")
+            #expect(server.bytes(1019, "a.png") == pattern(8000))
         }
     }
 

@@ -1,7 +1,9 @@
 import AvatarCore
 import Foundation
 import NIOCore
+import ServerRuntime
 import Testing
+import TransferMachines
 import WireProtocol
 
 /// What holds for a connection as a whole.
@@ -87,8 +89,120 @@ import WireProtocol
                 try await TestClient.with(server.port) { other async throws in
                     #expect(try await other.download("a.png", uid: 1019) == pattern(500_000))
                 }
+                // Two thousand batches of two hundred would be more than a gigabyte.
+                let held = try #require(server.metric("in_flight_bytes"))
+                #expect(held <= Limits.Server.bytesInFlightMax + Limits.Server.replyBytesUnsentMax + 8192)
                 flood.cancel()
                 _ = await flood.result
+            }
+        }
+    }
+
+    /// One user with many connections, none of which reads, has no more in flight than the bound for a user; another is served.
+    @Test func manyConnectionsOfOneUserHaveOneUsersShare() async throws {
+        try await TestServer.with { server async throws in
+            try server.place(pattern(2_000_000), 1019, "a.png")
+            try server.place(pattern(50_000), 1020, "b.png")
+            try await TestClient.with(server.port) { other async throws in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<16 {
+                        group.addTask {
+                            try await TestClient.with(server.port) { client async throws in
+                                #expect(try await client.download("a.png", seq: 1).error == 0)
+                                var requests = ByteBuffer()
+                                for seq in 1...400 {
+                                    ClassicRequest.download(
+                                        DownloadRequest(
+                                            name: "a.png", seq: Int64(seq), token: "token-1019", uid: 1019,
+                                            clientPath: "")
+                                    ).encode(into: &requests)
+                                }
+                                // Ends when the task is cancelled: nobody takes all of it.
+                                while !Task.isCancelled { try await client.send(requests) }
+                            }
+                        }
+                    }
+                    let bound = Limits.Server.bytesInFlightPerUserMax
+                    let deadline = ContinuousClock.now + .seconds(30)
+                    var most = 0
+                    while most < bound, ContinuousClock.now < deadline {
+                        most = max(most, try #require(server.metric("in_flight_bytes")))
+                        await Task.yield()
+                    }
+                    // It is reached, and then it holds, but for the one request that every connection may have.
+                    #expect(most >= bound)
+                    for _ in 0..<20 {
+                        #expect(try await other.download("b.png", uid: 1020) == pattern(50_000))
+                        most = max(most, try #require(server.metric("in_flight_bytes")))
+                    }
+                    #expect(most < bound + 17 * 8192)
+                    group.cancelAll()
+                }
+            }
+        }
+    }
+
+    /// Two at once: the answer to the second must not wait for anything but the first.
+    @Test func bodiesThatAreNoneAreAllAnsweredWhenTheyComeInOneRead() async throws {
+        try await TestServer.with { server async throws in
+            try await TestClient.with(server.port) { client async throws in
+                var both = ByteBuffer()
+                for _ in 0..<5 { Frame(id: 1033, body: ByteBuffer(string: "none")).write(into: &both) }
+                try await client.send(both)
+                for _ in 0..<5 { #expect(try await client.frame().id == 1034) }
+            }
+        }
+    }
+
+    /// The chunks of one download are of one file: what takes its place meanwhile is for those who begin after that.
+    @Test(arguments: StoreKind.allCases) func aDownloadEndsWithTheFileThatItBeganWith(kind: StoreKind) async throws {
+        try await TestServer.with(kind) { server async throws in
+            let old = pattern(6000)
+            let new = Array(pattern(6000).reversed())
+            try await TestClient.with(server.port) { owner async throws in
+                #expect(try await owner.upload(try chunks(of: old, name: "a.png")) == 0)
+                try await TestClient.with(server.port) { reader async throws in
+                    var bytes = try await reader.download("a.png", seq: 1).data ?? []
+                    #expect(try await owner.upload(try chunks(of: new, name: "a.png")) == 0)
+                    bytes += try await reader.download("a.png", seq: 2).data ?? []
+                    bytes += try await reader.download("a.png", seq: 3).data ?? []
+                    #expect(bytes == old)
+                    #expect(try await reader.download("a.png") == new)
+                }
+            }
+        }
+    }
+
+    @Test func aConnectionThatShowsNoTokenIsClosed() async throws {
+        var patience = ServerSession.Patience()
+        patience.tokenWait = .seconds(1)
+        try await TestServer.with(patience: patience) { server async throws in
+            try server.place(pattern(10), 1019, "a.png")
+            try await TestClient.with(server.port) { known async throws in
+                #expect(try await known.download("a.png") == pattern(10))
+                try await TestClient.with(server.port) { stranger async throws in
+                    // Frames do not help it, and neither does a wrong token.
+                    #expect(try await stranger.ask(.test(TestMessage(data: "x"))) != nil)
+                    #expect(try await stranger.download("a.png", seq: 1, token: "wrong").error == 1010)
+                    #expect(await stranger.isClosed())
+                }
+                #expect(try await known.download("a.png") == pattern(10))
+            }
+        }
+    }
+
+    @Test func aConnectionWithoutAValidFrameIsClosed() async throws {
+        var patience = ServerSession.Patience()
+        patience.silence = .seconds(1)
+        try await TestServer.with(patience: patience) { server async throws in
+            try server.place(pattern(10), 1019, "a.png")
+            try await TestClient.with(server.port) { client async throws in
+                let started = ContinuousClock.now
+                #expect(try await client.download("a.png") == pattern(10))
+                // Half a frame is none.
+                try await client.send(ByteBuffer(bytes: [0x04, 0x09, 0, 0]))
+                #expect(await client.isClosed())
+                #expect(ContinuousClock.now - started >= .seconds(1))
             }
         }
     }

@@ -153,7 +153,8 @@ final class MariaDBDaemon: Sendable {
             ] + user, readyText: "ready for connections", removing: folder.path)
     }
 
-    func run(_ sql: String, schema: String?) throws {
+    @discardableResult
+    func run(_ sql: String, schema: String?) throws -> String {
         try runProgram(
             "mariadb", ["--no-defaults", "--socket=\(socket)", "-u", "root"] + (schema.map { [$0] } ?? []), input: sql)
     }

@@ -13,7 +13,7 @@ import WireProtocol
                 #expect(try await client.download("a.png", seq: 9).error == 1018)
                 try await client.send(1031, "nonsense")
                 _ = try await client.frame()
-                let lines = server.metrics.prometheusText.split(separator: "\n").filter { !$0.hasPrefix("#") }
+                let lines = server.metrics.prometheusText().split(separator: "\n").filter { !$0.hasPrefix("#") }
                 for line in [
                     "avatar_server_connections_open 1", "avatar_server_connections_total 1",
                     "avatar_server_upload_replies_total 3", "avatar_server_download_replies_total 1",

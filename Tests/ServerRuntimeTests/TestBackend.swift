@@ -39,12 +39,31 @@ final class TestBackend: Sendable {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         schema = "av_\(UUID().uuidString.prefix(8).lowercased())"
         redis = kind == .cluster ? try RedisDaemon(folder: folder) : nil
-        if kind == .cluster { try MariaDBDaemon.shared.get().makeSchema(schema) }
+        if kind == .cluster {
+            try MariaDBDaemon.shared.get().makeSchema(schema)
+            try connectMySQL()
+        }
+    }
+
+    /// The way to MariaDB, which all tests share: a test can cut its own.
+    private var mysqlSocket: String { folder.appendingPathComponent("mysql").path }
+
+    func connectMySQL() throws {
+        try FileManager.default.createSymbolicLink(
+            atPath: mysqlSocket, withDestinationPath: try MariaDBDaemon.shared.get().socket)
+    }
+
+    /// No connection to this test's schema comes about any more, and those that are there end.
+    func cutMySQL() throws {
+        try FileManager.default.removeItem(atPath: mysqlSocket)
+        let daemon = try MariaDBDaemon.shared.get()
+        let open = try daemon.run("SELECT id FROM information_schema.processlist WHERE db = '\(schema)'", schema: nil)
+        for id in open.split(separator: "\n").dropFirst() { try daemon.run("KILL \(id)", schema: nil) }
     }
 
     private func end() {
         redis?.stop()
-        if kind == .cluster { try? MariaDBDaemon.shared.get().run("DROP DATABASE \(schema)", schema: nil) }
+        if kind == .cluster { _ = try? MariaDBDaemon.shared.get().run("DROP DATABASE \(schema)", schema: nil) }
         try? FileManager.default.removeItem(at: folder)
     }
 
@@ -61,7 +80,8 @@ final class TestBackend: Sendable {
             let cluster = try cluster()
             return Stores(
                 users: ClusterUsers(cluster),
-                progress: ClusterProgress(cluster, root: root, secondsSince1970: { [self] in now }), files: files)
+                progress: ClusterProgress(cluster, root: root, secondsSince1970: { [self] in now }), files: files,
+                health: { cluster.state })
         }
     }
 
@@ -73,7 +93,7 @@ final class TestBackend: Sendable {
         var redisSettings = ServerSettings.Redis()
         redisSettings.socket = redis?.socket
         var mysqlSettings = ServerSettings.MySQL()
-        mysqlSettings.socket = try MariaDBDaemon.shared.get().socket
+        mysqlSettings.socket = mysqlSocket
         mysqlSettings.user = "root"
         mysqlSettings.schema = schema
         return Cluster(redis: redisSettings, mysql: mysqlSettings)
@@ -81,13 +101,11 @@ final class TestBackend: Sendable {
 
     /// What the real program needs to stand on the same stores.
     var flags: [String] {
-        get throws {
-            guard let redis else { return [] }
-            return [
-                "--stores-kind", "cluster", "--redis-socket", redis.socket, "--mysql-socket",
-                try MariaDBDaemon.shared.get().socket, "--mysql-user", "root", "--mysql-schema", schema,
-            ]
-        }
+        guard let redis else { return [] }
+        return [
+            "--stores-kind", "cluster", "--redis-socket", redis.socket, "--mysql-socket", mysqlSocket, "--mysql-user",
+            "root", "--mysql-schema", schema,
+        ]
     }
 
     /// A user with the token "token-<uid>", as the chat system would have left them.

@@ -6,6 +6,7 @@ import Logging
 import NIOCore
 import ServerFiles
 import ServerRuntime
+import TransferMachines
 import WireProtocol
 
 /// A server of this process on a free loopback port, over stores that go with it.
@@ -13,25 +14,26 @@ struct TestServer {
     let backend: TestBackend
     let port: Int
     private let server: AvatarServer<FolderFileStore>
+    private let stores: Stores<FolderFileStore>
 
     var folder: URL { backend.folder }
 
     /// Two users, 1019 with the token "token-1019" and 1020 with "token-1020".
     static func with(
         _ kind: StoreKind = .embedded, _ settings: ServerSettings = ServerSettings(),
-        _ body: (TestServer) async throws -> Void
+        patience: ServerSession.Patience = .init(), _ body: (TestServer) async throws -> Void
     ) async throws {
         try await TestBackend.with(kind) { backend async throws in
-            try await TestServer.with(backend, settings, body)
+            try await TestServer.with(backend, settings, patience: patience, body)
         }
     }
 
     /// A server over stores that are there already, beside others perhaps.
     static func with(
         _ backend: TestBackend, _ settings: ServerSettings = ServerSettings(),
-        _ body: (TestServer) async throws -> Void
+        patience: ServerSession.Patience = .init(), _ body: (TestServer) async throws -> Void
     ) async throws {
-        let test = try await TestServer(backend, settings)
+        let test = try await TestServer(backend, settings, patience: patience)
         do {
             try await body(test)
         } catch {
@@ -41,15 +43,18 @@ struct TestServer {
         await test.server.stop()
     }
 
-    init(_ backend: TestBackend, _ given: ServerSettings = ServerSettings()) async throws {
+    init(
+        _ backend: TestBackend, _ given: ServerSettings = ServerSettings(), patience: ServerSession.Patience = .init()
+    ) async throws {
         self.backend = backend
         var settings = given
         settings.listenPort = 0
         settings.storageRoot = backend.root
         settings.storageSync = .none
+        stores = try backend.stores()
         server = AvatarServer(
-            settings, stores: try backend.stores(),
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            settings, stores: stores,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), patience: patience)
         port = try await server.start().port ?? 0
     }
 
@@ -57,6 +62,15 @@ struct TestServer {
     func stop() async { await server.stop() }
 
     var metrics: ServerMetrics { server.metrics }
+
+    /// Which services are thought to be up.
+    var storesUp: [String: Bool] { Dictionary(uniqueKeysWithValues: stores.health().map { ($0.service, $0.isUp) }) }
+
+    /// What Prometheus would read under that name.
+    func metric(_ name: String) -> Int? {
+        metrics.prometheusText().split(separator: "\n").first { $0.hasPrefix("avatar_server_\(name) ") }
+            .flatMap { $0.split(separator: " ").last }.flatMap { Int($0) }
+    }
 
     func icon(of uid: Int64) throws -> String? {
         try UserID(uid).flatMap { try backend.users.icon(of: $0) }

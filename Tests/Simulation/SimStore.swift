@@ -62,6 +62,9 @@ final class SimStore {
         case .verify(let id):
             guard let part = parts[id], let md5 = try? MD5Digest(of: part.span.bytes) else { return .failed(.missing) }
             return .verified(size: Int64(part.count), md5: md5)
+        case .verifyFile(let key):
+            guard let file = files[key], let md5 = try? MD5Digest(of: file.span.bytes) else { return .failed(.missing) }
+            return .verified(size: Int64(file.count), md5: md5)
         case .commit(let record):
             guard let part = parts.removeValue(forKey: record.uploadID) else { return .failed(.missing) }
             files[record.key] = part

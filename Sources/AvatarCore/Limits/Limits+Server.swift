@@ -14,6 +14,8 @@ extension Limits {
         package static let requestsInFlightMax = 256
         /// Bytes of requests and of replies not yet handed to the kernel, of one connection. One request is always taken.
         package static let bytesInFlightMax = 1024 * 1024
+        /// Bytes in flight of all connections of one user. Past it they are read no further, but that each may have one request.
+        package static let bytesInFlightPerUserMax = 8 * 1024 * 1024
         /// Bytes of replies handed to the network layer and not yet taken by the kernel; the next waits beyond it.
         package static let replyBytesUnsentMax = 256 * 1024
         /// A connection that has shown no token by then is closed.
@@ -24,6 +26,12 @@ extension Limits {
         package static let provenTokensMax = 4
         /// Downloads of other users' icons that one connection has under way at once; more push out the oldest.
         package static let ownersRememberedMax = 64
+        /// Downloads of one connection whose files stay open between two chunks; more push out the oldest.
+        package static let downloadsKeptPerConnectionMax = 8
+        /// Such downloads of all connections; past it each chunk opens its file anew.
+        package static let downloadsKeptMax = 4096
+        /// Parts that stay open between two chunks; more push out the one that was used longest ago.
+        package static let partsKeptMax = 256
         /// How long an unfinished upload can be gone on with: the seed's SETEX.
         package static let uploadLifeSeconds = 3600
         /// How often, at most, parts that nobody goes on with are looked for.
@@ -34,6 +42,8 @@ extension Limits {
         package static let uploadsInMemoryMax = 10_000
         /// Threads that wait for disks and stores.
         package static let workerThreads = 4
+        /// Jobs of one resource that a worker does in a row before it looks at the others.
+        package static let jobsInTurnMax = 16
         /// Connections taken at once; more wait in the listen queue or are refused by the kernel.
         package static let connectionsMax = 20_000
         /// Connections that the kernel keeps until they are accepted.

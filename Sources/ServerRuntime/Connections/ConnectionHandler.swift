@@ -22,26 +22,32 @@ final class ConnectionHandler<Files: FileStore>: ChannelDuplexHandler {
     private var decoder: FrameDecoder
     private var unread = ByteBuffer()
     private var replies: [ServerSession.Ticket: ByteBuffer] = [:]
+    private var downloads: KeptDownloads<Files.OpenedFile>
+    private var share: UserShares.Member
     private var context: ChannelHandlerContext?
     private var wantsRead = false
     private var isStopping = false
+    private var isClosed = false
     private var isPumping = false
+    private var isTaking = false
     private var expiry: Scheduled<Void>?
     private var drainCheck: Scheduled<Void>?
     private var drainCheckMilliseconds = Limits.Server.drainCheckMilliseconds.lowerBound
 
     init(
-        on loop: any EventLoop, service: ClassicService<Files>, queue: WorkQueue, bodyBytesMax: Int,
-        metrics: ServerMetrics,
-        logger: Logger, clock: @escaping @Sendable () -> MonotonicTime
+        on loop: any EventLoop, service: ClassicService<Files>, shared: SharedAmongConnections,
+        patience: ServerSession.Patience, bodyBytesMax: Int, logger: Logger,
+        clock: @escaping @Sendable () -> MonotonicTime
     ) {
         self.loop = loop
         self.service = service
-        self.queue = queue
-        self.metrics = metrics
+        queue = shared.queue
+        metrics = shared.metrics
         self.logger = logger
         self.clock = clock
-        session = ServerSession(now: clock())
+        session = ServerSession(now: clock(), patience: patience)
+        downloads = KeptDownloads(shared.keptFiles)
+        share = UserShares.Member(shared.users)
         decoder = FrameDecoder(bodyBytesMax: bodyBytesMax)
     }
 
@@ -56,10 +62,14 @@ final class ConnectionHandler<Files: FileStore>: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        isClosed = true
         metrics.connectionClosed()
         expiry?.cancel()
         drainCheck?.cancel()
         replies.removeAll()
+        downloads.forgetAll()
+        metrics.bytesInFlight.add(-share.bytes)
+        share.leave()
         context.fireChannelInactive()
     }
 
@@ -80,26 +90,49 @@ final class ConnectionHandler<Files: FileStore>: ChannelDuplexHandler {
 extension ConnectionHandler {
     /// The kernel is read only while there is room; what a client sends beyond that waits on its side.
     func read(context: ChannelHandlerContext) {
-        if session.acceptsRequests, !isStopping { context.read() } else { wantsRead = true }
+        if acceptsRequests, !isStopping { context.read() } else { wantsRead = true }
+    }
+
+    /// Whether there is room for another request: of this connection, and of its user's connections together.
+    private var acceptsRequests: Bool {
+        guard session.acceptsRequests else { return false }
+        if session.isIdle { return true }
+        let me = NIOLoopBound(self, eventLoop: loop)
+        return share.hasRoom { [loop] in loop.execute { me.value.roomCame() } }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
         metrics.bytesIn.add(bytes.readableBytes)
         if unread.readableBytes == 0 { unread = bytes } else { unread.writeImmutableBuffer(bytes) }
-        takeFrames()
+        _ = takeFrames()
+        pump()
     }
 
-    private func takeFrames() {
+    private func roomCame() {
+        share.stopWaiting()
+        pump()
+    }
+
+    /// Takes what there is room for; whether that was anything. What can be answered at once waits for ``pump()``.
+    private func takeFrames() -> Bool {
+        var hasTaken = false
+        isTaking = true
+        defer { isTaking = false }
         do {
-            while !isStopping, session.acceptsRequests, let frame = try decoder.decode(buffer: &unread) { take(frame) }
+            while !isStopping, acceptsRequests, let frame = try decoder.decode(buffer: &unread) {
+                take(frame)
+                hasTaken = true
+            }
         } catch {
-            // As the seed does: there is no telling where the next frame would begin.
+            // As the seed does: there is no telling where the next frame would begin, so that nothing of it is looked at twice.
+            unread.clear()
             metrics.framesRefused.add(1)
             logger.info("closing a connection", metadata: ["reason": "\(error)"])
             context?.close(promise: nil)
         }
         if unread.readableBytes == 0 { unread = ByteBuffer() }
+        return hasTaken
     }
 
     private func take(_ frame: Frame) {
@@ -126,36 +159,45 @@ extension ConnectionHandler {
     private func hand(_ request: ClassicRequest, size: Int) {
         let now = clock()
         let resource = ClassicService<Files>.resource(of: request)
-        let ticket = session.receive(resource: resource?.key, bytes: size, now: now)
-        let knowledge = knowledge(for: request)
+        let bytes = service.bytesInFlight(request, frameBytes: size)
+        let ticket = session.receive(resource: resource?.key, bytes: bytes, now: now)
+        hold()
+        let knowledge = knowledge(for: request, resource?.key)
+        if let answer = service.answerAtOnce(request, knowledge) {
+            return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer.lessons)
+        }
         let me = NIOLoopBound(self, eventLoop: loop)
         queue.submit(resource?.key, resource?.access ?? .read) { [service, metrics, clock, loop] in
             let answer = service.answer(request, knowledge)
-            var buffer = ByteBuffer()
-            answer.reply.encode(into: &buffer)
-            metrics.answered(answer.reply, bytes: buffer.readableBytes, after: clock() - now)
-            loop.execute { [buffer] in me.value.answered(ticket, buffer, answer.lessons) }
+            let buffer = encode(answer.reply, since: now, metrics, clock)
+            loop.execute { me.value.answered(ticket, buffer, answer.lessons) }
         }
     }
 
-    private func knowledge(for request: ClassicRequest) -> RequestContext {
-        var known = RequestContext()
+    private func knowledge(for request: ClassicRequest, _ resource: ResourceKey?) -> ClassicService<Files>.Context {
+        var known = ClassicService<Files>.Context()
         switch request {
         case .download(let request):
             if let user = UserID(request.uid) { known.isProven = session.isProven(user, token: request.token) }
-            known.rememberedOwner = (try? AvatarName(request.name)).flatMap { session.owner(of: $0) }
+            guard let resource else { break }
+            known.rememberedOwner = session.owner(of: resource.name)
+            known.found = downloads.found(resource)
         case .syncFile: known.provenUsers = session.provenUsers
         case .test, .uploadFile, .uploadHead: break
         }
         return known
     }
 
-    private func learn(_ lessons: [Answer.Lesson]) {
+    private func learn(_ lessons: [ClassicService<Files>.Answer.Lesson]) {
         for lesson in lessons {
             switch lesson {
-            case .proven(let user, let token): session.prove(user, token: token)
+            case .proven(let user, let token):
+                session.prove(user, token: token)
+                share.join(user)
             case .vouched: session.vouched()
             case .owner(let owner, let name): session.remember(owner, of: name)
+            case .began(let key, let found): downloads.keep(found, for: key)
+            case .ended(let key): downloads.forget(key)
             }
         }
     }
@@ -163,40 +205,55 @@ extension ConnectionHandler {
 
 // Out.
 extension ConnectionHandler {
-    private func answered(_ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ lessons: [Answer.Lesson]) {
-        guard context != nil else { return }
+    private func answered(
+        _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ lessons: [ClassicService<Files>.Answer.Lesson]
+    ) {
+        // What is learnt of a connection that is gone would be kept for ever.
+        guard context != nil, !isClosed else { return }
         learn(lessons)
         session.answer(ticket, bytes: reply.readableBytes)
         replies[ticket] = reply
-        pump()
+        if !isTaking { pump() }
     }
 
-    /// Writes every reply that may go now, then takes in what there is room for.
+    /// Writes every reply that may go now and takes in what there is room for, until there is no more of either.
     private func pump() {
         guard !isPumping else { return }
         isPumping = true
         defer { isPumping = false }
-        while let context, writeReplies(context) {}
+        repeat {
+            while let context, writeReplies(context) {}
+            hold()
+        } while goOn()
         scheduleDrainCheck()
-        goOn()
+    }
+
+    /// Tells the user's share, and the metrics, what is in flight here.
+    private func hold() {
+        guard !isClosed else { return }
+        let bytes = session.bytesHeld
+        metrics.bytesInFlight.add(bytes - share.bytes)
+        share.hold(bytes)
     }
 
     /// Whether anything was written.
     private func writeReplies(_ context: ChannelHandlerContext) -> Bool {
         var batch = 0
+        var last: ByteBuffer?
         while let ticket = session.nextReply() {
             guard let reply = replies.removeValue(forKey: ticket) else { continue }
             batch += reply.readableBytes
-            metrics.bytesOut.add(reply.readableBytes)
-            context.write(wrapOutboundOut(reply), promise: nil)
+            if let last { context.write(wrapOutboundOut(last), promise: nil) }
+            last = reply
         }
-        guard batch > 0 else { return false }
+        guard let last else { return false }
+        metrics.bytesOut.add(batch)
+        // The last one carries the promise of all before it.
         let promise = loop.makePromise(of: Void.self)
         let me = NIOLoopBound(self, eventLoop: loop)
         let bytes = batch
         promise.futureResult.whenComplete { _ in me.value.sent(bytes) }
-        // An empty write at the end carries the promise of all before it.
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: promise)
+        context.writeAndFlush(wrapOutboundOut(last), promise: promise)
         return true
     }
 
@@ -225,14 +282,16 @@ extension ConnectionHandler {
         }
     }
 
-    private func goOn() {
+    /// Takes in what has come, and asks for more; whether anything was taken.
+    private func goOn() -> Bool {
         closeWhenIdle()
-        guard let context, !isStopping, session.acceptsRequests else { return }
-        takeFrames()
-        if wantsRead, session.acceptsRequests {
+        guard let context, !isStopping, acceptsRequests else { return false }
+        let hasTaken = takeFrames()
+        if wantsRead, acceptsRequests {
             wantsRead = false
             context.read()
         }
+        return hasTaken
     }
 
     private func closeWhenIdle() {
@@ -251,6 +310,16 @@ extension ConnectionHandler {
             }
         }
     }
+}
+
+/// The reply's frame; counted, with the time since its request came.
+private func encode(
+    _ reply: ClassicReply, since start: MonotonicTime, _ metrics: ServerMetrics, _ clock: () -> MonotonicTime
+) -> ByteBuffer {
+    var buffer = ByteBuffer()
+    reply.encode(into: &buffer)
+    metrics.answered(reply, bytes: buffer.readableBytes, after: clock() - start)
+    return buffer
 }
 
 extension ClassicReply {

@@ -3,7 +3,7 @@ internal import WireProtocol
 
 /// What the server counts about itself; read by the metrics port.
 package final class ServerMetrics: Sendable {
-    /// A number that only grows.
+    /// A number that grows, or that goes up and down.
     final class Counter: Sendable {
         private let number = Atomic<Int>(0)
         func add(_ amount: Int) { number.add(amount, ordering: .relaxed) }
@@ -17,12 +17,12 @@ package final class ServerMetrics: Sendable {
     let bodiesMalformed = Counter()
     let connections = Counter()
     let connectionsOpen = Counter()
+    let bytesInFlight = Counter()
     let chunksReceived = Counter()
     let chunksServed = Counter()
     let otherReplies = Counter()
     let errors = Counter()
     let workNanoseconds = Counter()
-    let partsSwept = Counter()
 
     package init() {}
 

@@ -1,24 +1,31 @@
 import AvatarCore
 internal import Logging
+internal import NIOConcurrencyHelpers
 import TransferMachines
 import WireProtocol
 
 /// What a connection knows when it hands a request over.
-struct RequestContext: Sendable {
+struct RequestContext<Opened: StoredFile>: Sendable {
     /// Whether this connection has shown the request's token for its user.
     var isProven = false
     /// Whose file a download's name was at seq 1.
     var rememberedOwner: UserID?
+    /// What the first chunk of this download found, where it is still open.
+    var found: FoundFiles<Opened>?
     /// Whose tokens this connection has shown.
     var provenUsers: [UserID] = []
 }
 
 /// A reply, and what the connection learns from it.
-struct Answer: Sendable {
+struct Answer<Opened: StoredFile>: Sendable {
     enum Lesson: Sendable {
         case proven(UserID, token: String)
         case vouched
         case owner(UserID?, of: AvatarName)
+        /// A download has begun, and goes on with what its first chunk found.
+        case began(ResourceKey, FoundFiles<Opened>)
+        /// A download is over, one way or the other.
+        case ended(ResourceKey)
     }
 
     var reply: ClassicReply
@@ -31,6 +38,14 @@ struct ClassicService<Files: FileStore>: Sendable {
     let upload: UploadIntake.Settings
     let chunkBytes: Int64
     let logger: Logger
+    private let failureLog = FailureLog()
+
+    init(stores: Stores<Files>, upload: UploadIntake.Settings, chunkBytes: Int64, logger: Logger) {
+        self.stores = stores
+        self.upload = upload
+        self.chunkBytes = chunkBytes
+        self.logger = logger
+    }
 
     /// Which resource a request touches, and how; nil when it touches none that exists.
     static func resource(
@@ -48,20 +63,45 @@ struct ClassicService<Files: FileStore>: Sendable {
         }
     }
 
+    /// Bytes that a request, or its answer where that is longer, will have in flight.
+    func bytesInFlight(_ request: ClassicRequest, frameBytes: Int) -> Int {
+        guard case .download = request else { return frameBytes }
+        return max(frameBytes, Int(chunkBytes + 2) / 3 * 4 + Limits.Server.uploadFieldsBytes)
+    }
+
     private static func key(_ uid: Int64, _ name: String) -> ResourceKey? {
         guard let owner = UserID(uid), let name = try? AvatarName(name) else { return nil }
         return ResourceKey(owner: owner, name: name)
     }
 
-    func answer(_ request: ClassicRequest, _ context: RequestContext) -> Answer {
+    typealias Context = RequestContext<Files.OpenedFile>
+    typealias Answer = ServerRuntime.Answer<Files.OpenedFile>
+
+    /// The answer, where it takes no waiting, to be had on an event loop; nil where a worker has to give it.
+    func answerAtOnce(_ request: ClassicRequest, _ context: Context) -> Answer? {
         switch request {
-        case .test(let message):
-            return Answer(reply: .test(TestMessage(data: message.data, error: ClassicError.success)))
+        case .test(let message): return test(message)
+        case .download(let request):
+            guard context.found != nil, context.isProven, request.seq > 1 else { return nil }
+            var answering = downloadAnswering(request, context)
+            guard let reply = answering.runAtOnce() else { return nil }
+            return answer(request, reply, answering, context)
+        case .uploadHead, .uploadFile, .syncFile: return nil
+        }
+    }
+
+    func answer(_ request: ClassicRequest, _ context: Context) -> Answer {
+        switch request {
+        case .test(let message): return test(message)
         case .uploadHead(let chunk): return upload(chunk, isHead: true)
         case .uploadFile(let chunk): return upload(chunk, isHead: false)
         case .syncFile(let request): return sync(request, context)
         case .download(let request): return download(request, context)
         }
+    }
+
+    private func test(_ message: TestMessage) -> Answer {
+        Answer(reply: .test(TestMessage(data: message.data, error: ClassicError.success)))
     }
 
     private func upload(_ chunk: UploadChunk, isHead: Bool) -> Answer {
@@ -80,29 +120,50 @@ struct ClassicService<Files: FileStore>: Sendable {
         return answer
     }
 
-    private func download(_ request: DownloadRequest, _ context: RequestContext) -> Answer {
+    private func download(_ request: DownloadRequest, _ context: Context) -> Answer {
+        var answering = downloadAnswering(request, context)
+        let reply = answering.run()
+        log(answering.failures)
+        return answer(request, reply, answering, context)
+    }
+
+    private func downloadAnswering(_ request: DownloadRequest, _ context: Context) -> DownloadAnswering<Files> {
         let serving = DownloadServing(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token, chunkBytes: chunkBytes,
             isProven: context.isProven, rememberedOwner: context.rememberedOwner)
-        var answering = DownloadAnswering(serving, stores: stores)
-        let reply = answering.run()
-        log(answering.failures)
+        // A first chunk looks at what is there now.
+        return DownloadAnswering(serving, stores: stores, known: request.seq > 1 ? context.found : nil)
+    }
+
+    private func answer(
+        _ request: DownloadRequest, _ reply: DownloadServing.Reply, _ answering: DownloadAnswering<Files>,
+        _ context: Context
+    ) -> Answer {
         var answer = Answer(reply: .download(DownloadReply(request, reply, data: answering.data)))
         if answering.hasShownToken, let user = UserID(request.uid) {
             answer.lessons.append(.proven(user, token: request.token))
         }
-        if case .chunk(let chunk) = reply, let owner = chunk.key.owner, owner.value != request.uid {
-            // Remembered from the first chunk to the last, so that one download is of one file.
-            if chunk.isLast {
-                if context.rememberedOwner != nil { answer.lessons.append(.owner(nil, of: chunk.key.name)) }
-            } else if request.seq == 1 {
-                answer.lessons.append(.owner(owner, of: chunk.key.name))
+        guard let asked = Self.key(request.uid, request.name) else { return answer }
+        guard case .chunk(let chunk) = reply else {
+            if request.seq == 1, context.found != nil { answer.lessons.append(.ended(asked)) }
+            return answer
+        }
+        if chunk.isLast {
+            if context.found != nil { answer.lessons.append(.ended(asked)) }
+            if context.rememberedOwner != nil { answer.lessons.append(.owner(nil, of: asked.name)) }
+            return answer
+        }
+        if request.seq == 1 {
+            answer.lessons.append(.began(asked, answering.found))
+            // Remembered from the first chunk to the last, so that one download is of one file also where too many are open.
+            if let owner = chunk.key.owner, owner != asked.owner {
+                answer.lessons.append(.owner(owner, of: asked.name))
             }
         }
         return answer
     }
 
-    private func sync(_ request: SyncFileRequest, _ context: RequestContext) -> Answer {
+    private func sync(_ request: SyncFileRequest, _ context: Context) -> Answer {
         var answering = SyncAnswering(
             md5: request.md5, uid: request.uid, name: request.name, provenUsers: context.provenUsers)
         var action = answering.start()
@@ -124,11 +185,34 @@ struct ClassicService<Files: FileStore>: Sendable {
         }
     }
 
-    /// A store that fails is the operator's to know; what a client got wrong is not.
     private func log(_ failures: [StoreError]) {
-        for failure in failures where failure.failure != .missing {
-            logger.warning("a store failed", metadata: ["detail": "\(failure.detail)"])
+        for failure in failures where failure.failure != .missing { failureLog.note(failure, logger) }
+    }
+}
+
+/// A store that fails is the operator's to know; what a client got wrong is not. One line a second says it: a store that is down
+/// fails every request.
+final class FailureLog: Sendable {
+    private struct State {
+        var loggedAt: ContinuousClock.Instant?
+        var untold = 0
+    }
+
+    private let state = NIOLockedValueBox(State())
+
+    func note(_ failure: StoreError, _ logger: Logger) {
+        let untold = state.withLockedValue { state -> Int? in
+            let now = ContinuousClock.now
+            if let loggedAt = state.loggedAt, now - loggedAt < .seconds(1) {
+                state.untold += 1
+                return nil
+            }
+            defer { state = State(loggedAt: now) }
+            return state.untold
         }
+        guard let untold else { return }
+        logger.warning(
+            "a store failed", metadata: ["detail": "\(failure.detail)", "untold failures before": "\(untold)"])
     }
 }
 

@@ -9,11 +9,37 @@ struct DownloadAnswering<Files: FileStore> {
     private(set) var failures: [StoreError] = []
     private(set) var data: [UInt8] = []
     private(set) var hasShownToken = false
+    /// Every place that was looked at, and what was there.
+    private(set) var found = FoundFiles<Files.OpenedFile>()
+    private let known: FoundFiles<Files.OpenedFile>?
     private var file: Files.OpenedFile?
 
-    init(_ serving: DownloadServing, stores: Stores<Files>) {
+    /// - Parameter known: what the download's first chunk found, where that is still open.
+    init(_ serving: DownloadServing, stores: Stores<Files>, known: FoundFiles<Files.OpenedFile>?) {
         self.stores = stores
         self.serving = serving
+        self.known = known
+    }
+
+    /// The answer, when it can be had without waiting: from a file that is open and whose bytes are in memory. Then it is ended;
+    /// otherwise nil, and ``run()`` on a worker begins from the start.
+    mutating func runAtOnce() -> DownloadServing.Reply? {
+        var serving = serving
+        var action = serving.start()
+        while true {
+            switch action {
+            case .open(let key):
+                guard let known = known?.file(at: key) else { return nil }
+                file = known
+                action = serving.handle(.opened(size: known?.size))
+            case .read(let range):
+                guard let bytes = file?.readAtOnce(at: range.lowerBound, count: Int(range.count)) else { return nil }
+                data = bytes
+                action = serving.handle(.read(range.upperBound - range.lowerBound))
+            case .reply(let reply): return reply
+            case .checkToken, .findOwners: return nil
+            }
+        }
     }
 
     /// Acts until there is an answer; the bytes of a chunk are in ``data``.
@@ -37,7 +63,8 @@ struct DownloadAnswering<Files: FileStore> {
             hasShownToken = verdict == .valid
             return .token(verdict)
         case .open(let key):
-            file = try stores.files.open(key)
+            if let known = known?.file(at: key) { file = known } else { file = try stores.files.open(key) }
+            found.note(file, at: key)
             return .opened(size: file?.size)
         case .findOwners(let name):
             return .owners(try stores.users.users(withIcon: name))

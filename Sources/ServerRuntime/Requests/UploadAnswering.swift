@@ -50,6 +50,9 @@ struct UploadAnswering<Files: FileStore> {
         case .verify(let id):
             let digested = try stores.files.digestPart(id)
             return .verified(size: digested.size, md5: digested.md5)
+        case .verifyFile(let key):
+            let digested = try stores.files.digestFile(key)
+            return .verified(size: digested.size, md5: digested.md5)
         case .setIcon(let name, let user):
             return .icon(userExists: try stores.users.setIcon(name, of: user))
         default:

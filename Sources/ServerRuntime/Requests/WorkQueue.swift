@@ -1,3 +1,4 @@
+internal import AvatarCore
 internal import NIOConcurrencyHelpers
 internal import NIOPosix
 internal import TransferMachines
@@ -21,11 +22,22 @@ final class WorkQueue: Sendable {
     /// Runs `job` on a worker when its turn has come.
     func submit(_ key: ResourceKey?, _ access: ResourceOrder<Job>.Access, _ job: @escaping Job) {
         guard let key else { return run(job) }
-        let ordered: Job = { [self] in
-            job()
-            for next in order.withLockedValue({ $0.finish(key) }) { run(next) }
+        if let now = order.withLockedValue({ $0.submit(job, to: key, access) }) {
+            run { [self] in runInTurn(now, key) }
         }
-        if let now = order.withLockedValue({ $0.submit(ordered, to: key, access) }) { run(now) }
+    }
+
+    /// Runs a job, and what waited for it: the first of them needs no other thread to be woken. Now and then others get their turn.
+    private func runInTurn(_ job: @escaping Job, _ key: ResourceKey) {
+        var next: Job? = job
+        for _ in 0..<Limits.Server.jobsInTurnMax {
+            guard let job = next else { return }
+            job()
+            let following = order.withLockedValue { $0.finish(key) }
+            for other in following.dropFirst() { run { [self] in runInTurn(other, key) } }
+            next = following.first
+        }
+        if let next { run { [self] in runInTurn(next, key) } }
     }
 
     private func run(_ job: @escaping Job) {

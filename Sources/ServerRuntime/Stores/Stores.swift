@@ -47,6 +47,8 @@ package protocol FileStore: Sendable {
     func part(_ id: UploadID, holds bytes: [UInt8], at offset: Int64) throws(StoreError) -> Bool
     /// Size and MD5 of the whole part.
     func digestPart(_ id: UploadID) throws(StoreError) -> (size: Int64, md5: MD5Digest)
+    /// Size and MD5 of a complete file; ``StoreFailure/missing`` when there is none.
+    func digestFile(_ key: ResourceKey) throws(StoreError) -> (size: Int64, md5: MD5Digest)
     /// Puts the part in the place of `key`, over what was there.
     func commitPart(_ id: UploadID, as key: ResourceKey) throws(StoreError)
     /// Removes a part, if there is one.
@@ -66,6 +68,8 @@ package protocol StoredFile: Sendable {
     var size: Int64 { get }
     /// Up to `count` bytes from `offset`; fewer only at the end.
     func read(at offset: Int64, count: Int) throws(StoreError) -> [UInt8]
+    /// Exactly `count` bytes from `offset`, when that takes no waiting; nil when it does. May be called on an event loop.
+    func readAtOnce(at offset: Int64, count: Int) -> [UInt8]?
 }
 
 /// All that the server stands on.
@@ -73,10 +77,16 @@ package struct Stores<Files: FileStore>: Sendable {
     package let users: any UserStore
     package let progress: any ProgressStore
     package let files: Files
+    /// The services that the stores stand on, each with whether it could be reached when it was last needed. Does not wait.
+    package let health: @Sendable () -> [(service: String, isUp: Bool)]
 
-    package init(users: any UserStore, progress: any ProgressStore, files: Files) {
+    package init(
+        users: any UserStore, progress: any ProgressStore, files: Files,
+        health: @escaping @Sendable () -> [(service: String, isUp: Bool)] = { [] }
+    ) {
         self.users = users
         self.progress = progress
         self.files = files
+        self.health = health
     }
 }

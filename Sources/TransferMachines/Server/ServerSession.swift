@@ -18,10 +18,18 @@ package struct ServerSession: Sendable {
 
         package var description: String {
             switch self {
-            case .noToken: "no token was shown in \(Limits.Server.tokenWait.components.seconds) s"
-            case .silent: "no valid frame came in \(Limits.Server.silence.components.seconds) s"
+            case .noToken: "no token was shown in time"
+            case .silent: "no valid frame came for too long"
             }
         }
+    }
+
+    /// How long a connection may stay without giving a reason to.
+    package struct Patience: Hashable, Sendable {
+        package var tokenWait = Limits.Server.tokenWait
+        package var silence = Limits.Server.silence
+
+        package init() {}
     }
 
     private struct Slot {
@@ -31,6 +39,7 @@ package struct ServerSession: Sendable {
     }
 
     private let opened: MonotonicTime
+    private let patience: Patience
     private var lastFrame: MonotonicTime
     private var slots: Deque<Slot> = []
     private var firstTicket: Ticket = 0
@@ -46,8 +55,9 @@ package struct ServerSession: Sendable {
     /// Whether the client has had two requests for one resource in flight: then it can take replies as they come.
     private(set) package var isPipelining = false
 
-    package init(now: MonotonicTime) {
+    package init(now: MonotonicTime, patience: Patience = Patience()) {
         opened = now
+        self.patience = patience
         lastFrame = now
     }
 }
@@ -62,6 +72,9 @@ extension ServerSession {
 
     /// Requests that were taken in and whose answers have not gone out.
     package var requestsInFlight: Int { slots.count }
+
+    /// Bytes of requests and replies that are in flight, those included that the kernel has not taken yet.
+    package var bytesHeld: Int { bytesInFlight + bytesUnsent }
 
     /// Whether every request has been answered and every answer handed to the kernel.
     package var isIdle: Bool { slots.isEmpty && bytesUnsent == 0 }
@@ -148,15 +161,15 @@ extension ServerSession {
 
     /// When to call ``expire(now:)`` next.
     package var deadline: MonotonicTime {
-        let silent = lastFrame + Limits.Server.silence
-        return hasShownToken ? silent : min(silent, opened + Limits.Server.tokenWait)
+        let silent = lastFrame + patience.silence
+        return hasShownToken ? silent : min(silent, opened + patience.tokenWait)
     }
 
     /// Whether the connection has outstayed its welcome. A reader that has stopped reading sends no frames that we take in,
     /// so that it ends here too.
     package func expire(now: MonotonicTime) -> CloseReason? {
-        if !hasShownToken, now >= opened + Limits.Server.tokenWait { return .noToken }
-        if now >= lastFrame + Limits.Server.silence { return .silent }
+        if !hasShownToken, now >= opened + patience.tokenWait { return .noToken }
+        if now >= lastFrame + patience.silence { return .silent }
         return nil
     }
 }

@@ -80,6 +80,8 @@ package struct UploadIntake: Sendable {
         case compare(Source, offset: Int64)
         /// Digests the whole part → `verified`.
         case verify(UploadID)
+        /// Digests the whole file at that place → `verified`.
+        case verifyFile(ResourceKey)
         /// Renames the part into place, synced as configured → `done`.
         case commit(UploadRecord)
         /// → `icon`.
@@ -119,6 +121,7 @@ package struct UploadIntake: Sendable {
         case advancing(UploadRecord)
         case comparing(UploadRecord, Claim)
         case verifying(UploadRecord)
+        case verifyingFile(UploadRecord)
         case committing(UploadRecord)
         case settingIcon(UploadRecord)
         case completing
@@ -171,6 +174,8 @@ package struct UploadIntake: Sendable {
         case (.advancing(let record), .done): return held(record)
         case (.comparing(let record, let claim), .compared(let equal)): return compared(equal, record, claim)
         case (.verifying(let record), .verified(let size, let md5)): return verified(size, md5, record)
+        case (.verifyingFile(let record), .verified(let size, let md5)):
+            return size == record.totalSize && md5 == record.md5 ? committed(record) : end(.progressLost)
         case (.committing(let record), .done): return committed(record)
         case (.settingIcon(let record), .icon(let userExists)):
             return userExists ? completing(record) : end(.uidInvalid)
@@ -213,7 +218,8 @@ extension UploadIntake {
 
     private mutating func loaded(_ record: UploadRecord?, _ held: Int64?, _ claim: Claim) -> Action {
         guard chunk.seq > 1 else { return first(record, held, claim) }
-        guard let record, let held else { return end(.progressLost) }
+        guard let record else { return end(.progressLost) }
+        guard let held else { return gone(record, claim) }
         // Only the chunk that showed the token vouches for those that follow.
         guard record.md5 == claim.md5, record.totalSize == chunk.totalSize else { return end(.tokenInvalid) }
         guard let geometry = record.geometry, let range = geometry.range(of: chunk.seq) else { return end(.seqInvalid) }
@@ -227,6 +233,16 @@ extension UploadIntake {
         guard chunk.seq == chunksHeld + 1 else { return end(.seqInvalid) }
         state = .appending(record)
         return .append(record, offset: chunk.offset)
+    }
+
+    /// There is no part. When the last chunk comes again it may be because the file was put into place, and then the icon's store
+    /// or this process failed: what was acknowledged is not lost, and what is left to do is done now.
+    private mutating func gone(_ record: UploadRecord, _ claim: Claim) -> Action {
+        guard chunk.last, !record.isComplete, record.md5 == claim.md5, record.totalSize == chunk.totalSize,
+            let range = record.geometry?.range(of: chunk.seq), range == chunk.offset..<chunk.transSize
+        else { return end(.progressLost) }
+        state = .verifyingFile(record)
+        return .verifyFile(record.key)
     }
 
     /// A first chunk begins anew, unless it is one that is held already: then what follows it is held too. One that is the whole file, and

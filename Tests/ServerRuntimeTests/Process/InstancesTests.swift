@@ -10,7 +10,7 @@ import WireProtocol
     /// file ends whole.
     @Test func instancesKilledOneAtATimeUnderTrafficLoseNothing() async throws {
         try await TestBackend.with(.cluster) { backend async throws in
-            let flags = try backend.flags
+            let flags = backend.flags
             let instances = try (0..<3).map { _ in try ServerProcess(folder: backend.folder, flags: flags) }
             let running = Mutex(instances)
             defer { for instance in running.withLock({ $0 }) { instance.kill() } }

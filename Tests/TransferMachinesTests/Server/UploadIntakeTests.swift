@@ -139,6 +139,35 @@ import TransferMachines
         #expect(intake.handle(.compared(true)) == .verify(old))
     }
 
+    /// The icon's store was down when the file was in place: the last chunk comes again, and what is left is done.
+    @Test func theLastChunkAgainFinishesWhatAStoreLeft() {
+        var intake = intake(chunk(3))
+        _ = intake.start()
+        #expect(intake.handle(.progress(record(old), held: nil)) == .verifyFile(key))
+        #expect(intake.handle(.verified(size: 5000, md5: md5)) == .setIcon(key.name, UserID(7)!))
+        #expect(intake.handle(.icon(userExists: true)) == .complete(record(old, isComplete: true)))
+        #expect(intake.handle(.done) == .reply(nil))
+    }
+
+    @Test func aLostPartIsLostWhereTheFileIsAnotherOrTheChunkIsNotTheLast() throws {
+        for digest in [md5, try #require(MD5Digest(hex: "ffffffffffffffffffffffffffffffff"))] {
+            var intake = intake(chunk(3))
+            _ = intake.start()
+            _ = intake.handle(.progress(record(old), held: nil))
+            #expect(intake.handle(.verified(size: digest == md5 ? 4999 : 5000, md5: digest)) == .reply(.progressLost))
+        }
+        var missing = intake(chunk(3))
+        _ = missing.start()
+        _ = missing.handle(.progress(record(old), held: nil))
+        #expect(missing.handle(.failed(.missing)) == .reply(.progressLost))
+        var second = intake(chunk(2))
+        _ = second.start()
+        #expect(second.handle(.progress(record(old), held: nil)) == .reply(.progressLost))
+        var wrong = intake(chunk(3, md5: "ffffffffffffffffffffffffffffffff"))
+        _ = wrong.start()
+        #expect(wrong.handle(.progress(record(old), held: nil)) == .reply(.progressLost))
+    }
+
     /// The reply was lost: the file is there already, and neither it nor the icon is touched again.
     @Test func theLastChunkAgainAfterTheFileIsThereIsOnlyAcknowledged() {
         var intake = intake(chunk(3))

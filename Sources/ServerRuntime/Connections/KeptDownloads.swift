@@ -1,0 +1,62 @@
+import AvatarCore
+internal import Synchronization
+internal import TransferMachines
+
+/// What the first chunk of a download found: under which keys was looked, and the open file where there was one.
+///
+/// Chunks that follow are of that very file, whatever has taken its place meanwhile.
+struct FoundFiles<Opened: StoredFile>: Sendable {
+    private var files: [(key: ResourceKey, file: Opened?)] = []
+
+    /// Notes what was found at `key`; nil: nothing.
+    mutating func note(_ file: Opened?, at key: ResourceKey) { files.append((key, file)) }
+
+    /// The file at `key`, or nil inside when there was none; nil when nobody has looked there.
+    func file(at key: ResourceKey) -> Opened?? { files.first { $0.key == key }.map { $0.file } }
+}
+
+/// How many files all connections together keep open between two chunks.
+final class KeptFilesBudget: Sendable {
+    private let count = Atomic<Int>(0)
+
+    /// Whether there is room for one more, which is then taken.
+    func take() -> Bool {
+        if count.add(1, ordering: .relaxed).newValue <= Limits.Server.downloadsKeptMax { return true }
+        give(1)
+        return false
+    }
+
+    func give(_ amount: Int) { count.subtract(amount, ordering: .relaxed) }
+}
+
+/// The downloads that one connection has under way, oldest first: their files stay open from the first chunk to the last, so that
+/// the chunks between need no look at the token and the folder, and mostly no worker.
+struct KeptDownloads<Opened: StoredFile> {
+    private var downloads: [(key: ResourceKey, found: FoundFiles<Opened>)] = []
+    private let budget: KeptFilesBudget
+
+    init(_ budget: KeptFilesBudget) { self.budget = budget }
+
+    /// - Parameter key: the asker and the name.
+    func found(_ key: ResourceKey) -> FoundFiles<Opened>? { downloads.first { $0.key == key }?.found }
+
+    mutating func keep(_ found: FoundFiles<Opened>, for key: ResourceKey) {
+        forget(key)
+        if downloads.count == Limits.Server.downloadsKeptPerConnectionMax {
+            downloads.removeFirst()
+            budget.give(1)
+        }
+        if budget.take() { downloads.append((key, found)) }
+    }
+
+    mutating func forget(_ key: ResourceKey) {
+        guard let index = downloads.firstIndex(where: { $0.key == key }) else { return }
+        downloads.remove(at: index)
+        budget.give(1)
+    }
+
+    mutating func forgetAll() {
+        budget.give(downloads.count)
+        downloads = []
+    }
+}

@@ -1,0 +1,152 @@
+import AvatarCore
+import Digests
+import Foundation
+import NIOCore
+import WireProtocol
+
+/// A user of the server, and where the server is.
+struct Account: Sendable {
+    let port: Int
+    let uid: Int64
+    let token: String
+    /// Bytes of an upload's chunk; a download's is the server's.
+    let chunkBytes: Int
+}
+
+extension Account {
+    /// Every chunk of a picture, as a client that does it right cuts them.
+    func chunks(of picture: Picture) throws -> [UploadChunk] {
+        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: picture.path)))
+        let md5 = try MD5Digest(of: bytes.span.bytes).hex
+        let count = max(1, (bytes.count + chunkBytes - 1) / chunkBytes)
+        return (1...count).map { seq in
+            let end = min(seq * chunkBytes, bytes.count)
+            return UploadChunk(
+                md5: md5, name: picture.name, seq: Int64(seq), totalSize: Int64(bytes.count), transSize: Int64(end),
+                last: seq == count, lastSeq: Int64(count), data: Array(bytes[((seq - 1) * chunkBytes)..<end]),
+                uid: uid, token: seq == 1 ? token : nil)
+        }
+    }
+
+    func request(_ name: String, _ seq: Int64) -> ClassicRequest {
+        .download(DownloadRequest(name: name, seq: seq, token: token, uid: uid, clientPath: "/x/\(name)"))
+    }
+
+    /// Where a download is put: one folder for each user, so that every client writes its own files.
+    func target(of picture: Picture) throws -> URL {
+        let folder = URL(fileURLWithPath: "\(picture.folder)/down-\(uid)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        return folder.appendingPathComponent(picture.name)
+    }
+}
+
+/// How a client moves pictures over one connection.
+protocol Client: Sendable {
+    func upload(_ pictures: [Picture]) throws
+    func download(_ pictures: [Picture]) throws
+}
+
+/// One request, one reply, as the seed's client has it.
+struct WaitingClient: Client {
+    let account: Account
+
+    func upload(_ pictures: [Picture]) throws {
+        let conversation = try Conversation(port: account.port)
+        for picture in pictures {
+            for chunk in try account.chunks(of: picture) {
+                conversation.write(.uploadHead(chunk))
+                try conversation.flush()
+                try conversation.acknowledgement()
+            }
+        }
+    }
+
+    func download(_ pictures: [Picture]) throws {
+        let conversation = try Conversation(port: account.port)
+        for picture in pictures {
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(picture.size)
+            var seq: Int64 = 1
+            while true {
+                conversation.write(account.request(picture.name, seq))
+                try conversation.flush()
+                let reply = try conversation.chunk()
+                bytes += reply.data ?? []
+                if reply.isLast == true { break }
+                seq += 1
+            }
+            try Data(bytes).write(to: try account.target(of: picture))
+        }
+    }
+}
+
+/// Requests are sent without waiting: downloads as the agent does it (eight pictures at once, the first chunk of each alone,
+/// then up to 32 of it in flight), uploads with 32 chunks in flight, which only a server like ours lets a client resume.
+struct WindowedClient: Client {
+    let account: Account
+
+    func upload(_ pictures: [Picture]) throws {
+        let conversation = try Conversation(port: account.port)
+        var inFlight = 0
+        for picture in pictures {
+            for chunk in try account.chunks(of: picture) {
+                conversation.write(.uploadHead(chunk))
+                inFlight += 1
+                guard inFlight == Limits.Download.windowChunks else { continue }
+                try conversation.flush()
+                // Half of the window, so that the other half keeps the server busy meanwhile.
+                while inFlight > Limits.Download.windowChunks / 2 {
+                    try conversation.acknowledgement()
+                    inFlight -= 1
+                }
+            }
+        }
+        try conversation.flush()
+        for _ in 0..<inFlight { try conversation.acknowledgement() }
+    }
+
+    private struct Fetch {
+        let picture: Picture
+        var bytes: [UInt8] = []
+        var chunkCount: Int64 = 1
+        var asked: Int64 = 0
+        var received: Int64 = 0
+    }
+
+    func download(_ pictures: [Picture]) throws {
+        let conversation = try Conversation(port: account.port)
+        var waiting = pictures.reversed().map { Fetch(picture: $0) }
+        var active: [String: Fetch] = [:]
+        while true {
+            while active.count < Limits.Download.activeMax, let next = waiting.popLast() {
+                active[next.picture.name] = next
+                ask(&active, next.picture.name, conversation)
+            }
+            if active.isEmpty { return }
+            try conversation.flush()
+            let reply = try conversation.chunk()
+            guard let name = reply.name, var fetch = active[name], let data = reply.data else { continue }
+            if fetch.received == 0, let total = reply.totalSize {
+                fetch.chunkCount = (total + Int64(data.count) - 1) / Int64(data.count)
+            }
+            fetch.bytes += data
+            fetch.received += 1
+            active[name] = fetch
+            if fetch.received == fetch.chunkCount {
+                active[name] = nil
+                try Data(fetch.bytes).write(to: try account.target(of: fetch.picture))
+            } else {
+                ask(&active, name, conversation)
+            }
+        }
+    }
+
+    private func ask(_ active: inout [String: Fetch], _ name: String, _ conversation: Conversation) {
+        guard var fetch = active[name] else { return }
+        while fetch.asked < fetch.chunkCount, fetch.asked - fetch.received < Limits.Download.windowChunks {
+            fetch.asked += 1
+            conversation.write(account.request(name, fetch.asked))
+        }
+        active[name] = fetch
+    }
+}

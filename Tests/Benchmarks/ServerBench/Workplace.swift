@@ -1,0 +1,67 @@
+import Foundation
+
+/// A picture on the disk, as a client has it. What is in it does not matter to anyone here.
+struct Picture: Sendable {
+    let folder: String
+    let name: String
+    let size: Int
+
+    var path: String { "\(folder)/\(name)" }
+}
+
+/// The temporary folder of one run.
+struct Workplace: Sendable {
+    let folder: URL
+
+    init() throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "avatar-bench-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    func remove() { try? FileManager.default.removeItem(at: folder) }
+
+    /// A folder in it, made where it is missing.
+    func subfolder(_ name: String) throws -> String {
+        let place = folder.appendingPathComponent(name)
+        try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+        return place.path
+    }
+
+    func pictures(_ name: String, count: Int, bytes: Int) throws -> [Picture] {
+        let place = try subfolder(name)
+        return try (0..<count).map { index in
+            let picture = Picture(folder: place, name: "\(name)-\(index).png", size: bytes)
+            let content = (0..<bytes).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 / 251 &+ index) }
+            try Data(content).write(to: URL(fileURLWithPath: picture.path))
+            return picture
+        }
+    }
+}
+
+/// A line, also where the output is no terminal, as soon as it is ready.
+func say(_ text: String) {
+    print(text)
+    fflush(nil)
+}
+
+/// Seconds that `body` takes.
+func seconds(_ body: () throws -> Void) rethrows -> Double {
+    let started = ContinuousClock.now
+    try body()
+    let passed = (ContinuousClock.now - started).components
+    return Double(passed.seconds) + Double(passed.attoseconds) / 1e18
+}
+
+extension [Double] {
+    var median: Double { sorted()[count / 2] }
+}
+
+extension Array {
+    /// `count` shares of nearly the same size; the element at index i goes to share i % count.
+    func shares(_ count: Int) -> [[Element]] {
+        var shares = [[Element]](repeating: [], count: count)
+        for (index, element) in enumerated() { shares[index % count].append(element) }
+        return shares
+    }
+}
