@@ -70,9 +70,17 @@ extension Catalog {
         }
     }
 
-    /// Whether no crop was recorded after this one.
-    package func isLastClosed(_ row: CropRow) throws(CacheError) -> Bool {
-        try read("looking for later crops") { try Self.setting("close_order", $0) == String(row.closedOrder) }
+    /// Whether every crop that was recorded behind this one was written after it, too (its mtime is no earlier).
+    package func isInOrder(_ row: CropRow) throws(CacheError) -> Bool {
+        try read("looking for later crops") { db in
+            try Bool.fetchOne(
+                db,
+                sql: """
+                    SELECT NOT EXISTS (SELECT 1 FROM crops
+                        WHERE state IN ('pending', 'done') AND closed_order > ? AND modified < ?)
+                    """,
+                arguments: [row.closedOrder, row.identity.modified]) ?? true
+        }
     }
 
     /// Forgets files that are no longer in the upload folder.

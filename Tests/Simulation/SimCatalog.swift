@@ -46,7 +46,6 @@ struct SimCatalog {
     var events: [AvatarEvent] = []
     var lastCursor: Int64 = 0
     var lastCrop: Int64 = 0
-    var lastCropID: CropID?
     var epoch = 1
     var icon: AvatarName?
 

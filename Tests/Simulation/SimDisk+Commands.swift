@@ -276,7 +276,6 @@ extension SimDisk {
             everSent: wasWaiting)
         catalog.crops[name] = SimCatalog.CropRow(
             crop: crop, inode: inode, version: file.version, state: .pending)
-        catalog.lastCropID = crop.id
         cropNames[crop.id] = name
         return .crop(crop)
     }
@@ -287,9 +286,12 @@ extension SimDisk {
         guard row.crop.sha256 == sha256 else { return nil }
         switch row.state {
         case .pending:
+            let isInOrder = !catalog.crops.values.contains { other in
+                other.state != .setAside && other.crop.id > row.crop.id
+                    && (files[other.inode]?.modified ?? .zero) < file.modified
+            }
             return .waiting(
-                isSameFile: row.inode == inode && row.version == file.version, isLast: row.crop.id == catalog.lastCropID
-            )
+                isSameFile: row.inode == inode && row.version == file.version, isInOrder: isInOrder)
         case .done: return .sent(toThisAccount: true)
         case .setAside: return nil
         }

@@ -164,7 +164,7 @@ extension DiskWorker {
 
     private func settled(_ facts: CropFacts, _ mode: ExamineMode) throws(CacheError) -> Examination {
         let row = try catalog.crop(facts.name)
-        let recorded = try row?.recorded(of: facts, account: account, isLast: catalog.isLastClosed)
+        let recorded = try row?.recorded(of: facts, account: account, isInOrder: catalog.isInOrder)
         switch (CropRule.verdict(recorded, mode), row) {
         case (.known, _): return .known
         case (.waits, let row?):
@@ -256,12 +256,12 @@ extension Crop {
 extension CropRow {
     /// What this row says of a file that was found under its name.
     func recorded(
-        of facts: CropFacts, account: String, isLast: (CropRow) throws(CacheError) -> Bool
+        of facts: CropFacts, account: String, isInOrder: (CropRow) throws(CacheError) -> Bool
     ) throws(CacheError) -> CropRule.Recorded? {
         guard sha256 == facts.sha256 else { return nil }
         switch state {
         case .pending:
-            return .waiting(isSameFile: identity.isSameFile(as: facts.identity), isLast: try isLast(self))
+            return .waiting(isSameFile: identity.isSameFile(as: facts.identity), isInOrder: try isInOrder(self))
         case .done: return .sent(toThisAccount: uploadedTo == account)
         case .baseline, .rejected: return nil
         }

@@ -177,10 +177,9 @@ extension AgentMachine {
     mutating func examined(_ name: AvatarName, _ examination: Examination) {
         if case .candidate(let candidate) = examination { return judge(name, candidate) }
         if examination != .busy { closes.begin(name) }
-        let again = looks.finished()
         // A person wants it sent all the same: that look has the last word.
-        if again != .forced || examination != .known { conclude(name, examination) }
-        if let again { examine(name, again) }
+        let isForced = looks.finished()
+        if !isForced || examination != .known { conclude(name, examination) }
         lookAtNext()
     }
 

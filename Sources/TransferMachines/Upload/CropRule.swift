@@ -2,9 +2,10 @@
 package enum CropRule {
     /// What the catalog has of the same name and the same digest.
     package enum Recorded: Hashable, Sendable {
-        /// A crop that waits; whether it was recorded for this very file, or for one with the same bytes before it, and whether nothing
-        /// was recorded after it.
-        case waiting(isSameFile: Bool, isLast: Bool)
+        /// A crop that waits; whether it was recorded for this very file, or for one with the same bytes before it, and whether whatever
+        /// was recorded after it was written after it, too. A close that is heard after a look through the folder has found its file tells
+        /// nothing new.
+        case waiting(isSameFile: Bool, isInOrder: Bool)
         /// A crop that a server has; whether it is this server, and this user's.
         case sent(toThisAccount: Bool)
     }
@@ -25,8 +26,8 @@ package enum CropRule {
         switch recorded {
         case .sent(toThisAccount: true) where mode != .forced: .known
         case .waiting(isSameFile: true, _) where mode == .confirming: .waits
-        case .waiting(isSameFile: true, isLast: true): .waits
-        case .waiting(isSameFile: true, isLast: false): .closedAgain
+        case .waiting(isSameFile: true, isInOrder: true): .waits
+        case .waiting(isSameFile: true, isInOrder: false): .closedAgain
         default: .isNew
         }
     }

@@ -20,6 +20,18 @@ import TransferMachines
         #expect(agent.disk == [.examine(name("me.png"), .normal)])
     }
 
+    /// The kernel's word of a close may come after a look through the folder has found the file.
+    @Test func aCloseThatIsHeardLateTakesNoFileOutOfItsPlace() {
+        var agent = AgentScript()
+        agent.give(.folder(.overflow))
+        let found = ["1.png", "2.png", "3.png"].map { name($0) }
+        agent.give(.disk(.rescanned(.crops, settled: found, unnameable: [], vanished: [], events: [])))
+        agent.give(.folder(.settled(.crops, name("2.png"))))
+        #expect(agent.disk == [])
+        agent.give(.disk(.examined(name("1.png"), .known)))
+        #expect(agent.looks() == ["2.png", "3.png", "2.png"])
+    }
+
     @Test func anUploadThatAPersonAsksForIsLookedAtAfterTheLookUnderWay() {
         var agent = AgentScript()
         agent.give(.bus(StreamID(1), .upload(path: "/tmp/me.png", more: true)))

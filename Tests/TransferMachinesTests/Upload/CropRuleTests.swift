@@ -16,14 +16,14 @@ import TransferMachines
     /// The same bytes closed again under the same name are the last crop closed, and go behind the others.
     @Test(arguments: [ExamineMode.normal, .forced]) func whatWaitsKeepsItsPlaceUnlessItWasClosedAgain(mode: ExamineMode)
     {
-        #expect(CropRule.verdict(.waiting(isSameFile: true, isLast: true), mode) == .waits)
-        #expect(CropRule.verdict(.waiting(isSameFile: false, isLast: true), mode) == .isNew)
-        #expect(CropRule.verdict(.waiting(isSameFile: false, isLast: false), mode) == .isNew)
+        #expect(CropRule.verdict(.waiting(isSameFile: true, isInOrder: true), mode) == .waits)
+        #expect(CropRule.verdict(.waiting(isSameFile: false, isInOrder: true), mode) == .isNew)
+        #expect(CropRule.verdict(.waiting(isSameFile: false, isInOrder: false), mode) == .isNew)
     }
 
     /// A writer closes, opens again and is done before its first close is looked at; in between another crop was closed.
     @Test(arguments: [ExamineMode.normal, .forced]) func whatIsClosedAgainAfterOthersGoesBehindThem(mode: ExamineMode) {
-        #expect(CropRule.verdict(.waiting(isSameFile: true, isLast: false), mode) == .closedAgain)
+        #expect(CropRule.verdict(.waiting(isSameFile: true, isInOrder: false), mode) == .closedAgain)
     }
 
     @Test(arguments: [ExamineMode.normal, .forced]) func whatTheCatalogDoesNotKnowIsNew(mode: ExamineMode) {
