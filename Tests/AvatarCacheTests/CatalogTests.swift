@@ -157,6 +157,16 @@ import Testing
         for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: file + suffix) }
     }
 
+    /// Enough rows that their table has pages of its own.
+    private func keepManyRefusals() throws {
+        for index in 0..<200 {
+            try harness.catalog.setNegative(
+                NegativeRow(
+                    name: try named("n\(index)"), owner: nil, reason: .absent, until: .at(1), tokenEpoch: 1,
+                    generation: nil, attempts: 1), at: harness.wall)
+        }
+    }
+
     @Test func aFileThatIsNoDatabaseIsMovedAsideAndTheFoldersAreTheBaseline() throws {
         let row = try harness.fetched(a)
         try release()
@@ -176,12 +186,7 @@ import Testing
     }
 
     @Test func damagedPagesAreFoundAfterAnUncleanEnd() throws {
-        for index in 0..<200 {
-            try harness.catalog.setNegative(
-                NegativeRow(
-                    name: try named("n\(index)"), owner: nil, reason: .absent, until: .at(1), tokenEpoch: 1,
-                    generation: nil, attempts: 1), at: harness.wall)
-        }
+        try keepManyRefusals()
         try release()
         let handle = try FileHandle(forUpdating: URL(fileURLWithPath: file))
         let size = try handle.seekToEnd()
@@ -221,12 +226,7 @@ import Testing
     }
 
     @Test func damageThatIsMetIsLookedForAtTheNextStart() throws {
-        for index in 0..<200 {
-            try harness.catalog.setNegative(
-                NegativeRow(
-                    name: try named("n\(index)"), owner: nil, reason: .absent, until: .at(1), tokenEpoch: 1,
-                    generation: nil, attempts: 1), at: harness.wall)
-        }
+        try keepManyRefusals()
         try release()
         // The page of the list alone, so that opening meets nothing of it after an end in order.
         let root = try DatabaseQueue(path: file).read {

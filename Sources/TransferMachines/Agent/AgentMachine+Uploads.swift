@@ -123,13 +123,13 @@ extension AgentMachine {
         actions.append(.disk(.rescan(folder)))
     }
 
-    /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed
-    /// before.
     private mutating func settled(_ name: AvatarName) {
         if isShared { closes.closed(name) }
         lookInOrder(name)
     }
 
+    /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed
+    /// before.
     mutating func lookInOrder(_ name: AvatarName) {
         guard isLookDue else { return examine(name, .normal) }
         deferredCrops.removeAll { $0 == name }
