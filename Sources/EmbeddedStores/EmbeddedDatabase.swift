@@ -75,9 +75,10 @@ package final class EmbeddedDatabase: Sendable {
         }
     }
 
+    /// One statement, which is a transaction of its own.
     func write<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
-            return try pool.write(body)
+            return try pool.writeWithoutTransaction(body)
         } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
             throw StoreError(.full, "\(what): \(error)")
         } catch {

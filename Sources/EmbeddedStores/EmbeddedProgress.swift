@@ -5,51 +5,51 @@ package import ServerRuntime
 internal import Synchronization
 package import TransferMachines
 
-/// Uploads in SQLite, the busy ones in memory too: the server is the only one that writes them, so what memory says is so.
+/// Uploads in SQLite, and in memory too: the server is the only one that writes them, so what memory says is so.
 package final class EmbeddedProgress: ProgressStore {
-    private struct Entry: Sendable {
-        var record: UploadRecord
-        var touchedAt: Int64
-    }
-
-    private struct Memory: Sendable {
-        var entries: [ResourceKey: Entry] = [:]
-        var prunedAt: Int64 = 0
-    }
-
     private let database: EmbeddedDatabase
     private let secondsSince1970: @Sendable () -> Int64
     private let memory = Mutex(Memory())
 
+    /// Reads what was under way when the server ended.
+    ///
     /// - Parameter secondsSince1970: what time it is, on a clock that goes on while the server is down.
-    package init(_ database: EmbeddedDatabase, secondsSince1970: @escaping @Sendable () -> Int64) {
+    package init(
+        _ database: EmbeddedDatabase, secondsSince1970: @escaping @Sendable () -> Int64
+    ) throws(StoreError) {
         self.database = database
         self.secondsSince1970 = secondsSince1970
+        let oldest = oldest
+        let rows = try database.read("reading the uploads") { database in
+            try Row.fetchAll(
+                database, sql: "SELECT * FROM upload WHERE touched_at >= ? LIMIT ?",
+                arguments: [oldest, Limits.Server.uploadsInMemoryMax + 1])
+        }
+        memory.withLock { memory in
+            for row in rows {
+                if let record = UploadRecord(row) { memory.keep(record, touchedAt: row["touched_at"]) }
+            }
+        }
     }
 
     package func record(of key: ResourceKey) throws(StoreError) -> UploadRecord? {
-        let oldest = self.oldest
-        if let entry = memory.withLock({ $0.entries[key] }) {
-            return entry.touchedAt >= oldest ? entry.record : nil
-        }
+        let oldest = oldest
+        let (entry, isWhole) = memory.withLock { ($0.entries[key], $0.isWhole) }
+        if let entry { return entry.touchedAt >= oldest ? entry.record : nil }
+        if isWhole { return nil }
         let row = try database.read("looking up an upload") { database in
             try Row.fetchOne(
                 database.cachedStatement(sql: "SELECT * FROM upload WHERE owner = ? AND name = ? AND touched_at >= ?"),
                 arguments: [key.owner?.value ?? 0, key.name.string, oldest])
         }
         guard let row, let record = UploadRecord(row) else { return nil }
-        remember(record, touchedAt: row["touched_at"])
+        memory.withLock { $0.keep(record, touchedAt: row["touched_at"]) }
         return record
     }
 
     package func save(_ record: UploadRecord) throws(StoreError) {
         let now = secondsSince1970()
-        let oldest = now - Int64(Limits.Server.uploadLifeSeconds)
-        let prunes = memory.withLock { memory in
-            guard now - memory.prunedAt >= Self.touchSeconds else { return false }
-            memory.prunedAt = now
-            return true
-        }
+        try prune(now: now)
         try database.write("recording an upload") { database in
             try database.change(
                 """
@@ -61,13 +61,23 @@ package final class EmbeddedProgress: ProgressStore {
                     record.key.owner?.value ?? 0, record.key.name.string, record.uploadID.hex, Data(record.md5.bytes),
                     record.totalSize, record.chunkSize, record.isComplete, now,
                 ])
-            if prunes {
-                try database.change(
-                    "DELETE FROM upload WHERE touched_at < ?",
-                    [oldest])
-            }
         }
-        remember(record, touchedAt: now)
+        memory.withLock { $0.keep(record, touchedAt: now) }
+    }
+
+    /// Now and then: what is too old goes.
+    private func prune(now: Int64) throws(StoreError) {
+        let isTime = memory.withLock { memory in
+            guard now - memory.prunedAt >= Self.touchSeconds else { return false }
+            memory.prunedAt = now
+            return true
+        }
+        guard isTime else { return }
+        let oldest = oldest
+        try database.write("forgetting old uploads") { database in
+            try database.change("DELETE FROM upload WHERE touched_at < ?", [oldest])
+        }
+        memory.withLock { $0.forget(before: oldest) }
     }
 
     /// The part says how far it is; here only its age is renewed, now and then.
@@ -85,12 +95,12 @@ package final class EmbeddedProgress: ProgressStore {
                 [record.key.owner?.value ?? 0, record.key.name.string, record.uploadID.hex])
         }
         memory.withLock { memory in
-            if memory.entries[record.key]?.record.uploadID == record.uploadID { memory.entries[record.key] = nil }
+            if memory.entries[record.key]?.record.uploadID == record.uploadID { memory.forget(record.key) }
         }
     }
 
     package func records(md5: MD5Digest) throws(StoreError) -> [UploadRecord] {
-        let oldest = self.oldest
+        let oldest = oldest
         return try database.read("looking up an upload by its MD5") { database in
             try Row.fetchAll(
                 database.cachedStatement(
@@ -100,7 +110,11 @@ package final class EmbeddedProgress: ProgressStore {
     }
 
     package func unfinishedCount(of user: UserID, besides key: ResourceKey) throws(StoreError) -> Int {
-        let oldest = self.oldest
+        let oldest = oldest
+        let inMemory = memory.withLock { memory in
+            memory.isWhole ? memory.unfinishedCount(of: user, besides: key, since: oldest) : nil
+        }
+        if let inMemory { return inMemory }
         return try database.read("counting uploads") { database in
             try Int.fetchOne(
                 database.cachedStatement(
@@ -115,12 +129,55 @@ package final class EmbeddedProgress: ProgressStore {
     private static let touchSeconds: Int64 = 60
 
     private var oldest: Int64 { secondsSince1970() - Int64(Limits.Server.uploadLifeSeconds) }
+}
 
-    private func remember(_ record: UploadRecord, touchedAt: Int64) {
-        memory.withLock { memory in
-            // Bounded the simple way: what is still needed is read again.
-            if memory.entries.count >= Limits.Server.uploadsInMemoryMax { memory.entries = [:] }
-            memory.entries[record.key] = Entry(record: record, touchedAt: touchedAt)
+/// The uploads that memory knows; all that SQLite has while there are not too many.
+private struct Memory: Sendable {
+    struct Entry: Sendable {
+        var record: UploadRecord
+        var touchedAt: Int64
+    }
+
+    private(set) var entries: [ResourceKey: Entry] = [:]
+    private var unfinished: [UserID: Set<AvatarName>] = [:]
+    /// Whether SQLite has nothing that is not here, or too old.
+    private(set) var isWhole = true
+    var prunedAt: Int64 = 0
+
+    mutating func keep(_ record: UploadRecord, touchedAt: Int64) {
+        if entries.count >= Limits.Server.uploadsInMemoryMax, entries[record.key] == nil {
+            // Bounded the simple way: from now on what is needed is read again.
+            entries = [:]
+            unfinished = [:]
+            isWhole = false
+        }
+        entries[record.key] = Entry(record: record, touchedAt: touchedAt)
+        note(record.key, isUnfinished: !record.isComplete)
+    }
+
+    mutating func forget(_ key: ResourceKey) {
+        entries[key] = nil
+        note(key, isUnfinished: false)
+    }
+
+    mutating func forget(before oldest: Int64) {
+        for (key, entry) in entries where entry.touchedAt < oldest { forget(key) }
+    }
+
+    func unfinishedCount(of user: UserID, besides key: ResourceKey, since oldest: Int64) -> Int {
+        let names = unfinished[user] ?? []
+        return names.count { name in
+            guard name != key.name, let entry = entries[ResourceKey(owner: user, name: name)] else { return false }
+            return entry.touchedAt >= oldest
+        }
+    }
+
+    private mutating func note(_ key: ResourceKey, isUnfinished: Bool) {
+        guard let owner = key.owner else { return }
+        if isUnfinished {
+            unfinished[owner, default: []].insert(key.name)
+        } else if unfinished[owner]?.remove(key.name) != nil, unfinished[owner]?.isEmpty == true {
+            unfinished[owner] = nil
         }
     }
 }

@@ -173,7 +173,7 @@ package final class FolderFileStore: FileStore {
         return stale.count
     }
 
-    package func open(_ key: ResourceKey) throws(StoreError) -> OpenedFile? {
+    package func open(_ key: ResourceKey) throws(StoreError) -> (any StoredFile)? {
         do {
             return try OpenedFile(openFile(key))
         } catch {

@@ -16,9 +16,9 @@ package import TransferMachines
 /// await server.stop()
 /// ```
 /// As a `Service` it starts, says so, and stops when asked to.
-package final class AvatarServer<Files: FileStore>: Service {
+package final class AvatarServer: Service {
     private let settings: ServerSettings
-    private let stores: Stores<Files>
+    private let stores: Stores
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
     private let patience: ServerSession.Patience
@@ -39,7 +39,7 @@ package final class AvatarServer<Files: FileStore>: Service {
     ///   - patience: shorter in tests.
     ///   - whenListening: called once with the bound address, before the first connection is served.
     package init(
-        _ settings: ServerSettings, stores: Stores<Files>, logger: Logger, patience: ServerSession.Patience = .init(),
+        _ settings: ServerSettings, stores: Stores, logger: Logger, patience: ServerSession.Patience = .init(),
         whenListening: @escaping @Sendable (SocketAddress) throws -> Void = { _ in }
     ) {
         self.settings = settings

@@ -8,28 +8,33 @@ package enum Base64 {
 
     /// Appends the text of `bytes` to `output`, which must have room for ``encodedCount(_:)`` more.
     package static func encode(_ bytes: Span<UInt8>, into output: inout OutputRawSpan) {
-        let alphabet = Self.alphabet.span
-        var at = 0
-        while at + 3 <= bytes.count {
-            let word = UInt32(bytes[at]) << 16 | UInt32(bytes[at + 1]) << 8 | UInt32(bytes[at + 2])
-            output.append(alphabet[Int(word >> 18)])
-            output.append(alphabet[Int(word >> 12 & 63)])
-            output.append(alphabet[Int(word >> 6 & 63)])
-            output.append(alphabet[Int(word & 63)])
-            at += 3
+        let count = encodedCount(bytes.count)
+        precondition(output.freeCapacity >= count)
+        output.withUnsafeMutableBytes { buffer, initialized in
+            bytes.withUnsafeBufferPointer { bytes in
+                encode(bytes, into: UnsafeMutableRawBufferPointer(rebasing: buffer[initialized...]))
+            }
+            initialized += count
         }
-        if at + 1 == bytes.count {
-            let word = UInt32(bytes[at])
-            output.append(alphabet[Int(word >> 2)])
-            output.append(alphabet[Int(word << 4 & 63)])
-            output.append(padding)
-            output.append(padding)
-        } else if at + 2 == bytes.count {
-            let word = UInt32(bytes[at]) << 8 | UInt32(bytes[at + 1])
-            output.append(alphabet[Int(word >> 10)])
-            output.append(alphabet[Int(word >> 4 & 63)])
-            output.append(alphabet[Int(word << 2 & 63)])
-            output.append(padding)
+    }
+
+    private static func encode(_ bytes: UnsafeBufferPointer<UInt8>, into output: UnsafeMutableRawBufferPointer) {
+        pairs.withUnsafeBufferPointer { pairs in
+            var at = 0
+            var written = 0
+            while at + 3 <= bytes.count {
+                let word = UInt32(bytes[at]) << 16 | UInt32(bytes[at + 1]) << 8 | UInt32(bytes[at + 2])
+                let four = UInt32(pairs[Int(word >> 12)]) | UInt32(pairs[Int(word & 0xFFF)]) << 16
+                output.storeBytes(of: four.littleEndian, toByteOffset: written, as: UInt32.self)
+                at += 3
+                written += 4
+            }
+            guard at < bytes.count else { return }
+            let isPair = at + 2 == bytes.count
+            let word = UInt32(bytes[at]) << 16 | (isPair ? UInt32(bytes[at + 1]) << 8 : 0)
+            output.storeBytes(of: pairs[Int(word >> 12)].littleEndian, toByteOffset: written, as: UInt16.self)
+            output[written + 2] = isPair ? alphabet[Int(word >> 6 & 63)] : padding
+            output[written + 3] = padding
         }
     }
 
@@ -39,47 +44,54 @@ package enum Base64 {
         guard count.isMultiple(of: 4) else { return nil }
         guard count > 0 else { return [] }
         let pads = text[count - 1] != padding ? 0 : text[count - 2] != padding ? 1 : 2
-        var valid = true
-        let bytes = [UInt8](capacity: count / 4 * 3 - pads) { output in
-            valid = decode(text, pads: pads, into: &output)
+        var isValid = true
+        let bytes = text.withUnsafeBufferPointer { text in
+            [UInt8](unsafeUninitializedCapacity: count / 4 * 3 - pads) { output, filled in
+                isValid = decode(text, pads: pads, into: output)
+                filled = output.count
+            }
         }
-        return valid ? bytes : nil
+        return isValid ? bytes : nil
     }
 
-    /// Whole groups first; then the padded one, whose unused bits must be zero.
-    private static func decode(_ text: Span<UInt8>, pads: Int, into output: inout OutputSpan<UInt8>) -> Bool {
-        let values = Self.values.span
-        let wholeEnd = pads == 0 ? text.count : text.count - 4
-        var faults: UInt8 = 0
-        var at = 0
-        while at < wholeEnd {
+    /// Whole groups first; then the padded one, whose unused bits must be zero. All of `output` is written.
+    private static func decode(
+        _ text: UnsafeBufferPointer<UInt8>, pads: Int, into output: UnsafeMutableBufferPointer<UInt8>
+    ) -> Bool {
+        values.withUnsafeBufferPointer { values in
+            let wholeEnd = pads == 0 ? text.count : text.count - 4
+            var faults: UInt8 = 0
+            var at = 0
+            var written = 0
+            while at < wholeEnd {
+                let a = values[Int(text[at])]
+                let b = values[Int(text[at + 1])]
+                let c = values[Int(text[at + 2])]
+                let d = values[Int(text[at + 3])]
+                faults |= a | b | c | d
+                output[written] = a << 2 | (b >> 4 & 3)
+                output[written + 1] = b << 4 | (c >> 2 & 15)
+                output[written + 2] = c << 6 | (d & 63)
+                at += 4
+                written += 3
+            }
+            guard pads > 0 else { return faults & invalid == 0 }
             let a = values[Int(text[at])]
             let b = values[Int(text[at + 1])]
-            let c = values[Int(text[at + 2])]
-            let d = values[Int(text[at + 3])]
-            faults |= a | b | c | d
-            output.append(a << 2 | (b >> 4 & 3))
-            output.append(b << 4 | (c >> 2 & 15))
-            output.append(c << 6 | (d & 63))
-            at += 4
+            let c = pads == 1 ? values[Int(text[at + 2])] : 0
+            faults |= a | b | c
+            output[written] = a << 2 | (b >> 4 & 3)
+            if pads == 1 { output[written + 1] = b << 4 | (c >> 2 & 15) }
+            return faults & invalid == 0 && (pads == 1 ? c & 3 : b & 15) == 0
         }
-        guard faults & invalid == 0 else { return false }
-        guard pads > 0 else { return true }
-        let a = values[Int(text[at])]
-        let b = values[Int(text[at + 1])]
-        guard (a | b) & invalid == 0 else { return false }
-        output.append(a << 2 | b >> 4)
-        guard pads == 1 else { return b & 15 == 0 }
-        let c = values[Int(text[at + 2])]
-        guard c & invalid == 0, c & 3 == 0 else { return false }
-        output.append(b << 4 | c >> 2)
-        return true
     }
 
     private static let padding = UInt8(ascii: "=")
     /// Set in ``values`` for every byte that is no character of the alphabet.
     private static let invalid: UInt8 = 0x80
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    /// The two characters of every 12 bits, the first in the low byte.
+    private static let pairs: [UInt16] = (0..<4096).map { UInt16(alphabet[$0 >> 6]) | UInt16(alphabet[$0 & 63]) << 8 }
     private static let values: [UInt8] = {
         var table = [UInt8](repeating: invalid, count: 256)
         for (value, character) in alphabet.enumerated() { table[Int(character)] = UInt8(value) }

@@ -5,7 +5,7 @@ import ServerFiles
 import ServerRuntime
 
 /// Opens what the configuration names.
-func openStores(_ settings: ServerSettings) throws(StoreError) -> Stores<FolderFileStore> {
+func openStores(_ settings: ServerSettings) throws(StoreError) -> Stores {
     let isDurable = settings.storageSync == .full
     let files = try FolderFileStore(root: settings.storageRoot, isDurable: isDurable)
     let clock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }
@@ -13,7 +13,7 @@ func openStores(_ settings: ServerSettings) throws(StoreError) -> Stores<FolderF
     case .embedded:
         let database = try EmbeddedDatabase(path: settings.sqliteFile, isDurable: isDurable)
         return Stores(
-            users: EmbeddedUsers(database), progress: EmbeddedProgress(database, secondsSince1970: clock), files: files)
+            users: EmbeddedUsers(database), progress: try EmbeddedProgress(database, secondsSince1970: clock), files: files)
     case .cluster:
         let cluster = Cluster(redis: settings.redis, mysql: settings.mysql)
         return Stores(

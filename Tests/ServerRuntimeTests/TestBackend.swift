@@ -68,14 +68,14 @@ final class TestBackend: Sendable {
     }
 
     /// Fresh stores over the same data, as another instance or another run has them.
-    func stores() throws -> Stores<FolderFileStore> {
+    func stores() throws -> Stores {
         let files = try FolderFileStore(root: root, isDurable: false)
         switch kind {
         case .embedded:
             let database = try database()
             return Stores(
                 users: EmbeddedUsers(database),
-                progress: EmbeddedProgress(database, secondsSince1970: { [self] in now }), files: files)
+                progress: try EmbeddedProgress(database, secondsSince1970: { [self] in now }), files: files)
         case .cluster:
             let cluster = try cluster()
             return Stores(

@@ -13,8 +13,8 @@ import WireProtocol
 struct TestServer {
     let backend: TestBackend
     let port: Int
-    private let server: AvatarServer<FolderFileStore>
-    private let stores: Stores<FolderFileStore>
+    private let server: AvatarServer
+    private let stores: Stores
 
     var folder: URL { backend.folder }
 

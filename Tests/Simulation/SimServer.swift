@@ -11,7 +11,9 @@ final class SimServer {
     let kind: Kind
     let store = SimStore()
     private var random: SeededRandom
-    private var order = ResourceOrder<Job>()
+    private var order = ResourceOrder()
+    private var waiting: [ResourceOrder.Job: Job] = [:]
+    private var lastJob: ResourceOrder.Job = 0
     private var connections: [Int: Connection] = [:]
     private var lastConnection = 0
     private var incarnation = 0
@@ -56,6 +58,7 @@ final class SimServer {
         for number in connections.keys.sorted() { connections[number]?.link.cut("the server died") }
         connections = [:]
         order = ResourceOrder()
+        waiting = [:]
     }
 
     func restart() {
@@ -110,12 +113,17 @@ final class SimServer {
             }
             // The seed's workers take one request of a name after the other.
             let access = kind == .ours ? resource.access : .write
-            if let now = order.submit(job, to: resource.key, access) { run(now, resource.key) }
+            lastJob += 1
+            if order.submit(lastJob, to: resource.key, access) {
+                run(job, resource.key)
+            } else {
+                waiting[lastJob] = job
+            }
         }
         if connection.frames.isBroken { connection.link.cut("a frame without sense") }
     }
 
-    private static func resource(of request: ClassicRequest) -> (key: ResourceKey, access: ResourceOrder<Job>.Access)? {
+    private static func resource(of request: ClassicRequest) -> (key: ResourceKey, access: ResourceOrder.Access)? {
         switch request {
         case .uploadHead(let chunk): return key(chunk.uid, chunk.name).map { ($0, .write) }
         case .download(let request): return key(request.uid, request.name).map { ($0, .read) }
@@ -137,7 +145,9 @@ final class SimServer {
             guard incarnation == current else { return }
             answer(job, reply)
             guard let key else { return }
-            for next in order.finish(key) { run(next, key) }
+            for next in order.finish(key) {
+                if let job = waiting.removeValue(forKey: next) { run(job, key) }
+            }
         }
         switch (job.request, kind) {
         case (.uploadHead(let chunk), .ours): upload(chunk, job, finish)

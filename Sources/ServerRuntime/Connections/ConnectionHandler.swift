@@ -6,13 +6,13 @@ internal import WireProtocol
 
 /// One connection: bytes in, frames to the workers, replies out as ``TransferMachines/ServerSession`` lets them. Lives on its
 /// event loop.
-final class ConnectionHandler<Files: FileStore>: ChannelDuplexHandler {
+final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = Never
     typealias OutboundOut = ByteBuffer
 
     private let loop: any EventLoop
-    private let service: ClassicService<Files>
+    private let service: ClassicService
     private let queue: WorkQueue
     private let metrics: ServerMetrics
     private let logger: Logger
@@ -22,7 +22,7 @@ final class ConnectionHandler<Files: FileStore>: ChannelDuplexHandler {
     private var decoder: FrameDecoder
     private var unread = ByteBuffer()
     private var replies: [ServerSession.Ticket: ByteBuffer] = [:]
-    private var downloads: KeptDownloads<Files.OpenedFile>
+    private var downloads: KeptDownloads
     private var share: UserShares.Member
     private var context: ChannelHandlerContext?
     private var wantsRead = false
@@ -35,7 +35,7 @@ final class ConnectionHandler<Files: FileStore>: ChannelDuplexHandler {
     private var drainCheckMilliseconds = Limits.Server.drainCheckMilliseconds.lowerBound
 
     init(
-        on loop: any EventLoop, service: ClassicService<Files>, shared: SharedAmongConnections,
+        on loop: any EventLoop, service: ClassicService, shared: SharedAmongConnections,
         patience: ServerSession.Patience, bodyBytesMax: Int, logger: Logger,
         clock: @escaping @Sendable () -> MonotonicTime
     ) {
@@ -158,7 +158,7 @@ extension ConnectionHandler {
     /// Gives a request to the workers; the answer comes back to this event loop.
     private func hand(_ request: ClassicRequest, size: Int) {
         let now = clock()
-        let resource = ClassicService<Files>.resource(of: request)
+        let resource = ClassicService.resource(of: request)
         let bytes = service.bytesInFlight(request, frameBytes: size)
         let ticket = session.receive(resource: resource?.key, bytes: bytes, now: now)
         hold()
@@ -174,8 +174,8 @@ extension ConnectionHandler {
         }
     }
 
-    private func knowledge(for request: ClassicRequest, _ resource: ResourceKey?) -> ClassicService<Files>.Context {
-        var known = ClassicService<Files>.Context()
+    private func knowledge(for request: ClassicRequest, _ resource: ResourceKey?) -> RequestContext {
+        var known = RequestContext()
         switch request {
         case .download(let request):
             if let user = UserID(request.uid) { known.isProven = session.isProven(user, token: request.token) }
@@ -188,7 +188,7 @@ extension ConnectionHandler {
         return known
     }
 
-    private func learn(_ lessons: [ClassicService<Files>.Answer.Lesson]) {
+    private func learn(_ lessons: [Answer.Lesson]) {
         for lesson in lessons {
             switch lesson {
             case .proven(let user, let token):
@@ -206,7 +206,7 @@ extension ConnectionHandler {
 // Out.
 extension ConnectionHandler {
     private func answered(
-        _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ lessons: [ClassicService<Files>.Answer.Lesson]
+        _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ lessons: [Answer.Lesson]
     ) {
         // What is learnt of a connection that is gone would be kept for ever.
         guard context != nil, !isClosed else { return }

@@ -5,14 +5,14 @@ internal import TransferMachines
 /// What the first chunk of a download found: under which keys was looked, and the open file where there was one.
 ///
 /// Chunks that follow are of that very file, whatever has taken its place meanwhile.
-struct FoundFiles<Opened: StoredFile>: Sendable {
-    private var files: [(key: ResourceKey, file: Opened?)] = []
+struct FoundFiles: Sendable {
+    private var files: [(key: ResourceKey, file: (any StoredFile)?)] = []
 
     /// Notes what was found at `key`; nil: nothing.
-    mutating func note(_ file: Opened?, at key: ResourceKey) { files.append((key, file)) }
+    mutating func note(_ file: (any StoredFile)?, at key: ResourceKey) { files.append((key, file)) }
 
     /// The file at `key`, or nil inside when there was none; nil when nobody has looked there.
-    func file(at key: ResourceKey) -> Opened?? { files.first { $0.key == key }.map { $0.file } }
+    func file(at key: ResourceKey) -> (any StoredFile)?? { files.first { $0.key == key }.map { $0.file } }
 }
 
 /// How many files all connections together keep open between two chunks.
@@ -31,16 +31,16 @@ final class KeptFilesBudget: Sendable {
 
 /// The downloads that one connection has under way, oldest first: their files stay open from the first chunk to the last, so that
 /// the chunks between need no look at the token and the folder, and mostly no worker.
-struct KeptDownloads<Opened: StoredFile> {
-    private var downloads: [(key: ResourceKey, found: FoundFiles<Opened>)] = []
+struct KeptDownloads {
+    private var downloads: [(key: ResourceKey, found: FoundFiles)] = []
     private let budget: KeptFilesBudget
 
     init(_ budget: KeptFilesBudget) { self.budget = budget }
 
     /// - Parameter key: the asker and the name.
-    func found(_ key: ResourceKey) -> FoundFiles<Opened>? { downloads.first { $0.key == key }?.found }
+    func found(_ key: ResourceKey) -> FoundFiles? { downloads.first { $0.key == key }?.found }
 
-    mutating func keep(_ found: FoundFiles<Opened>, for key: ResourceKey) {
+    mutating func keep(_ found: FoundFiles, for key: ResourceKey) {
         forget(key)
         if downloads.count == Limits.Server.downloadsKeptPerConnectionMax {
             downloads.removeFirst()

@@ -5,25 +5,25 @@ import TransferMachines
 import WireProtocol
 
 /// What a connection knows when it hands a request over.
-struct RequestContext<Opened: StoredFile>: Sendable {
+struct RequestContext: Sendable {
     /// Whether this connection has shown the request's token for its user.
     var isProven = false
     /// Whose file a download's name was at seq 1.
     var rememberedOwner: UserID?
     /// What the first chunk of this download found, where it is still open.
-    var found: FoundFiles<Opened>?
+    var found: FoundFiles?
     /// Whose tokens this connection has shown.
     var provenUsers: [UserID] = []
 }
 
 /// A reply, and what the connection learns from it.
-struct Answer<Opened: StoredFile>: Sendable {
+struct Answer: Sendable {
     enum Lesson: Sendable {
         case proven(UserID, token: String)
         case vouched
         case owner(UserID?, of: AvatarName)
         /// A download has begun, and goes on with what its first chunk found.
-        case began(ResourceKey, FoundFiles<Opened>)
+        case began(ResourceKey, FoundFiles)
         /// A download is over, one way or the other.
         case ended(ResourceKey)
     }
@@ -33,14 +33,14 @@ struct Answer<Opened: StoredFile>: Sendable {
 }
 
 /// Answers one classic request against the stores. Holds nothing between requests; runs on worker threads.
-struct ClassicService<Files: FileStore>: Sendable {
-    let stores: Stores<Files>
+struct ClassicService: Sendable {
+    let stores: Stores
     let upload: UploadIntake.Settings
     let chunkBytes: Int64
     let logger: Logger
     private let failureLog = FailureLog()
 
-    init(stores: Stores<Files>, upload: UploadIntake.Settings, chunkBytes: Int64, logger: Logger) {
+    init(stores: Stores, upload: UploadIntake.Settings, chunkBytes: Int64, logger: Logger) {
         self.stores = stores
         self.upload = upload
         self.chunkBytes = chunkBytes
@@ -50,7 +50,7 @@ struct ClassicService<Files: FileStore>: Sendable {
     /// Which resource a request touches, and how; nil when it touches none that exists.
     static func resource(
         of request: ClassicRequest
-    ) -> (key: ResourceKey, access: ResourceOrder<WorkQueue.Job>.Access)? {
+    ) -> (key: ResourceKey, access: ResourceOrder.Access)? {
         switch request {
         case .test: return nil
         case .uploadHead(let chunk): return key(chunk.uid, chunk.name).map { ($0, .write) }
@@ -74,11 +74,8 @@ struct ClassicService<Files: FileStore>: Sendable {
         return ResourceKey(owner: owner, name: name)
     }
 
-    typealias Context = RequestContext<Files.OpenedFile>
-    typealias Answer = ServerRuntime.Answer<Files.OpenedFile>
-
     /// The answer, where it takes no waiting, to be had on an event loop; nil where a worker has to give it.
-    func answerAtOnce(_ request: ClassicRequest, _ context: Context) -> Answer? {
+    func answerAtOnce(_ request: ClassicRequest, _ context: RequestContext) -> Answer? {
         switch request {
         case .test(let message): return test(message)
         case .download(let request):
@@ -90,7 +87,7 @@ struct ClassicService<Files: FileStore>: Sendable {
         }
     }
 
-    func answer(_ request: ClassicRequest, _ context: Context) -> Answer {
+    func answer(_ request: ClassicRequest, _ context: RequestContext) -> Answer {
         switch request {
         case .test(let message): return test(message)
         case .uploadHead(let chunk): return upload(chunk, isHead: true)
@@ -105,9 +102,8 @@ struct ClassicService<Files: FileStore>: Sendable {
     }
 
     private func upload(_ chunk: UploadChunk, isHead: Bool) -> Answer {
-        var random = SystemRandomNumberGenerator()
-        let fresh = UploadID(high: random.next(), low: random.next())
-        var answering = UploadAnswering(chunk, isHead: isHead, stores: stores, settings: upload, freshID: fresh)
+        var answering = UploadAnswering(
+            chunk, isHead: isHead, stores: stores, settings: upload, freshID: chunk.seq == 1 ? .random() : nil)
         let error = answering.run()
         log(answering.failures)
         let reply = UploadChunkReply(chunk, isHead: isHead, error)
@@ -120,14 +116,14 @@ struct ClassicService<Files: FileStore>: Sendable {
         return answer
     }
 
-    private func download(_ request: DownloadRequest, _ context: Context) -> Answer {
+    private func download(_ request: DownloadRequest, _ context: RequestContext) -> Answer {
         var answering = downloadAnswering(request, context)
         let reply = answering.run()
         log(answering.failures)
         return answer(request, reply, answering, context)
     }
 
-    private func downloadAnswering(_ request: DownloadRequest, _ context: Context) -> DownloadAnswering<Files> {
+    private func downloadAnswering(_ request: DownloadRequest, _ context: RequestContext) -> DownloadAnswering {
         let serving = DownloadServing(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token, chunkBytes: chunkBytes,
             isProven: context.isProven, rememberedOwner: context.rememberedOwner)
@@ -136,8 +132,8 @@ struct ClassicService<Files: FileStore>: Sendable {
     }
 
     private func answer(
-        _ request: DownloadRequest, _ reply: DownloadServing.Reply, _ answering: DownloadAnswering<Files>,
-        _ context: Context
+        _ request: DownloadRequest, _ reply: DownloadServing.Reply, _ answering: DownloadAnswering,
+        _ context: RequestContext
     ) -> Answer {
         var answer = Answer(reply: .download(DownloadReply(request, reply, data: answering.data)))
         if answering.hasShownToken, let user = UserID(request.uid) {
@@ -163,7 +159,7 @@ struct ClassicService<Files: FileStore>: Sendable {
         return answer
     }
 
-    private func sync(_ request: SyncFileRequest, _ context: Context) -> Answer {
+    private func sync(_ request: SyncFileRequest, _ context: RequestContext) -> Answer {
         var answering = SyncAnswering(
             md5: request.md5, uid: request.uid, name: request.name, provenUsers: context.provenUsers)
         var action = answering.start()
@@ -213,6 +209,13 @@ final class FailureLog: Sendable {
         guard let untold else { return }
         logger.warning(
             "a store failed", metadata: ["detail": "\(failure.detail)", "untold failures before": "\(untold)"])
+    }
+}
+
+extension UploadID {
+    fileprivate static func random() -> UploadID {
+        var random = SystemRandomNumberGenerator()
+        return UploadID(high: random.next(), low: random.next())
     }
 }
 

@@ -3,19 +3,19 @@ internal import TransferMachines
 internal import WireProtocol
 
 /// Does what ``TransferMachines/DownloadServing`` decides for one 1033, against the stores. Runs on a worker thread.
-struct DownloadAnswering<Files: FileStore> {
-    let stores: Stores<Files>
+struct DownloadAnswering {
+    let stores: Stores
     var serving: DownloadServing
     private(set) var failures: [StoreError] = []
     private(set) var data: [UInt8] = []
     private(set) var hasShownToken = false
     /// Every place that was looked at, and what was there.
-    private(set) var found = FoundFiles<Files.OpenedFile>()
-    private let known: FoundFiles<Files.OpenedFile>?
-    private var file: Files.OpenedFile?
+    private(set) var found = FoundFiles()
+    private let known: FoundFiles?
+    private var file: (any StoredFile)?
 
     /// - Parameter known: what the download's first chunk found, where that is still open.
-    init(_ serving: DownloadServing, stores: Stores<Files>, known: FoundFiles<Files.OpenedFile>?) {
+    init(_ serving: DownloadServing, stores: Stores, known: FoundFiles?) {
         self.stores = stores
         self.serving = serving
         self.known = known

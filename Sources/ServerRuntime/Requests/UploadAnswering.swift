@@ -3,8 +3,8 @@ internal import TransferMachines
 internal import WireProtocol
 
 /// Does what ``TransferMachines/UploadIntake`` decides for one chunk, against the stores. Runs on a worker thread.
-struct UploadAnswering<Files: FileStore> {
-    let stores: Stores<Files>
+struct UploadAnswering {
+    let stores: Stores
     let chunk: UploadChunk
     let isHead: Bool
     var intake: UploadIntake
@@ -12,7 +12,7 @@ struct UploadAnswering<Files: FileStore> {
     private(set) var hasShownToken = false
 
     init(
-        _ chunk: UploadChunk, isHead: Bool, stores: Stores<Files>, settings: UploadIntake.Settings, freshID: UploadID
+        _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadIntake.Settings, freshID: UploadID?
     ) {
         self.stores = stores
         self.chunk = chunk

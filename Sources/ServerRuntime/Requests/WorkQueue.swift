@@ -1,14 +1,20 @@
 internal import AvatarCore
-internal import NIOConcurrencyHelpers
 internal import NIOPosix
+internal import Synchronization
 internal import TransferMachines
 
 /// Runs requests on worker threads: in order per resource, beside each other otherwise.
 final class WorkQueue: Sendable {
     typealias Job = @Sendable () -> Void
 
+    private struct Turns: Sendable {
+        var order = ResourceOrder()
+        var waiting: [ResourceOrder.Job: Job] = [:]
+        var last: ResourceOrder.Job = 0
+    }
+
     private let threads: NIOThreadPool
-    private let order = NIOLockedValueBox(ResourceOrder<Job>())
+    private let turns = Mutex(Turns())
 
     init(threadCount: Int) {
         threads = NIOThreadPool(numberOfThreads: threadCount)
@@ -20,11 +26,15 @@ final class WorkQueue: Sendable {
     func stop() async throws { try await threads.shutdownGracefully() }
 
     /// Runs `job` on a worker when its turn has come.
-    func submit(_ key: ResourceKey?, _ access: ResourceOrder<Job>.Access, _ job: @escaping Job) {
+    func submit(_ key: ResourceKey?, _ access: ResourceOrder.Access, _ job: @escaping Job) {
         guard let key else { return run(job) }
-        if let now = order.withLockedValue({ $0.submit(job, to: key, access) }) {
-            run { [self] in runInTurn(now, key) }
+        let isNext = turns.withLock { turns in
+            turns.last += 1
+            if turns.order.submit(turns.last, to: key, access) { return true }
+            turns.waiting[turns.last] = job
+            return false
         }
+        if isNext { run { [self] in runInTurn(job, key) } }
     }
 
     /// Runs a job, and what waited for it: the first of them needs no other thread to be woken. Now and then others get their turn.
@@ -33,7 +43,9 @@ final class WorkQueue: Sendable {
         for _ in 0..<Limits.Server.jobsInTurnMax {
             guard let job = next else { return }
             job()
-            let following = order.withLockedValue { $0.finish(key) }
+            let following = turns.withLock { turns in
+                turns.order.finish(key).compactMap { turns.waiting.removeValue(forKey: $0) }
+            }
             for other in following.dropFirst() { run { [self] in runInTurn(other, key) } }
             next = following.first
         }

@@ -34,9 +34,6 @@ package protocol ProgressStore: Sendable {
 
 /// The files: complete ones at `<root>/<uid>/<name>`, unfinished ones as parts in a hidden folder beside them.
 package protocol FileStore: Sendable {
-    /// An open file: what it was when it was opened is read, whatever replaces it.
-    associatedtype OpenedFile: StoredFile
-
     /// Makes the part, empty before, with its first bytes.
     func beginPart(_ id: UploadID, bytes: [UInt8]) throws(StoreError)
     /// Writes into a part that is there; ``StoreFailure/missing`` when it is not.
@@ -56,8 +53,8 @@ package protocol FileStore: Sendable {
     /// Removes parts that nobody has written to for longer than an upload lives; how many there were.
     func removeStaleParts() throws(StoreError) -> Int
 
-    /// Opens a complete file, or nil when there is none.
-    func open(_ key: ResourceKey) throws(StoreError) -> OpenedFile?
+    /// Opens a complete file, or nil when there is none. What it was then is read, whatever replaces it.
+    func open(_ key: ResourceKey) throws(StoreError) -> (any StoredFile)?
     /// Bytes of this user's complete files, not counting `key`'s.
     func bytesUsed(by user: UserID, besides key: ResourceKey) throws(StoreError) -> Int64
 }
@@ -73,15 +70,15 @@ package protocol StoredFile: Sendable {
 }
 
 /// All that the server stands on.
-package struct Stores<Files: FileStore>: Sendable {
+package struct Stores: Sendable {
     package let users: any UserStore
     package let progress: any ProgressStore
-    package let files: Files
+    package let files: any FileStore
     /// The services that the stores stand on, each with whether it could be reached when it was last needed. Does not wait.
     package let health: @Sendable () -> [(service: String, isUp: Bool)]
 
     package init(
-        users: any UserStore, progress: any ProgressStore, files: Files,
+        users: any UserStore, progress: any ProgressStore, files: any FileStore,
         health: @escaping @Sendable () -> [(service: String, isUp: Bool)] = { [] }
     ) {
         self.users = users

@@ -3,18 +3,55 @@ internal import DequeModule
 /// Keeps the order of what touches one resource: writes one after the other as they came, reads beside each other but
 /// never across a write. Different resources know nothing of each other.
 ///
-/// `Job` is whatever the caller runs; it is handed back when its turn has come.
-package struct ResourceOrder<Job: Sendable>: Sendable {
+/// The caller names each job by a number of its own, and gets it back when the job's turn has come.
+package struct ResourceOrder: Sendable {
+    package typealias Job = UInt64
+
     /// What a job does to its resource.
     package enum Access: Hashable, Sendable {
         case read
         case write
     }
 
+    /// What runs and what waits, of one resource.
     private struct Line: Sendable {
-        var running = 0
-        var isWriting = false
-        var waiting: Deque<(access: Access, job: Job)> = []
+        private(set) var running = 0
+        private var isWriting = false
+        private var waiting: Deque<(access: Access, job: Job)> = []
+
+        mutating func submit(_ job: Job, _ access: Access) -> Bool {
+            guard waiting.isEmpty, admits(access) else {
+                waiting.append((access, job))
+                return false
+            }
+            enter(access)
+            return true
+        }
+
+        /// One has ended: those whose turn has come.
+        mutating func finish() -> [Job] {
+            running -= 1
+            isWriting = false
+            var started: [Job] = []
+            while let next = waiting.first, admits(next.access) {
+                waiting.removeFirst()
+                enter(next.access)
+                started.append(next.job)
+            }
+            return started
+        }
+
+        private func admits(_ access: Access) -> Bool {
+            switch access {
+            case .read: !isWriting
+            case .write: running == 0
+            }
+        }
+
+        private mutating func enter(_ access: Access) {
+            running += 1
+            isWriting = access == .write
+        }
     }
 
     private var lines: [ResourceKey: Line] = [:]
@@ -24,42 +61,16 @@ package struct ResourceOrder<Job: Sendable>: Sendable {
     /// How many resources have work.
     package var activeCount: Int { lines.count }
 
-    /// The job, when it may run at once; otherwise it waits and nil comes back.
-    package mutating func submit(_ job: Job, to key: ResourceKey, _ access: Access) -> Job? {
-        var line = lines.removeValue(forKey: key) ?? Line()
-        defer { lines[key] = line }
-        guard line.waiting.isEmpty, Self.admits(line, access) else {
-            line.waiting.append((access, job))
-            return nil
-        }
-        Self.enter(&line, access)
-        return job
+    /// Whether the job may run at once; otherwise it waits.
+    package mutating func submit(_ job: Job, to key: ResourceKey, _ access: Access) -> Bool {
+        lines[key, default: Line()].submit(job, access)
     }
 
     /// A job has ended: those whose turn has come, in order.
     package mutating func finish(_ key: ResourceKey) -> [Job] {
-        guard var line = lines.removeValue(forKey: key) else { return [] }
-        line.running -= 1
-        line.isWriting = false
-        var started: [Job] = []
-        while let next = line.waiting.first, Self.admits(line, next.access) {
-            line.waiting.removeFirst()
-            Self.enter(&line, next.access)
-            started.append(next.job)
-        }
-        if line.running > 0 { lines[key] = line }
+        guard let index = lines.index(forKey: key) else { return [] }
+        let started = lines.values[index].finish()
+        if lines.values[index].running == 0 { lines.remove(at: index) }
         return started
-    }
-
-    private static func admits(_ line: Line, _ access: Access) -> Bool {
-        switch access {
-        case .read: !line.isWriting
-        case .write: line.running == 0
-        }
-    }
-
-    private static func enter(_ line: inout Line, _ access: Access) {
-        line.running += 1
-        line.isWriting = access == .write
     }
 }

@@ -131,11 +131,11 @@ package struct UploadIntake: Sendable {
 
     private let chunk: ReceivedChunk
     private let settings: Settings
-    private let freshID: UploadID
+    private let freshID: UploadID?
     private var state = State.new
 
-    /// - Parameter freshID: names the upload, should this chunk begin one.
-    package init(_ chunk: ReceivedChunk, settings: Settings, freshID: UploadID) {
+    /// - Parameter freshID: names the upload, should this chunk begin one; only a first chunk does.
+    package init(_ chunk: ReceivedChunk, settings: Settings, freshID: UploadID?) {
         self.chunk = chunk
         self.settings = settings
         self.freshID = freshID
@@ -274,6 +274,7 @@ extension UploadIntake {
     }
 
     private mutating func begin(_ claim: Claim, replacing: UploadID?) -> Action {
+        guard let freshID else { return end(.saveProgressFailed) }
         let record = UploadRecord(
             key: claim.key, uploadID: freshID, md5: claim.md5, totalSize: chunk.totalSize, chunkSize: chunk.bytes)
         state = .beginning(record)
