@@ -1,7 +1,9 @@
 // Linux calls that Swift's Glibc module lacks, for one because glibc declares them only under _GNU_SOURCE.
 #pragma once
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/netlink.h>
+#include <linux/openat2.h>
 #include <linux/rtnetlink.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -27,6 +29,16 @@ static inline int linux_syncfs(int file) {
 static inline long linux_read_without_waiting(int file, void *bytes, unsigned long count, long offset) {
     struct iovec piece = {bytes, count};
     return syscall(SYS_preadv2, file, &piece, 1UL, offset, 0L, RWF_NOWAIT);
+}
+
+// openat2(2) for reading, below `folder` and through no symlink, with RESOLVE_CACHED: EAGAIN instead of waiting for a disk. -1 and
+// errno like the others.
+static inline int linux_open_without_waiting(int folder, const char *path) {
+    struct open_how how = {
+        .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_CACHED,
+    };
+    return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 }
 
 // F_SETLEASE of linux/fcntl.h, which cannot be included beside glibc's own fcntl.h.

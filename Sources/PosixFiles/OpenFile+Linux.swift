@@ -9,6 +9,18 @@ extension Folder {
     }
 }
 
+extension Folder {
+    /// Opens a file for reading by a path below this folder, when that needs no waiting for a disk (openat2(2), RESOLVE_CACHED); nil
+    /// when it does, and where the kernel cannot tell. A symlink anywhere throws ELOOP.
+    package func openWithoutWaiting(_ path: String) throws(PosixError) -> OpenFile? {
+        let opened = unsafe linux_open_without_waiting(descriptor, path)
+        if opened >= 0 { return OpenFile(adopting: opened) }
+        // Linux before 5.12 does not know the flag, before 5.6 not the call; a filter may forbid it.
+        if [EAGAIN, EINVAL, ENOSYS, EPERM].contains(errno) { return nil }
+        throw .last("openat2", path: path)
+    }
+}
+
 extension OpenFile {
     /// Opens the file `name`, which must be there, in the open folder `folder` for reading and writing; a symlink throws ELOOP.
     /// For threads that share a folder's descriptor and cannot share the folder.

@@ -7,12 +7,13 @@ package enum Base64 {
     package static func encodedCount(_ count: Int) -> Int { (count + 2) / 3 * 4 }
 
     /// Appends the text of `bytes` to `output`, which must have room for ``encodedCount(_:)`` more.
-    package static func encode(_ bytes: Span<UInt8>, into output: inout OutputRawSpan) {
+    package static func encode(_ bytes: Span<UInt8>, into output: inout OutputSpan<UInt8>) {
         let count = encodedCount(bytes.count)
         precondition(output.freeCapacity >= count)
-        output.withUnsafeMutableBytes { buffer, initialized in
+        output.withUnsafeMutableBufferPointer { buffer, initialized in
             bytes.withUnsafeBufferPointer { bytes in
-                encode(bytes, into: UnsafeMutableRawBufferPointer(rebasing: buffer[initialized...]))
+                let free = UnsafeMutableBufferPointer(rebasing: buffer[initialized...])
+                encode(bytes, into: UnsafeMutableRawBufferPointer(free))
             }
             initialized += count
         }
@@ -60,7 +61,7 @@ package enum Base64 {
     ) -> Bool {
         values.withUnsafeBufferPointer { values in
             let wholeEnd = pads == 0 ? text.count : text.count - 4
-            var faults: UInt8 = 0
+            var faults: UInt32 = 0
             var at = 0
             var written = 0
             while at < wholeEnd {
@@ -68,10 +69,11 @@ package enum Base64 {
                 let b = values[Int(text[at + 1])]
                 let c = values[Int(text[at + 2])]
                 let d = values[Int(text[at + 3])]
+                let word = a << 18 | b << 12 | c << 6 | d
                 faults |= a | b | c | d
-                output[written] = a << 2 | (b >> 4 & 3)
-                output[written + 1] = b << 4 | (c >> 2 & 15)
-                output[written + 2] = c << 6 | (d & 63)
+                output[written] = UInt8(truncatingIfNeeded: word >> 16)
+                output[written + 1] = UInt8(truncatingIfNeeded: word >> 8)
+                output[written + 2] = UInt8(truncatingIfNeeded: word)
                 at += 4
                 written += 3
             }
@@ -80,21 +82,22 @@ package enum Base64 {
             let b = values[Int(text[at + 1])]
             let c = pads == 1 ? values[Int(text[at + 2])] : 0
             faults |= a | b | c
-            output[written] = a << 2 | (b >> 4 & 3)
-            if pads == 1 { output[written + 1] = b << 4 | (c >> 2 & 15) }
+            let word = a << 18 | b << 12 | c << 6
+            output[written] = UInt8(truncatingIfNeeded: word >> 16)
+            if pads == 1 { output[written + 1] = UInt8(truncatingIfNeeded: word >> 8) }
             return faults & invalid == 0 && (pads == 1 ? c & 3 : b & 15) == 0
         }
     }
 
     private static let padding = UInt8(ascii: "=")
     /// Set in ``values`` for every byte that is no character of the alphabet.
-    private static let invalid: UInt8 = 0x80
+    private static let invalid: UInt32 = 0x8000_0000
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     /// The two characters of every 12 bits, the first in the low byte.
     private static let pairs: [UInt16] = (0..<4096).map { UInt16(alphabet[$0 >> 6]) | UInt16(alphabet[$0 & 63]) << 8 }
-    private static let values: [UInt8] = {
-        var table = [UInt8](repeating: invalid, count: 256)
-        for (value, character) in alphabet.enumerated() { table[Int(character)] = UInt8(value) }
+    private static let values: [UInt32] = {
+        var table = [UInt32](repeating: invalid, count: 256)
+        for (value, character) in alphabet.enumerated() { table[Int(character)] = UInt32(value) }
         return table
     }()
 }

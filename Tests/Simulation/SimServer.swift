@@ -219,22 +219,26 @@ final class SimServer {
             var next = intake
             let input = store.perform(action, bytes: chunk.data)
             if case .token(.valid) = input, let user = UserID(chunk.uid) {
-                connections[job.connection]?.session.prove(user, token: chunk.token ?? "")
+                connections[job.connection]?.session.prove(user, token: chunk.token ?? "", now: world.now)
             }
             let following = next.handle(input)
             step(following, next, chunk, job, finish)
         }
     }
 
+    private func isProven(_ user: UserID?, _ token: String, seq: Int64, _ job: Job) -> Bool {
+        guard let user, let connection = connections[job.connection] else { return false }
+        return connection.session.isProven(user, token: token, seq: seq, now: world.now)
+    }
+
     private func download(_ request: DownloadRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
-        let session = connections[job.connection]?.session
         let uid = UserID(request.uid)
         let name = try? AvatarName(request.name)
         var serving = DownloadServing(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token,
             chunkBytes: Int64(Life.chunkBytes),
-            isProven: uid.map { session?.isProven($0, token: request.token) == true } ?? false,
-            rememberedOwner: name.flatMap { session?.owner(of: $0) })
+            isProven: isProven(uid, request.token, seq: request.seq, job),
+            rememberedOwner: name.flatMap { connections[job.connection]?.session.owner(of: $0) })
         // Reads change nothing: a death between two of them is like one before them all.
         later { [self] in
             var read: [UInt8] = []
@@ -243,7 +247,7 @@ final class SimServer {
                 if case .reply(let reply) = action { return finish(.download(served(reply, request, job, read))) }
                 let input = store.perform(action, read: &read)
                 if case .token(.valid) = input, let uid {
-                    connections[job.connection]?.session.prove(uid, token: request.token)
+                    connections[job.connection]?.session.prove(uid, token: request.token, now: world.now)
                 }
                 action = serving.handle(input)
             }

@@ -24,6 +24,9 @@ extension Limits {
         package static let silence = Duration.seconds(600)
         /// Pairs of user and token that one connection is remembered to have shown; more push out the oldest.
         package static let provenTokensMax = 4
+        /// How long the store's word for a token holds on the connection that has shown it: pictures that begin within it are not
+        /// asked about again, and a token that is taken back ends so much later.
+        package static let tokenTrust = Duration.seconds(1)
         /// Downloads of other users' icons that one connection has under way at once; more push out the oldest.
         package static let ownersRememberedMax = 64
         /// Downloads of one connection whose files stay open between two chunks; more push out the oldest.

@@ -162,8 +162,8 @@ extension ConnectionHandler {
         let bytes = service.bytesInFlight(request, frameBytes: size)
         let ticket = session.receive(resource: resource?.key, bytes: bytes, now: now)
         hold()
-        let knowledge = knowledge(for: request, resource?.key)
-        if let answer = service.answerAtOnce(request, knowledge) {
+        let knowledge = knowledge(for: request, resource?.key, now)
+        if queue.isReadable(resource?.key), let answer = service.answerAtOnce(request, knowledge) {
             return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer.lessons)
         }
         let me = NIOLoopBound(self, eventLoop: loop)
@@ -174,25 +174,34 @@ extension ConnectionHandler {
         }
     }
 
-    private func knowledge(for request: ClassicRequest, _ resource: ResourceKey?) -> RequestContext {
+    private func knowledge(
+        for request: ClassicRequest, _ resource: ResourceKey?, _ now: MonotonicTime
+    ) -> RequestContext {
         var known = RequestContext()
         switch request {
         case .download(let request):
-            if let user = UserID(request.uid) { known.isProven = session.isProven(user, token: request.token) }
+            known.isProven = isProven(request.uid, request.token, request.seq, now)
             guard let resource else { break }
             known.rememberedOwner = session.owner(of: resource.name)
             known.found = downloads.found(resource)
+        case .uploadHead(let chunk):
+            if let token = chunk.token { known.isProven = isProven(chunk.uid, token, chunk.seq, now) }
         case .syncFile: known.provenUsers = session.provenUsers
-        case .test, .uploadFile, .uploadHead: break
+        case .test, .uploadFile: break
         }
         return known
+    }
+
+    private func isProven(_ uid: Int64, _ token: String, _ seq: Int64, _ now: MonotonicTime) -> Bool {
+        guard let user = UserID(uid) else { return false }
+        return session.isProven(user, token: token, seq: seq, now: now)
     }
 
     private func learn(_ lessons: [Answer.Lesson]) {
         for lesson in lessons {
             switch lesson {
             case .proven(let user, let token):
-                session.prove(user, token: token)
+                session.prove(user, token: token, now: clock())
                 share.join(user)
             case .vouched: session.vouched()
             case .owner(let owner, let name): session.remember(owner, of: name)

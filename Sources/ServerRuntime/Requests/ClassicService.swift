@@ -6,7 +6,7 @@ import WireProtocol
 
 /// What a connection knows when it hands a request over.
 struct RequestContext: Sendable {
-    /// Whether this connection has shown the request's token for its user.
+    /// Whether the store need not be asked for the request's token.
     var isProven = false
     /// Whose file a download's name was at seq 1.
     var rememberedOwner: UserID?
@@ -79,7 +79,7 @@ struct ClassicService: Sendable {
         switch request {
         case .test(let message): return test(message)
         case .download(let request):
-            guard context.found != nil, context.isProven, request.seq > 1 else { return nil }
+            guard context.isProven else { return nil }
             var answering = downloadAnswering(request, context)
             guard let reply = answering.runAtOnce() else { return nil }
             return answer(request, reply, answering, context)
@@ -90,8 +90,8 @@ struct ClassicService: Sendable {
     func answer(_ request: ClassicRequest, _ context: RequestContext) -> Answer {
         switch request {
         case .test(let message): return test(message)
-        case .uploadHead(let chunk): return upload(chunk, isHead: true)
-        case .uploadFile(let chunk): return upload(chunk, isHead: false)
+        case .uploadHead(let chunk): return upload(chunk, isHead: true, context)
+        case .uploadFile(let chunk): return upload(chunk, isHead: false, context)
         case .syncFile(let request): return sync(request, context)
         case .download(let request): return download(request, context)
         }
@@ -101,9 +101,10 @@ struct ClassicService: Sendable {
         Answer(reply: .test(TestMessage(data: message.data, error: ClassicError.success)))
     }
 
-    private func upload(_ chunk: UploadChunk, isHead: Bool) -> Answer {
+    private func upload(_ chunk: UploadChunk, isHead: Bool, _ context: RequestContext) -> Answer {
         var answering = UploadAnswering(
-            chunk, isHead: isHead, stores: stores, settings: upload, freshID: chunk.seq == 1 ? .random() : nil)
+            chunk, isHead: isHead, stores: stores, settings: upload, isProven: context.isProven,
+            freshID: chunk.seq == 1 ? .random() : nil)
         let error = answering.run()
         log(answering.failures)
         let reply = UploadChunkReply(chunk, isHead: isHead, error)

@@ -21,17 +21,18 @@ struct DownloadAnswering {
         self.known = known
     }
 
-    /// The answer, when it can be had without waiting: from a file that is open and whose bytes are in memory. Then it is ended;
-    /// otherwise nil, and ``run()`` on a worker begins from the start.
+    /// The answer, when it can be had without waiting: from a file that is open, or whose way is in the kernel's memory, and whose bytes
+    /// are too. Then it is ended; otherwise nil, and ``run()`` on a worker begins from the start, with another value of this.
     mutating func runAtOnce() -> DownloadServing.Reply? {
         var serving = serving
         var action = serving.start()
         while true {
             switch action {
             case .open(let key):
-                guard let known = known?.file(at: key) else { return nil }
-                file = known
-                action = serving.handle(.opened(size: known?.size))
+                guard let here = known?.file(at: key) ?? stores.files.openAtOnce(key) else { return nil }
+                file = here
+                found.note(here, at: key)
+                action = serving.handle(.opened(size: here?.size))
             case .read(let range):
                 guard let bytes = file?.readAtOnce(at: range.lowerBound, count: Int(range.count)) else { return nil }
                 data = bytes

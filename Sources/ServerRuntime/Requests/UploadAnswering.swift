@@ -12,12 +12,14 @@ struct UploadAnswering {
     private(set) var hasShownToken = false
 
     init(
-        _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadIntake.Settings, freshID: UploadID?
+        _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadIntake.Settings, isProven: Bool,
+        freshID: UploadID?
     ) {
         self.stores = stores
         self.chunk = chunk
         self.isHead = isHead
-        intake = UploadIntake(ReceivedChunk(chunk, isHead: isHead), settings: settings, freshID: freshID)
+        intake = UploadIntake(
+            ReceivedChunk(chunk, isHead: isHead), settings: settings, isProven: isProven, freshID: freshID)
     }
 
     /// Acts until there is an answer: success is nil.

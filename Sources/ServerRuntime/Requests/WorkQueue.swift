@@ -37,6 +37,12 @@ final class WorkQueue: Sendable {
         if isNext { run { [self] in runInTurn(job, key) } }
     }
 
+    /// Whether a job that only reads `key` has nothing to wait for.
+    func isReadable(_ key: ResourceKey?) -> Bool {
+        guard let key else { return true }
+        return turns.withLock { $0.order.isReadable(key) }
+    }
+
     /// Runs a job, and what waited for it: the first of them needs no other thread to be woken. Now and then others get their turn.
     private func runInTurn(_ job: @escaping Job, _ key: ResourceKey) {
         var next: Job? = job

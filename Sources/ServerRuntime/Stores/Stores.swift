@@ -1,7 +1,8 @@
 package import AvatarCore
 package import TransferMachines
 
-// Every call here may block on a disk or a socket and is made on a worker thread, never on an event loop. Calls for one
+// Every call here but those that say otherwise may block on a disk or a socket and is made on a worker thread, never on an event
+// loop. Calls for one
 // resource come one after the other, calls for different ones at once.
 
 /// Who the users are, by which token they are known, and which picture is whose icon.
@@ -55,6 +56,8 @@ package protocol FileStore: Sendable {
 
     /// Opens a complete file, or nil when there is none. What it was then is read, whatever replaces it.
     func open(_ key: ResourceKey) throws(StoreError) -> (any StoredFile)?
+    /// As ``open(_:)``, when that takes no waiting; nil when it does. May be called on an event loop.
+    func openAtOnce(_ key: ResourceKey) -> (any StoredFile)??
     /// Bytes of this user's complete files, not counting `key`'s.
     func bytesUsed(by user: UserID, besides key: ResourceKey) throws(StoreError) -> Int64
 }

@@ -66,7 +66,7 @@ package struct DownloadServing: Sendable {
     private var state = State.new
 
     /// - Parameters:
-    ///   - isProven: this connection has shown this token for this user before; asked of the store again at seq 1.
+    ///   - isProven: the store need not be asked for the token (``ServerSession/isProven(_:token:seq:now:)``).
     ///   - rememberedOwner: whose file seq 1 was found to be on this connection.
     package init(
         uid: Int64, name: String, seq: Int64, token: String, chunkBytes: Int64, isProven: Bool,
@@ -88,7 +88,7 @@ package struct DownloadServing: Sendable {
         guard seq >= 1 else { return end(.seqInvalid) }
         self.asker = asker
         self.wanted = wanted
-        guard isProven, seq > 1 else {
+        guard isProven else {
             state = .checkingToken
             return .checkToken(token, asker)
         }

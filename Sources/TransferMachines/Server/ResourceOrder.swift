@@ -19,6 +19,8 @@ package struct ResourceOrder: Sendable {
         private var isWriting = false
         private var waiting: Deque<(access: Access, job: Job)> = []
 
+        var isReadable: Bool { waiting.isEmpty && admits(.read) }
+
         mutating func submit(_ job: Job, _ access: Access) -> Bool {
             guard waiting.isEmpty, admits(access) else {
                 waiting.append((access, job))
@@ -60,6 +62,9 @@ package struct ResourceOrder: Sendable {
 
     /// How many resources have work.
     package var activeCount: Int { lines.count }
+
+    /// Whether a job that only reads `key` would run at once.
+    package func isReadable(_ key: ResourceKey) -> Bool { lines[key]?.isReadable ?? true }
 
     /// Whether the job may run at once; otherwise it waits.
     package mutating func submit(_ job: Job, to key: ResourceKey, _ access: Access) -> Bool {

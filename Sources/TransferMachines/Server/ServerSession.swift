@@ -48,7 +48,7 @@ package struct ServerSession: ~Copyable, Sendable {
     /// Whether the last reply may still be on its way to the client's own memory.
     private var isDraining = false
     private var lastAnswered: ResourceKey?
-    private var proven: Deque<(user: UserID, token: String)> = []
+    private var proven: Deque<(user: UserID, token: String, at: MonotonicTime)> = []
     private var hasShownToken = false
     private var owners: Deque<(name: AvatarName, owner: UserID)> = []
 
@@ -129,20 +129,26 @@ extension ServerSession {
 
 // Who it is, and for how long it may stay.
 extension ServerSession {
-    /// This connection has shown this user's token.
-    package mutating func prove(_ user: UserID, token: String) {
+    /// The store has said that this is this user's token.
+    package mutating func prove(_ user: UserID, token: String, now: MonotonicTime) {
         hasShownToken = true
-        guard !isProven(user, token: token) else { return }
+        if let index = proven.firstIndex(where: { $0.user == user && $0.token == token }) {
+            proven[index].at = now
+            return
+        }
         if proven.count == Limits.Server.provenTokensMax { proven.removeFirst() }
-        proven.append((user, token))
+        proven.append((user, token, now))
     }
 
     /// A chunk that goes on with an upload was taken: as good as the token that its first chunk showed.
     package mutating func vouched() { hasShownToken = true }
 
-    /// Whether this connection has shown exactly this token for this user.
-    package func isProven(_ user: UserID, token: String) -> Bool {
-        proven.contains { $0.user == user && $0.token == token }
+    /// Whether chunk `seq` needs no look at the store for this token: this connection has shown it for this user, and for a picture
+    /// that begins, no longer ago than ``Limits/Server/tokenTrust``.
+    package func isProven(_ user: UserID, token: String, seq: Int64, now: MonotonicTime) -> Bool {
+        proven.contains {
+            $0.user == user && $0.token == token && (seq > 1 || now < $0.at + Limits.Server.tokenTrust)
+        }
     }
 
     /// Whose tokens this connection has shown, oldest first.

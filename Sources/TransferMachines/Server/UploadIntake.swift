@@ -131,13 +131,17 @@ package struct UploadIntake: Sendable {
 
     private let chunk: ReceivedChunk
     private let settings: Settings
+    private let isProven: Bool
     private let freshID: UploadID?
     private var state = State.new
 
-    /// - Parameter freshID: names the upload, should this chunk begin one; only a first chunk does.
-    package init(_ chunk: ReceivedChunk, settings: Settings, freshID: UploadID?) {
+    /// - Parameters:
+    ///   - isProven: the store need not be asked for the token (``ServerSession/isProven(_:token:seq:now:)``).
+    ///   - freshID: names the upload, should this chunk begin one; only a first chunk does.
+    package init(_ chunk: ReceivedChunk, settings: Settings, isProven: Bool = false, freshID: UploadID?) {
         self.chunk = chunk
         self.settings = settings
+        self.isProven = isProven
         self.freshID = freshID
     }
 
@@ -152,7 +156,7 @@ package struct UploadIntake: Sendable {
         } catch {
             return end(error)
         }
-        if let owner = claim.key.owner, chunk.seq == 1 {
+        if let owner = claim.key.owner, chunk.seq == 1, !isProven {
             state = .checkingToken(claim)
             return .checkToken(chunk.token ?? "", owner)
         }

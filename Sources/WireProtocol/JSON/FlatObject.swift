@@ -89,9 +89,19 @@ struct FlatObject {
 extension FlatObject {
     /// A string.
     func text(_ field: Field, _ bytes: Span<UInt8>) throws(ClassicDecodeError) -> String? {
-        guard let raw = try raw(field, bytes) else { return nil }
-        guard let string = String(validating: raw, as: UTF8.self) else { throw .init(.notUTF8, field: field) }
-        return string
+        switch slots[Int(field.rawValue)] {
+        case .absent: return nil
+        case .text(let text):
+            let inside = bytes.extracting(text.range)
+            let plain = text.hasEscapes ? JSONText.unescape(inside).flatMap { Self.string($0.span) } : Self.string(inside)
+            guard let plain else { throw .init(.notUTF8, field: field) }
+            return plain
+        default: throw .init(.wrongType, field: field)
+        }
+    }
+
+    private static func string(_ bytes: Span<UInt8>) -> String? {
+        do { return String(copying: try UTF8Span(validating: bytes)) } catch { return nil }
     }
 
     /// Base64's bytes.
@@ -136,22 +146,6 @@ extension FlatObject {
         case 0: return false
         case 1: return true
         default: throw .init(.outOfRange, field: field)
-        }
-    }
-
-    private func raw(_ field: Field, _ bytes: Span<UInt8>) throws(ClassicDecodeError) -> [UInt8]? {
-        switch slots[Int(field.rawValue)] {
-        case .absent: return nil
-        case .text(let text):
-            let inside = bytes.extracting(text.range)
-            guard text.hasEscapes else {
-                return [UInt8](capacity: inside.count) { output in
-                    for index in 0..<inside.count { output.append(inside[index]) }
-                }
-            }
-            guard let plain = JSONText.unescape(inside) else { throw .init(.notUTF8, field: field) }
-            return plain
-        default: throw .init(.wrongType, field: field)
         }
     }
 

@@ -1,86 +1,98 @@
 import NIOCore
 
-/// Writes one frame whose body is a flat JSON object, field by field, straight into the buffer.
+/// Writes one frame whose body is a flat JSON object, field by field.
 ///
 /// Compact, UTF-8, control characters escaped: JsonCpp and Qt's QJsonDocument read it, and no byte is spent on indentation
 /// that an old server's 4096 would count.
 struct ObjectWriter {
-    private var buffer = ByteBuffer()
-    private let start: Int
-    private var isFirst = true
+    /// The body so far: an array takes single bytes more cheaply than a ByteBuffer does.
+    private var body: [UInt8] = []
 
-    /// Appends a frame to `buffer`, its fields written by `body`. `bodyBytes` is a guess of what they take.
+    /// Appends a frame to `buffer`, its fields written by `fields`. `bodyBytes` is a guess of what they take.
     static func write(
-        _ id: UInt16, into buffer: inout ByteBuffer, expecting bodyBytes: Int, _ body: (inout ObjectWriter) -> Void
+        _ id: UInt16, into buffer: inout ByteBuffer, expecting bodyBytes: Int, _ fields: (inout ObjectWriter) -> Void
     ) {
-        var writer = ObjectWriter(id, taking: &buffer, expecting: bodyBytes)
-        body(&writer)
-        writer.finish()
-        swap(&writer.buffer, &buffer)
-    }
-
-    /// Begins a frame behind what `buffer` holds, and takes the buffer over: with two owners it would be copied.
-    private init(_ id: UInt16, taking buffer: inout ByteBuffer, expecting bodyBytes: Int) {
-        start = buffer.writerIndex
-        swap(&self.buffer, &buffer)
-        self.buffer.reserveCapacity(minimumWritableBytes: Frame.headerBytes + bodyBytes)
-        self.buffer.writeMultipleIntegers(id, UInt32(0))
-        self.buffer.writeInteger(UInt8(ascii: "{"))
-    }
-
-    /// Ends the object and sets the frame's length.
-    private mutating func finish() {
-        buffer.writeInteger(UInt8(ascii: "}"))
-        let bodyBytes = buffer.writerIndex - start - Frame.headerBytes
-        buffer.setInteger(UInt32(truncatingIfNeeded: bodyBytes), at: start + 2)
+        var writer = ObjectWriter()
+        writer.body.reserveCapacity(bodyBytes)
+        fields(&writer)
+        if writer.body.isEmpty { writer.body.append(UInt8(ascii: "{")) }
+        writer.body.append(UInt8(ascii: "}"))
+        let body = writer.body
+        buffer.reserveCapacity(minimumWritableBytes: Frame.headerBytes + body.count)
+        buffer.writeMultipleIntegers(id, UInt32(truncatingIfNeeded: body.count))
+        buffer.writeBytes(body)
     }
 
     mutating func number(_ field: Field, _ value: Int64?) {
         guard let value else { return }
         key(field)
-        buffer.writeString(String(value))
+        digits(value)
     }
 
     /// A number as a decimal string, as 1034 has its sizes.
     mutating func decimalString(_ field: Field, _ value: Int64?) {
         guard let value else { return }
-        text(field, String(value))
+        key(field)
+        quoted { $0.digits(value) }
     }
 
     mutating func bool(_ field: Field, _ value: Bool?) {
         guard let value else { return }
         key(field)
-        buffer.writeStaticString(value ? "true" : "false")
+        plain(value ? "true" : "false")
     }
 
     mutating func text(_ field: Field, _ value: String?) {
         guard let value else { return }
         key(field)
-        buffer.writeInteger(UInt8(ascii: "\""))
-        if value.utf8.contains(where: Self.needsEscape) {
-            for byte in value.utf8 { escaped(byte) }
-        } else {
-            buffer.writeString(value)
+        quoted { writer in
+            let isPlain = value.utf8.withContiguousStorageIfAvailable { bytes in
+                guard !bytes.contains(where: Self.needsEscape) else { return false }
+                writer.body.append(contentsOf: bytes)
+                return true
+            }
+            if isPlain != true { for byte in value.utf8 { writer.escaped(byte) } }
         }
-        buffer.writeInteger(UInt8(ascii: "\""))
     }
 
     mutating func base64(_ field: Field, _ value: [UInt8]?) {
         guard let value else { return }
         key(field)
-        buffer.writeInteger(UInt8(ascii: "\""))
-        buffer.writeWithOutputRawSpan(minimumWritableBytes: Base64.encodedCount(value.count)) { raw in
-            Base64.encode(value.span, into: &raw)
+        quoted { writer in
+            writer.body.append(addingCapacity: Base64.encodedCount(value.count)) { output in
+                Base64.encode(value.span, into: &output)
+            }
         }
-        buffer.writeInteger(UInt8(ascii: "\""))
     }
 
     private mutating func key(_ field: Field) {
-        if !isFirst { buffer.writeInteger(UInt8(ascii: ",")) }
-        isFirst = false
-        buffer.writeInteger(UInt8(ascii: "\""))
-        buffer.writeStaticString(field.name)
-        buffer.writeStaticString("\":")
+        body.append(UInt8(ascii: body.isEmpty ? "{" : ","))
+        quoted { $0.plain(field.name) }
+        body.append(UInt8(ascii: ":"))
+    }
+
+    private mutating func quoted(_ inside: (inout ObjectWriter) -> Void) {
+        body.append(UInt8(ascii: "\""))
+        inside(&self)
+        body.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func plain(_ text: StaticString) {
+        text.withUTF8Buffer { body.append(contentsOf: $0) }
+    }
+
+    private mutating func digits(_ value: Int64) {
+        var digits = InlineArray<20, UInt8>(repeating: UInt8(ascii: "-"))
+        var first = digits.count
+        var rest = value.magnitude
+        repeat {
+            first -= 1
+            digits[first] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+        } while rest > 0
+        // Int64 has at most 19 digits, so that there is room for the sign that lies before them.
+        if value < 0 { first -= 1 }
+        digits.span.extracting(first...).withUnsafeBufferPointer { body.append(contentsOf: $0) }
     }
 
     private static func needsEscape(_ byte: UInt8) -> Bool {
@@ -89,15 +101,15 @@ struct ObjectWriter {
 
     private mutating func escaped(_ byte: UInt8) {
         switch byte {
-        case UInt8(ascii: "\""): buffer.writeStaticString("\\\"")
-        case UInt8(ascii: "\\"): buffer.writeStaticString("\\\\")
-        case 0x7F: buffer.writeStaticString("\\u007f")
+        case UInt8(ascii: "\""): plain("\\\"")
+        case UInt8(ascii: "\\"): plain("\\\\")
+        case 0x7F: plain("\\u007f")
         case 0..<0x20:
-            buffer.writeStaticString("\\u00")
-            buffer.writeInteger(UInt8(ascii: "0") + byte >> 4)
+            plain("\\u00")
+            body.append(UInt8(ascii: "0") + byte >> 4)
             let low = byte & 15
-            buffer.writeInteger(low < 10 ? UInt8(ascii: "0") + low : UInt8(ascii: "a") + low - 10)
-        default: buffer.writeInteger(byte)
+            body.append(low < 10 ? UInt8(ascii: "0") + low : UInt8(ascii: "a") + low - 10)
+        default: body.append(byte)
         }
     }
 }

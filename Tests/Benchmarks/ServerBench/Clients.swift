@@ -32,11 +32,15 @@ extension Account {
         .download(DownloadRequest(name: name, seq: seq, token: token, uid: uid, clientPath: "/x/\(name)"))
     }
 
-    /// Where a download is put: one folder for each user, so that every client writes its own files.
-    func target(of picture: Picture) throws -> URL {
-        let folder = URL(fileURLWithPath: "\(picture.folder)/down-\(uid)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        return folder.appendingPathComponent(picture.name)
+    /// Puts a download where its user's are: one folder for each, so that every client writes its own files. Written as the peers do,
+    /// and not synced (Foundation's own way of writing a file syncs it).
+    func store(_ bytes: [UInt8], of picture: Picture) throws {
+        let folder = "\(picture.folder)/down-\(uid)"
+        mkdir(folder, 0o755)
+        let file = open("\(folder)/\(picture.name)", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        defer { close(file) }
+        let written = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+        guard written == bytes.count else { throw CocoaError(.fileWriteUnknown) }
     }
 }
 
@@ -75,7 +79,7 @@ struct WaitingClient: Client {
                 if reply.isLast == true { break }
                 seq += 1
             }
-            try Data(bytes).write(to: try account.target(of: picture))
+            try account.store(bytes, of: picture)
         }
     }
 }
@@ -134,7 +138,7 @@ struct WindowedClient: Client {
             active[name] = fetch
             if fetch.received == fetch.chunkCount {
                 active[name] = nil
-                try Data(fetch.bytes).write(to: try account.target(of: fetch.picture))
+                try account.store(fetch.bytes, of: fetch.picture)
             } else {
                 ask(&active, name, conversation)
             }

@@ -53,22 +53,16 @@ import TransferMachines
         #expect(serving.handle(.opened(size: nil)) == .open(friends))
     }
 
-    @Test func aFirstChunkAsksForTokenAndOwnerAnew() {
+    @Test func aFirstChunkAsksForTheOwnerAnew() {
         var serving = serving(1, isProven: true, owner: UserID(9))
-        #expect(serving.start() == .checkToken("t", UserID(7)!))
-        _ = serving.handle(.token(.valid))
+        #expect(serving.start() == .open(own))
         #expect(serving.handle(.opened(size: nil)) == .findOwners(own.name))
     }
 
     @Test func whatLiesOutsideTheFileIsAWrongOffset() {
         for (seq, size) in [(Int64(4), Int64(5000)), (1, 0), (Int64.max, 5000)] {
             var serving = serving(seq, isProven: true)
-            if seq == 1 {
-                _ = serving.start()
-                _ = serving.handle(.token(.valid))
-            } else {
-                _ = serving.start()
-            }
+            _ = serving.start()
             #expect(serving.handle(.opened(size: size)) == .reply(.error(.offsetInvalid)))
         }
     }
@@ -152,9 +146,13 @@ import TransferMachines
 
     @Test func readsRunBesideEachOtherButNotAcrossAWrite() {
         var order = ResourceOrder()
+        #expect(order.isReadable(key))
         #expect(order.submit(1, to: key, .read))
+        #expect(order.isReadable(key))
         #expect(order.submit(2, to: key, .read))
         #expect(!order.submit(3, to: key, .write))
+        #expect(!order.isReadable(key))
+        #expect(order.isReadable(other))
         #expect(!order.submit(4, to: key, .read))
         #expect(!order.submit(5, to: key, .read))
         #expect(order.finish(key) == [])
