@@ -13,7 +13,8 @@ func openStores(_ settings: ServerSettings) throws(StoreError) -> Stores {
     case .embedded:
         let database = try EmbeddedDatabase(path: settings.sqliteFile, isDurable: isDurable)
         return Stores(
-            users: EmbeddedUsers(database), progress: try EmbeddedProgress(database, secondsSince1970: clock), files: files)
+            users: EmbeddedUsers(database), progress: try EmbeddedProgress(database, secondsSince1970: clock),
+            files: files)
     case .cluster:
         let cluster = Cluster(redis: settings.redis, mysql: settings.mysql)
         return Stores(

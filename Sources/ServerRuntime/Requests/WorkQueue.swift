@@ -28,13 +28,13 @@ final class WorkQueue: Sendable {
     /// Runs `job` on a worker when its turn has come.
     func submit(_ key: ResourceKey?, _ access: ResourceOrder.Access, _ job: @escaping Job) {
         guard let key else { return run(job) }
-        let isNext = turns.withLock { turns in
+        let turn = turns.withLock { turns in
             turns.last += 1
-            if turns.order.submit(turns.last, to: key, access) { return true }
-            turns.waiting[turns.last] = job
-            return false
+            let turn = turns.order.submit(turns.last, to: key, access)
+            if turn == .later { turns.waiting[turns.last] = job }
+            return turn
         }
-        if isNext { run { [self] in runInTurn(job, key) } }
+        if turn == .now { run { [self] in runInTurn(job, key) } }
     }
 
     /// Whether a job that only reads `key` has nothing to wait for.

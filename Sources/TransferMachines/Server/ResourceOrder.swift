@@ -13,6 +13,13 @@ package struct ResourceOrder: Sendable {
         case write
     }
 
+    /// When a job may run.
+    package enum Turn: Hashable, Sendable {
+        case now
+        /// Once ``ResourceOrder/finish(_:)`` hands it back.
+        case later
+    }
+
     /// What runs and what waits, of one resource.
     private struct Line: Sendable {
         private(set) var running = 0
@@ -21,13 +28,13 @@ package struct ResourceOrder: Sendable {
 
         var isReadable: Bool { waiting.isEmpty && admits(.read) }
 
-        mutating func submit(_ job: Job, _ access: Access) -> Bool {
+        mutating func submit(_ job: Job, _ access: Access) -> Turn {
             guard waiting.isEmpty, admits(access) else {
                 waiting.append((access, job))
-                return false
+                return .later
             }
             enter(access)
-            return true
+            return .now
         }
 
         /// One has ended: those whose turn has come.
@@ -66,8 +73,8 @@ package struct ResourceOrder: Sendable {
     /// Whether a job that only reads `key` would run at once.
     package func isReadable(_ key: ResourceKey) -> Bool { lines[key]?.isReadable ?? true }
 
-    /// Whether the job may run at once; otherwise it waits.
-    package mutating func submit(_ job: Job, to key: ResourceKey, _ access: Access) -> Bool {
+    /// When the job may run; one whose turn is later waits here.
+    package mutating func submit(_ job: Job, to key: ResourceKey, _ access: Access) -> Turn {
         lines[key, default: Line()].submit(job, access)
     }
 

@@ -5,7 +5,7 @@ internal import DequeModule
 /// the bounds allow, and a client that cannot take two replies at once gets them one by one.
 ///
 /// The driver names each request by its ticket and keeps the bytes; here are only their counts.
-package struct ServerSession: ~Copyable, Sendable {
+package struct ServerSession: Sendable {
     /// Names one request, in the order in which they came.
     package typealias Ticket = UInt64
 

@@ -93,7 +93,8 @@ extension FlatObject {
         case .absent: return nil
         case .text(let text):
             let inside = bytes.extracting(text.range)
-            let plain = text.hasEscapes ? JSONText.unescape(inside).flatMap { Self.string($0.span) } : Self.string(inside)
+            let plain =
+                text.hasEscapes ? JSONText.unescape(inside).flatMap { Self.string($0.span) } : Self.string(inside)
             guard let plain else { throw .init(.notUTF8, field: field) }
             return plain
         default: throw .init(.wrongType, field: field)

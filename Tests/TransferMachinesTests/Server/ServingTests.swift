@@ -129,9 +129,9 @@ import TransferMachines
 
     @Test func writesOfOneResourceComeOneAfterTheOther() {
         var order = ResourceOrder()
-        #expect(order.submit(1, to: key, .write))
-        #expect(!order.submit(2, to: key, .write))
-        #expect(!order.submit(3, to: key, .write))
+        #expect(order.submit(1, to: key, .write) == .now)
+        #expect(order.submit(2, to: key, .write) == .later)
+        #expect(order.submit(3, to: key, .write) == .later)
         #expect(order.finish(key) == [2])
         #expect(order.finish(key) == [3])
         #expect(order.finish(key) == [])
@@ -140,21 +140,21 @@ import TransferMachines
 
     @Test func differentResourcesDoNotWaitForEachOther() {
         var order = ResourceOrder()
-        #expect(order.submit(1, to: key, .write))
-        #expect(order.submit(2, to: other, .write))
+        #expect(order.submit(1, to: key, .write) == .now)
+        #expect(order.submit(2, to: other, .write) == .now)
     }
 
     @Test func readsRunBesideEachOtherButNotAcrossAWrite() {
         var order = ResourceOrder()
         #expect(order.isReadable(key))
-        #expect(order.submit(1, to: key, .read))
+        #expect(order.submit(1, to: key, .read) == .now)
         #expect(order.isReadable(key))
-        #expect(order.submit(2, to: key, .read))
-        #expect(!order.submit(3, to: key, .write))
+        #expect(order.submit(2, to: key, .read) == .now)
+        #expect(order.submit(3, to: key, .write) == .later)
         #expect(!order.isReadable(key))
         #expect(order.isReadable(other))
-        #expect(!order.submit(4, to: key, .read))
-        #expect(!order.submit(5, to: key, .read))
+        #expect(order.submit(4, to: key, .read) == .later)
+        #expect(order.submit(5, to: key, .read) == .later)
         #expect(order.finish(key) == [])
         #expect(order.finish(key) == [3])
         #expect(order.finish(key) == [4, 5])
