@@ -114,7 +114,7 @@ final class SimServer {
             // The seed's workers take one request of a name after the other.
             let access = kind == .ours ? resource.access : .write
             lastJob += 1
-            if order.submit(lastJob, to: resource.key, access) == .now {
+            if order.submit(lastJob, to: resource.key, access) == .atOnce {
                 run(job, resource.key)
             } else {
                 waiting[lastJob] = job

@@ -34,7 +34,7 @@ final class WorkQueue: Sendable {
             if turn == .later { turns.waiting[turns.last] = job }
             return turn
         }
-        if turn == .now { run { [self] in runInTurn(job, key) } }
+        if turn == .atOnce { run { [self] in runInTurn(job, key) } }
     }
 
     /// Whether a job that only reads `key` has nothing to wait for.

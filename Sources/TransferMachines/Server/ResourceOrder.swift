@@ -15,7 +15,7 @@ package struct ResourceOrder: Sendable {
 
     /// When a job may run.
     package enum Turn: Hashable, Sendable {
-        case now
+        case atOnce
         /// Once ``ResourceOrder/finish(_:)`` hands it back.
         case later
     }
@@ -34,7 +34,7 @@ package struct ResourceOrder: Sendable {
                 return .later
             }
             enter(access)
-            return .now
+            return .atOnce
         }
 
         /// One has ended: those whose turn has come.

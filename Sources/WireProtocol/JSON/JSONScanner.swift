@@ -1,5 +1,4 @@
 import AvatarCore
-internal import Glibc
 
 /// Walks over JSON text (RFC 8259) without building anything: finds where tokens begin and end, and refuses what is no
 /// JSON. All it holds is a position; the bytes are handed to each call.
@@ -66,15 +65,22 @@ struct JSONScanner {
     /// Where the first quote from `start` on is, when there is nothing before it but bytes that stand for themselves.
     private static func endOfPlainText(_ bytes: Span<UInt8>, from start: Int) -> Int? {
         bytes.withUnsafeBufferPointer { bytes -> Int? in
-            guard start < bytes.count, let base = bytes.baseAddress,
-                let quote = memchr(base + start, Int32(UInt8(ascii: "\"")), bytes.count - start)
-            else { return nil }
-            let end = UnsafeRawPointer(quote) - UnsafeRawPointer(base)
-            // No way out of the loop but its end, and no branch in it, so that the compiler looks at many bytes at once.
-            var special: UInt8 = 0
-            for byte in bytes[start..<end] { special |= (byte < 0x20 ? 1 : 0) | (byte == UInt8(ascii: "\\") ? 1 : 0) }
-            return special == 0 ? end : nil
+            var at = start
+            // No way out of a block but its end, and no branch in it, so that the compiler looks at many bytes at once.
+            while at + 64 <= bytes.count {
+                var special: UInt8 = 0
+                for byte in bytes[at..<(at + 64)] { special |= isSpecial(byte) }
+                if special != 0 { break }
+                at += 64
+            }
+            while at < bytes.count, isSpecial(bytes[at]) == 0 { at += 1 }
+            return at < bytes.count && bytes[at] == UInt8(ascii: "\"") ? at : nil
         }
+    }
+
+    /// 1 for a byte that ends a string or does not stand for itself in one, else 0; a number, so that it can be had without a branch.
+    private static func isSpecial(_ byte: UInt8) -> UInt8 {
+        (byte < 0x20 ? 1 : 0) | (byte == UInt8(ascii: "\"") ? 1 : 0) | (byte == UInt8(ascii: "\\") ? 1 : 0)
     }
 
     /// Takes a number by RFC 8259's grammar; whether it has a fraction or an exponent.

@@ -129,7 +129,7 @@ import TransferMachines
 
     @Test func writesOfOneResourceComeOneAfterTheOther() {
         var order = ResourceOrder()
-        #expect(order.submit(1, to: key, .write) == .now)
+        #expect(order.submit(1, to: key, .write) == .atOnce)
         #expect(order.submit(2, to: key, .write) == .later)
         #expect(order.submit(3, to: key, .write) == .later)
         #expect(order.finish(key) == [2])
@@ -140,16 +140,16 @@ import TransferMachines
 
     @Test func differentResourcesDoNotWaitForEachOther() {
         var order = ResourceOrder()
-        #expect(order.submit(1, to: key, .write) == .now)
-        #expect(order.submit(2, to: other, .write) == .now)
+        #expect(order.submit(1, to: key, .write) == .atOnce)
+        #expect(order.submit(2, to: other, .write) == .atOnce)
     }
 
     @Test func readsRunBesideEachOtherButNotAcrossAWrite() {
         var order = ResourceOrder()
         #expect(order.isReadable(key))
-        #expect(order.submit(1, to: key, .read) == .now)
+        #expect(order.submit(1, to: key, .read) == .atOnce)
         #expect(order.isReadable(key))
-        #expect(order.submit(2, to: key, .read) == .now)
+        #expect(order.submit(2, to: key, .read) == .atOnce)
         #expect(order.submit(3, to: key, .write) == .later)
         #expect(!order.isReadable(key))
         #expect(order.isReadable(other))
