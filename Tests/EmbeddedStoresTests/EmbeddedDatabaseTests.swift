@@ -20,4 +20,31 @@ import TransferMachines
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
         #expect(mode == 0o600)
     }
+
+    @Test func moreUploadsThanMemoryHoldsAreFoundInTheFile() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("avatar-stores-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let database = try EmbeddedDatabase(
+            path: folder.appendingPathComponent("db.sqlite").path, isDurable: false)
+        let progress = try EmbeddedProgress(database, secondsSince1970: { 1_000_000 })
+        let user = try #require(UserID(7))
+        let md5 = try #require(MD5Digest(hex: "00112233445566778899aabbccddeeff"))
+        var records: [UploadRecord] = []
+        for index in 0...Limits.Server.uploadsInMemoryMax {
+            let key = ResourceKey(owner: user, name: try AvatarName("\(index).png"))
+            // All but the first two are done.
+            records.append(
+                UploadRecord(
+                    key: key, uploadID: UploadID(high: 0, low: UInt64(index)), md5: md5, totalSize: 10, chunkSize: 10,
+                    isComplete: index > 1))
+            try progress.save(records[index])
+        }
+        let again = try EmbeddedProgress(database, secondsSince1970: { 1_000_000 })
+        for store in [progress, again] {
+            for record in [records[0], records[1], records[records.count - 1]] {
+                #expect(try store.record(of: record.key) == record)
+            }
+            #expect(try store.unfinishedCount(of: user, besides: records[0].key) == 1)
+        }
+    }
 }

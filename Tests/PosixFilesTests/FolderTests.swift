@@ -50,6 +50,20 @@ import Testing
         #expect(try text("inner/two") == "one")
     }
 
+    @Test func whatTheKernelHasInMemoryIsOpenedWithoutWaiting() throws {
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = try Folder(path: path)
+        // Its way was gone a moment ago; a kernel that cannot tell opens nothing.
+        if let file = try folder.openWithoutWaiting("inner/two") {
+            let bytes = try file.read(at: 0, count: 10)
+            #expect(bytes == Array("two".utf8))
+        }
+        for (name, error) in [("inner/none", ENOENT), ("link", ELOOP), ("inner/../one", 0), ("../x", EXDEV)] {
+            let refused = code { () throws(PosixError) in _ = try folder.openWithoutWaiting(name) }
+            #expect(refused ?? error == error, "\(name)")
+        }
+    }
+
     @Test func aSymlinkIsNeverOpened() throws {
         defer { try? FileManager.default.removeItem(atPath: path) }
         let folder = try Folder(path: path)

@@ -173,6 +173,31 @@ import WireProtocol
         }
     }
 
+    /// A download is answered at once where nothing has to be waited for, but never past an upload that came before it.
+    @Test(arguments: StoreKind.allCases) func aDownloadBehindAnUploadOfTheSameNameGetsWhatWasUploaded(
+        kind: StoreKind
+    ) async throws {
+        try await TestServer.with(kind) { server async throws in
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(try chunks(of: pattern(2000), name: "a.png")) == 0)
+                #expect(try await client.download("a.png") == pattern(2000))
+                for bytes in [1000, 1001, 1002] {
+                    var both = ByteBuffer()
+                    ClassicRequest.uploadHead(try chunks(of: pattern(bytes), name: "a.png")[0]).encode(into: &both)
+                    ClassicRequest.download(
+                        DownloadRequest(name: "a.png", seq: 1, token: "token-1019", uid: 1019, clientPath: "")
+                    ).encode(into: &both)
+                    try await client.send(both)
+                    guard case .uploadHead(let taken) = try await client.reply(),
+                        case .download(let served) = try await client.reply()
+                    else { throw TestClient.Closed() }
+                    #expect(taken.error == 0)
+                    #expect(served.data == pattern(bytes))
+                }
+            }
+        }
+    }
+
     @Test func aConnectionThatShowsNoTokenIsClosed() async throws {
         var patience = ServerSession.Patience()
         patience.tokenWait = .seconds(1)
