@@ -7,9 +7,7 @@ extension Folder {
     package func syncFileSystem() throws(PosixError) {
         guard linux_syncfs(descriptor) == 0 else { throw .last("syncfs", path: path) }
     }
-}
 
-extension Folder {
     /// Opens a file for reading by a path below this folder, when that needs no waiting for a disk (openat2(2), RESOLVE_CACHED); nil
     /// when it does, and where the kernel cannot tell. A symlink anywhere throws ELOOP.
     package func openWithoutWaiting(_ path: String) throws(PosixError) -> OpenFile? {

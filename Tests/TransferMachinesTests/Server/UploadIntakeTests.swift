@@ -50,6 +50,12 @@ import TransferMachines
         #expect(intake.handle(.done) == .reply(nil))
     }
 
+    @Test func aTokenThatWasConfirmedAMomentAgoIsNotAskedForAgain() {
+        var intake = UploadIntake(
+            chunk(1), settings: .init(bytesMax: 1_000_000), isProven: true, freshID: fresh)
+        #expect(intake.start() == .loadProgress(key))
+    }
+
     @Test func theNextChunkIsAppendedAndNeedsNoToken() {
         var intake = intake(chunk(2))
         #expect(intake.start() == .loadProgress(key))
