@@ -1,5 +1,6 @@
 import BusTestSupport
 import Foundation
+import Glibc
 
 /// One of our programs, running; it is killed when it is let go of.
 final class RunningProgram: Sendable {
@@ -45,12 +46,7 @@ final class RunningProgram: Sendable {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         let pipe = Pipe()
-        pipe.fileHandleForReading.readabilityHandler = { handle in
-            let data = handle.availableData
-            guard data.isEmpty else { return log.take(data) }
-            handle.readabilityHandler = nil
-            log.ended.happen(())
-        }
+        try Self.read(pipe.fileHandleForReading, into: log)
         process.standardError = pipe
         process.terminationHandler = { process in
             beginning.happen(false)
@@ -59,6 +55,24 @@ final class RunningProgram: Sendable {
         }
         try process.run()
         pid = process.processIdentifier
+    }
+
+    /// Not by FileHandle's own handler: that may close its descriptor while libdispatch still listens to it, and then libdispatch crashes.
+    private static func read(_ handle: FileHandle, into log: LogTail) throws {
+        let descriptor = fcntl(handle.fileDescriptor, F_DUPFD_CLOEXEC, 0)
+        guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EMFILE) }
+        nonisolated(unsafe) let source = DispatchSource.makeReadSource(
+            fileDescriptor: descriptor, queue: DispatchQueue(label: "standard error"))
+        // Holds the source until it is cancelled.
+        source.setEventHandler {
+            var buffer = [UInt8](repeating: 0, count: 64 * 1024)
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            if count > 0 { return log.take(Data(buffer[..<count])) }
+            source.cancel()
+            log.ended.happen(())
+        }
+        source.setCancelHandler { close(descriptor) }
+        source.resume()
     }
 
     deinit {
