@@ -37,11 +37,8 @@ struct JSONScanner {
     mutating func string(_ bytes: Span<UInt8>) throws(ClassicDecodeError) -> Text {
         guard take(UInt8(ascii: "\""), bytes) else { throw fault() }
         let start = position
-        // Nearly every string is plain up to its quote, and a chunk's data is nearly all of a body: so that is looked for in bulk.
-        if let end = Self.endOfPlainText(bytes, from: start) {
-            position = end + 1
-            return Text(range: start..<end, hasEscapes: false)
-        }
+        // Nearly every string is plain up to its quote, and a chunk's data is nearly all of a body: so that is passed over in bulk.
+        position = Self.firstSpecial(bytes, from: start)
         var hasEscapes = false
         while position < bytes.count {
             let byte = bytes[position]
@@ -62,9 +59,9 @@ struct JSONScanner {
         throw fault()
     }
 
-    /// Where the first quote from `start` on is, when there is nothing before it but bytes that stand for themselves.
-    private static func endOfPlainText(_ bytes: Span<UInt8>, from start: Int) -> Int? {
-        bytes.withUnsafeBufferPointer { bytes -> Int? in
+    /// Where the first byte from `start` on is that ends a string or does not stand for itself in one; the end when there is none.
+    private static func firstSpecial(_ bytes: Span<UInt8>, from start: Int) -> Int {
+        bytes.withUnsafeBufferPointer { bytes in
             var at = start
             // No way out of a block but its end, and no branch in it, so that the compiler looks at many bytes at once.
             while at + 64 <= bytes.count {
@@ -74,7 +71,7 @@ struct JSONScanner {
                 at += 64
             }
             while at < bytes.count, isSpecial(bytes[at]) == 0 { at += 1 }
-            return at < bytes.count && bytes[at] == UInt8(ascii: "\"") ? at : nil
+            return at
         }
     }
 

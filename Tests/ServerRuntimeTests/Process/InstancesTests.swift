@@ -17,10 +17,15 @@ import WireProtocol
             let isOver = Mutex(false)
             let traffic = Traffic(ports: { running.withLock { $0.map(\.port) } }, isOver: { isOver.withLock { $0 } })
             async let done = traffic.run(workers: 6)
+            // Also when this ends early, so that the clients do.
+            defer { isOver.withLock { $0 = true } }
             for index in 0..<3 {
                 // Not by the clock: each goes down once the clients have brought some more files home.
                 let before = traffic.filesDone
-                while traffic.filesDone < before + 5 { await Task.yield() }
+                while traffic.filesDone < before + 5 {
+                    if let failure = traffic.failure { throw failure }
+                    await Task.yield()
+                }
                 running.withLock { $0[index] }.kill()
                 let reborn = try ServerProcess(folder: backend.folder, flags: flags)
                 running.withLock { $0[index] = reborn }
@@ -41,11 +46,15 @@ private final class Traffic: Sendable {
     private let ports: @Sendable () -> [Int]
     private let isOver: @Sendable () -> Bool
     private let done = Mutex<[String: [UInt8]]>([:])
+    private let failed = Mutex<(any Error)?>(nil)
 
     init(ports: @escaping @Sendable () -> [Int], isOver: @escaping @Sendable () -> Bool) {
         self.ports = ports
         self.isOver = isOver
     }
+
+    /// Why a client gave up, if one did.
+    var failure: (any Error)? { failed.withLock { $0 } }
 
     var filesDone: Int { done.withLock { $0.count } }
 
@@ -56,7 +65,9 @@ private final class Traffic: Sendable {
                     // Blocking sockets: on a thread of their own, not on one that the tests share.
                     try await withCheckedThrowingContinuation { continuation in
                         Thread.detachNewThread { [self] in
-                            continuation.resume(with: Result { try work(worker) })
+                            let result = Result { try work(worker) }
+                            if case .failure(let error) = result { failed.withLock { $0 = error } }
+                            continuation.resume(with: result)
                         }
                     }
                 }
