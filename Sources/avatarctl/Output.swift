@@ -34,7 +34,7 @@ enum Output {
     static func json(_ body: (inout JSONWriter) -> Void) -> String {
         var writer = JSONWriter()
         writer.object(body)
-        return String(buffer: writer.buffer)
+        return String(decoding: writer.bytes, as: UTF8.self)
     }
 
     /// The text with a `?` for each control character.

@@ -47,7 +47,7 @@ private struct Sample: Sendable, CustomTestStringConvertible {
     static func encode(_ body: (inout JSONWriter) -> Void) -> JSON {
         var writer = JSONWriter()
         writer.object(body)
-        return (try? JSONParser.parse(Array(writer.buffer.readableBytesView))) ?? .null
+        return (try? JSONParser.parse(writer.bytes)) ?? .null
     }
 }
 

@@ -23,6 +23,7 @@ final class BusClients: Sendable {
     private let numbers = Atomic<UInt64>(0)
     private let dispatcher: CallDispatcher
     private let budget = BusBudget()
+    private let batches = FlushBatches()
     private let connectionsMax: Int
     private let logger: Logger
 
@@ -44,7 +45,8 @@ final class BusClients: Sendable {
                 channel.closeFuture.whenComplete { _ in self.forget(number, admission) }
                 try channel.pipeline.syncOperations.addHandlers([
                     LabelBusHandler(
-                        connection: number, dispatcher: self.dispatcher, budget: self.budget, admission: admission),
+                        connection: number, dispatcher: self.dispatcher, budget: self.budget, batches: self.batches,
+                        admission: admission),
                     BusErrorHandler(logger: self.logger),
                 ])
             }

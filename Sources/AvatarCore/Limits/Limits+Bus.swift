@@ -13,6 +13,8 @@ extension Limits {
         package static let jsonMembersMax = 1024
         /// Bytes of replies that are handed to the socket before it is asked again whether it takes more.
         package static let writeBatchBytes = 64 * 1024
+        /// Clients that are written to before the first of them is flushed.
+        package static let flushBatchMax = 128
         /// Bytes read ahead of a call that is still being answered, before the socket is left alone.
         package static let readAheadBytesMax = 64 * 1024
         /// Replies that may wait for one client to read; the next one makes it a laggard.

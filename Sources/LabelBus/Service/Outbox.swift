@@ -38,11 +38,19 @@ final class Outbox: Sendable {
 
     private let state = Mutex(State())
     private let budget: BusBudget
+    private let writeNow: @Sendable (ByteBuffer) -> Bool
     private let wake: @Sendable () -> Void
 
-    /// `wake` is called, from any thread, when the event loop has to take a batch.
-    init(budget: BusBudget, wake: @escaping @Sendable () -> Void) {
+    /// Both are called from any thread.
+    ///
+    /// - Parameters:
+    ///   - writeNow: writes a frame that nothing is before, where that can be done at once; whether it did.
+    ///   - wake: the event loop has to take a batch.
+    init(
+        budget: BusBudget, writeNow: @escaping @Sendable (ByteBuffer) -> Bool, wake: @escaping @Sendable () -> Void
+    ) {
         self.budget = budget
+        self.writeNow = writeNow
         self.wake = wake
     }
 
@@ -53,9 +61,11 @@ final class Outbox: Sendable {
     /// Takes a reply for the call `serial`; `encode` is told whether it really continues.
     func offer(to serial: UInt64, continues: Bool, encode: (_ continues: Bool) -> ByteBuffer) {
         // What has ended is not worth encoding; the second look, below, decides.
-        guard let (more, oneway) = status(of: serial) else { return }
+        guard let (more, oneway, isClear) = status(of: serial) else { return }
         let continues = continues && more
         let frame = oneway ? nil : encode(continues)
+        // With a thousand subscribers of one picture, the way through the queue takes as long as the rest.
+        if isClear, continues, let frame, writeNow(frame) { return }
         let mustWake = state.withLock { state -> Bool in
             guard !state.closed, state.dropped == nil, let call = state.call, call.serial == serial, !call.ended else {
                 return false
@@ -90,31 +100,19 @@ final class Outbox: Sendable {
         state.share.adjust(to: 0, in: budget)
     }
 
-    private func status(of serial: UInt64) -> (more: Bool, oneway: Bool)? {
+    /// Nil for a call that is over; `isClear` when nothing waits and nobody is about to look.
+    private func status(of serial: UInt64) -> (more: Bool, oneway: Bool, isClear: Bool)? {
         state.withLock { state in
             guard !state.closed, state.dropped == nil, let call = state.call, call.serial == serial, !call.ended else {
                 return nil
             }
-            return (call.more, call.oneway)
+            return (call.more, call.oneway, state.frames.isEmpty && !state.awaited)
         }
     }
 
     func isActive(_ serial: UInt64) -> Bool { status(of: serial) != nil }
 
     // MARK: The event loop
-
-    /// The frame that waits, when it is the only one, belongs to a call that goes on, and nothing else is to be done; nil otherwise.
-    func takeOnly() -> ByteBuffer? {
-        state.withLock { state in
-            guard state.dropped == nil, state.frames.count == 1, state.call?.ended == false,
-                let frame = state.frames.popFirst()
-            else { return nil }
-            state.bytes = 0
-            state.share.adjust(to: 0, in: budget)
-            state.awaited = false
-            return frame
-        }
-    }
 
     /// A call begins; the caller takes a batch after handing it over, so nobody needs to wake it until then.
     func begin(_ serial: UInt64, more: Bool, oneway: Bool) {

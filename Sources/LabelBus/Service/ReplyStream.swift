@@ -72,13 +72,13 @@ package struct EncodedReply: Sendable {
 
 /// An avatar that was encoded once, for the many labels that show it.
 package struct EncodedAvatar: Sendable {
-    fileprivate let json: ByteBuffer
+    fileprivate let json: [UInt8]
 
     /// Encodes `avatar` now.
     package init(_ avatar: Avatar) {
         var writer = JSONWriter(capacity: 512)
         writer.object { avatar.write(to: &$0) }
-        json = writer.buffer
+        json = writer.bytes
     }
 }
 
@@ -97,7 +97,7 @@ package struct LabelsReply: Sendable {
 
     /// The whole message. The room for it is known, and most of it is copied.
     fileprivate func message(continues: Bool) -> ByteBuffer {
-        let bytes = labels.reduce(128) { $0 + $1.label.utf8.count + $1.avatar.json.readableBytes + 32 }
+        let bytes = labels.reduce(128) { $0 + $1.label.utf8.count + $1.avatar.json.count + 32 }
         return BusMessage.reply(continues: continues, capacity: bytes) { writer in
             writer.field("subscription", subscription)
             writer.name("labels")

@@ -110,7 +110,7 @@ extension BusMessage {
         var writer = JSONWriter(capacity: capacity)
         writer.object(body)
         writer.endMessage()
-        return writer.buffer
+        return ByteBuffer(bytes: writer.bytes)
     }
 
     /// What came back: a reply's parameters, or an error.

@@ -21,10 +21,12 @@ package final class LabelBusHandler: ChannelDuplexHandler {
     private let connection: UInt64
     private let dispatcher: CallDispatcher
     private let budget: BusBudget
+    private let batches: FlushBatches
     private let admission: Admission
 
     private var context: ChannelHandlerContext?
     private var outbox: Outbox?
+    private var flushes: FlushBatch?
     private var inbound = FrameBuffer(messageBytesMax: Limits.Bus.messageBytesMax)
     private var share = BusShare()
     private var calls: UInt64 = 0
@@ -44,11 +46,13 @@ package final class LabelBusHandler: ChannelDuplexHandler {
 
     /// A client with the number `connection`, unique in the process.
     package init(
-        connection: UInt64, dispatcher: CallDispatcher, budget: BusBudget, admission: Admission = .welcome
+        connection: UInt64, dispatcher: CallDispatcher, budget: BusBudget, batches: FlushBatches = FlushBatches(),
+        admission: Admission = .welcome
     ) {
         self.connection = connection
         self.dispatcher = dispatcher
         self.budget = budget
+        self.batches = batches
         self.admission = admission
     }
 
@@ -57,9 +61,11 @@ package final class LabelBusHandler: ChannelDuplexHandler {
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         let eventLoop = context.eventLoop
+        flushes = batches.batch(on: eventLoop)
         let handler = NIOLoopBound(self, eventLoop: eventLoop)
         outbox = Outbox(budget: budget) {
-            if eventLoop.inEventLoop, handler.value.deliver() { return }
+            eventLoop.inEventLoop && handler.value.deliver($0)
+        } wake: {
             eventLoop.execute { handler.value.run() }
         }
         if case .refused = admission { closeLater() }
@@ -124,22 +130,24 @@ package final class LabelBusHandler: ChannelDuplexHandler {
 
     // MARK: The one driver
 
-    /// The short way for one more reply of a running stream, when nothing is before it: with a thousand subscribers of one picture, the
-    /// way over the event loop's queue takes as long as the rest. False, and nothing done, when it has to go that way.
-    private func deliver() -> Bool {
-        guard !isRunning, !isFinishing, !isGone, let context, context.channel.isWritable,
-            let frame = outbox?.takeOnly()
-        else { return false }
-        isDelivering = true
-        mustRunAgain = false
-        context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
-        isDelivering = false
-        // Something happened meanwhile; what it was is looked at once the service has returned.
-        if mustRunAgain {
-            let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-            context.eventLoop.execute { handler.value.run() }
-        }
+    /// Writes one more reply of a running stream, before which nothing waits. False, and nothing done, where that cannot be now.
+    private func deliver(_ frame: ByteBuffer) -> Bool {
+        guard !isRunning, !isFinishing, !isGone, let context, context.channel.isWritable else { return false }
+        context.write(wrapOutboundOut(frame), promise: nil)
+        flushes?.add(self)
         return true
+    }
+
+    /// Hands the socket what ``deliver(_:)`` wrote, perhaps from within a call of the service.
+    func flushDelivered() {
+        guard let context else { return }
+        isDelivering = true
+        context.flush()
+        isDelivering = false
+        // Something happened meanwhile; what it was is looked at once the service has returned, or by the run that called it.
+        guard mustRunAgain, !isRunning else { return }
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.execute { handler.value.run() }
     }
 
     /// Writes what waits, then takes the next call, until one of the two has to be waited for.

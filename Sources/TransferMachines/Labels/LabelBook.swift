@@ -45,6 +45,8 @@ package struct LabelBook: Sendable {
         /// The same in their order; those taken back since are swept out now and then.
         var snapshotDue: [(number: UInt64, label: String)] = []
         var lastSent: MonotonicTime
+
+        func isUntold(_ label: String) -> Bool { !untold.isEmpty && untold[label] != nil }
     }
 
     /// A label and what to show for it.
@@ -64,8 +66,15 @@ package struct LabelBook: Sendable {
 
     var subscriptions: [StreamID: Subscription] = [:]
     private var order: [StreamID] = []
-    /// Each label with the number under which it came, since a removal from an array of thousands would cost all of them.
-    private var byName: [AvatarName: [Reference: UInt64]] = [:]
+    /// What a picture's label is told by: with a thousand subscribers of one picture, every other look-up counts.
+    private struct Showing: Sendable {
+        /// Labels are numbered as they come, since a removal from an array of thousands would cost all of them.
+        let number: UInt64
+        /// Whose picture of that name it wants to show, where it said so.
+        let owner: UserID?
+    }
+
+    private var byName: [AvatarName: [Reference: Showing]] = [:]
     private var lastNumber: UInt64 = 0
     /// No heartbeat is due before this; it may be earlier than the earliest that really is.
     private var heartbeatAt: MonotonicTime?
@@ -100,8 +109,9 @@ package struct LabelBook: Sendable {
             subscriptions[stream]?.untold[request.label] = lastNumber
             subscriptions[stream]?.snapshotDue.append((lastNumber, request.label))
             labelCount += 1
-            if case .name(let name, _) = request.target {
-                byName[name, default: [:]][Reference(stream: stream, label: request.label)] = lastNumber
+            if case .name(let name, let owner) = request.target {
+                byName[name, default: [:]][Reference(stream: stream, label: request.label)] = Showing(
+                    number: lastNumber, owner: owner)
             }
         }
         let kept = subscriptions[stream]?.untold ?? [:]
@@ -151,10 +161,8 @@ package struct LabelBook: Sendable {
     /// The owner that the first label of this name asked for.
     package func owner(of name: AvatarName) -> UserID? {
         var first: (number: UInt64, owner: UserID)?
-        for (reference, number) in byName[name] ?? [:] where first.map({ number < $0.number }) ?? true {
-            guard case .name(_, let owner?) = subscriptions[reference.stream]?.labels[reference.label]?.target
-            else { continue }
-            first = (number, owner)
+        for showing in (byName[name] ?? [:]).values where first.map({ showing.number < $0.number }) ?? true {
+            if let owner = showing.owner { first = (showing.number, owner) }
         }
         return first?.owner
     }
@@ -195,7 +203,7 @@ package struct LabelBook: Sendable {
         to stream: StreamID, _ told: [State], token: String, keep: Bool, synced: Bool?, now: MonotonicTime,
         _ outputs: inout [Output], _ done: inout [AvatarName]
     ) {
-        subscriptions[stream]?.lastSent = now
+        if let index = subscriptions.index(forKey: stream) { subscriptions.values[index].lastSent = now }
         if !keep { done += told.compactMap { $0.avatar.state.isFinal ? drop($0.label, from: stream) : nil } }
         let ends = !keep && subscriptions[stream]?.labels.isEmpty == true
         if ends { done += close(stream) }
@@ -221,18 +229,20 @@ package struct LabelBook: Sendable {
         // One entry for each stream, where its first label stands.
         var told: [(stream: StreamID, token: String, keep: Bool, states: [State])] = []
         var places: [StreamID: Int] = [:]
-        for reference in references(of: name) {
-            // Copied out once: with a thousand subscribers of one picture, every look-up counts.
-            guard let subscription = subscriptions[reference.stream], subscription.untold[reference.label] == nil,
-                case .name(_, let owner) = subscription.labels[reference.label]?.target
+        let showings = (byName[name] ?? [:]).sorted { $0.value.number < $1.value.number }
+        places.reserveCapacity(showings.count)
+        for (reference, showing) in showings {
+            guard let index = subscriptions.index(forKey: reference.stream),
+                !subscriptions.values[index].isUntold(reference.label)
             else { continue }
-            let state = State(label: reference.label, avatar: view(owner))
-            guard state.avatar.state.isFinal || subscription.keep else { continue }
+            let keep = subscriptions.values[index].keep
+            let state = State(label: reference.label, avatar: view(showing.owner))
+            guard state.avatar.state.isFinal || keep else { continue }
             if let place = places[reference.stream] {
                 told[place].states.append(state)
             } else {
                 places[reference.stream] = told.count
-                told.append((reference.stream, subscription.token, subscription.keep, [state]))
+                told.append((reference.stream, subscriptions.values[index].token, keep, [state]))
             }
         }
         var outputs: [Output] = []
@@ -265,11 +275,6 @@ package struct LabelBook: Sendable {
         }
         self.heartbeatAt = next
         return outputs
-    }
-
-    /// The labels of a name, in the order in which they came.
-    private func references(of name: AvatarName) -> [Reference] {
-        (byName[name] ?? [:]).sorted { $0.value < $1.value }.map(\.key)
     }
 
     @discardableResult

@@ -94,12 +94,12 @@ enum Invariants {
     private static func write(_ json: JSON) -> [UInt8] {
         var writer = JSONWriter()
         write(json, &writer)
-        return Array(writer.buffer.readableBytesView)
+        return writer.bytes
     }
 
     private static func write(_ json: JSON, _ writer: inout JSONWriter) {
         switch json {
-        case .null: writer.raw(ByteBuffer(string: "null"))
+        case .null: writer.raw(Array("null".utf8))
         case .bool(let value): writer.value(value)
         case .int(let value): writer.value(value)
         case .double(let value): writer.value(value)
