@@ -16,7 +16,7 @@ struct Account: Sendable {
 extension Account {
     /// Every chunk of a picture, as a client that does it right cuts them.
     func chunks(of picture: Picture) throws -> [UploadChunk] {
-        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: picture.path)))
+        let bytes = try picture.read()
         let md5 = try MD5Digest(of: bytes.span.bytes).hex
         let count = max(1, (bytes.count + chunkBytes - 1) / chunkBytes)
         return (1...count).map { seq in
@@ -36,8 +36,9 @@ extension Account {
     /// and not synced (Foundation's own way of writing a file syncs it).
     func store(_ bytes: [UInt8], of picture: Picture) throws {
         let folder = "\(picture.folder)/down-\(uid)"
-        mkdir(folder, 0o755)
-        let file = open("\(folder)/\(picture.name)", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        let path = "\(folder)/\(picture.name)"
+        var file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        if file < 0, errno == ENOENT, mkdir(folder, 0o755) == 0 { file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644) }
         defer { close(file) }
         let written = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
         guard written == bytes.count else { throw CocoaError(.fileWriteUnknown) }

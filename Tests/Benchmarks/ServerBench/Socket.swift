@@ -17,10 +17,15 @@ final class Socket {
 
     private let descriptor: Int32
 
+    /// One that was accepted.
+    init(accepted descriptor: Int32) {
+        self.descriptor = descriptor
+        Self.sendAtOnce(descriptor)
+    }
+
     init(port: Int) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var one: Int32 = 1
-        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
+        Self.sendAtOnce(descriptor)
         var address = loopback(port: port)
         let connected = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -35,6 +40,11 @@ final class Socket {
     }
 
     deinit { close(descriptor) }
+
+    private static func sendAtOnce(_ descriptor: Int32) {
+        var one: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
+    }
 
     /// From now on a send that the other side does not take ends after so long, with EAGAIN.
     func limitSends(seconds: Int) {

@@ -22,11 +22,17 @@ struct TransferBench {
         defer { unsynced.stop() }
         let durable = try OurServer(program: program, place: place, sync: "full", users: users)
         defer { durable.stop() }
+        let later = try OurServer(program: program, place: place, sync: "none", users: users, chunkBytes: 32_768)
+        defer { later.stop() }
+        let floor = try Floor()
+        defer { floor.stop() }
         var rows = [
-            row("classic, waits, none", unsynced) { WaitingClient(account: $0) },
-            row("classic, windows, none", unsynced) { WindowedClient(account: $0) },
-            row("classic, waits, full", durable) { WaitingClient(account: $0) },
-            row("classic, windows, full", durable) { WindowedClient(account: $0) },
+            row("waits, none", unsynced.account) { WaitingClient(account: $0) },
+            row("waits, none, floor", floor.account) { WaitingClient(account: $0) },
+            row("waits, none, 32 KiB chunks", later.account) { WaitingClient(account: $0) },
+            row("windows, none", unsynced.account) { WindowedClient(account: $0) },
+            row("waits, full", durable.account) { WaitingClient(account: $0) },
+            row("windows, full", durable.account) { WindowedClient(account: $0) },
         ]
         let nginx = withPeers && Nginx.isInstalled ? try Nginx(place: place) : nil
         defer { nginx?.stop() }
@@ -45,8 +51,9 @@ struct TransferBench {
         }
         say(
             """
-            avatar-server, classic dialect, chunks of 2048 bytes. waits: one request, one reply; windows: 32 chunks in flight.
-            none, full: storage.sync. Peers sync nothing, and each of their clients is a process, whose start is in the
+            avatar-server, classic dialect, chunks of 2048 bytes, as the seed's first clients have them; 32 KiB: as the later ones
+            have them. waits: one request, one reply; windows: 32 chunks in flight. none, full: storage.sync. floor: a thread that
+            answers from memory and does nothing else. Peers sync nothing, and each of their clients is a process, whose start is in the
             figure\(nginx == nil ? "" : " (curl's alone takes \(try startOfCurl()) s)"); ours are threads. Seconds, medians.
             """)
         for count in clientCounts {
@@ -84,9 +91,9 @@ struct TransferBench {
     }
 
     private func row(
-        _ name: String, _ server: OurServer, _ client: @escaping @Sendable (Account) -> any Client
+        _ name: String, _ account: (Int) -> Account, _ client: @escaping @Sendable (Account) -> any Client
     ) -> Row {
-        let accounts = (0..<OurServer.usersMax).map { server.account($0) }
+        let accounts = (0..<OurServer.usersMax).map(account)
         return Row(
             name: name,
             upload: { shares in try onThreads(shares.count) { try client(accounts[$0]).upload(shares[$0]) } },
@@ -101,5 +108,5 @@ struct TransferBench {
         String(format: "%.3f", try (0..<5).map { _ in try seconds { try runProgram("curl", ["--version"]) } }.median)
     }
 
-    private func pad(_ text: String) -> String { text.padding(toLength: 24, withPad: " ", startingAt: 0) }
+    private func pad(_ text: String) -> String { text.padding(toLength: 26, withPad: " ", startingAt: 0) }
 }
