@@ -9,6 +9,7 @@ internal import TransferMachines
 /// Other processes may change users while the server runs (`avatar-server user …`); uploads belong to the server alone.
 package final class EmbeddedDatabase: Sendable {
     let pool: DatabasePool
+    private let isDurable: Bool
 
     /// Opens the file, makes it and its folder where they are missing, and brings it to the newest form.
     ///
@@ -22,10 +23,10 @@ package final class EmbeddedDatabase: Sendable {
             }
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
-            configuration.prepareDatabase { database in
-                try database.execute(sql: "PRAGMA synchronous = \(isDurable ? "FULL" : "OFF")")
-            }
             pool = try DatabasePool(path: path, configuration: configuration)
+            self.isDurable = isDurable
+            // After the journal mode, since GRDB lowers it to NORMAL together with that.
+            try pool.writeWithoutTransaction { try $0.setSynchronous(isDurable ? "FULL" : "OFF") }
             try Self.migrations.migrate(pool)
             // It holds what tokens are made of.
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
@@ -66,12 +67,28 @@ package final class EmbeddedDatabase: Sendable {
         return migrator
     }
 
+    /// What SQLite itself says of the setting: 0 off, 1 normal, 2 full.
+    package func synchronousLevel() throws(StoreError) -> Int {
+        try write("reading PRAGMA synchronous") { try Int.fetchOne($0, sql: "PRAGMA synchronous") ?? -1 }
+    }
+
     /// One statement, which needs no transaction around it.
     func read<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
             return try pool.unsafeRead(body)
         } catch {
             throw StoreError(.unavailable, "\(what): \(error)")
+        }
+    }
+
+    /// Like ``write(_:_:)``, for what a power cut may take: the journal is written and not waited for, and the next durable statement
+    /// takes it to the disk (SQLite, "PRAGMA synchronous").
+    func writeLazily(_ what: String, _ body: (Database) throws -> Void) throws(StoreError) {
+        guard isDurable else { return try write(what, body) }
+        try write(what) { database in
+            try database.setSynchronous("NORMAL")
+            defer { try? database.setSynchronous("FULL") }
+            try body(database)
         }
     }
 
@@ -88,6 +105,8 @@ package final class EmbeddedDatabase: Sendable {
 }
 
 extension Database {
+    fileprivate func setSynchronous(_ level: String) throws { try execute(sql: "PRAGMA synchronous = \(level)") }
+
     /// Runs a statement that gives no rows, prepared once per connection.
     func change(_ sql: String, _ arguments: StatementArguments) throws {
         try cachedStatement(sql: sql).execute(arguments: arguments)

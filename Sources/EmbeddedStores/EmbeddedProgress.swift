@@ -6,6 +6,8 @@ internal import Synchronization
 package import TransferMachines
 
 /// Uploads in SQLite, and in memory too: the server is the only one that writes them, so what memory says is so.
+///
+/// They must outlive the process, not the machine: a power cut may cost an unfinished upload.
 package final class EmbeddedProgress: ProgressStore {
     private let database: EmbeddedDatabase
     private let secondsSince1970: @Sendable () -> Int64
@@ -50,7 +52,7 @@ package final class EmbeddedProgress: ProgressStore {
     package func save(_ record: UploadRecord) throws(StoreError) {
         let now = secondsSince1970()
         try prune(now: now)
-        try database.write("recording an upload") { database in
+        try database.writeLazily("recording an upload") { database in
             try database.change(
                 """
                 INSERT OR REPLACE INTO upload
@@ -74,7 +76,7 @@ package final class EmbeddedProgress: ProgressStore {
         }
         guard isTime else { return }
         let oldest = oldest
-        try database.write("forgetting old uploads") { database in
+        try database.writeLazily("forgetting old uploads") { database in
             try database.change("DELETE FROM upload WHERE touched_at < ?", [oldest])
         }
         memory.withLock { $0.forget(before: oldest) }
@@ -89,7 +91,7 @@ package final class EmbeddedProgress: ProgressStore {
     }
 
     package func remove(_ record: UploadRecord) throws(StoreError) {
-        try database.write("forgetting an upload") { database in
+        try database.writeLazily("forgetting an upload") { database in
             try database.change(
                 "DELETE FROM upload WHERE owner = ? AND name = ? AND upload_id = ?",
                 [record.key.owner?.value ?? 0, record.key.name.string, record.uploadID.hex])

@@ -21,6 +21,22 @@ import TransferMachines
         #expect(mode == 0o600)
     }
 
+    /// 0 off, 1 normal, 2 full: GRDB sets it to 1 together with the journal mode, and a token or an icon would not survive a power cut.
+    @Test(arguments: [(true, 2), (false, 0)])
+    func storageSyncIsWhatSQLiteDoes(isDurable: Bool, level: Int) throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("avatar-stores-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appendingPathComponent("db.sqlite").path
+        let database = try EmbeddedDatabase(path: path, isDurable: isDurable)
+        #expect(try database.synchronousLevel() == level)
+        // An upload may be lost to a power cut, and what comes after it may not.
+        let key = ResourceKey(owner: UserID(7), name: try AvatarName("a.png"))
+        let md5 = try #require(MD5Digest(hex: "00112233445566778899aabbccddeeff"))
+        try EmbeddedProgress(database, secondsSince1970: { 1_000_000 }).save(
+            UploadRecord(key: key, uploadID: UploadID(high: 0, low: 1), md5: md5, totalSize: 10, chunkSize: 10))
+        #expect(try database.synchronousLevel() == level)
+    }
+
     @Test func moreUploadsThanMemoryHoldsAreFoundInTheFile() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("avatar-stores-\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
