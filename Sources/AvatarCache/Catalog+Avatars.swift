@@ -11,16 +11,6 @@ extension Catalog {
         }
     }
 
-    /// The names that `owner`'s pictures have in the cache, at most ``Limits/Cache/pageRowsMax``.
-    package func names(ownedBy owner: UserID) throws(CacheError) -> [AvatarName] {
-        try read("looking up the pictures of \(owner)") { db in
-            try Row.fetchAll(
-                db, sql: "SELECT name FROM avatars WHERE owner = ? ORDER BY name LIMIT ?",
-                arguments: [owner.value, Limits.Cache.pageRowsMax]
-            ).map { try $0.avatarName() }
-        }
-    }
-
     /// How many complete files the catalog knows, and their bytes.
     package func totals() throws(CacheError) -> (files: Int, bytes: Int64) {
         try read("counting the cache") { db in
@@ -35,15 +25,6 @@ extension Catalog {
         try writeLazily("noting what is wanted") { db in
             let statement = try db.cachedStatement(sql: "UPDATE avatars SET last_wanted = ? WHERE name = ?")
             for name in names { try statement.execute(arguments: [now.milliseconds, name.string]) }
-        }
-    }
-
-    /// Learns whose picture a file is that came without its owner.
-    package func setOwner(_ owner: UserID, of name: AvatarName) throws(CacheError) {
-        try write("setting the owner of \(name)") { db in
-            try db.execute(
-                sql: "UPDATE avatars SET owner = ? WHERE name = ? AND owner IS NULL",
-                arguments: [owner.value, name.string])
         }
     }
 

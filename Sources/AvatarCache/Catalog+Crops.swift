@@ -58,18 +58,6 @@ extension Catalog {
         }
     }
 
-    /// Puts a crop (a baseline, say, or one that another server has) to the end of the queue; false when it was never digested.
-    package func requeue(_ name: AvatarName) throws(CacheError) -> Bool {
-        try write("queueing \(name) again") { db in
-            guard var row = try Self.crop(name, db), row.sha256 != nil, row.md5 != nil else { return false }
-            row.state = .pending
-            row.uploadedTo = nil
-            row.closedOrder = try Self.nextCloseOrder(db)
-            try row.upsert(db)
-            return true
-        }
-    }
-
     /// Whether every crop that was recorded behind this one was written after it, too (its mtime is no earlier).
     package func isInOrder(_ row: CropRow) throws(CacheError) -> Bool {
         try read("looking for later crops") { db in

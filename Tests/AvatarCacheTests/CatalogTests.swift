@@ -120,16 +120,6 @@ import Testing
         #expect(try harness.catalog.negatives(named: [a, b]).isEmpty)
     }
 
-    @Test func ownersAreLearnedOnceAndLookedUp() throws {
-        let alice = try #require(UserID(5))
-        let bob = try #require(UserID(6))
-        _ = try harness.fetched(a)
-        try harness.catalog.setOwner(alice, of: a)
-        try harness.catalog.setOwner(bob, of: a)
-        #expect(try harness.catalog.names(ownedBy: alice) == [a])
-        #expect(try harness.catalog.names(ownedBy: bob).isEmpty)
-    }
-
     @Test func smallValuesAreKept() throws {
         #expect(try harness.catalog.setting("token.epoch") == nil)
         try harness.catalog.set("token.epoch", to: "3")

@@ -166,8 +166,6 @@ import Testing
         #expect(try harness.catalog.icon() == named("a.png"))
         #expect(try harness.catalog.pendingCropCount() == 2)
         #expect(try harness.catalog.crop(named("a.png"))?.uploadedTo == "host:9090/7")
-        #expect(try harness.catalog.requeue(named("a.png")))
-        #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["m.png", "z.png", "a.png"])
     }
 
     @Test func anUploadOfOlderBytesDoesNotSettleANewerCrop() throws {
