@@ -8,7 +8,6 @@ final class Daemon: Sendable {
 
     private let process: Mutex<Process>
     private let leash: FileHandle
-    private let output: FileHandle
 
     /// Returns once a line of its output holds `readyText`.
     ///
@@ -36,17 +35,20 @@ final class Daemon: Sendable {
             }
             seen += String(decoding: more, as: UTF8.self)
         }
-        // What it says from now on is nobody's, but the pipe must not fill.
-        output.reading.readabilityHandler = { _ = $0.availableData }
+        // What it says from now on is nobody's, but the pipe must not fill. Not by FileHandle's own handler: that may close its descriptor
+        // while libdispatch still listens to it, and then libdispatch crashes.
+        let rest = output.reading
+        Thread.detachNewThread {
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            while read(rest.fileDescriptor, &buffer, buffer.count) > 0 {}
+        }
         self.leash = input.writing
-        self.output = output.reading
         self.process = Mutex(process)
     }
 
     func stop() {
         try? leash.close()
         process.withLock { $0.waitUntilExit() }
-        output.readabilityHandler = nil
     }
 }
 
