@@ -63,6 +63,8 @@ struct JSONTests {
             writer.array { _ in }
             writer.field("e", ["f": 0.5, "g": .infinity])
         }
-        #expect(String(decoding: writer.bytes, as: UTF8.self) == #"{"a":1,"b":["x","y"],"c":{},"d":[],"e":{"f":0.5,"g":0}}"#)
+        #expect(
+            String(decoding: writer.bytes, as: UTF8.self) == #"{"a":1,"b":["x","y"],"c":{},"d":[],"e":{"f":0.5,"g":0}}"#
+        )
     }
 }

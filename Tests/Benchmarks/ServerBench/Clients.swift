@@ -36,12 +36,8 @@ extension Account {
     /// and not synced (Foundation's own way of writing a file syncs it).
     func store(_ bytes: [UInt8], of picture: Picture) throws {
         let folder = "\(picture.folder)/down-\(uid)"
-        let path = "\(folder)/\(picture.name)"
-        var file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-        if file < 0, errno == ENOENT, mkdir(folder, 0o755) == 0 { file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644) }
-        defer { close(file) }
-        let written = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-        guard written == bytes.count else { throw CocoaError(.fileWriteUnknown) }
+        mkdir(folder, 0o755)
+        try Picture(folder: folder, name: picture.name, size: bytes.count).write(bytes)
     }
 }
 

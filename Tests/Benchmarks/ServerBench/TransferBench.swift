@@ -57,28 +57,31 @@ struct TransferBench {
             figure\(nginx == nil ? "" : " (curl's alone takes \(try startOfCurl()) s)"); ours are threads. Seconds, medians.
             """)
         for count in clientCounts {
-            let small = try place.pictures("small", count: 200, bytes: 20 * 1024)
-            try measure("200 x 20 KiB in all", small.shares(count), rows, rounds: rounds)
+            try measure("200 x 20 KiB in all", 200, bytes: 20 * 1024, clients: count, rows, rounds: rounds)
         }
         for count in clientCounts {
-            let large = try place.pictures("large", count: count, bytes: 2 * 1024 * 1024)
             // Many clients move much: fewer rounds keep the whole run within some minutes.
             let fewer = count > 8 ? 1 : count > 1 ? min(rounds, 3) : rounds
-            try measure("2 MiB each", large.shares(count), rows, rounds: fewer)
+            try measure("2 MiB each", count, bytes: 2 * 1024 * 1024, clients: count, rows, rounds: fewer)
         }
     }
 
-    /// The rounds go over every row in turn, so that whatever the machine does meanwhile touches all of them.
-    private func measure(_ title: String, _ shares: [[Picture]], _ rows: [Row], rounds: Int) throws {
+    /// The rounds go over every row in turn, so that whatever the machine does meanwhile touches all of them. Each has names of its own,
+    /// as every crop has: what replaces a file costs ext4 a flush, and makes the next file dearer.
+    private func measure(
+        _ title: String, _ pictureCount: Int, bytes: Int, clients count: Int, _ rows: [Row], rounds: Int
+    ) throws {
         var rows = rows
         for _ in 0..<rounds {
+            let pictures = try place.pictures("\(UUID().uuidString.prefix(8))", count: pictureCount, bytes: bytes)
+            let shares = pictures.shares(count)
             for index in rows.indices {
                 rows[index].up.append(try seconds { try rows[index].upload(shares) })
                 rows[index].down.append(try seconds { try rows[index].download(shares) })
             }
         }
         let curl = rows.first { $0.name == "nginx, curl" }
-        let clients = shares.count == 1 ? "1 client" : "\(shares.count) clients"
+        let clients = count == 1 ? "1 client" : "\(count) clients"
         say("\n\(title), \(clients), \(rounds) rounds\n  \(pad(""))      up    down\(curl == nil ? "" : "   to curl")")
         for row in rows {
             var line = "  \(pad(row.name))  \(String(format: "%6.3f  %6.3f", row.up.median, row.down.median))"

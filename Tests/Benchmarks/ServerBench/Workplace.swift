@@ -18,6 +18,14 @@ struct Picture: Sendable {
         guard bytes.count == size else { throw CocoaError(.fileReadUnknown) }
         return bytes
     }
+
+    /// Written and not synced, which Foundation would do.
+    func write(_ bytes: [UInt8]) throws {
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        defer { close(file) }
+        let written = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+        guard written == bytes.count else { throw CocoaError(.fileWriteUnknown) }
+    }
 }
 
 /// The temporary folder of one run.
@@ -44,7 +52,7 @@ struct Workplace: Sendable {
         return try (0..<count).map { index in
             let picture = Picture(folder: place, name: "\(name)-\(index).png", size: bytes)
             let content = (0..<bytes).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 / 251 &+ index) }
-            try Data(content).write(to: URL(fileURLWithPath: picture.path))
+            try picture.write(content)
             return picture
         }
     }
