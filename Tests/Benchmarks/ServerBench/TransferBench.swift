@@ -72,10 +72,11 @@ struct TransferBench {
         _ title: String, _ pictureCount: Int, bytes: Int, clients count: Int, _ rows: [Row], rounds: Int
     ) throws {
         var rows = rows
-        for _ in 0..<rounds {
+        for round in 0..<rounds {
             let pictures = try place.pictures("\(UUID().uuidString.prefix(8))", count: pictureCount, bytes: bytes)
             let shares = pictures.shares(count)
-            for index in rows.indices {
+            // Not the same one first every time: the disk has just been given the pictures.
+            for index in rows.indices.map({ ($0 + round) % rows.count }) {
                 rows[index].up.append(try seconds { try rows[index].upload(shares) })
                 rows[index].down.append(try seconds { try rows[index].download(shares) })
             }
