@@ -103,6 +103,14 @@ package final class AvatarServer: Service {
         try? await group.shutdownGracefully()
     }
 
+    /// An idle connection keeps the buffer of its last read, which is why it begins small: a request for a chunk has some 200 bytes. A client
+    /// that sends more has one that fits after a few reads.
+    private static var receiveBuffers: AdaptiveRecvByteBufferAllocator {
+        let sizes = Limits.Server.receiveBufferBytes
+        return AdaptiveRecvByteBufferAllocator(
+            minimum: sizes.lowerBound, initial: sizes.lowerBound, maximum: sizes.upperBound)
+    }
+
     private func bind() async throws -> any Channel {
         let service = ClassicService(
             stores: stores, upload: settings.upload, chunkBytes: Int64(settings.classicChunkBytes), logger: logger)
@@ -119,6 +127,7 @@ package final class AvatarServer: Service {
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.recvAllocator, value: Self.receiveBuffers)
             .childChannelInitializer { channel in
                 guard registry.add(channel) else {
                     return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)

@@ -16,6 +16,8 @@ extension Limits {
         package static let bytesInFlightMax = 1024 * 1024
         /// Bytes in flight of all connections of one user. Past it they are read no further, but that each may have one request.
         package static let bytesInFlightPerUserMax = 8 * 1024 * 1024
+        /// Bytes taken from the kernel with one read: at first and at least, and at most.
+        package static let receiveBufferBytes: ClosedRange<Int> = 512...65_536
         /// Bytes of replies handed to the network layer and not yet taken by the kernel; the next waits beyond it.
         package static let replyBytesUnsentMax = 256 * 1024
         /// A connection that has shown no token by then is closed.
