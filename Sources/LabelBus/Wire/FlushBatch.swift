@@ -28,7 +28,7 @@ final class FlushBatch {
 
     private func flush() {
         let written = handlers
-        handlers.removeAll(keepingCapacity: true)
+        handlers = []
         for handler in written { handler.flushDelivered() }
     }
 }

@@ -49,6 +49,14 @@ package struct LabelBook: Sendable {
         func isUntold(_ label: String) -> Bool { !untold.isEmpty && untold[label] != nil }
     }
 
+    /// What a picture's label is told by: with a thousand subscribers of one picture, every other look-up counts.
+    private struct Showing: Sendable {
+        /// Labels are numbered as they come, since a removal from an array of thousands would cost all of them.
+        let number: UInt64
+        /// Whose picture of that name it wants to show, where it said so.
+        let owner: UserID?
+    }
+
     /// A label and what to show for it.
     package struct State: Hashable, Sendable {
         package let label: String
@@ -66,14 +74,6 @@ package struct LabelBook: Sendable {
 
     var subscriptions: [StreamID: Subscription] = [:]
     private var order: [StreamID] = []
-    /// What a picture's label is told by: with a thousand subscribers of one picture, every other look-up counts.
-    private struct Showing: Sendable {
-        /// Labels are numbered as they come, since a removal from an array of thousands would cost all of them.
-        let number: UInt64
-        /// Whose picture of that name it wants to show, where it said so.
-        let owner: UserID?
-    }
-
     private var byName: [AvatarName: [Reference: Showing]] = [:]
     private var lastNumber: UInt64 = 0
     /// No heartbeat is due before this; it may be earlier than the earliest that really is.
