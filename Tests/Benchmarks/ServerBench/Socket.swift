@@ -32,11 +32,8 @@ final class Socket {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard connected == 0 else {
-            let code = errno
-            close(descriptor)
-            throw Closed(errno: code)
-        }
+        // What was opened is closed by deinit, also now that everything is set.
+        guard connected == 0 else { throw Closed(errno: errno) }
     }
 
     deinit { close(descriptor) }

@@ -21,10 +21,9 @@ final class BlockingClient {
                 connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard connected == 0 else {
-            close(socket)
-            throw Closed()
-        }
+        // Not closed here: deinit does it, also for an initializer that throws once everything is set. A second close would hit whatever
+        // another thread has opened in between.
+        guard connected == 0 else { throw Closed() }
     }
 
     deinit { close(socket) }
