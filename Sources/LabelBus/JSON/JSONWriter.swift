@@ -1,3 +1,5 @@
+internal import AvatarCore
+
 /// Writes JSON, value after value; commas come by themselves.
 ///
 /// The caller keeps objects and arrays balanced. Text never holds a raw NUL, so that a message may end with one.
@@ -74,37 +76,11 @@ package struct JSONWriter {
 
     package mutating func value(_ value: String) {
         separate()
-        bytes.append(UInt8(ascii: "\""))
-        var value = value
-        value.withUTF8 { text in
-            // Most strings need no escape, and go in one piece.
-            if text.contains(where: Self.needsEscape) {
-                for byte in text { escaped(byte) }
-            } else {
-                bytes.append(contentsOf: text)
-            }
-        }
-        bytes.append(UInt8(ascii: "\""))
+        bytes.appendJSONString(value)
     }
 
     private mutating func plain(_ text: StaticString) {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
-    }
-
-    private static func needsEscape(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
-    }
-
-    private mutating func escaped(_ byte: UInt8) {
-        guard Self.needsEscape(byte) else { return bytes.append(byte) }
-        guard byte < 0x20 else {
-            bytes.append(UInt8(ascii: "\\"))
-            return bytes.append(byte)
-        }
-        plain("\\u00")
-        bytes.append(UInt8(ascii: "0") + byte >> 4)
-        let low = byte & 15
-        bytes.append(low < 10 ? UInt8(ascii: "0") + low : UInt8(ascii: "a") + low - 10)
     }
 
     /// What `encoded` holds, as one value: JSON that was written before.

@@ -1,3 +1,4 @@
+import AvatarCore
 import NIOCore
 
 /// Writes one frame whose body is a flat JSON object, field by field.
@@ -45,14 +46,7 @@ struct ObjectWriter {
     mutating func text(_ field: Field, _ value: String?) {
         guard let value else { return }
         key(field)
-        quoted { writer in
-            let isPlain = value.utf8.withContiguousStorageIfAvailable { bytes in
-                guard !bytes.contains(where: Self.needsEscape) else { return false }
-                writer.body.append(contentsOf: bytes)
-                return true
-            }
-            if isPlain != true { for byte in value.utf8 { writer.escaped(byte) } }
-        }
+        body.appendJSONString(value)
     }
 
     mutating func base64(_ field: Field, _ value: [UInt8]?) {
@@ -93,23 +87,5 @@ struct ObjectWriter {
         // Int64 has at most 19 digits, so that there is room for the sign that lies before them.
         if value < 0 { first -= 1 }
         digits.span.extracting(first...).withUnsafeBufferPointer { body.append(contentsOf: $0) }
-    }
-
-    private static func needsEscape(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
-    }
-
-    private mutating func escaped(_ byte: UInt8) {
-        switch byte {
-        case UInt8(ascii: "\""): plain("\\\"")
-        case UInt8(ascii: "\\"): plain("\\\\")
-        case 0x7F: plain("\\u007f")
-        case 0..<0x20:
-            plain("\\u00")
-            body.append(UInt8(ascii: "0") + byte >> 4)
-            let low = byte & 15
-            body.append(low < 10 ? UInt8(ascii: "0") + low : UInt8(ascii: "a") + low - 10)
-        default: body.append(byte)
-        }
     }
 }
