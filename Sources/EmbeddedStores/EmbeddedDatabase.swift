@@ -87,8 +87,10 @@ package final class EmbeddedDatabase: Sendable {
         guard isDurable else { return try write(what, body) }
         try write(what) { database in
             try database.setSynchronous("NORMAL")
-            defer { try? database.setSynchronous("FULL") }
-            try body(database)
+            let result = Result { try body(database) }
+            // Not in a `defer`: were it to fail without a word, tokens and icons would no longer be waited for.
+            try database.setSynchronous("FULL")
+            try result.get()
         }
     }
 
