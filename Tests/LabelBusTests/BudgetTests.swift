@@ -10,7 +10,8 @@ struct BudgetTests {
     private func connect(_ agent: ScriptedAgent, _ number: UInt64, _ budget: BusBudget) throws -> EmbeddedChannel {
         let dispatcher = CallDispatcher(service: agent, info: ServiceInfo(version: "1"))
         let channel = EmbeddedChannel(
-            handler: LabelBusHandler(connection: number, dispatcher: dispatcher, budget: budget))
+            handler: LabelBusHandler(
+                connection: number, dispatcher: dispatcher, budget: budget, batches: FlushBatches()))
         try channel.connect(to: SocketAddress(unixDomainSocketPath: "/none")).wait()
         return channel
     }

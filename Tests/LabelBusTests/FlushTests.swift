@@ -83,7 +83,9 @@ struct FlushTests {
         }
     }
 
-    @Test("more clients than one batch holds all hear everything, each in order", arguments: [1, 128, 129, 300])
+    @Test(
+        "more clients than one batch holds all hear everything, each in order",
+        arguments: [1, Limits.Bus.flushBatchMax, Limits.Bus.flushBatchMax + 1, 300])
     func all(count: Int) throws {
         let channels = try (1...count).map { try connect($0) }
         for channel in channels { try call("Register", more: true, on: channel) }
@@ -91,6 +93,17 @@ struct FlushTests {
         loop.run()
         for channel in channels { #expect(try subscriptions(channel) == ["first", "second"]) }
         for channel in channels { _ = try? channel.finish() }
+    }
+
+    @Test("a client that is closed before its batch is flushed has heard everything")
+    func closedBefore() throws {
+        let channel = try connect(1)
+        try call("Register", more: true, on: channel)
+        try call("Pause", on: try connect(2))
+        channel.close(promise: nil)
+        #expect(try subscriptions(channel) == ["first", "second"])
+        loop.run()
+        #expect(teller.hungUp == 1)
     }
 
     @Test("a client that goes while a full batch is flushed: the service hears of it once it has returned")

@@ -46,7 +46,7 @@ package final class LabelBusHandler: ChannelDuplexHandler {
 
     /// A client with the number `connection`, unique in the process.
     package init(
-        connection: UInt64, dispatcher: CallDispatcher, budget: BusBudget, batches: FlushBatches = FlushBatches(),
+        connection: UInt64, dispatcher: CallDispatcher, budget: BusBudget, batches: FlushBatches,
         admission: Admission = .welcome
     ) {
         self.connection = connection
@@ -63,11 +63,10 @@ package final class LabelBusHandler: ChannelDuplexHandler {
         let eventLoop = context.eventLoop
         flushes = batches.batch(on: eventLoop)
         let handler = NIOLoopBound(self, eventLoop: eventLoop)
-        outbox = Outbox(budget: budget) {
-            eventLoop.inEventLoop && handler.value.deliver($0)
-        } wake: {
-            eventLoop.execute { handler.value.run() }
-        }
+        outbox = Outbox(
+            budget: budget,
+            writeNow: { eventLoop.inEventLoop && handler.value.deliver($0) },
+            wake: { eventLoop.execute { handler.value.run() } })
         if case .refused = admission { closeLater() }
     }
 
@@ -104,6 +103,12 @@ package final class LabelBusHandler: ChannelDuplexHandler {
             hungUp()
         }
         context.fireChannelInactive()
+    }
+
+    /// What was delivered and waits in a batch goes out first: the agent may stop in the very moment in which a picture comes.
+    package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        flushDelivered()
+        context.close(mode: mode, promise: promise)
     }
 
     private func hungUp() {

@@ -58,7 +58,8 @@ enum Invariants {
         let agent = ScriptedAgent()
         let budget = BusBudget()
         let handler = LabelBusHandler(
-            connection: 1, dispatcher: CallDispatcher(service: agent, info: ServiceInfo(version: "1")), budget: budget)
+            connection: 1, dispatcher: CallDispatcher(service: agent, info: ServiceInfo(version: "1")), budget: budget,
+            batches: FlushBatches())
         let channel = EmbeddedChannel(handler: handler)
         _ = try? channel.connect(to: SocketAddress(unixDomainSocketPath: "/none")).wait()
         for piece in mutator.split(stream) {
