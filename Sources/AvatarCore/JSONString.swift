@@ -5,22 +5,19 @@ extension [UInt8] {
         append(UInt8(ascii: "\""))
         var text = text
         text.withUTF8 { bytes in
+            var plainFrom = 0
             // Most strings need no escape, and go in one piece.
-            if bytes.contains(where: Self.needsEscape) {
-                for byte in bytes { appendEscaped(byte) }
-            } else {
-                append(contentsOf: bytes)
+            for index in bytes.indices where needsEscape(bytes[index]) {
+                append(contentsOf: bytes[plainFrom..<index])
+                appendEscape(bytes[index])
+                plainFrom = index + 1
             }
+            append(contentsOf: bytes[plainFrom...])
         }
         append(UInt8(ascii: "\""))
     }
 
-    private static func needsEscape(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
-    }
-
-    private mutating func appendEscaped(_ byte: UInt8) {
-        guard Self.needsEscape(byte) else { return append(byte) }
+    private mutating func appendEscape(_ byte: UInt8) {
         append(UInt8(ascii: "\\"))
         if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return append(byte) }
         let digits: StaticString = "0123456789abcdef"
@@ -30,4 +27,8 @@ extension [UInt8] {
             append(digits[Int(byte & 15)])
         }
     }
+}
+
+private func needsEscape(_ byte: UInt8) -> Bool {
+    byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
 }
