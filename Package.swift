@@ -61,9 +61,8 @@ let package = Package(
 
         .systemLibrary(name: "CLinux"),
 
-        // What more than one adapter needs of libcrypto and of the kernel.
-        .target(name: "Digests", dependencies: ["AvatarCore", "CCrypto"], swiftSettings: strictMemory),
-        .target(name: "PosixFiles", dependencies: ["CLinux"], swiftSettings: strictMemory),
+        // What more than one adapter needs of the kernel and of libcrypto.
+        .target(name: "PosixFiles", dependencies: ["AvatarCore", "CLinux", "CCrypto"], swiftSettings: strictMemory),
 
         // Values and decisions: no IO, no clock, no randomness of their own.
         .target(name: "AvatarCore", swiftSettings: strict),
@@ -75,22 +74,16 @@ let package = Package(
 
         // Adapters: each leans on the values, none on another adapter.
         .target(
-            name: "AvatarCache", dependencies: ["AvatarCore", "Digests", "PosixFiles", grdb],
+            name: "AvatarCache", dependencies: ["AvatarCore", "PosixFiles", grdb],
             swiftSettings: strictMemory),
         .target(
             name: "FolderWatch", dependencies: ["AvatarCore", "CInotifyTools", "PosixFiles"],
             swiftSettings: strictMemory),
         .target(
-            name: "ServerFiles",
-            dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "Digests", "PosixFiles"],
-            swiftSettings: strictMemory),
-        .target(
-            name: "ClusterStores",
-            dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "CHiredis", "CMariaDB"],
-            swiftSettings: strictMemory),
-        .target(
-            name: "EmbeddedStores", dependencies: ["ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb],
-            swiftSettings: strictMemory),
+            name: "ServerStores",
+            dependencies: [
+                "ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles", "CHiredis", "CMariaDB", grdb,
+            ], swiftSettings: strictMemory),
 
         // What every main needs: configuration in layers, a word to the service manager.
         .target(name: "ProgramSupport", dependencies: [configuration], swiftSettings: strict),
@@ -125,7 +118,7 @@ let package = Package(
         .executableTarget(
             name: "avatar-server",
             dependencies: [
-                "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines", "AvatarCore",
+                "ServerRuntime", "ServerStores", "TransferMachines", "AvatarCore",
                 "ProgramSupport", nioCore,
                 arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -135,20 +128,25 @@ let package = Package(
         .target(
             name: "TestPictures", dependencies: ["AvatarCore"], path: "Tests/Support/TestPictures",
             swiftSettings: strict),
-        .testTarget(name: "AvatarCoreTests", dependencies: ["AvatarCore", "TestPictures"], swiftSettings: strict),
         .testTarget(
-            name: "PosixFilesTests", dependencies: ["PosixFiles", "Digests", "AvatarCore"], swiftSettings: strict),
+            name: "AvatarCoreTests", dependencies: ["AvatarCore", "TestPictures"], path: "Tests/Unit/AvatarCoreTests",
+            swiftSettings: strict),
+        .testTarget(
+            name: "PosixFilesTests", dependencies: ["PosixFiles", "AvatarCore"], path: "Tests/Unit/PosixFilesTests",
+            swiftSettings: strict),
         .testTarget(
             name: "TransferMachinesTests", dependencies: ["TransferMachines", "AvatarCore"],
+            path: "Tests/Unit/TransferMachinesTests",
             swiftSettings: strict),
         .testTarget(
             name: "WireProtocolTests",
             dependencies: ["WireProtocol", "AvatarCore", nioCore, nioEmbedded, nioTestUtils],
+            path: "Tests/Unit/WireProtocolTests",
             swiftSettings: strict),
         .target(
             name: "BusTestSupport",
             dependencies: ["LabelBus", "AgentRuntime", "AvatarCore", nioCore, nioPosix, logging],
-            path: "Tests/BusTestSupport", swiftSettings: strict),
+            path: "Tests/Support/BusTestSupport", swiftSettings: strict),
         .executableTarget(
             name: "BusBench",
             dependencies: [
@@ -169,13 +167,13 @@ let package = Package(
                 "LabelBus", "AgentRuntime", "AvatarAgentClient", "AvatarCore", "BusTestSupport", "BusBench",
                 "PosixFiles", "avatard",
                 "avatarctl", nioCore, nioPosix, nioEmbedded, nioTestUtils, logging, lifecycle,
-            ], exclude: ["Python"], swiftSettings: strict),
+            ], path: "Tests/Unit/LabelBusTests", exclude: ["Python"], swiftSettings: strict),
         .testTarget(
             name: "AvatarCacheTests",
             dependencies: [
-                "AvatarCache", "AvatarCore", "Digests", "PosixFiles", "TestPictures", "TestMounts", "folder-helper",
+                "AvatarCache", "AvatarCore", "PosixFiles", "TestPictures", "TestMounts", "folder-helper",
                 grdb,
-            ],
+            ], path: "Tests/Unit/AvatarCacheTests",
             swiftSettings: strict),
         .target(name: "TestMounts", path: "Tests/Support/TestMounts", swiftSettings: strict),
         .executableTarget(
@@ -187,43 +185,49 @@ let package = Package(
         .testTarget(
             name: "FolderWatchTests",
             dependencies: ["FolderWatch", "AvatarCache", "AvatarCore", "TestPictures", "TestMounts", "folder-helper"],
+            path: "Tests/Unit/FolderWatchTests",
             swiftSettings: strict),
         .testTarget(
             name: "ServerRuntimeTests",
             dependencies: [
-                "avatar-server", "ServerRuntime", "ServerFiles", "EmbeddedStores", "ClusterStores", "TransferMachines",
+                "avatar-server", "ServerRuntime", "ServerStores", "TransferMachines",
                 "WireProtocol",
-                "AvatarCore", "Digests", nioCore, nioPosix, logging,
-            ],
+                "AvatarCore", "PosixFiles", nioCore, nioPosix, logging,
+            ], path: "Tests/Unit/ServerRuntimeTests",
             swiftSettings: strict),
         .executableTarget(
             name: "ServerBench",
-            dependencies: ["WireProtocol", "AvatarCore", "Digests", nioCore, nioPosix, arguments],
+            dependencies: ["WireProtocol", "AvatarCore", "PosixFiles", nioCore, nioPosix, arguments],
             path: "Tests/Benchmarks/ServerBench", swiftSettings: strict),
         .testTarget(
-            name: "EmbeddedStoresTests",
+            name: "ServerStoresTests",
             dependencies: [
-                "EmbeddedStores", "ServerFiles", "ServerRuntime", "TransferMachines", "AvatarCore", "Digests", grdb,
-            ],
+                "ServerStores", "ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles", grdb,
+            ], path: "Tests/Unit/ServerStoresTests",
             swiftSettings: strict),
         .target(
             name: "Simulation",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", "AgentRuntime", "Digests", nioCore, deque, heap,
-            ], path: "Tests/Simulation", swiftSettings: strict),
+                "AvatarCore", "TransferMachines", "WireProtocol", "AgentRuntime", "PosixFiles", nioCore, deque, heap,
+            ], path: "Tests/Simulation/Simulation", swiftSettings: strict),
         .executableTarget(
-            name: "simulate", dependencies: ["Simulation", arguments], path: "Tests/SimulateTool", swiftSettings: strict
+            name: "simulate", dependencies: ["Simulation", arguments], path: "Tests/Simulation/SimulateTool",
+            swiftSettings: strict
         ),
         .testTarget(
-            name: "SimulationTests", dependencies: ["Simulation", "simulate"], exclude: ["found.txt"],
+            name: "SimulationTests", dependencies: ["Simulation", "simulate"], path: "Tests/Simulation/SimulationTests",
+            exclude: ["found.txt"],
             swiftSettings: strict),
-        .testTarget(name: "ArchitectureTests", dependencies: ["BusTestSupport", "avatard"], swiftSettings: strict),
+        .testTarget(
+            name: "ArchitectureTests", dependencies: ["BusTestSupport", "avatard"],
+            path: "Tests/Unit/ArchitectureTests", swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", "Digests", "BusTestSupport", "TestMounts",
+                "AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", "PosixFiles", "BusTestSupport",
+                "TestMounts",
                 "TestPictures",
                 "avatard", "avatarctl", "avatar-server", nioCore, nioPosix,
-            ], exclude: ["Python"], swiftSettings: strict),
+            ], path: "Tests/Integration", exclude: ["Python"], swiftSettings: strict),
     ]
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the pictures under Tests/Fixtures/pictures and the built-in fallback head.
+"""Draws the pictures under Tests/Support/Fixtures/pictures and the built-in fallback head.
 
 Everything is drawn here, from seeds, so the pictures are the project's own and come out alike each time:
 
@@ -16,9 +16,9 @@ import random
 from PIL import Image, ImageDraw, ImageFilter
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "Tests" / "Fixtures" / "pictures"
+PICTURES = ROOT / "Tests" / "Support" / "Fixtures" / "pictures"
 # Small enough to be padded to any size that a test wants.
-TINY = ROOT / "Tests" / "Fixtures" / "tiny"
+TINY = ROOT / "Tests" / "Support" / "Fixtures" / "tiny"
 DEFAULT_HEAD = ROOT / "Sources" / "AvatarCore" / "Images" / "DefaultHead.swift"
 
 # name, pixels, seed, grain (0: flat colours, else how strong the film grain is), options for Pillow

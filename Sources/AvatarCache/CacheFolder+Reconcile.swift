@@ -1,5 +1,4 @@
 package import AvatarCore
-internal import Digests
 internal import GRDB
 internal import PosixFiles
 

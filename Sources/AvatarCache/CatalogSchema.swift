@@ -1,7 +1,7 @@
 internal import GRDB
 
 /// The catalog's tables. Migrations are only ever added at the end; a file of every earlier version is kept under
-/// `Tests/Fixtures/catalogs`.
+/// `Tests/Support/Fixtures/catalogs`.
 enum CatalogSchema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()

@@ -1,5 +1,4 @@
 package import AvatarCore
-internal import Digests
 package import PosixFiles
 
 /// A crop that is closed and complete.

@@ -1,10 +1,8 @@
 import ArgumentParser
 import AvatarCore
-import ClusterStores
-import EmbeddedStores
 import Foundation
-import ServerFiles
 import ServerRuntime
+import ServerStores
 
 /// `avatar-server check`: everything that serving needs, each with what to do about it.
 struct CheckCommand: AsyncParsableCommand {

@@ -1,8 +1,6 @@
-import ClusterStores
-import EmbeddedStores
 import Foundation
-import ServerFiles
 import ServerRuntime
+import ServerStores
 
 /// Opens what the configuration names.
 func openStores(_ settings: ServerSettings) throws(StoreError) -> Stores {

@@ -1,8 +1,8 @@
 import ArgumentParser
 import AvatarCore
-import EmbeddedStores
 import Foundation
 import ServerRuntime
+import ServerStores
 
 /// `avatar-server user …`: the embedded stores' users. The server may run meanwhile.
 struct UserCommand: AsyncParsableCommand {

@@ -4,7 +4,7 @@ import hashlib
 import pathlib
 import struct
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "Tests/Fixtures/pictures"
+FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "Tests/Support/Fixtures/pictures"
 
 
 def sha256(path):

@@ -1,7 +1,7 @@
 import AvatarCore
-import Digests
 import Foundation
 import NIOCore
+import PosixFiles
 import WireProtocol
 
 /// A user of the server, and where the server is.

@@ -3,12 +3,12 @@ package import Foundation
 
 /// The pictures that were drawn for the project (`scripts/make-fixtures.py`), and pictures of any exact size made from them.
 package enum TestPictures {
-    /// `Tests/Fixtures`.
+    /// `Tests/Support/Fixtures`.
     package static let fixtures = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Fixtures")
 
-    /// Every avatar under `Tests/Fixtures/pictures`, by name, in order.
+    /// Every avatar under `Tests/Support/Fixtures/pictures`, by name, in order.
     package static func all() throws -> [(name: String, bytes: [UInt8])] {
         let folder = fixtures.appendingPathComponent("pictures")
         return try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map { name in
@@ -16,7 +16,7 @@ package enum TestPictures {
         }
     }
 
-    /// One avatar under `Tests/Fixtures/pictures`.
+    /// One avatar under `Tests/Support/Fixtures/pictures`.
     package static func picture(_ name: String) throws -> [UInt8] {
         try bytes(fixtures.appendingPathComponent("pictures").appendingPathComponent(name))
     }

@@ -1,0 +1,105 @@
+package import AvatarCore
+internal import Foundation
+internal import GRDB
+internal import PosixFiles
+package import ServerRuntime
+package import TransferMachines
+
+/// Users in SQLite. Of a token only its SHA-256 is kept: whoever reads the file learns none.
+package struct EmbeddedUsers: UserStore {
+    private let database: EmbeddedDatabase
+
+    package init(_ database: EmbeddedDatabase) { self.database = database }
+
+    package func checkToken(_ token: String, of user: UserID) throws(StoreError) -> TokenVerdict {
+        let stored = try database.read("looking up a token") { database in
+            try Data.fetchOne(
+                database.cachedStatement(
+                    sql: "SELECT token_sha256 FROM user WHERE uid = ? AND token_sha256 IS NOT NULL"),
+                arguments: [user.value])
+        }
+        guard let stored else { return .unknownUser }
+        if token.isEmpty { return .wrong }
+        let digest = try Self.digest(token)
+        return digest == stored ? .valid : .wrong
+    }
+
+    package func setIcon(_ name: AvatarName, of user: UserID) throws(StoreError) -> Bool {
+        try database.write("setting an icon") { database in
+            try database.change(
+                "UPDATE user SET icon = ? WHERE uid = ?",
+                [name.string, user.value])
+            return database.changesCount > 0
+        }
+    }
+
+    package func icon(of user: UserID) throws(StoreError) -> String? {
+        try database.read("looking up an icon") { database in
+            try String.fetchOne(
+                database.cachedStatement(sql: "SELECT icon FROM user WHERE uid = ?"), arguments: [user.value])
+        }
+    }
+
+    package func users(withIcon name: AvatarName) throws(StoreError) -> [UserID] {
+        try database.read("looking up an icon's owner") { database in
+            try Int64.fetchAll(
+                database.cachedStatement(sql: "SELECT uid FROM user WHERE icon = ? ORDER BY uid LIMIT 2"),
+                arguments: [name.string])
+        }.compactMap { UserID($0) }
+    }
+
+    private static func digest(_ token: String) throws(StoreError) -> Data {
+        do {
+            return Data(unsafe try SHA256Digest(of: Array(token.utf8).span.bytes).bytes)
+        } catch {
+            throw StoreError(.unavailable, "\(error)")
+        }
+    }
+}
+
+// What `avatar-server user …` does.
+extension EmbeddedUsers {
+    /// One user as a person may see it.
+    package struct Listed: Hashable, Sendable {
+        package let uid: UserID
+        package let name: String
+        package let icon: String?
+        package let hasToken: Bool
+    }
+
+    /// Makes a user; false when there is one with this uid already, who stays as they are.
+    package func add(_ user: UserID, name: String, token: String) throws(StoreError) -> Bool {
+        let digest = try Self.digest(token)
+        return try database.write("adding a user") { database in
+            try database.change(
+                "INSERT INTO user (uid, name, token_sha256) VALUES (?, ?, ?) ON CONFLICT (uid) DO NOTHING",
+                [user.value, name, digest])
+            return database.changesCount > 0
+        }
+    }
+
+    /// Gives a user another token, and ends the one before; false when there is no such user.
+    package func setToken(_ token: String, of user: UserID) throws(StoreError) -> Bool {
+        let digest = try Self.digest(token)
+        return try database.write("setting a token") { database in
+            try database.change(
+                "UPDATE user SET token_sha256 = ? WHERE uid = ?",
+                [digest, user.value])
+            return database.changesCount > 0
+        }
+    }
+
+    /// Every user, lowest uid first.
+    package func all() throws(StoreError) -> [Listed] {
+        let rows = try database.read("listing users") { database in
+            try Row.fetchAll(
+                database.cachedStatement(
+                    sql: "SELECT uid, name, icon, token_sha256 IS NOT NULL AS has_token FROM user ORDER BY uid"))
+        }
+        return rows.compactMap { row in
+            UserID(row["uid"]).map {
+                Listed(uid: $0, name: row["name"], icon: row["icon"], hasToken: row["has_token"])
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+internal import AvatarCore
+internal import PosixFiles
+internal import TransferMachines
+internal import WireProtocol
+
+/// What a server keeps across its own death: users, icons, files, parts and progress.
+final class SimStore {
+    var tokens: [UserID: String] = [:]
+    var icons: [UserID: AvatarName] = [:]
+    var files: [ResourceKey: [UInt8]] = [:]
+    var records: [ResourceKey: UploadRecord] = [:]
+    var parts: [UploadID: [UInt8]] = [:]
+    /// Each time that a whole upload got its final name.
+    var commits: [(key: ResourceKey, md5: MD5Digest)] = []
+    /// The seed's progress of downloads, by name.
+    var downloadProgress: [String: Int64] = [:]
+    /// The seed's upload progress, by name.
+    var seedUploads: [String: Int64] = [:]
+
+    func forgetProgress() {
+        records = [:]
+        parts = [:]
+        downloadProgress = [:]
+        seedUploads = [:]
+    }
+
+    func progress(_ key: ResourceKey) -> (UploadRecord?, Int64?) {
+        guard let record = records[key] else { return (nil, nil) }
+        let held = record.isComplete ? files[key]?.count : parts[record.uploadID]?.count
+        return (record, held.map { Int64($0) })
+    }
+
+    /// One step of an upload; the chunk's bytes go with it.
+    func perform(_ action: UploadIntake.Action, bytes: [UInt8]) -> UploadIntake.Input {
+        switch action {
+        case .checkToken(let token, let user):
+            guard let known = tokens[user] else { return .token(.unknownUser) }
+            return .token(known == token ? .valid : .wrong)
+        case .loadProgress(let key):
+            let (record, held) = progress(key)
+            return .progress(record, held: held)
+        case .measureUse: return .use(bytes: 0, uploads: 0)
+        case .begin(let record, let replacing):
+            if let replacing { parts[replacing] = nil }
+            parts[record.uploadID] = bytes
+            records[record.key] = record
+            return .done
+        case .append(let record, let offset):
+            guard var part = parts[record.uploadID], part.count >= Int(offset) else { return .failed(.missing) }
+            part.removeLast(part.count - Int(offset))
+            parts[record.uploadID] = part + bytes
+            return .done
+        case .advance: return .done
+        case .compare(let source, let offset):
+            let there: [UInt8]? =
+                switch source {
+                case .part(let id): parts[id]
+                case .file(let key): files[key]
+                }
+            guard let there, there.count >= Int(offset) + bytes.count else { return .compared(false) }
+            return .compared(Array(there[Int(offset)..<Int(offset) + bytes.count]) == bytes)
+        case .verify(let id):
+            guard let part = parts[id], let md5 = try? MD5Digest(of: part.span.bytes) else { return .failed(.missing) }
+            return .verified(size: Int64(part.count), md5: md5)
+        case .verifyFile(let key):
+            guard let file = files[key], let md5 = try? MD5Digest(of: file.span.bytes) else { return .failed(.missing) }
+            return .verified(size: Int64(file.count), md5: md5)
+        case .commit(let record):
+            guard let part = parts.removeValue(forKey: record.uploadID) else { return .failed(.missing) }
+            files[record.key] = part
+            commits.append((record.key, record.md5))
+            return .done
+        case .setIcon(let name, let user):
+            icons[user] = name
+            return .icon(userExists: tokens[user] != nil)
+        case .complete(let record):
+            records[record.key] = record
+            return .done
+        case .discard(let record):
+            records[record.key] = nil
+            parts[record.uploadID] = nil
+            return .done
+        case .reply: return .done
+        }
+    }
+
+    func perform(_ action: DownloadServing.Action, read: inout [UInt8]) -> DownloadServing.Input {
+        switch action {
+        case .checkToken(let token, let user):
+            guard let known = tokens[user] else { return .token(.unknownUser) }
+            return .token(known == token ? .valid : .wrong)
+        case .open(let key):
+            read = files[key] ?? []
+            return .opened(size: files[key].map { Int64($0.count) })
+        case .findOwners(let name):
+            return .owners(Array(icons.filter { $0.value == name }.keys.sorted().prefix(2)))
+        case .read(let range):
+            read = Array(read[Int(range.lowerBound)..<min(Int(range.upperBound), read.count)])
+            return .read(Int64(read.count))
+        case .reply: return .failed(.unavailable)
+        }
+    }
+}
+
+// The seed's ways (PROTOCOL.md: what it accepts, what it forgets, what it appends).
+extension SimStore {
+    func seedUpload(_ chunk: UploadChunk) -> ClassicReply {
+        guard let user = UserID(chunk.uid), let name = try? AvatarName(chunk.name) else {
+            return .uploadHead(UploadChunkReply(error: ClassicError.uidInvalid.rawValue))
+        }
+        if chunk.seq == 1, tokens[user] != chunk.token {
+            return .uploadHead(UploadChunkReply(error: ClassicError.tokenInvalid.rawValue))
+        }
+        if chunk.seq != 1, seedUploads[chunk.name] == nil {
+            return .uploadHead(UploadChunkReply(error: ClassicError.fileNotExists.rawValue))
+        }
+        let key = ResourceKey(owner: user, name: name)
+        seedUploads[chunk.name] = chunk.seq
+        files[key] = chunk.seq == 1 ? chunk.data : (files[key] ?? []) + chunk.data
+        if chunk.last {
+            icons[user] = name
+            if let md5 = MD5Digest(hex: chunk.md5) { commits.append((key, md5)) }
+        }
+        return .uploadHead(
+            UploadChunkReply(
+                error: 0, md5: chunk.md5, name: chunk.name, seq: chunk.seq, totalSize: chunk.totalSize,
+                transSize: chunk.transSize, last: chunk.last, uid: chunk.uid))
+    }
+
+    func seedDownload(_ request: DownloadRequest) -> ClassicReply {
+        func refuse(_ error: ClassicError) -> ClassicReply {
+            .download(DownloadReply(error: error.rawValue, name: request.name, clientPath: request.clientPath))
+        }
+        guard let user = UserID(request.uid) else { return refuse(.uidInvalid) }
+        if request.seq == 1, tokens[user] != request.token { return refuse(.tokenInvalid) }
+        guard let name = try? AvatarName(request.name), let bytes = files[ResourceKey(owner: user, name: name)] else {
+            return refuse(.fileNotExists)
+        }
+        if request.seq == 1 {
+            downloadProgress[request.name] = 1
+        } else {
+            guard let expected = downloadProgress[request.name] else { return refuse(.progressLost) }
+            guard expected == request.seq else { return refuse(.seqInvalid) }
+        }
+        guard let geometry = ChunkGeometry(totalSize: Int64(bytes.count), chunkSize: Int64(Life.chunkBytes)),
+            let range = geometry.range(of: request.seq)
+        else { return refuse(.offsetInvalid) }
+        let isLast = geometry.isLast(request.seq)
+        downloadProgress[request.name] = isLast ? nil : request.seq + 1
+        return .download(
+            DownloadReply(
+                error: 0, name: request.name, clientPath: request.clientPath, seq: request.seq,
+                totalSize: Int64(bytes.count), currentSize: range.upperBound, isLast: isLast,
+                data: Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])))
+    }
+}

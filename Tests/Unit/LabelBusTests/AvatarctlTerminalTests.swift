@@ -1,0 +1,105 @@
+import BusTestSupport
+import Foundation
+import LabelBus
+import Testing
+
+/// The same command on a terminal, in a pipe, and for a program.
+@Suite("How avatarctl shows progress", .timeLimit(.minutes(1)))
+struct AvatarctlTerminalTests {
+    /// Runs it on a terminal of 60 columns.
+    private func onTerminal(
+        _ arguments: [String], prompt: String = "", answer: String = "", _ bus: RunningBus
+    ) async throws -> ProgramResult {
+        try await Program.run(
+            "/usr/bin/python3",
+            [
+                Program.packageFolder + "/Tests/Unit/LabelBusTests/Python/terminal.py", prompt, answer,
+                Program.product("avatarctl"),
+            ] + arguments + ["--socket", bus.path], in: bus.folder)
+    }
+
+    /// A picture that comes in four steps as soon as it is fetched.
+    private func come(_ bus: RunningBus) async {
+        await bus.agent.untilCalled("Fetch", more: true)
+        for transferred in [10, 15, 50] { bus.agent.progress("a.png", transferred: transferred, size: 100) }
+        bus.agent.complete("a.png", path: "/tmp/a.png", size: 100)
+    }
+
+    @Test("on a terminal: one line that is drawn again and again, and a sentence at the end")
+    func terminal() async throws {
+        try await withBus { bus in
+            async let running = onTerminal(["fetch", "a.png"], bus)
+            await come(bus)
+            let result = try await running
+            #expect(result.status == 0)
+            let drawn = result.output.components(separatedBy: "\r\u{1B}[K")
+            #expect(
+                drawn == [
+                    "", "a.png  pending",
+                    "a.png  [####....................................]  10 %",
+                    "a.png  [######..................................]  15 %",
+                    "a.png  [####################....................]  50 %",
+                    "a.png: ready, 100 bytes, /tmp/a.png\r\n",
+                ])
+        }
+    }
+
+    @Test("in a pipe: a plain line at every tenth and at the end, nothing that steers a terminal")
+    func pipe() async throws {
+        try await withBus { bus in
+            async let running = Program.run(
+                Program.product("avatarctl"), ["fetch", "a.png", "--socket", bus.path], in: bus.folder)
+            await come(bus)
+            let output = try await running.output
+            #expect(
+                output == """
+                    a.png: pending
+                    a.png: pending, 10 % (10 of 100 bytes)
+                    a.png: pending, 50 % (50 of 100 bytes)
+                    a.png: ready, 100 bytes, /tmp/a.png
+
+                    """)
+        }
+    }
+
+    @Test("for a program: each step as a JSON object, on a terminal too")
+    func json() async throws {
+        try await withBus { bus in
+            async let running = onTerminal(["fetch", "--json", "a.png"], bus)
+            await come(bus)
+            let steps = try await running.output.split(separator: "\r\n").map {
+                try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+            }
+            #expect(steps.map { $0["transferred"] as? Int } == [nil, 10, 15, 50, 100])
+            #expect(steps.map { $0["state"] as? String } == ["pending", "pending", "pending", "pending", "ready"])
+        }
+    }
+
+    @Test("several pictures: the line says how many are through; one that cannot be had fails the command")
+    func several() async throws {
+        try await withBus { bus in
+            async let running = onTerminal(["fetch", "a.png", "b.png"], bus)
+            await bus.agent.untilCalled("Fetch", more: true)
+            bus.agent.fail("b.png", reason: "absent")
+            bus.agent.progress("a.png", transferred: 50, size: 100)
+            bus.agent.complete("a.png", path: "/tmp/a.png", size: 100)
+            let result = try await running
+            #expect(result.status == 1)
+            #expect(result.output.contains("b.png: failed, absent\r\n"))
+            #expect(result.output.contains("1 of 2  a.png  ["))
+            #expect(result.output.hasSuffix("a.png: ready, 100 bytes, /tmp/a.png\r\n"))
+        }
+    }
+
+    @Test("a token that is typed is not shown")
+    func token() async throws {
+        try await withBus { bus in
+            let result = try await onTerminal(
+                ["login", "--host", "127.0.0.1", "--uid", "7"], prompt: "Token", answer: "s3cret", bus)
+            #expect(result.status == 0, "\(result.output)")
+            #expect(bus.agent.login?.token == "s3cret")
+            #expect(!result.output.contains("s3cret"))
+            #expect(result.output.contains("user 7 at 127.0.0.1:9090"))
+        }
+    }
+}

@@ -1,0 +1,91 @@
+import Foundation
+import Testing
+
+/// What a person sees who makes a mistake: the key, the place, the reason, and an exit code that says which kind.
+@Suite struct CommandTests {
+    @Test(arguments: [
+        ("listen:\n  prot: 1\n", "listen.prot: there is no such key; is listen.port meant?"),
+        ("listen:\n  port: 70000\n", "listen.port: \"70000\" must lie from 0 to 65535"),
+        ("listen:\n  port: nine\n", "listen.port: \"nine\" must be a whole number"),
+        ("storage:\n  sync: maybe\n", "storage.sync: \"maybe\" must be one of full, none"),
+        ("storage:\n  root: files\n", "storage.root: \"files\" must be an absolute path"),
+        ("classic:\n  openUpload: perhaps\n", "classic.openUpload: \"perhaps\" must be true or false"),
+        ("classic:\n  bodyBytesMax: 100\n", "classic.bodyBytesMax: \"100\" must lie from 4096 to 6291456"),
+        ("redis: 5\n", "redis: there is no such key"),
+    ])
+    func aMistakeInTheFileStopsTheProgram(yaml: String, reason: String) async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appendingPathComponent("c.yaml")
+            try Data(yaml.utf8).write(to: file)
+            let result = try ServerProcess.run(["serve", "--config", file.path])
+            #expect(result.code == 78)
+            #expect(result.errors == "avatar-server: \(file.path): \(reason)\n")
+        }
+    }
+
+    @Test func aMisspeltVariableStopsTheProgram() throws {
+        let result = try ServerProcess.run(["serve"], environment: ["AVATAR_SERVER_LISTEN_PROT": "1"])
+        #expect(result.code == 78)
+        #expect(result.errors.contains("AVATAR_SERVER_LISTEN_PROT: there is no such key; is LISTEN_PORT meant?"))
+    }
+
+    @Test func theEnvironmentComesBeforeTheFileAndAFlagBeforeBoth() async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appendingPathComponent("c.yaml")
+            try Data("storage: {sync: file}\n".utf8).write(to: file)
+            let fromFile = try ServerProcess.run(["serve", "--config", file.path])
+            #expect(fromFile.errors.contains("c.yaml: storage.sync: \"file\""))
+            let variable = ["AVATAR_SERVER_STORAGE_SYNC": "variable"]
+            let fromVariable = try ServerProcess.run(["serve", "--config", file.path], environment: variable)
+            #expect(fromVariable.errors.contains("the environment: storage.sync: \"variable\""))
+            let fromFlag = try ServerProcess.run(
+                ["serve", "--config", file.path, "--storage-sync", "flag"], environment: variable)
+            #expect(fromFlag.errors.contains("the command line: storage.sync: \"flag\""))
+        }
+    }
+
+    @Test func usersAreAddedOnceAndTheirTokensRenewed() async throws {
+        try await withFolder { folder async throws in
+            let storage = ServerProcess.storage(folder)
+            let added = try ServerProcess.run(["user", "add", "--uid", "7", "--name", "seven"] + storage)
+            #expect(added.code == 0)
+            #expect(added.output.count == 33)
+            let again = try ServerProcess.run(["user", "add", "--uid", "7"] + storage)
+            #expect(again.code == 1)
+            #expect(again.errors.contains("there is a user 7 already"))
+            let renewed = try ServerProcess.run(["user", "token", "--uid", "7"] + storage)
+            #expect(renewed.code == 0)
+            #expect(renewed.output != added.output)
+            #expect(try ServerProcess.run(["user", "token", "--uid", "8"] + storage).code == 1)
+            #expect(try ServerProcess.run(["user", "list"] + storage).output == "7\tseven\t-\ttoken\n")
+            #expect(try ServerProcess.run(["user", "add", "--uid", "0"] + storage).code == 64)
+        }
+    }
+
+    @Test func checkSaysWhatIsWrongAndWhatToDo() async throws {
+        try await withFolder { folder async throws in
+            let good = try ServerProcess.run(["check"] + ServerProcess.storage(folder))
+            #expect(good.code == 0)
+            #expect(!good.output.contains("FAIL"))
+            let bad = try ServerProcess.run(
+                [
+                    "check", "--storage-root", "/proc/nowhere", "--stores-kind", "cluster", "--redis-socket",
+                    folder.path + "/nobody", "--mysql-socket", folder.path + "/nobody", "--classic-chunk-bytes",
+                    "65536",
+                ])
+            #expect(bad.code == 69)
+            #expect(bad.output.components(separatedBy: "FAIL").count == 5)
+            #expect(bad.output.contains("see redis.host"))
+        }
+    }
+
+    /// The sample says what the defaults are, so it must be readable, and whole.
+    @Test func theSampleConfigurationIsTaken() async throws {
+        try await withFolder { folder async throws in
+            let sample = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+                .appendingPathComponent("../../../../config/avatar-server.yaml").standardized
+            let server = try ServerProcess(folder: folder, flags: ["--config", sample.path])
+            #expect(server.terminate() == 0)
+        }
+    }
+}
