@@ -20,7 +20,8 @@ enum Rules {
         "FolderWatch": ["AvatarCore", "PosixFiles", "CInotifyTools"],
         "AvatarAgentClient": ["AvatarCore", "LabelBus", "PosixFiles"],
         "AgentRuntime": [
-            "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch", "PosixFiles", "ProgramSupport",
+            "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch", "PosixFiles",
+            "ProgramSupport",
         ],
         "ServerRuntime": [
             "AvatarCore", "TransferMachines", "WireProtocol", "PosixFiles", "ProgramSupport",

@@ -1,6 +1,6 @@
 import AvatarCore
-import PosixFiles
 import Foundation
+import PosixFiles
 import TestPictures
 import Testing
 

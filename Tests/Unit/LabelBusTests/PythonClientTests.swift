@@ -14,7 +14,9 @@ struct PythonClientTests {
             in: bus.folder)
     }
 
-    private func script(_ name: String) -> String { Program.packageFolder + "/Tests/Unit/LabelBusTests/Python/\(name).py" }
+    private func script(_ name: String) -> String {
+        Program.packageFolder + "/Tests/Unit/LabelBusTests/Python/\(name).py"
+    }
 
     private func steps(_ result: ProgramResult) throws -> [String: NSDictionary] {
         var steps: [String: NSDictionary] = [:]
