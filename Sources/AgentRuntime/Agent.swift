@@ -12,7 +12,7 @@ internal import ServiceLifecycle
 internal import Synchronization
 internal import TransferMachines
 
-/// The agent: its mind, its disk thread, its folder watch and its bus, started together and stopped in reverse.
+/// The agent: its driver, its disk thread, its folder watch and its bus, started together and stopped in reverse.
 package final class Agent: Service {
     /// Something without which the agent cannot run, and what to do about it.
     package struct StartFault: Error, CustomStringConvertible {

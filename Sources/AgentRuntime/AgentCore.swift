@@ -8,16 +8,16 @@ internal import NIOCore
 internal import PosixFiles
 internal import TransferMachines
 
-/// The mind with everything around it but the bus: it answers the bus's calls, and outlives them.
+/// The driver with everything around it but the bus: it answers the bus's calls, and outlives them.
 final class AgentCore: AgentService {
     private let settings: AgentSettings
     private let logins: LoginStore
     private let loop: any EventLoop
     private let logger: Logger
-    private let mind: NIOLoopBound<Mind>
+    private let driver: NIOLoopBound<AgentDriver>
     private let disk: DiskThread
     private let watch: FolderWatch
-    private let relay: Relay
+    private let inbox: AgentInbox
 
     /// Opens folders and catalog.
     init(settings: AgentSettings, logins: LoginStore, loop: any EventLoop, logger: Logger) throws {
@@ -26,13 +26,13 @@ final class AgentCore: AgentService {
         self.loop = loop
         self.logger = logger
         let fallback = try DefaultHeadFile.place(in: settings.stateDirectory)
-        let relay = Relay()
-        self.relay = relay
+        let inbox = AgentInbox()
+        self.inbox = inbox
         watch = try FolderWatch { events in
-            relay.feed(events.compactMap { FolderChange($0) }.map(AgentInput.folder))
+            inbox.feed(events.compactMap { FolderChange($0) }.map(AgentInput.folder))
         }
         disk = DiskThread(worker: try Self.worker(settings, watch, logger)) { results in
-            relay.feed(results.map(AgentInput.disk))
+            inbox.feed(results.map(AgentInput.disk))
         }
         var random = SystemRandomNumberGenerator()
         let mapping = BusMapping(
@@ -41,17 +41,17 @@ final class AgentCore: AgentService {
         let seed = random.next()
         let durable = settings.sync == .full
         let (disk, watch) = (disk, watch)
-        let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { relay.feed([.folder($0)]) }
-        mind = try loop.submit {
+        let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { inbox.feed([.folder($0)]) }
+        driver = try loop.submit {
             NIOLoopBound(
-                Mind(
+                AgentDriver(
                     seed: seed, durable: durable, isShared: settings.isShared, mapping: mapping, disk: disk, loop: loop,
                     logger: logger,
                     attach: attacher.attach), eventLoop: loop)
         }.wait()
-        let mind = mind
-        relay.connect { inputs in
-            loop.execute { for input in inputs { mind.value.feed(input) } }
+        let driver = driver
+        inbox.connect { inputs in
+            loop.execute { for input in inputs { driver.value.feed(input) } }
         }
     }
 
@@ -84,7 +84,7 @@ final class AgentCore: AgentService {
     ///
     /// `fault` says why nobody is logged in, where somebody should be.
     func begin(_ account: Account?, fault: String?) async throws {
-        if let fault { relay.feed([.loginUnusable(reason: fault)]) }
+        if let fault { inbox.feed([.loginUnusable(reason: fault)]) }
         if let account {
             await withCheckedContinuation { continuation in
                 logIn(account) { continuation.resume() }
@@ -95,31 +95,31 @@ final class AgentCore: AgentService {
             do {
                 try watch.attach(folder.id, path: path, modifications: settings.isShared)
             } catch {
-                relay.feed([.folder(.lost(folder, reason: "\(error)", remedy: error.remedy))])
+                inbox.feed([.folder(.lost(folder, reason: "\(error)", remedy: error.remedy))])
             }
         }
         disk.submit([DiskCommand.start])
     }
 
     private func logIn(_ account: Account, _ done: @escaping @Sendable () -> Void) {
-        let (mind, loop) = (mind, loop)
+        let (driver, loop) = (driver, loop)
         disk.submit([
             .ask { worker in
                 let tokenEpoch = worker.tokenEpoch(of: account)
                 loop.execute {
-                    mind.value.logIn(account, tokenEpoch: tokenEpoch)
+                    driver.value.logIn(account, tokenEpoch: tokenEpoch)
                     done()
                 }
             }
         ])
     }
 
-    func networkChanged() { relay.feed([.networkChanged]) }
+    func networkChanged() { inbox.feed([.networkChanged]) }
 
     /// Closes the connection, records everything, and ends the threads.
     func stop() async throws {
-        let mind = mind
-        try await loop.submit { mind.value.stop() }.get()
+        let driver = driver
+        try await loop.submit { driver.value.stop() }.get()
         watch.stop()
         try await disk.stop()
     }
@@ -132,28 +132,28 @@ final class AgentCore: AgentService {
         case .logout: logout(reply)
         case .status: status(reply)
         default:
-            let mind = mind
-            onLoop { mind.value.call(call, more: more, reply: reply) }
+            let driver = driver
+            onLoop { driver.value.call(call, more: more, reply: reply) }
         }
     }
 
     func hungUp(_ stream: ReplyStream.ID) {
-        let mind = mind
-        onLoop { mind.value.hungUp(stream) }
+        let driver = driver
+        onLoop { driver.value.hungUp(stream) }
     }
 
-    /// The bus runs on the mind's own loop: what comes from there needs no detour.
+    /// The bus runs on the driver's own loop: what comes from there needs no detour.
     private func onLoop(_ body: @escaping @Sendable () -> Void) {
         if loop.inEventLoop { body() } else { loop.execute(body) }
     }
 
     private func status(_ reply: ReplyStream) {
-        let (mind, loop) = (mind, loop)
+        let (driver, loop) = (driver, loop)
         disk.submit([
             .ask { worker in
                 let totals = (try? worker.catalog.totals()) ?? (files: 0, bytes: 0)
                 loop.execute {
-                    reply.send(.status(mind.value.status(version: Agent.version, totals: totals)), continues: false)
+                    reply.send(.status(driver.value.status(version: Agent.version, totals: totals)), continues: false)
                 }
             }
         ])
@@ -194,10 +194,10 @@ final class AgentCore: AgentService {
     }
 
     private func logout(_ reply: ReplyStream) {
-        let (logins, mind, loop, logger) = (logins, mind, loop, logger)
+        let (logins, driver, loop, logger) = (logins, driver, loop, logger)
         disk.submit([
             .ask { _ in
-                loop.execute { mind.value.logOut() }
+                loop.execute { driver.value.logOut() }
                 do {
                     try logins.remove()
                     reply.send(.done, continues: false)

@@ -275,9 +275,9 @@ extension CacheError {
 
 extension PartRow {
     /// The part as a download goes on from it.
-    var machinePart: DownloadMachine.Part? {
+    var machinePart: ClassicDownload.Part? {
         guard let geometry = ChunkGeometry(totalSize: totalSize, chunkSize: chunkSize) else { return nil }
-        return DownloadMachine.Part(geometry: geometry, held: offset, begun: startedAt)
+        return ClassicDownload.Part(geometry: geometry, held: offset, begun: startedAt)
     }
 }
 

@@ -50,7 +50,7 @@ package enum ClassicMapping {
         }
     }
 
-    private static func answer(_ reply: DownloadReply) -> DownloadMachine.Reply {
+    private static func answer(_ reply: DownloadReply) -> ClassicDownload.Reply {
         guard reply.error == ClassicError.success else { return .error(reply.error) }
         guard let seq = reply.seq, let totalSize = reply.totalSize, let currentSize = reply.currentSize,
             let isLast = reply.isLast, let data = reply.data

@@ -7,9 +7,9 @@ internal import WireProtocol
 
 /// One TCP connection to the resource server: frames in, frames out, nothing decided.
 ///
-/// All of it runs on one event loop, the same as the agent's mind.
+/// All of it runs on one event loop, the same as the agent's driver.
 final class ServerConnection: Sendable {
-    /// What the mind hears of the connection.
+    /// What the driver hears of the connection.
     struct Events: Sendable {
         let opened: @Sendable () -> Void
         let replied: @Sendable (ServerReply.Kind) -> Void

@@ -97,8 +97,8 @@ extension Limits {
         package static let changesPerReplyMax = 500
     }
 
-    /// What the agent keeps of its own story, for Status and Explain.
-    package enum Story {
+    /// What the agent keeps of its own doings, for Status and Explain.
+    package enum ActivityLog {
         /// Steps kept, of all pictures together.
         package static let stepsMax = 2048
         /// Problems that Status lists at once.

@@ -78,7 +78,7 @@ package enum ConnectionEvent: Hashable, Sendable {
 /// What the agent sends; the driver adds uid and token, and encodes.
 package enum ServerRequest: Hashable, Sendable {
     case download(name: AvatarName, seq: Int64)
-    case upload(Crop, UploadMachine.Chunk)
+    case upload(Crop, ClassicUpload.Chunk)
     case askProgress(Crop)
 }
 
@@ -87,11 +87,11 @@ package struct ServerReply: Hashable, Sendable {
     /// The reply's kind.
     package enum Kind: Hashable, Sendable {
         /// 1034; `name` is nil where an error holds none.
-        case download(name: String?, DownloadMachine.Reply)
+        case download(name: String?, ClassicDownload.Reply)
         /// 1032.
         case upload(error: Int, name: String?, md5: String?, seq: Int64?)
         /// 1006.
-        case progress(name: String?, UploadMachine.Progress)
+        case progress(name: String?, ClassicUpload.Progress)
         /// A frame that was understood and means nothing here.
         case other
         /// A frame that could not be understood.
@@ -320,13 +320,13 @@ package enum Direction: String, Hashable, Sendable, CaseIterable {
 
 /// What a subscriber is told.
 package enum BusOutput: Hashable, Sendable {
-    case labels(LabelBook.Output)
+    case labels(LabelRegistry.Output)
     case avatar(StreamID, AvatarView, continues: Bool)
     case accepted(StreamID, Int, AvatarView?, continues: Bool)
     case page(StreamID, [AvatarView], next: String?)
     case changes(StreamID, epoch: String, cursor: Int64, reset: Bool, [AvatarChange], continues: Bool)
     /// Of `Explain`: what was done about a picture, and last how it is now.
-    case story(StreamID, [Story.Step])
+    case explanation(StreamID, [ActivityLog.Step])
     case done(StreamID)
     case failed(StreamID, BusFault)
 }

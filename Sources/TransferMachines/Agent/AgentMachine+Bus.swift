@@ -54,7 +54,7 @@ extension AgentMachine {
         for name in names where seen.insert(name).inserted { refreshWish(name) }
     }
 
-    private mutating func send(_ outputs: [LabelBook.Output]) {
+    private mutating func send(_ outputs: [LabelRegistry.Output]) {
         for output in outputs { actions.append(.bus(.labels(output))) }
     }
 
@@ -137,7 +137,7 @@ extension AgentMachine {
         }
         for output in outputs {
             send([
-                LabelBook.Output(
+                LabelRegistry.Output(
                     stream: stream, states: output.states, subscription: nil, synced: output.synced, continues: false)
             ])
         }
@@ -292,14 +292,14 @@ extension AgentMachine {
     /// The answer once the catalog was asked; an error for a name that means nothing to anybody here.
     mutating func answer(_ question: Question, of target: LabelRequest.Target, _ stream: StreamID) {
         let view = view(of: target)
-        let steps = question == .explain ? story.steps(of: view.name ?? "") : []
+        let steps = question == .explain ? activity.steps(of: view.name ?? "") : []
         if case .name(let name, _) = target, isUnheardOf(name, view), steps.isEmpty {
             actions.append(.bus(.failed(stream, .unknownAvatar(name.string))))
             return
         }
         switch (question, target) {
         case (.get, _): actions.append(.bus(.avatar(stream, view, continues: false)))
-        case (.explain, _): actions.append(.bus(.story(stream, steps + [Story.Step(view, at: now)])))
+        case (.explain, _): actions.append(.bus(.explanation(stream, steps + [ActivityLog.Step(view, at: now)])))
         case (.forget, .name(let name, _)):
             // The picture goes from the cache; what is wanted comes again, what is not stays away.
             actions.append(.disk(.forget(name)))

@@ -6,7 +6,7 @@ extension AgentMachine {
         self.login = login
         refusal = nil
         note(.info, "logged in", detail: "uid \(login.uid) at \(login.server)")
-        story.solved(key: "token")
+        activity.solved(key: "token")
         if isAnother { uploads.startOver() }
         // What the catalog holds back was refused to this very token, unless it says otherwise; of what is on somebody's mind now, one
         // more try costs little.
@@ -87,7 +87,7 @@ extension AgentMachine {
     }
 
     mutating func tokenRefused(_ error: ClassicError) {
-        story.problem(
+        activity.problem(
             key: "token", what: "the server refuses the login (\(error))",
             remedy: "avatarctl login with a fresh token", now: now)
         note(.warning, "token refused", detail: error.description)
@@ -113,7 +113,7 @@ extension AgentMachine {
 
     mutating func stray(_ detail: String) {
         strayReplies += 1
-        story.strayReplies += 1
+        activity.strayReplies += 1
         if strayReplies == 1 { note(.warning, "reply to nothing that was asked", detail: detail) }
         guard strayReplies > Limits.Connection.strayRepliesMax else { return }
         giveUpConnection("more than \(Limits.Connection.strayRepliesMax) replies to nothing that was asked")

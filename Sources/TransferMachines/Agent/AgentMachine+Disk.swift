@@ -190,12 +190,12 @@ extension AgentMachine {
         storage.retryAt = now + storage.backoff.next(using: &random)
         switch fault {
         case .full:
-            story.problem(
+            activity.problem(
                 key: "storage", what: "the disk is full; transfers wait",
                 remedy: "make room on the cache's file system",
                 now: now)
         case .failed(let detail):
-            story.problem(
+            activity.problem(
                 key: "storage", what: "the disk or the catalog failed: \(detail)", remedy: "see the log", now: now)
         }
         note(.warning, "transfers wait for the disk", detail: "\(fault)")
@@ -217,7 +217,7 @@ extension AgentMachine {
         // The waits begin anew only with a picture that is there: a probe says little of a disk with room for a probe.
         storage.fault = nil
         storage.retryAt = nil
-        story.solved(key: "storage")
+        activity.solved(key: "storage")
         note(.info, "the disk takes writes again")
         guard hasStarted else { return actions.append(.disk(.start)) }
         let stalled = entries.filter { $0.value.status == .stalled && downloads[$0.key] == nil }.keys.sorted()
@@ -238,7 +238,7 @@ extension AgentMachine {
             guard entries[name]?.status == .ready else { continue }
             entries[name]?.record = nil
             entries[name]?.status = .idle
-            story.step(name: name.string, what: "gone from the cache", detail: nil, now: now)
+            activity.step(name: name.string, what: "gone from the cache", detail: nil, now: now)
             refreshWish(name)
             if entries[name] != nil { tellLabels(name) }
         }

@@ -147,11 +147,11 @@ extension AgentMachine {
             // Its old requests still run out; it comes back when they have.
             return
         }
-        downloads[name] = DownloadMachine(part: entry.part)
+        downloads[name] = ClassicDownload(part: entry.part)
         entries[name]?.isByAge = isByAge
         entries[name]?.status = .active
         active.append(name)
-        story.step(name: name.string, what: "fetching", detail: entry.part.map { "from byte \($0.held)" }, now: now)
+        activity.step(name: name.string, what: "fetching", detail: entry.part.map { "from byte \($0.held)" }, now: now)
     }
 
     /// A download that was stopped gives its place back when its last request is answered.
@@ -166,15 +166,15 @@ extension AgentMachine {
 
     // MARK: Replies
 
-    mutating func downloadReplied(_ answered: String?, _ reply: DownloadMachine.Reply) {
+    mutating func downloadReplied(_ answered: String?, _ reply: ClassicDownload.Reply) {
         guard let name = answered.map({ try? AvatarName($0) }) ?? oldestAsked(), downloads[name] != nil else {
             return stray("a picture named \(answered.map { String($0.prefix(80)) } ?? "nothing")")
         }
         let restarts = downloads[name]?.restarts ?? 0
         let steps = downloads[name]?.replied(reply, now: now, random: &random) ?? []
         if let count = downloads[name]?.restarts, count > restarts {
-            story.restarts += 1
-            story.step(name: name.string, what: "starting over", detail: "start \(count + 1)", now: now)
+            activity.restarts += 1
+            activity.step(name: name.string, what: "starting over", detail: "start \(count + 1)", now: now)
         }
         for step in steps { downloadStep(name, step) }
         releaseIfQuiet(name)
@@ -190,7 +190,7 @@ extension AgentMachine {
         return active.filter { (downloads[$0]?.inFlight ?? 0) > 0 }.min { age($0) < age($1) }
     }
 
-    private mutating func downloadStep(_ name: AvatarName, _ step: DownloadMachine.Action) {
+    private mutating func downloadStep(_ name: AvatarName, _ step: ClassicDownload.Action) {
         switch step {
         case .begin(let totalSize, let chunkSize):
             trimParts()
@@ -198,7 +198,7 @@ extension AgentMachine {
         case .append(let offset, let bytes):
             connection.proven()
             entries[name]?.interruptions = 0
-            story.bytesDown += Int64(bytes.count)
+            activity.bytesDown += Int64(bytes.count)
             actions.append(.disk(.append(name, offset: offset, bytes: bytes)))
             tellProgress(name)
         case .commit(let totalSize):

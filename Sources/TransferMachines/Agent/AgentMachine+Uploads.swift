@@ -6,7 +6,7 @@ extension AgentMachine {
         perform(uploads.pump(chunkBytes: login.uploadChunkBytes, now: now))
     }
 
-    mutating func perform(_ steps: [UploadLine.Action]) {
+    mutating func perform(_ steps: [UploadQueue.Action]) {
         for step in steps {
             switch step {
             case .stray(let detail): stray(detail)
@@ -15,7 +15,7 @@ extension AgentMachine {
         }
     }
 
-    private mutating func uploadStep(_ crop: Crop, _ step: UploadMachine.Action) {
+    private mutating func uploadStep(_ crop: Crop, _ step: ClassicUpload.Action) {
         switch step {
         case .askProgress:
             actions.append(.send(.askProgress(crop)))
@@ -27,14 +27,14 @@ extension AgentMachine {
             }
         case .send(let chunk):
             if chunk.seq == 1 {
-                story.step(name: crop.name.string, what: "uploading", detail: "\(crop.size) bytes", now: now)
+                activity.step(name: crop.name.string, what: "uploading", detail: "\(crop.size) bytes", now: now)
             }
-            story.bytesUp += Int64(chunk.data.count)
+            activity.bytesUp += Int64(chunk.data.count)
             actions.append(.send(.upload(crop, chunk)))
             tellUploadProgress(crop.name)
         case .done:
             connection.proven()
-            story.solved(key: "upload \(crop.name)")
+            activity.solved(key: "upload \(crop.name)")
             note(.info, "uploaded", name: crop.name.string, detail: "\(crop.size) bytes")
             uploads.done()
             actions.append(.disk(.finishCrop(crop.id)))
@@ -43,7 +43,7 @@ extension AgentMachine {
         case .refused(let detail):
             connection.proven()
             guard uploads.refused(now: now, random: &random) else {
-                story.step(name: crop.name.string, what: "upload refused", detail: detail, now: now)
+                activity.step(name: crop.name.string, what: "upload refused", detail: detail, now: now)
                 return
             }
             setAside(crop, reason: "the server refused it \(Limits.Upload.refusalsMax) times: \(detail)")
@@ -60,7 +60,7 @@ extension AgentMachine {
 
     /// A file of the upload folder that is no crop: said once, in `Status` and the log.
     mutating func notUploaded(_ name: String, reason: String) {
-        let isNew = story.problem(
+        let isNew = activity.problem(
             key: "upload \(name)", what: "not uploaded: \(name): \(reason)",
             remedy: "put right or remove the file; avatarctl upload FILE tries again", now: now)
         if isNew { note(.warning, "not uploaded", name: name, detail: reason) }
@@ -74,7 +74,7 @@ extension AgentMachine {
         // The start finds out what is gone.
         case .gone(.crops, _) where !hasStarted: break
         case .gone(.crops, let name):
-            story.solved(key: "upload \(name)")
+            activity.solved(key: "upload \(name)")
             closes.begin(name)
             lookInOrder(name)
         case .settled(.cache, let name):
@@ -85,12 +85,12 @@ extension AgentMachine {
         case .unnameable(.crops, let name): unnameable(name)
         case .unnameable(.cache, _): break
         case .overflow:
-            story.overflows += 1
+            activity.overflows += 1
             note(.info, "the kernel dropped events; both folders are read again")
             rescan(.cache)
             rescan(.crops)
         case .lost(let folder, let reason, let remedy):
-            let isNew = story.problem(
+            let isNew = activity.problem(
                 key: "folder \(folder.rawValue)", what: "the \(folder.rawValue) folder is not watched: \(reason)",
                 remedy: remedy ?? "put it back where the configuration says", now: now)
             if isNew { note(.warning, "a folder is not watched", detail: "\(folder.rawValue): \(reason)") }
@@ -99,7 +99,7 @@ extension AgentMachine {
             let wait = backoff.next(using: &random)
             lostFolders[folder] = LostFolder(retryAt: now + wait, backoff: backoff)
         case .back(let folder):
-            story.solved(key: "folder \(folder.rawValue)")
+            activity.solved(key: "folder \(folder.rawValue)")
             lostFolders[folder] = nil
             note(.info, "a folder is watched again", detail: folder.rawValue)
             rescan(folder)
@@ -194,7 +194,7 @@ extension AgentMachine {
         let refusal = SharedFolderRule.refusal(of: candidate)
         actions.append(.disk(.judged(name, refusal)))
         guard let refusal else { return }
-        story.step(name: name.string, what: "not the user's own", detail: refusal.rawValue, now: now)
+        activity.step(name: name.string, what: "not the user's own", detail: refusal.rawValue, now: now)
         examined(name, .known)
     }
 
@@ -207,7 +207,7 @@ extension AgentMachine {
                 tellUploadCalls(name, failed: "the disk or the catalog failed: \(fault)")
             }
         case .crop(let crop):
-            story.solved(key: "upload \(name)")
+            activity.solved(key: "upload \(name)")
             stopFetching(name)
             guard uploads.count < Limits.Upload.queueMax else {
                 return notUploaded(name.string, reason: "more than \(Limits.Upload.queueMax) crops wait")
@@ -218,18 +218,18 @@ extension AgentMachine {
             tellLabels(name)
             tellUploadCalls(name)
         case .known:
-            story.solved(key: "upload \(name)")
+            activity.solved(key: "upload \(name)")
             lookUp([name], touch: false)
             tellUploadCalls(name)
         case .busy:
-            story.step(name: name.string, what: "somebody is writing it", detail: nil, now: now)
+            activity.step(name: name.string, what: "somebody is writing it", detail: nil, now: now)
         case .missing:
             withdraw(name)
         case .refused(let reason):
             withdraw(name)
             // In a shared folder what is no crop is somebody else's affair.
             if isShared {
-                story.step(name: name.string, what: "no crop", detail: reason, now: now)
+                activity.step(name: name.string, what: "no crop", detail: reason, now: now)
             } else {
                 notUploaded(name.string, reason: reason)
             }
@@ -263,7 +263,7 @@ extension AgentMachine {
         guard let crop = uploads.waiting[id] ?? uploads.removed(id) else { return }
         uploads.remove(id)
         uploads.noted(id)
-        story.step(name: crop.name.string, what: "changed while it was uploaded", detail: nil, now: now)
+        activity.step(name: crop.name.string, what: "changed while it was uploaded", detail: nil, now: now)
         lookInOrder(crop.name)
     }
 
@@ -280,7 +280,7 @@ extension AgentMachine {
 
     mutating func cropNotFinished(_ id: CropID, _ fault: StorageFault) {
         storageFailed(fault)
-        story.step(
+        activity.step(
             name: uploads.finishing[id]?.name.string ?? "", what: "uploaded, and not noted yet", detail: nil, now: now)
     }
 

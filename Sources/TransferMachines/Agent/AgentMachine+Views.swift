@@ -89,7 +89,7 @@ extension AgentMachine {
         package let uploads: Int
         package let labels: Int
         package let paused: Set<Direction>
-        package let problems: [Story.Problem]
+        package let problems: [ActivityLog.Problem]
     }
 
     /// How much the machine holds of what `Limits` bounds.
@@ -117,7 +117,7 @@ extension AgentMachine {
             active: active.count, inFlight: active.reduce(0) { $0 + (downloads[$1]?.inFlight ?? 0) },
             queued: queue.count, queuePlaces: queue.entryCount, names: entries.count, retries: retryCount,
             uploads: uploads.count, uploadPlaces: uploads.orderCount, deferredCrops: deferredCrops.count,
-            steps: story.stepCount, problems: story.problems.count)
+            steps: activity.stepCount, problems: activity.problems.count)
     }
 
     /// Where the connection is.
@@ -134,6 +134,6 @@ extension AgentMachine {
         return Status(
             connection: connection.state, since: connection.since, cause: connection.cause, login: login,
             icon: icon.map { view(of: $0, owner: nil) }, downloads: downloads, uploads: uploads.count,
-            labels: labels.labelCount, paused: paused, problems: story.problems)
+            labels: labels.labelCount, paused: paused, problems: activity.problems)
     }
 }

@@ -22,7 +22,7 @@ package struct AgentMachine: Sendable {
     var pendingScans = 0
     var deferredCrops: [AvatarName] = []
     /// Files of the upload folder that are to be looked at.
-    var looks = ExamineLine()
+    var looks = ExaminationQueue()
     /// Whether one folder is cache and upload folder at once, and how often its files were closed.
     let isShared: Bool
     var closes = SharedFolderCloses()
@@ -32,7 +32,7 @@ package struct AgentMachine: Sendable {
     /// Names whose download has a place on the connection, in the order in which they got it.
     var active: [AvatarName] = []
     /// Their transfers; beside the entries, since they are looked at with every input and an entry is large.
-    var downloads: [AvatarName: DownloadMachine] = [:]
+    var downloads: [AvatarName: ClassicDownload] = [:]
     var queue = DownloadQueue()
     var retries = Heap<Retry>()
     /// How many retries are kept, those that are not needed any more included.
@@ -41,10 +41,10 @@ package struct AgentMachine: Sendable {
     /// When parts of abandoned transfers were last looked for; the start looks for them too.
     var partsTrimmedAt: MonotonicTime
 
-    var uploads = UploadLine()
+    var uploads = UploadQueue()
     var icon: AvatarName?
 
-    var labels = LabelBook()
+    var labels = LabelRegistry()
     var awaitingSnapshot: [StreamID: SnapshotWait] = [:]
     var fetches: [StreamID: FetchCall] = [:]
     /// Uploads that a stream follows; nil until the file is in the crops folder.
@@ -55,7 +55,7 @@ package struct AgentMachine: Sendable {
     var epoch: String?
 
     /// What `Status` and `Explain` tell.
-    package internal(set) var story = Story()
+    package internal(set) var activity = ActivityLog()
 
     /// An agent that has not opened its catalog yet. `durable` is `storage.sync: full`; `isShared` when one folder is both.
     package init(now: MonotonicTime, seed: UInt64, durable: Bool, isShared: Bool = false) {
@@ -74,7 +74,7 @@ package struct AgentMachine: Sendable {
         case .login(let login): logIn(login)
         case .logout: logOut()
         case .loginUnusable(let reason):
-            story.problem(key: "token", what: reason, remedy: "avatarctl login makes a new one", now: self.now)
+            activity.problem(key: "token", what: reason, remedy: "avatarctl login makes a new one", now: self.now)
         case .connection(let event): connectionEvent(event)
         case .reply(let reply): replied(reply)
         case .disk(let result): diskResult(result)
@@ -127,7 +127,7 @@ package struct AgentMachine: Sendable {
         guard !hasStarted else { return }
         hasStarted = true
         if facts.isBaseline {
-            story.problem(
+            activity.problem(
                 key: "catalog",
                 what: "the catalog was lost and made anew from the folders; nothing in them was uploaded",
                 remedy: "avatarctl upload FILE sends what should be sent", now: now)
@@ -175,7 +175,7 @@ package struct AgentMachine: Sendable {
 
     mutating func note(_ level: Note.Level, _ what: String, name: String? = nil, detail: String? = nil) {
         actions.append(.note(Note(level: level, what: what, name: name, detail: detail)))
-        if let name { story.step(name: name, what: what, detail: detail, now: now) }
+        if let name { activity.step(name: name, what: what, detail: detail, now: now) }
     }
 }
 
@@ -236,7 +236,7 @@ extension AgentMachine {
 
         var status = Status.unknown
         var record: AvatarRecord?
-        var part: DownloadMachine.Part?
+        var part: ClassicDownload.Part?
         /// Whether it got its place because it had waited longest.
         var isByAge = false
         /// How many times the server went silent over it, or hung up on it, in a row.

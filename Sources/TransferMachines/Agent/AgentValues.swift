@@ -98,12 +98,12 @@ package struct Crop: Hashable, Sendable {
 package struct CatalogRow: Hashable, Sendable {
     package var name: AvatarName
     package var avatar: AvatarRecord?
-    package var part: DownloadMachine.Part?
+    package var part: ClassicDownload.Part?
     package var negative: Negative?
 
     /// A name of which the catalog may know nothing.
     package init(
-        name: AvatarName, avatar: AvatarRecord? = nil, part: DownloadMachine.Part? = nil, negative: Negative? = nil
+        name: AvatarName, avatar: AvatarRecord? = nil, part: ClassicDownload.Part? = nil, negative: Negative? = nil
     ) {
         self.name = name
         self.avatar = avatar

@@ -77,7 +77,7 @@ package struct CommitMachine: Sendable {
         return step == nil ? begin() : nil
     }
 
-    /// The current step is over, with an outcome for each file of the round. What to do next, and the files whose story ends here.
+    /// The current step is over, with an outcome for each file of the round. What to do next, and the files that leave the round.
     package mutating func finished(
         _ finished: Step, _ outcomes: [(AvatarName, Outcome)]
     ) -> (next: (Step, [Item])?, ended: [(Item, Outcome)]) {

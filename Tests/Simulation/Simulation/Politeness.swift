@@ -76,8 +76,8 @@ final class Politeness {
         check("retries", load.retries, 2 * load.names + 65)
         check("places in the line of uploads", load.uploadPlaces, 2 * load.uploads + 65)
         check("crops put off", load.deferredCrops, Limits.Upload.deferredMax)
-        check("steps of the story", load.steps, Limits.Story.stepsMax)
-        check("problems", load.problems, Limits.Story.problemsMax)
+        check("steps of the activity log", load.steps, Limits.ActivityLog.stepsMax)
+        check("problems", load.problems, Limits.ActivityLog.problemsMax)
         check("names cared for", load.names, names)
     }
 }

@@ -33,8 +33,8 @@ final class SimAgent {
     private var decoder = FrameBytes()
     private var heldReply: ServerReply.Kind?
     /// The last chunk of each crop that a server acknowledged: what a mutation goes by.
-    private var acknowledged: [CropID: UploadMachine.Chunk] = [:]
-    private var lastSent: (crop: CropID, chunk: UploadMachine.Chunk)?
+    private var acknowledged: [CropID: ClassicUpload.Chunk] = [:]
+    private var lastSent: (crop: CropID, chunk: ClassicUpload.Chunk)?
 
     var killRate = 0.0
     var account: (uid: UserID, token: String) {
@@ -208,12 +208,12 @@ final class SimAgent {
     }
 
     /// Who ignores that a reply was lost goes on behind the last one that came.
-    private func answerForServer(_ crop: Crop, _ chunk: UploadMachine.Chunk) {
+    private func answerForServer(_ crop: Crop, _ chunk: ClassicUpload.Chunk) {
         guard let number = link?.number else { return }
         let current = incarnation
         world.schedule(in: .milliseconds(1)) { [self] in
             guard incarnation == current else { return }
-            let progress = UploadMachine.Progress.at(
+            let progress = ClassicUpload.Progress.at(
                 seq: chunk.seq, totalSize: crop.size, transSize: chunk.transSize)
             feed(.reply(ServerReply(connection: number, kind: .progress(name: crop.name.string, progress))))
         }

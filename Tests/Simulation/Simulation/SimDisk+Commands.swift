@@ -83,7 +83,7 @@ extension SimDisk {
         if let part = catalog.parts[name], let inode = parts[name], let size = files[inode]?.bytes.count,
             part.origin.isResumable(from: account, bootID: bootID, now: world.now) || mutation == .keepPartsAcrossBoots
         {
-            row.part = DownloadMachine.Part(
+            row.part = ClassicDownload.Part(
                 geometry: part.geometry, held: min(part.held, Int64(size)), begun: part.origin.startedAt)
         }
         row.negative = catalog.negatives[name].map { kept in

@@ -307,21 +307,21 @@ import TransferMachines
         agent.want("a.png")
         agent.chunk("a.png")
         agent.commit(record("a.png"))
-        #expect(agent.machine.story.steps(of: "a.png").map(\.what) == ["fetching", "complete"])
-        for number in 0..<Limits.Story.stepsMax {
+        #expect(agent.machine.activity.steps(of: "a.png").map(\.what) == ["fetching", "complete"])
+        for number in 0..<Limits.ActivityLog.stepsMax {
             agent.give(.disk(.examined(name("\(number).png"), .busy)))
         }
-        #expect(agent.machine.story.steps(of: "a.png") == [])
-        #expect(agent.machine.story.steps(of: "0.png").count == 1)
+        #expect(agent.machine.activity.steps(of: "a.png") == [])
+        #expect(agent.machine.activity.steps(of: "0.png").count == 1)
     }
 
     @Test func problemsAreBoundedAndTheOldestGoesFirst() {
         var agent = AgentScript()
-        for number in 0...Limits.Story.problemsMax {
+        for number in 0...Limits.ActivityLog.problemsMax {
             agent.give(.disk(.examined(name("\(number).png"), .refused(reason: "no image"))))
         }
         let keys = agent.machine.status.problems.map(\.key)
-        #expect(keys.count == Limits.Story.problemsMax)
+        #expect(keys.count == Limits.ActivityLog.problemsMax)
         #expect(keys.first == "upload 1.png")
     }
 }

@@ -242,7 +242,7 @@ import TransferMachines
         agent.reply(.progress(name: "a.png", .error(1012)))
         agent.reply(.other)
         #expect(agent.disk == [])
-        #expect(agent.machine.story.strayReplies == 4)
+        #expect(agent.machine.activity.strayReplies == 4)
         agent.chunk("a.png")
         #expect(agent.disk.count == 2)
     }

@@ -14,7 +14,7 @@ import TransferMachines
 
     private func steps(_ agent: AgentScript) -> [String] {
         agent.told.flatMap { output -> [String] in
-            guard case .story(_, let steps) = output else { return [] }
+            guard case .explanation(_, let steps) = output else { return [] }
             return steps.map { $0.what + ($0.detail.map { ": \($0)" } ?? "") }
         }
     }

@@ -79,7 +79,7 @@ import TransferMachines
         agent.give(.folder(.settled(.crops, me)))
         agent.give(.disk(.examined(me, .refused(reason: "it is cut short"))))
         #expect(agent.machine.status.problems == [])
-        #expect(agent.machine.story.steps(of: "me.png").map(\.what) == ["no crop"])
+        #expect(agent.machine.activity.steps(of: "me.png").map(\.what) == ["no crop"])
     }
 
     @Test func anUploadedCropStaysWhereItLies() {

@@ -138,7 +138,7 @@ import TransferMachines
         var agent = AgentScript()
         agent.give(.folder(.overflow))
         #expect(agent.disk == [.rescan(.cache), .rescan(.crops)])
-        #expect(agent.machine.story.overflows == 1)
+        #expect(agent.machine.activity.overflows == 1)
     }
 
     @Test func aRescanExaminesWhatSettledAndFetchesWhatIsGone() {

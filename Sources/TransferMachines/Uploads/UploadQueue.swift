@@ -1,16 +1,16 @@
 internal import AvatarCore
 
 /// The crops on their way up: one after the other, in the order in which they were closed.
-struct UploadLine: Sendable {
+struct UploadQueue: Sendable {
     /// What the agent has to do for the crop at the head.
     enum Action: Hashable, Sendable {
-        case machine(Crop, UploadMachine.Action)
+        case machine(Crop, ClassicUpload.Action)
         case stray(String)
     }
 
     private struct Current: Sendable {
         let crop: Crop
-        var machine: UploadMachine
+        var machine: ClassicUpload
     }
 
     /// Crops that are not on the server, by number.
@@ -124,7 +124,7 @@ struct UploadLine: Sendable {
             guard let crop = nextCrop(),
                 let geometry = ChunkGeometry(totalSize: crop.size, chunkSize: chunkBytes)
             else { return [] }
-            current = Current(crop: crop, machine: UploadMachine(geometry: geometry, everSent: crop.everSent))
+            current = Current(crop: crop, machine: ClassicUpload(geometry: geometry, everSent: crop.everSent))
         }
         guard let crop = current?.crop else { return [] }
         let steps = current?.machine.connected(now: now) ?? []
@@ -157,7 +157,7 @@ struct UploadLine: Sendable {
         return (current?.machine.replied(error: code, seq: seq) ?? []).map { .machine(crop, $0) }
     }
 
-    mutating func progress(name: String?, _ progress: UploadMachine.Progress, now: MonotonicTime) -> [Action] {
+    mutating func progress(name: String?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [Action] {
         if staleUntil != nil {
             staleUntil = nil
             return []

@@ -3,7 +3,7 @@ internal import DequeModule
 
 /// Files of the upload folder that are to be looked at, one after the other in the order in which they were closed: a look gives a crop its
 /// place in the line, and one that fails must not let those behind it go before.
-struct ExamineLine: Sendable {
+struct ExaminationQueue: Sendable {
     private struct Look: Sendable {
         let name: AvatarName
         let mode: ExamineMode

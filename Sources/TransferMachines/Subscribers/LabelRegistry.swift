@@ -28,7 +28,7 @@ package struct LabelRequest: Hashable, Sendable {
 ///
 /// A one-shot label is done with its first final state; its stream ends when all are. Streams and labels keep the order in
 /// which they came, so that the same inputs always give the same outputs.
-package struct LabelBook: Sendable {
+package struct LabelRegistry: Sendable {
     /// One label of one subscription.
     package struct Reference: Hashable, Sendable {
         package let stream: StreamID

@@ -2,7 +2,7 @@ package import AvatarCore
 internal import DequeModule
 
 /// What the agent remembers of its own doings, for `Status` and `Explain`: bounded, the oldest goes first.
-package struct Story: Sendable {
+package struct ActivityLog: Sendable {
     /// One thing that happened to one picture.
     package struct Step: Hashable, Sendable {
         package let at: MonotonicTime
@@ -48,7 +48,7 @@ package struct Story: Sendable {
     package func steps(of name: String) -> [Step] { steps.filter { $0.name == name } }
 
     mutating func step(name: String, what: String, detail: String?, now: MonotonicTime) {
-        if steps.count >= Limits.Story.stepsMax { steps.removeFirst() }
+        if steps.count >= Limits.ActivityLog.stepsMax { steps.removeFirst() }
         steps.append(Step(at: now, name: name, what: what, detail: detail))
     }
 
@@ -59,7 +59,7 @@ package struct Story: Sendable {
             guard problems[index].what != what else { return false }
             problems.remove(at: index)
         }
-        if problems.count >= Limits.Story.problemsMax { problems.removeFirst() }
+        if problems.count >= Limits.ActivityLog.problemsMax { problems.removeFirst() }
         problems.append(Problem(key: key, what: what, remedy: remedy, since: now))
         return true
     }

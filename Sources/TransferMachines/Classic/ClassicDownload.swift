@@ -6,7 +6,7 @@ internal import DequeModule
 /// The rules are PROTOCOL.md's: the first request after every start goes alone, its reply tells size and chunk size; then a window
 /// of requests for chunks that exist; replies come in the order asked. An error reply carries no `seq`, so after one the requests
 /// still in flight are let run out before anything new is asked.
-package struct DownloadMachine: Sendable {
+package struct ClassicDownload: Sendable {
     /// What the agent has to do.
     package enum Action: Hashable, Sendable {
         /// A new part begins, of this size, in chunks of that one.

@@ -3,11 +3,11 @@ import Testing
 import TransferMachines
 
 /// Scripts of one picture on its way down: what is asked, what comes, what is to be done.
-@Suite struct DownloadMachineTests {
+@Suite struct ClassicDownloadTests {
     private var random = SeededRandom(seed: 1)
 
     /// Chunk `seq` of a file, as a server without faults sends it.
-    private func chunk(_ seq: Int64, of totalSize: Int64 = 5000, by chunkSize: Int64 = 2048) -> DownloadMachine.Reply {
+    private func chunk(_ seq: Int64, of totalSize: Int64 = 5000, by chunkSize: Int64 = 2048) -> ClassicDownload.Reply {
         let start = (seq - 1) * chunkSize
         let end = min(start + chunkSize, totalSize)
         return .chunk(
@@ -20,8 +20,8 @@ import TransferMachines
     }
 
     /// A machine whose first chunk of a file has come.
-    private mutating func streaming(totalSize: Int64, chunkSize: Int64) -> DownloadMachine {
-        var machine = DownloadMachine(part: nil)
+    private mutating func streaming(totalSize: Int64, chunkSize: Int64) -> ClassicDownload {
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 100, now: at(0))
         _ = machine.replied(chunk(1, of: totalSize, by: chunkSize), now: at(0), random: &random)
         return machine
@@ -30,7 +30,7 @@ import TransferMachines
     // MARK: From the first chunk to the last
 
     @Test mutating func aSmallPictureIsOneQuestionOneAnswerAndACommit() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         #expect(machine.ask(budget: 100, now: at(0)) == [1])
         #expect(machine.ask(budget: 100, now: at(1)) == [])
         #expect(
@@ -43,7 +43,7 @@ import TransferMachines
     }
 
     @Test mutating func theFirstChunkGoesAloneAndTellsTheChunkSizeForTheOthers() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         #expect(machine.ask(budget: 100, now: at(0)) == [1])
         _ = machine.replied(chunk(1, of: 5000, by: 1024), now: at(1), random: &random)
         #expect(machine.totalSize == 5000)
@@ -77,7 +77,7 @@ import TransferMachines
     }
 
     @Test mutating func theBudgetOfTheConnectionIsKept() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         #expect(machine.ask(budget: 0, now: at(0)) == [])
         #expect(machine.ask(budget: 1, now: at(0)) == [1])
         _ = machine.replied(chunk(1, of: 1_000_000), now: at(0), random: &random)
@@ -117,7 +117,7 @@ import TransferMachines
         (9999, .serverError),
     ])
     mutating func anErrorCodeEndsIt(code: Int, reason: AbsenceReason) {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         let actions = machine.replied(.error(code), now: at(0), random: &random)
         guard case .failed(reason, _) = actions.first, actions.count == 1 else {
@@ -129,14 +129,14 @@ import TransferMachines
 
     @Test(arguments: [ClassicError.tokenInvalid, .uidInvalid])
     mutating func aRefusedTokenIsNotTheFilesFault(error: ClassicError) {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         #expect(machine.replied(.error(error.rawValue), now: at(0), random: &random) == [.tokenRefused(error)])
     }
 
     @Test(arguments: [ClassicError.seqInvalid, .progressLost])
     mutating func aServerThatLostItsPlaceIsAskedFromTheStart(error: ClassicError) {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         #expect(machine.replied(.error(error.rawValue), now: at(0), random: &random) == [])
         #expect(machine.restarts == 1)
@@ -145,7 +145,7 @@ import TransferMachines
 
     /// PROTOCOL.md: "A zero-byte file: the upload is accepted; the download answers 1018."
     @Test mutating func anEmptyFileIsNoPicture() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         #expect(
             machine.replied(.error(1018), now: at(0), random: &random) == [
@@ -161,7 +161,7 @@ import TransferMachines
     }
 
     @Test mutating func dataThatIsNoneEndsIt() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         #expect(
             machine.replied(.garbled("no base64"), now: at(0), random: &random) == [
@@ -170,7 +170,7 @@ import TransferMachines
     }
 
     @Test mutating func aPictureLargerThanThisMachineTakesIsRefused() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         let actions = machine.replied(
             chunk(1, of: Limits.Picture.downloadBytesMax + 1), now: at(0), random: &random)
@@ -181,7 +181,7 @@ import TransferMachines
     }
 
     @Test mutating func theLargestPictureIsTaken() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         let actions = machine.replied(chunk(1, of: Limits.Picture.downloadBytesMax), now: at(0), random: &random)
         #expect(actions.first == .begin(totalSize: Limits.Picture.downloadBytesMax, chunkSize: 2048))
@@ -195,7 +195,7 @@ import TransferMachines
     mutating func aFirstChunkThatContradictsItselfNeverBegins(
         _ seq: Int64, _ total: Int64, _ current: Int64, _ isLast: Bool, _ count: Int
     ) {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         let actions = machine.replied(
             .chunk(seq: seq, totalSize: total, currentSize: current, isLast: isLast, data: bytes(count)), now: at(0),
@@ -204,7 +204,7 @@ import TransferMachines
     }
 
     @Test mutating func anAnswerToNothingIsAStray() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         #expect(machine.replied(chunk(1), now: at(0), random: &random) == [.stray])
         _ = machine.ask(budget: 1, now: at(0))
         _ = machine.replied(chunk(1), now: at(0), random: &random)
@@ -223,7 +223,7 @@ import TransferMachines
     ) {
         var machine = streaming(totalSize: 5000, chunkSize: 2048)
         _ = machine.ask(budget: 1, now: at(0))
-        let reply = DownloadMachine.Reply.chunk(
+        let reply = ClassicDownload.Reply.chunk(
             seq: seq, totalSize: total, currentSize: current, isLast: isLast, data: bytes(count))
         #expect(machine.replied(reply, now: at(0), random: &random) == [])
         #expect(machine.restarts == 1)
@@ -247,7 +247,7 @@ import TransferMachines
         var moments: Set<MonotonicTime> = []
         for seed in UInt64(0)..<50 {
             var random = SeededRandom(seed: seed)
-            var machine = DownloadMachine(part: nil)
+            var machine = ClassicDownload(part: nil)
             _ = machine.ask(budget: 1, now: at(1000))
             _ = machine.replied(.error(1020), now: at(1000), random: &random)
             let until = try #require(machine.deadline)
@@ -262,8 +262,8 @@ import TransferMachines
     }
 
     /// Starts over `count` times at chunk 1 and gives back the machine, asked for nothing.
-    private mutating func startedOver(_ count: Int) -> (DownloadMachine, MonotonicTime) {
-        var machine = DownloadMachine(part: nil)
+    private mutating func startedOver(_ count: Int) -> (ClassicDownload, MonotonicTime) {
+        var machine = ClassicDownload(part: nil)
         var now = at(0)
         for _ in 0..<count {
             _ = machine.ask(budget: 1, now: now)

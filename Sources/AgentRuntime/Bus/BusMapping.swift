@@ -29,7 +29,7 @@ struct BusMapping: Sendable {
             generation: Int(view.generation), reason: view.reason, retryAt: view.retryAt.map(clock.rfc3339))
     }
 
-    func step(_ step: Story.Step) -> Step {
+    func step(_ step: ActivityLog.Step) -> Step {
         Step(at: clock.rfc3339(step.at), what: step.what, detail: step.detail)
     }
 

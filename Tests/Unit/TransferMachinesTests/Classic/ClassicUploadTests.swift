@@ -4,7 +4,7 @@ import Testing
 @testable import TransferMachines
 
 /// Scripts of one crop on its way up: a chunk is read, sent, acknowledged; one in flight.
-@Suite struct UploadMachineTests {
+@Suite struct ClassicUploadTests {
     private let geometry: ChunkGeometry
 
     init() throws { geometry = try #require(ChunkGeometry(totalSize: 5000, chunkSize: 2048)) }
@@ -13,20 +13,20 @@ import Testing
         geometry.range(of: seq).map { bytes($0.count, from: $0.lowerBound) } ?? []
     }
 
-    private func sent(_ seq: Int64) -> UploadMachine.Action {
+    private func sent(_ seq: Int64) -> ClassicUpload.Action {
         .send(
             .init(
                 seq: seq, lastSeq: 3, transSize: min(seq * 2048, 5000), isLast: seq == 3, showsToken: seq == 1,
                 data: data(seq)))
     }
 
-    private func read(_ seq: Int64) -> UploadMachine.Action {
+    private func read(_ seq: Int64) -> ClassicUpload.Action {
         .read(seq: seq, range: (seq - 1) * 2048..<min(seq * 2048, 5000))
     }
 
     /// A machine on its first connection, whose chunks up to `acknowledged` were answered and the next one is sent.
-    private func sending(after acknowledged: Int64) -> UploadMachine {
-        var machine = UploadMachine(geometry: geometry, everSent: false)
+    private func sending(after acknowledged: Int64) -> ClassicUpload {
+        var machine = ClassicUpload(geometry: geometry, everSent: false)
         _ = machine.connected(now: at(0))
         for seq in 1...(acknowledged + 1) {
             _ = machine.read(seq: seq, bytes: data(seq), now: at(0))
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test func eachReplyBringsTheNextChunkAndOnlyTheFirstShowsTheToken() {
-        var machine = UploadMachine(geometry: geometry, everSent: false)
+        var machine = ClassicUpload(geometry: geometry, everSent: false)
         #expect(machine.connected(now: at(0)) == [read(1)])
         #expect(machine.read(seq: 1, bytes: data(1), now: at(1)) == [sent(1)])
         #expect(machine.replied(error: 0, seq: 1) == [read(2)])
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func onlyTheBytesThatWereAskedForAreSent() {
-        var machine = UploadMachine(geometry: geometry, everSent: false)
+        var machine = ClassicUpload(geometry: geometry, everSent: false)
         _ = machine.connected(now: at(0))
         #expect(machine.read(seq: 2, bytes: data(2), now: at(0)) == [])
         #expect(machine.read(seq: 1, bytes: Array(data(1).dropLast()), now: at(0)) == [])
@@ -133,13 +133,13 @@ import Testing
     }
 
     @Test func aCropOfAnEarlierRunIsAskedForAndThenStartsAtOne() {
-        var machine = UploadMachine(geometry: geometry, everSent: true)
+        var machine = ClassicUpload(geometry: geometry, everSent: true)
         #expect(machine.connected(now: at(0)) == [.askProgress])
         #expect(machine.progress(.error(1012), now: at(0)) == [read(1)])
     }
 
     @Test func aCropOfAnEarlierRunGoesOnWhereTheServerIs() {
-        var machine = UploadMachine(geometry: geometry, everSent: true)
+        var machine = ClassicUpload(geometry: geometry, everSent: true)
         _ = machine.connected(now: at(0))
         #expect(machine.progress(.at(seq: 2, totalSize: 5000, transSize: 4096), now: at(0)) == [read(3)])
         #expect(machine.read(seq: 3, bytes: data(3), now: at(0)) == [sent(3)], "without the token")
@@ -147,20 +147,20 @@ import Testing
 
     @Test(arguments: [1010, 1011])
     func aServerThatWantsTheTokenFirstGetsItWithChunkOne(code: Int) {
-        var machine = UploadMachine(geometry: geometry, everSent: true)
+        var machine = ClassicUpload(geometry: geometry, everSent: true)
         _ = machine.connected(now: at(0))
         #expect(machine.progress(.error(code), now: at(0)) == [read(1)])
         #expect(machine.read(seq: 1, bytes: data(1), now: at(0)) == [sent(1)])
     }
 
     @Test func aCutWhileReadingOrAskingCostsNothing() {
-        var machine = UploadMachine(geometry: geometry, everSent: false)
+        var machine = ClassicUpload(geometry: geometry, everSent: false)
         #expect(machine.connected(now: at(0)) == [read(1)])
         machine.connectionLost()
         #expect(machine.read(seq: 1, bytes: data(1), now: at(0)) == [], "the disk was slower than the cut")
         #expect(machine.connected(now: at(0)) == [read(1)], "nothing was sent: nothing to ask")
 
-        machine = UploadMachine(geometry: geometry, everSent: true)
+        machine = ClassicUpload(geometry: geometry, everSent: true)
         _ = machine.connected(now: at(0))
         machine.connectionLost()
         #expect(machine.progress(.at(seq: 2, totalSize: 5000, transSize: 4096), now: at(0)) == [])
@@ -220,7 +220,7 @@ import Testing
     }
 
     @Test func whatNobodyAskedIsIgnored() {
-        var machine = UploadMachine(geometry: geometry, everSent: false)
+        var machine = ClassicUpload(geometry: geometry, everSent: false)
         #expect(machine.replied(error: 0, seq: 1) == [])
         #expect(machine.progress(.at(seq: 1, totalSize: 5000, transSize: 2048), now: at(0)) == [])
         _ = machine.connected(now: at(0))

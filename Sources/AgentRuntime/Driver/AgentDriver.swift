@@ -9,7 +9,7 @@ internal import TransferMachines
 ///
 /// Nothing is decided here. Inputs that arise while actions are carried out wait their turn, so that the machine is
 /// never entered twice.
-final class Mind {
+final class AgentDriver {
     private var machine: AgentMachine
     private let loop: any EventLoop
     private let disk: DiskThread
@@ -127,13 +127,13 @@ final class Mind {
 
     private func connect(_ number: Int) {
         guard let account else { return }
-        let mind = NIOLoopBound(self, eventLoop: loop)
+        let driver = NIOLoopBound(self, eventLoop: loop)
         let link = ServerConnection(
             host: account.server.host, port: account.server.port, on: loop,
             events: ServerConnection.Events(
-                opened: { mind.value.feed(.connection(.opened(number))) },
-                replied: { mind.value.feed(.reply(ServerReply(connection: number, kind: $0))) },
-                closed: { mind.value.feed(.connection(.closed(number, cause: $0))) }))
+                opened: { driver.value.feed(.connection(.opened(number))) },
+                replied: { driver.value.feed(.reply(ServerReply(connection: number, kind: $0))) },
+                closed: { driver.value.feed(.connection(.closed(number, cause: $0))) }))
         connection = (number, link)
     }
 
@@ -159,7 +159,7 @@ final class Mind {
                         epoch: epoch, cursor: Int(cursor), reset: reset ? true : nil,
                         changes: changes.map(mapping.change))),
                 to: stream, continues: continues)
-        case .story(let stream, let steps): send(.explain(steps.map(mapping.step)), to: stream, continues: false)
+        case .explanation(let stream, let steps): send(.explain(steps.map(mapping.step)), to: stream, continues: false)
         case .done(let stream): send(.done, to: stream, continues: false)
         case .failed(let stream, let fault):
             guard let reply = forget(stream) else { return }
@@ -217,10 +217,10 @@ final class Mind {
             return
         }
         let wait = max(0, (deadline - clock.now).wholeNanoseconds)
-        let mind = NIOLoopBound(self, eventLoop: loop)
+        let driver = NIOLoopBound(self, eventLoop: loop)
         timer = loop.scheduleTask(in: .nanoseconds(wait)) {
-            mind.value.timerAt = nil
-            mind.value.feed(.tick)
+            driver.value.timerAt = nil
+            driver.value.feed(.tick)
         }
     }
 
@@ -228,7 +228,7 @@ final class Mind {
 
     func status(version: String, totals: (files: Int, bytes: Int64)) -> StatusReply {
         let status = machine.status
-        let story = machine.story
+        let activity = machine.activity
         var problems = status.problems.map {
             Problem(what: $0.what, since: clock.rfc3339($0.since), remedy: $0.remedy)
         }
@@ -243,9 +243,9 @@ final class Mind {
             downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: totals.files,
             bytes: Int(totals.bytes), problems: problems,
             figures: [
-                "bytes_down": Double(story.bytesDown), "bytes_up": Double(story.bytesUp),
-                "download_restarts": Double(story.restarts), "stray_replies": Double(story.strayReplies),
-                "watch_overflows": Double(story.overflows), "paused_down": status.paused.contains(.down) ? 1 : 0,
+                "bytes_down": Double(activity.bytesDown), "bytes_up": Double(activity.bytesUp),
+                "download_restarts": Double(activity.restarts), "stray_replies": Double(activity.strayReplies),
+                "watch_overflows": Double(activity.overflows), "paused_down": status.paused.contains(.down) ? 1 : 0,
                 "paused_up": status.paused.contains(.up) ? 1 : 0,
             ])
     }

@@ -5,7 +5,7 @@ package import AvatarCore
 /// After a cut the server is asked how far it is (1005). Where it cannot say, the upload goes on at `n + 1` only when
 /// every chunk sent before was acknowledged, and starts again at 1 otherwise: the seed's server appends whatever
 /// comes, but truncates at 1.
-package struct UploadMachine: Sendable {
+package struct ClassicUpload: Sendable {
     /// What the agent has to do.
     package enum Action: Hashable, Sendable {
         /// Ask how far the server is (1005), by digest, user and name.

@@ -1,8 +1,8 @@
 internal import Synchronization
 package import TransferMachines
 
-/// Where the disk thread and the folder watch hand things over before there is a mind to take them.
-package final class Relay: Sendable {
+/// Where the disk thread and the folder watch hand things over before there is a driver to take them.
+package final class AgentInbox: Sendable {
     /// In a struct, since a bare closure in a Mutex is wrapped anew whenever it is looked at: a little longer, and a little slower to
     /// call, each time.
     private struct Target: Sendable { let take: @Sendable ([AgentInput]) -> Void }

@@ -3,17 +3,17 @@ import Testing
 import TransferMachines
 
 /// Scripts of a download that goes on: from a part, after a cut, after a silence, after a stop.
-@Suite struct DownloadResumeTests {
+@Suite struct ClassicDownloadResumeTests {
     private var random = SeededRandom(seed: 2)
     private let geometry: ChunkGeometry
 
     init() throws { geometry = try #require(ChunkGeometry(totalSize: 10_000, chunkSize: 2048)) }
 
-    private func part(held: Int64, begun: MonotonicTime = .zero) -> DownloadMachine.Part {
-        DownloadMachine.Part(geometry: geometry, held: held, begun: begun)
+    private func part(held: Int64, begun: MonotonicTime = .zero) -> ClassicDownload.Part {
+        ClassicDownload.Part(geometry: geometry, held: held, begun: begun)
     }
 
-    private func chunk(_ seq: Int64, totalSize: Int64 = 10_000) -> DownloadMachine.Reply {
+    private func chunk(_ seq: Int64, totalSize: Int64 = 10_000) -> ClassicDownload.Reply {
         let start = (seq - 1) * 2048
         let end = min(start + 2048, totalSize)
         return .chunk(
@@ -29,13 +29,13 @@ import TransferMachines
         (20_000, 5),
     ])
     mutating func aPartGoesOnAfterItsWholeChunks(held: Int64, first: Int64) {
-        var machine = DownloadMachine(part: part(held: held))
+        var machine = ClassicDownload(part: part(held: held))
         #expect(machine.ask(budget: 100, now: at(0)) == [first])
         #expect(machine.transferred == (first - 1) * 2048)
     }
 
     @Test mutating func theFirstQuestionAfterAPartGoesAloneThenTheWindowOpens() {
-        var machine = DownloadMachine(part: part(held: 4096))
+        var machine = ClassicDownload(part: part(held: 4096))
         #expect(machine.ask(budget: 100, now: at(0)) == [3])
         #expect(
             machine.replied(chunk(3), now: at(0), random: &random) == [
@@ -45,7 +45,7 @@ import TransferMachines
     }
 
     @Test mutating func aPartThatIsAllThereIsProvenByItsLastChunk() {
-        var machine = DownloadMachine(part: part(held: 10_000))
+        var machine = ClassicDownload(part: part(held: 10_000))
         #expect(machine.ask(budget: 100, now: at(0)) == [5])
         #expect(
             machine.replied(chunk(5), now: at(0), random: &random) == [
@@ -56,12 +56,12 @@ import TransferMachines
 
     @Test mutating func aPartOfOneChunkIsFetchedAgain() throws {
         let small = try #require(ChunkGeometry(totalSize: 900, chunkSize: 900))
-        var machine = DownloadMachine(part: .init(geometry: small, held: 900, begun: .zero))
+        var machine = ClassicDownload(part: .init(geometry: small, held: 900, begun: .zero))
         #expect(machine.ask(budget: 100, now: at(0)) == [1])
     }
 
     @Test mutating func aPartWhoseSizeChangedStartsAgain() {
-        var machine = DownloadMachine(part: part(held: 4096))
+        var machine = ClassicDownload(part: part(held: 4096))
         _ = machine.ask(budget: 100, now: at(0))
         #expect(machine.replied(chunk(3, totalSize: 12_000), now: at(0), random: &random) == [])
         #expect(machine.ask(budget: 100, now: at(.seconds(1))) == [1])
@@ -73,12 +73,12 @@ import TransferMachines
     /// The seed forgets a transfer after 3600 s; a picture may have changed under the same size.
     @Test(arguments: zip([Duration.zero, .seconds(3600), .seconds(3600) + .milliseconds(1)], [Int64(3), 3, 1]))
     mutating func aPartIsGoneOnWithForAnHour(age: Duration, first: Int64) {
-        var machine = DownloadMachine(part: part(held: 4096, begun: at(500)))
+        var machine = ClassicDownload(part: part(held: 4096, begun: at(500)))
         #expect(machine.ask(budget: 100, now: at(500) + age) == [first])
     }
 
     @Test mutating func whatIsWrittenIsThePartToGoOnFrom() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(7))
         _ = machine.replied(chunk(1), now: at(8), random: &random)
         #expect(machine.part == nil, "nothing is on the disk yet")
@@ -89,7 +89,7 @@ import TransferMachines
     // MARK: The connection goes
 
     @Test mutating func aCutBeforeTheFirstAnswerAsksItAgain() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         machine.connectionLost()
         #expect(machine.isQuiet)
@@ -98,7 +98,7 @@ import TransferMachines
     }
 
     @Test mutating func aCutInTheWindowGoesOnAfterWhatCameAloneAtFirst() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         _ = machine.replied(chunk(1), now: at(0), random: &random)
         #expect(machine.ask(budget: 100, now: at(0)) == [2, 3, 4, 5])
@@ -111,7 +111,7 @@ import TransferMachines
 
     /// The seed's server counts what it sent, not what arrived.
     @Test mutating func aServerThatIsAheadAfterACutIsAskedFromTheStart() {
-        var machine = DownloadMachine(part: part(held: 4096))
+        var machine = ClassicDownload(part: part(held: 4096))
         _ = machine.ask(budget: 1, now: at(0))
         machine.connectionLost()
         #expect(machine.ask(budget: 1, now: at(1)) == [3])
@@ -120,7 +120,7 @@ import TransferMachines
     }
 
     @Test mutating func aCutWhileItPausesKeepsThePause() throws {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         _ = machine.replied(.error(1020), now: at(0), random: &random)
         let until = try #require(machine.deadline)
@@ -130,7 +130,7 @@ import TransferMachines
     }
 
     @Test mutating func aCutWhileOldAnswersRunOutEndsTheWaitForThem() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         _ = machine.replied(chunk(1), now: at(0), random: &random)
         _ = machine.ask(budget: 100, now: at(0))
@@ -140,7 +140,7 @@ import TransferMachines
     }
 
     @Test mutating func aCutAfterTheLastByteChangesNothing() {
-        var machine = DownloadMachine(part: part(held: 8192))
+        var machine = ClassicDownload(part: part(held: 8192))
         _ = machine.ask(budget: 1, now: at(0))
         _ = machine.replied(chunk(5), now: at(0), random: &random)
         machine.connectionLost()
@@ -151,7 +151,7 @@ import TransferMachines
     // MARK: Silence and stop
 
     @Test mutating func aServerIsSilentWhenTheOldestAnswerIsOwedForTooLong() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         #expect(machine.deadline == nil)
         _ = machine.ask(budget: 1, now: at(5))
         #expect(machine.deadline == at(5) + Limits.Connection.replyTimeout)
@@ -162,7 +162,7 @@ import TransferMachines
     }
 
     @Test mutating func eachAnswerBuysTheNextOneItsTime() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         _ = machine.replied(chunk(1), now: at(0), random: &random)
         _ = machine.ask(budget: 2, now: at(0))
@@ -171,7 +171,7 @@ import TransferMachines
     }
 
     @Test mutating func aStoppedDownloadDrainsAndKeepsItsPart() {
-        var machine = DownloadMachine(part: part(held: 4096))
+        var machine = ClassicDownload(part: part(held: 4096))
         _ = machine.ask(budget: 1, now: at(0))
         _ = machine.replied(chunk(3), now: at(0), random: &random)
         _ = machine.wrote(through: 6144)
@@ -186,7 +186,7 @@ import TransferMachines
     }
 
     @Test mutating func aStoppedDownloadStillNoticesASilentServer() {
-        var machine = DownloadMachine(part: nil)
+        var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))
         machine.stop()
         #expect(machine.isSilent(now: at(.seconds(20))))

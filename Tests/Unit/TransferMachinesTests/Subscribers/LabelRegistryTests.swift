@@ -4,7 +4,7 @@ import Testing
 @testable import TransferMachines
 
 /// Scripts of the labels: who is told what, how often, in how many replies (IPC.md, Register and Adjust).
-@Suite struct LabelBookTests {
+@Suite struct LabelRegistryTests {
     private let stream = StreamID(1)
 
     private func label(
@@ -18,15 +18,15 @@ import Testing
         AvatarView(name: string, state: state)
     }
 
-    private func book(keep: Bool, _ labels: LabelRequest...) -> LabelBook {
-        var book = LabelBook()
+    private func book(keep: Bool, _ labels: LabelRequest...) -> LabelRegistry {
+        var book = LabelRegistry()
         book.open(stream, token: "t", keep: keep, heartbeat: false, now: at(0))
         book.add(labels, to: stream)
         return book
     }
 
     /// Tells the first states, all of the same kind.
-    private func snapshot(_ book: inout LabelBook, _ state: AvatarView.State) -> [LabelBook.Output] {
+    private func snapshot(_ book: inout LabelRegistry, _ state: AvatarView.State) -> [LabelRegistry.Output] {
         let views = book.due(on: stream).map { request in
             guard case .name(let name, _) = request.target else { return view("?", state) }
             return view(name.string, state)
@@ -34,7 +34,9 @@ import Testing
         return book.snapshot(of: stream, views: views, now: at(0)).outputs
     }
 
-    private func tell(_ book: inout LabelBook, _ string: String, _ state: AvatarView.State) -> [LabelBook.Output] {
+    private func tell(_ book: inout LabelRegistry, _ string: String, _ state: AvatarView.State) -> [LabelRegistry
+        .Output]
+    {
         book.tell(name(string), now: at(0)) { _ in view(string, state) }.outputs
     }
 
@@ -52,7 +54,7 @@ import Testing
 
     @Test(arguments: [(0, [0]), (1, [1]), (500, [500]), (501, [500, 1]), (1200, [500, 500, 200])])
     func firstStatesComeInPagesOf500AndTheLastIsSynced(count: Int, pages: [Int]) {
-        var book = LabelBook()
+        var book = LabelRegistry()
         book.open(stream, token: "t", keep: true, heartbeat: false, now: at(0))
         book.add((0..<count).map { label("\($0)", "\($0)") }, to: stream)
         let outputs = snapshot(&book, .pending)
@@ -124,7 +126,7 @@ import Testing
     }
 
     @Test func ofManyPagesOnlyTheLastEndsTheStream() {
-        var book = LabelBook()
+        var book = LabelRegistry()
         book.open(stream, token: "t", keep: false, heartbeat: false, now: at(0))
         book.add((0..<1000).map { label("\($0)", "\($0)") }, to: stream)
         #expect(snapshot(&book, .ready).map(\.continues) == [true, false])
@@ -212,7 +214,7 @@ import Testing
     // MARK: Heartbeats
 
     @Test func aSilentStreamThatAskedForItHearsAHeartbeat() {
-        var book = LabelBook()
+        var book = LabelRegistry()
         book.open(stream, token: "t", keep: true, heartbeat: true, now: at(0))
         book.open(StreamID(2), token: "u", keep: true, heartbeat: false, now: at(0))
         #expect(book.deadline == at(.seconds(30)))
@@ -224,7 +226,7 @@ import Testing
     }
 
     @Test func aReplyPutsTheHeartbeatOff() throws {
-        var book = LabelBook()
+        var book = LabelRegistry()
         book.open(stream, token: "t", keep: true, heartbeat: true, now: at(0))
         book.add([label("1", "a")], to: stream)
         _ = book.snapshot(of: stream, views: [view("a")], now: at(0))
@@ -248,7 +250,7 @@ import Testing
     /// A chat window with one picture everywhere: as many labels as one subscription may have.
     @Test func thousandsOfLabelsOfOneNameAreToldInBoundedReplies() {
         let count = Limits.Labels.perSubscriptionMax
-        var book = LabelBook()
+        var book = LabelRegistry()
         book.open(stream, token: "t", keep: false, heartbeat: false, now: at(0))
         book.add((0..<count).map { label("\($0)", "a") }, to: stream)
         _ = snapshot(&book, .pending)
@@ -262,7 +264,7 @@ import Testing
     /// A list of thousands of names is told name by name while its first states wait: the cost must not grow with their square.
     @Test func thousandsOfNamesAreToldOneByOne() {
         let count = Limits.Labels.perSubscriptionMax
-        var book = LabelBook()
+        var book = LabelRegistry()
         book.open(stream, token: "t", keep: true, heartbeat: false, now: at(0))
         book.add((0..<count).map { label("\($0)", "\($0)") }, to: stream)
         for number in 0..<count { #expect(tell(&book, "\(number)", .ready) == []) }

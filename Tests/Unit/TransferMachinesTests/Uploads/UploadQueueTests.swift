@@ -4,21 +4,21 @@ import Testing
 @testable import TransferMachines
 
 /// Scripts of the crops that wait: which goes, which is replaced, which is set aside.
-@Suite struct UploadLineTests {
+@Suite struct UploadQueueTests {
     private var random = SeededRandom(seed: 3)
 
-    private func line(_ crops: Crop...) -> UploadLine {
-        var line = UploadLine()
+    private func line(_ crops: Crop...) -> UploadQueue {
+        var line = UploadQueue()
         for crop in crops { line.add(crop) }
         return line
     }
 
-    private func reads(_ crop: Crop, _ seq: Int64 = 1) -> UploadLine.Action {
+    private func reads(_ crop: Crop, _ seq: Int64 = 1) -> UploadQueue.Action {
         .machine(crop, .read(seq: seq, range: (seq - 1) * 2048..<min(seq * 2048, crop.size)))
     }
 
     /// Reads, sends and acknowledges the one chunk of the crop at the head.
-    private func upload(_ crop: Crop, in line: inout UploadLine) {
+    private func upload(_ crop: Crop, in line: inout UploadQueue) {
         #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(crop)])
         _ = line.read(crop.id, seq: 1, bytes: bytes(Int(crop.size)), now: at(0))
         #expect(
@@ -166,7 +166,7 @@ import Testing
     /// Two crops of one name may both be on their way into the cache: the later one is what a label shows.
     @Test func ofTwoCropsOnTheirWayIntoTheCacheTheLaterIsPending() {
         for last in Int64(2)..<40 {
-            var line = UploadLine()
+            var line = UploadQueue()
             for id in 1...last {
                 let next = crop(id, "a.png", size: 100 + id)
                 line.add(next)
@@ -177,7 +177,7 @@ import Testing
     }
 
     @Test func cropsThatAreReplacedAgainAndAgainLeaveNothingBehind() {
-        var line = UploadLine()
+        var line = UploadQueue()
         for id in Int64(1)...10_000 { line.add(crop(id, "a.png", size: 100)) }
         #expect(line.count == 1)
         #expect(line.orderCount <= 200)
@@ -185,7 +185,7 @@ import Testing
     }
 
     @Test func aHundredThousandCropsCanWait() {
-        var line = UploadLine()
+        var line = UploadQueue()
         for id in 1...Int64(Limits.Upload.queueMax) { line.add(crop(id, "\(id).png", size: 100)) }
         #expect(line.count == Limits.Upload.queueMax)
         for id in stride(from: Int64(1), through: Int64(Limits.Upload.queueMax), by: 2) {
