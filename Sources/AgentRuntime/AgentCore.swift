@@ -39,14 +39,12 @@ final class AgentCore: AgentService {
             cacheDirectory: settings.cacheDirectory, cropsDirectory: settings.uploadDirectory, fallback: fallback,
             clock: AgentClock())
         let seed = random.next()
-        let durable = settings.sync == .full
         let (disk, watch) = (disk, watch)
         let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { inbox.feed([.folder($0)]) }
         driver = try loop.submit {
             NIOLoopBound(
                 AgentDriver(
-                    seed: seed, durable: durable, isShared: settings.isShared, mapping: mapping, disk: disk, loop: loop,
-                    logger: logger,
+                    seed: seed, isShared: settings.isShared, mapping: mapping, disk: disk, loop: loop, logger: logger,
                     attach: attacher.attach), eventLoop: loop)
         }.wait()
         let driver = driver
@@ -86,9 +84,8 @@ final class AgentCore: AgentService {
     func begin(_ account: Account?, fault: String?) async throws {
         if let fault { inbox.feed([.loginUnusable(reason: fault)]) }
         if let account {
-            await withCheckedContinuation { continuation in
-                logIn(account) { continuation.resume() }
-            }
+            let driver = driver
+            try await loop.submit { driver.value.logIn(account) }.get()
         }
         for folder in [WatchedFolder.crops, .cache] {
             let path = folder == .crops ? settings.uploadDirectory : settings.cacheDirectory
@@ -99,19 +96,6 @@ final class AgentCore: AgentService {
             }
         }
         disk.submit([DiskCommand.start])
-    }
-
-    private func logIn(_ account: Account, _ done: @escaping @Sendable () -> Void) {
-        let (driver, loop) = (driver, loop)
-        disk.submit([
-            .ask { worker in
-                let tokenEpoch = worker.tokenEpoch(of: account)
-                loop.execute {
-                    driver.value.logIn(account, tokenEpoch: tokenEpoch)
-                    done()
-                }
-            }
-        ])
     }
 
     func networkChanged() { inbox.feed([.networkChanged]) }
@@ -148,15 +132,8 @@ final class AgentCore: AgentService {
     }
 
     private func status(_ reply: ReplyStream) {
-        let (driver, loop) = (driver, loop)
-        disk.submit([
-            .ask { worker in
-                let totals = (try? worker.catalog.totals()) ?? (files: 0, bytes: 0)
-                loop.execute {
-                    reply.send(.status(driver.value.status(version: Agent.version, totals: totals)), continues: false)
-                }
-            }
-        ])
+        let driver = driver
+        onLoop { reply.send(.status(driver.value.status(version: Agent.version)), continues: false) }
     }
 
     private func login(_ parameters: LoginParameters, _ reply: ReplyStream) {
@@ -179,34 +156,47 @@ final class AgentCore: AgentService {
                 host: parameters.server.host, port: parameters.server.port,
                 classicChunkBytes: settings.classicChunkBytes),
             uid: uid, token: parameters.token)
-        let (logins, logger) = (logins, logger)
-        disk.submit([
-            .ask { [self] _ in
-                do {
-                    try logins.save(account)
-                    logIn(account) { reply.send(.done, continues: false) }
-                } catch {
-                    logger.error("the login cannot be kept", metadata: ["detail": "\(error)"])
-                    reply.fail(.serverRefused(code: 0, reason: "the login cannot be kept: \(error)"))
-                }
-            }
-        ])
+        let (logins, driver) = (logins, driver)
+        change(
+            reply, doing: "logged in until the agent stops, but the login cannot be kept",
+            inMemory: { driver.value.logIn(account) }, onDisk: { try logins.save(account) })
     }
 
     private func logout(_ reply: ReplyStream) {
-        let (logins, driver, loop, logger) = (logins, driver, loop, logger)
-        disk.submit([
-            .ask { _ in
-                loop.execute { driver.value.logOut() }
-                do {
-                    try logins.remove()
-                    reply.send(.done, continues: false)
-                } catch {
-                    logger.error("the kept login cannot be removed", metadata: ["detail": "\(error)"])
-                    reply.fail(
-                        .serverRefused(code: 0, reason: "logged out, but the kept login cannot be removed: \(error)"))
+        let (logins, driver) = (logins, driver)
+        change(
+            reply, doing: "logged out, but the kept login cannot be removed",
+            inMemory: { driver.value.logOut() }, onDisk: { try logins.remove() })
+    }
+
+    /// Changes who is logged in. Memory changes at once, on the loop, and the disk in the same order: two calls at the same time leave the
+    /// same login in both. The reply waits for the disk, and says so when the disk fails or does not answer.
+    private func change(
+        _ reply: ReplyStream, doing: String, inMemory: @escaping @Sendable () -> Void,
+        onDisk: @escaping @Sendable () throws -> Void
+    ) {
+        let (loop, disk, logger) = (loop, disk, logger)
+        onLoop {
+            inMemory()
+            let answer = loop.makePromise(of: Void.self)
+            let timeout = loop.scheduleTask(in: .nanoseconds(Limits.Storage.loginTimeout.wholeNanoseconds)) {
+                answer.fail(DiskSilence())
+            }
+            disk.submit([.ask { _ in answer.completeWith(Result(catching: onDisk)) }])
+            answer.futureResult.whenComplete { result in
+                timeout.cancel()
+                switch result {
+                case .success: reply.send(.done, continues: false)
+                case .failure(let error):
+                    logger.error("the login on the disk is not what it should be", metadata: ["detail": "\(error)"])
+                    reply.fail(.serverRefused(code: 0, reason: "\(doing): \(error)"))
                 }
             }
-        ])
+        }
     }
+}
+
+/// The disk thread did not get to the job in time; it may still.
+private struct DiskSilence: Error, CustomStringConvertible {
+    var description: String { "the disk has not answered for \(Limits.Storage.loginTimeout)" }
 }

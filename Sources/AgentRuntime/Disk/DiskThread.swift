@@ -17,12 +17,15 @@ final class DiskThread: Sendable {
     private struct Inbox: Sendable {
         var jobs: [Job] = []
         var isRunning = false
+        /// When the thread began with the jobs that it has; nil while it has none.
+        var busySince: MonotonicTime?
     }
 
     private let pool: NIOThreadPool
     private let inbox = Mutex(Inbox())
     private let worker: Mutex<DiskWorker>
     private let deliver: @Sendable ([DiskResult]) -> Void
+    private let clock = AgentClock()
 
     /// Takes over the worker; `deliver` is called on the thread with the results of each run of commands.
     init(worker: sending DiskWorker, deliver: @escaping @Sendable ([DiskResult]) -> Void) {
@@ -47,6 +50,11 @@ final class DiskThread: Sendable {
         }
     }
 
+    /// For how long the thread has been busy with what it took last: a disk that hangs shows in nothing else.
+    var busyFor: Duration {
+        inbox.withLock { $0.busySince }.map { clock.now - $0 } ?? .zero
+    }
+
     /// Finishes what was asked, closes the catalog, and ends the thread.
     func stop() async throws {
         await withCheckedContinuation { continuation in
@@ -61,6 +69,7 @@ final class DiskThread: Sendable {
             let jobs = inbox.withLock { inbox in
                 defer { inbox.jobs = [] }
                 if inbox.jobs.isEmpty { inbox.isRunning = false }
+                inbox.busySince = inbox.jobs.isEmpty ? nil : clock.now
                 return inbox.jobs
             }
             guard !jobs.isEmpty else { return }

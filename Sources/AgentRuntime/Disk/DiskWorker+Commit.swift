@@ -3,89 +3,168 @@ internal import AvatarCore
 internal import PosixFiles
 internal import TransferMachines
 
+// Parts, and what makes pictures of them.
 extension DiskWorker {
-    /// One step of a commit for all its files; what came of it for each.
-    func commit(_ step: CommitMachine.Step, _ items: [CommitMachine.Item]) -> [CommitOutcome] {
-        let outcomes = outcomes(of: step, items)
-        // What left the round is nothing that is being replaced any more.
-        for outcome in outcomes where outcome.outcome != .done { verified[outcome.name] = nil }
-        return outcomes
+    // MARK: Parts
+
+    func begin(_ name: AvatarName, _ plan: PartPlan) {
+        do throws(CacheError) {
+            try cache.beginPart(
+                PartStart(
+                    name: name, totalSize: plan.totalSize, chunkSize: plan.chunkSize, serverKey: accountKey ?? "",
+                    sha256: plan.sha256, tag: plan.tag), now: clock.now)
+        } catch {
+            results.append(failure(of: name, error))
+        }
     }
 
-    private func outcomes(of step: CommitMachine.Step, _ items: [CommitMachine.Item]) -> [CommitOutcome] {
+    /// What a file system cannot take under any circumstances is the name's fault, and no reason to stop all others.
+    private func failure(of name: AvatarName, _ error: CacheError) -> DiskResult {
+        guard let posix = error.posix, posix.isOfTheName else { return .partFailed(name, error.fault) }
+        return .partRefused(name, reason: posix.description)
+    }
+
+    func append(_ appends: [PartAppend]) {
+        guard !appends.isEmpty else { return }
+        do throws(CacheError) {
+            for (append, outcome) in zip(appends, try cache.appendParts(appends)) {
+                switch outcome {
+                case .held(let end): results.append(.wrote(append.name, through: end))
+                case .failed(let error): results.append(failure(of: append.name, error))
+                case .noPart, .wrongOffset, .pastEnd: results.append(.partLost(append.name))
+                }
+            }
+        } catch {
+            for append in appends { results.append(.partFailed(append.name, error.fault)) }
+        }
+    }
+
+    // MARK: Commits
+
+    /// Drives the commit machine through its rounds, and tells how each file's commit ended.
+    func commit(_ items: [CommitMachine.Item]) {
+        guard !items.isEmpty else { return }
+        var machine = CommitMachine(durable: catalog.sync == .full)
+        var verified: [AvatarName: VerifiedPart] = [:]
+        var outcomes: [CommitOutcome] = []
+        var next = machine.add(items)
+        while let (step, round) = next {
+            let result = machine.finished(step, self.outcomes(of: step, round, &verified))
+            outcomes += result.ended.map { CommitOutcome($0, $1) }
+            next = result.next
+        }
+        results.append(.committed(outcomes))
+    }
+
+    /// One step for all files of a round; how it went for each.
+    private func outcomes(
+        of step: CommitMachine.Step, _ items: [CommitMachine.Item], _ verified: inout [AvatarName: VerifiedPart]
+    ) -> [(AvatarName, CommitMachine.Outcome)] {
         let names = items.map(\.name)
         do throws(CacheError) {
             switch step {
-            case .verify: return try verify(items)
+            case .verify: return try verify(items, &verified)
             case .syncParts: try cache.syncParts(names)
-            case .writeIntents: try cache.writeIntents(try candidates(items))
+            case .writeIntents: try cache.writeIntents(items.compactMap { candidate($0, verified[$0.name]) })
             case .rename: return try rename(names)
             case .syncFolder: try cache.syncCacheFolder()
             case .record: return try record(items)
             }
-            return names.map { CommitOutcome($0, .done) }
+            return names.map { ($0, .done) }
         } catch {
-            let outcome: CommitMachine.Outcome = error.code == .diskFull ? .diskFull : .failed(error.description)
-            return names.map { CommitOutcome($0, outcome) }
+            return names.map { ($0, outcome(of: error)) }
         }
     }
 
-    private func verify(_ items: [CommitMachine.Item]) throws(CacheError) -> [CommitOutcome] {
-        let verdicts = try cache.verify(items.map(\.name))
-        return zip(items, verdicts).map { item, verdict in
+    private func outcome(of error: CacheError?) -> CommitMachine.Outcome {
+        guard let error else { return .done }
+        return error.code == .diskFull ? .diskFull : .failed(error.description)
+    }
+
+    private func verify(
+        _ items: [CommitMachine.Item], _ verified: inout [AvatarName: VerifiedPart]
+    ) throws(CacheError) -> [(AvatarName, CommitMachine.Outcome)] {
+        let names = items.map(\.name)
+        return zip(names, try cache.verify(names)).map { name, verdict in
             switch verdict {
             case .success(let part):
-                if case .crop(let id) = item.origin, cropFacts[id]?.sha256 != part.sha256 {
-                    return CommitOutcome(item.name, .corrupt("the copy is not the crop that was uploaded"))
-                }
-                verified[item.name] = part
-                return CommitOutcome(item.name, .done)
-            case .failure(.unreadable(let error)):
-                return CommitOutcome(item.name, error.isDiskFull ? .diskFull : .failed(error.description))
-            case .failure(let fault):
-                return CommitOutcome(item.name, .corrupt(fault.description))
+                verified[name] = part
+                return (name, .done)
+            case .failure(let error):
+                guard let posix = error.posix else { return (name, .corrupt(error.description)) }
+                return (name, posix.isDiskFull ? .diskFull : .failed(posix.description))
             }
         }
     }
 
-    private func candidates(_ items: [CommitMachine.Item]) throws(CacheError) -> [CommitCandidate] {
-        items.compactMap { item in
-            guard let part = verified[item.name] else { return nil }
-            switch item.origin {
-            case .download(_, let owner):
-                return CommitCandidate(
-                    name: item.name, owner: owner, origin: .downloaded, part: part, assurance: .structural,
-                    lastWanted: now())
-            case .crop:
-                return CommitCandidate(
-                    name: item.name, owner: uid, origin: .own, part: part, assurance: .digest, lastWanted: now())
-            }
+    private func candidate(_ item: CommitMachine.Item, _ part: VerifiedPart?) -> CommitCandidate? {
+        guard let part else { return nil }
+        switch item.origin {
+        case .download(let owner):
+            return CommitCandidate(name: item.name, owner: owner, origin: .downloaded, part: part, lastWanted: now())
+        case .crop:
+            return CommitCandidate(name: item.name, owner: account?.uid, origin: .own, part: part, lastWanted: now())
         }
     }
 
-    private func rename(_ names: [AvatarName]) throws(CacheError) -> [CommitOutcome] {
+    private func rename(_ names: [AvatarName]) throws(CacheError) -> [(AvatarName, CommitMachine.Outcome)] {
         zip(names, try cache.renameIntoPlace(names)).map { name, outcome in
             switch outcome {
-            case .placed: CommitOutcome(name, .done)
-            case .nameTaken: CommitOutcome(name, .nameTaken)
-            case .notVerified: CommitOutcome(name, .failed("the part changed after it was verified"))
-            case .failed(let error): CommitOutcome(name, error.isDiskFull ? .diskFull : .failed(error.description))
+            case .placed: (name, .done)
+            case .nameTaken: (name, .nameTaken)
+            case .notVerified: (name, .failed("the part changed after it was verified"))
+            case .failed(let error): (name, error.isDiskFull ? .diskFull : .failed(error.description))
             }
         }
     }
 
-    private func record(_ items: [CommitMachine.Item]) throws(CacheError) -> [CommitOutcome] {
+    private func record(_ items: [CommitMachine.Item]) throws(CacheError) -> [(AvatarName, CommitMachine.Outcome)] {
         let committed = try cache.recordFinal(items.map(\.name), at: now())
         let records = Dictionary(committed.map { ($0.avatar.name, $0) }, uniquingKeysWith: { first, _ in first })
         for item in items {
             if case .crop(let id) = item.origin { cropFacts[id] = nil }
         }
-        tellIfOverfull()
         return items.map { item in
             guard let one = records[item.name] else {
-                return CommitOutcome(item.name, .failed("its intent is gone from the catalog"))
+                return (item.name, .failed("its intent is gone from the catalog"))
             }
-            return CommitOutcome(item.name, .recorded(AvatarRecord(one.avatar), [AvatarEvent(one.event)]))
+            return (item.name, .recorded(AvatarRecord(one.avatar), [AvatarEvent(one.event)]))
+        }
+    }
+}
+
+extension PartRow {
+    /// The part as a download goes on from it.
+    var machinePart: Part {
+        Part(
+            plan: PartPlan(totalSize: totalSize, chunkSize: chunkSize, sha256: sha256, tag: tag), held: offset,
+            begun: startedAt)
+    }
+}
+
+extension AvatarRecord {
+    init(_ row: AvatarRow) {
+        self.init(
+            name: row.name, owner: row.owner, size: row.identity.size, sha256: row.sha256, assurance: row.assurance,
+            generation: row.generation, isOwn: row.origin == .own)
+    }
+}
+
+extension AvatarEvent {
+    init(_ row: EventRow) {
+        self.init(cursor: row.cursor, kind: Kind(row.kind), name: row.name)
+    }
+}
+
+extension AvatarEvent.Kind {
+    init(_ kind: EventRow.Kind) {
+        switch kind {
+        case .ready: self = .ready
+        case .changed: self = .changed
+        case .removed: self = .removed
+        case .failed: self = .failed
+        case .uploaded: self = .uploaded
+        case .icon: self = .icon
         }
     }
 }

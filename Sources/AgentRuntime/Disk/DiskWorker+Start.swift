@@ -1,23 +1,13 @@
 internal import AvatarCache
 internal import AvatarCore
 internal import Logging
+internal import PosixFiles
 internal import TransferMachines
 
-// What an earlier run left behind.
+// What an earlier run left behind, and whose it is.
 extension DiskWorker {
-    /// Brings it to an end, and says what the machine starts from; or why neither could be done.
-    func start() {
-        do throws(CacheError) {
-            results.append(.started(try startFacts()))
-            // The bound may have been lowered meanwhile.
-            tellIfOverfull()
-        } catch {
-            logger.error("the agent cannot go on from its last run yet", metadata: ["detail": "\(error)"])
-            results.append(.notStarted(error.fault))
-        }
-    }
-
-    private func startFacts() throws(CacheError) -> StartFacts {
+    /// Brings an earlier run to its end, and says what the machine starts from.
+    func start() throws(CacheError) {
         var facts = StartFacts()
         if try catalog.isBaselineDue() {
             facts.isBaseline = true
@@ -27,30 +17,77 @@ extension DiskWorker {
             try catalog.baselineDone()
         }
         _ = try cache.recoverIntents(at: now())
-        quietly("clearing up behind an earlier run") { () throws(CacheError) in
-            _ = try cache.trimParts(keep: [], now: clock.now)
-            try crops.removeLeftovers()
-        }
         facts.needsAudit = catalog.opening.needsAudit
-        facts.icon = try catalog.icon()
+        results.append(.started(facts))
+        perform(.trimParts(keep: []))
+        // The bound may have been lowered meanwhile.
+        tellTotals()
+    }
+
+    /// Removes what nobody will go on from: old parts, and what an import that was killed left in the upload folder.
+    func trimParts(keep: [AvatarName]) throws(CacheError) {
+        _ = try cache.trimParts(keep: Set(keep), now: clock.now)
+        try crops.removeLeftovers()
+    }
+
+    /// Opens the account that the driver named last, and tells what the catalog keeps of it.
+    func openAccount() throws(CacheError) {
+        var facts = AccountFacts(account: accountKey)
+        if let account {
+            let opened = try catalog.openAccount(account.key, credential: account.token)
+            facts.icon = opened.icon
+            tokenEpoch = opened.tokenEpoch
+        }
         var last: Int64 = 0
         while true {
-            let page = try catalog.pendingCrops(after: last)
+            let page = try catalog.pendingCrops(of: accountKey, after: last)
             for row in page { pending(row, &facts) }
-            guard let end = page.last?.closedOrder else { return facts }
+            guard let end = page.last?.closedOrder else { break }
             last = end
+        }
+        results.append(.accountOpened(facts))
+    }
+
+    /// A crop that waits: the file itself decides whether it still is that crop, and otherwise is examined like any other.
+    private func pending(_ row: CropRow, _ facts: inout AccountFacts) {
+        if let known = cropFacts[CropID(row.closedOrder)], let crop = Crop(row, everSent: true),
+            known.identity.isSameFile(as: row.identity)
+        {
+            return facts.crops.append(crop)
+        }
+        guard let crop = Crop(row, everSent: true), case .settled(let found) = crops.examine(row.name),
+            found.sha256 == crop.sha256, found.identity.isSameFile(as: row.identity)
+        else { return facts.doubtful.append(row.name) }
+        cropFacts[crop.id] = found
+        facts.crops.append(crop)
+    }
+
+    /// Whether the disk takes writes: a page in the parts folder, and a row in the catalog. A folder that was taken away under the open
+    /// one is made again, and commits that the disk cut short are brought to their end.
+    func probe() -> StorageFault? {
+        do {
+            try reopenCache()
+            let parts = try Folder(path: cache.path + "/" + CacheFolder.partsName)
+            let file = try parts.openForWriting("probe")
+            defer { _ = try? parts.remove("probe") }
+            let page = [UInt8](repeating: 0, count: 4096)
+            try file.write(page.span.bytes, at: 0)
+            try catalog.set("probe", to: "\(now().milliseconds)")
+            for committed in try cache.recoverIntents(at: now()) {
+                results.append(.adopted(AvatarRecord(committed.avatar), [AvatarEvent(committed.event)]))
+            }
+            return nil
+        } catch let error as PosixError {
+            return error.isDiskFull ? .full : .failed(error.description)
+        } catch let error as CacheError {
+            return error.fault
+        } catch {
+            return .failed("\(error)")
         }
     }
 
-    /// A crop that waits: the file itself decides whether it still is that crop, and otherwise is looked at like any other.
-    private func pending(_ row: CropRow, _ facts: inout StartFacts) {
-        guard let md5 = row.md5, let sha256 = row.sha256, case .settled(let found) = crops.examine(row.name),
-            found.sha256 == sha256, found.identity.isSameFile(as: row.identity)
-        else { return facts.doubtful.append(row.name) }
-        cropFacts[CropID(row.closedOrder)] = found
-        facts.crops.append(
-            Crop(
-                id: CropID(row.closedOrder), name: row.name, size: row.identity.size, md5: md5, sha256: sha256,
-                everSent: true))
+    /// Opens the cache folder anew by its path; what was open of the old one is let go.
+    func reopenCache() throws(CacheError) {
+        cache = try CacheFolder(path: cache.path, catalog: catalog, bootID: try BootID.current())
     }
 }

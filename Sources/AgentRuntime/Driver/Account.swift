@@ -1,4 +1,5 @@
 package import AvatarCore
+internal import TransferMachines
 
 /// Where the resource server is, and how to speak to it.
 package struct ServerAddress: Hashable, Sendable {
@@ -35,8 +36,13 @@ package struct Account: Sendable, CustomStringConvertible {
         self.token = token
     }
 
+    /// What the machine is told of it.
+    var login: Login {
+        Login(server: server.key, uid: uid, way: .classic(uploadChunkBytes: Int64(server.classicChunkBytes)))
+    }
+
     /// What tells whose parts and crops are whose in the catalog.
-    var key: String { "\(server.key)/\(uid)" }
+    var key: String { login.account }
 
     package var description: String { "uid \(uid) at \(server.key)" }
 }

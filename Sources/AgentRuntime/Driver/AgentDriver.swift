@@ -33,12 +33,12 @@ final class AgentDriver {
     private var lastEncoded: (view: AvatarView, avatar: EncodedAvatar)?
 
     init(
-        seed: UInt64, durable: Bool, isShared: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
+        seed: UInt64, isShared: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
         logger: Logger,
         attach: @escaping @Sendable (WatchedFolder) -> Void
     ) {
         self.attach = attach
-        machine = AgentMachine(now: AgentClock().now, seed: seed, durable: durable, isShared: isShared)
+        machine = AgentMachine(now: AgentClock().now, seed: seed, isShared: isShared)
         self.loop = loop
         self.disk = disk
         self.mapping = mapping
@@ -64,18 +64,16 @@ final class AgentDriver {
         rearm()
     }
 
-    func logIn(_ account: Account, tokenEpoch: Int64) {
+    /// From here on the agent acts for this account, in memory as on the disk thread: both hear of logins in the same order.
+    func logIn(_ account: Account) {
         self.account = account
         disk.submit([.ask { $0.use(account) }])
-        feed(
-            .login(
-                Login(
-                    server: account.server.key, uid: account.uid,
-                    uploadChunkBytes: Int64(account.server.classicChunkBytes), tokenEpoch: tokenEpoch)))
+        feed(.login(account.login))
     }
 
     func logOut() {
         account = nil
+        disk.submit([.ask { $0.use(nil) }])
         feed(.logout)
     }
 
@@ -226,7 +224,8 @@ final class AgentDriver {
 
     // MARK: Questions
 
-    func status(version: String, totals: (files: Int, bytes: Int64)) -> StatusReply {
+    /// What the agent is at, from memory alone: a disk that hangs must not keep a person from hearing of that.
+    func status(version: String) -> StatusReply {
         let status = machine.status
         let activity = machine.activity
         var problems = status.problems.map {
@@ -235,13 +234,22 @@ final class AgentDriver {
         if let cause = status.cause, connectionWord(status.connection) != "online" {
             problems.insert(Problem(what: cause, since: clock.rfc3339(status.since)), at: 0)
         }
+        let silence = disk.busyFor
+        if silence >= Limits.Storage.silenceTold {
+            let since = clock.now + (.zero - silence)
+            problems.insert(
+                Problem(
+                    what: "the disk has not answered for \(silence.components.seconds) seconds",
+                    since: clock.rfc3339(since), remedy: "look at the file systems of the cache and the state folder"),
+                at: 0)
+        }
         return StatusReply(
             version: version, connection: connectionWord(status.connection), since: clock.rfc3339(status.since),
             server: account.map { Server(host: $0.server.host, port: $0.server.port, tls: false) },
             dialect: connectionWord(status.connection) == "online" ? "classic" : nil,
             icon: status.icon.map(mapping.avatar),
-            downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: totals.files,
-            bytes: Int(totals.bytes), problems: problems,
+            downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: status.cachedFiles,
+            bytes: Int(status.cachedBytes), problems: problems,
             figures: [
                 "bytes_down": Double(activity.bytesDown), "bytes_up": Double(activity.bytesUp),
                 "download_restarts": Double(activity.restarts), "stray_replies": Double(activity.strayReplies),

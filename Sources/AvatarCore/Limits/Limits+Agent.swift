@@ -19,6 +19,8 @@ extension Limits {
         package static let keepAliveInterval = Duration.seconds(10)
         /// Unanswered probes after which the kernel closes the connection.
         package static let keepAliveProbes = 3
+        /// Hang-ups of the server over one transfer, with nothing else in flight, before that transfer is set aside.
+        package static let hangUpsMax = 5
         /// Replies that nobody asked for, on one connection, before it is given up.
         package static let strayRepliesMax = 64
     }
@@ -111,5 +113,13 @@ extension Limits {
         package static let retryFirst = Duration.seconds(2)
         /// The longest pause.
         package static let retryMax = Duration.seconds(60)
+        /// How long the disk thread may be busy with what it took before `Status` says so.
+        package static let silenceTold = Duration.seconds(5)
+        /// How long a login or logout waits for the disk before the person is told that it was not kept yet.
+        package static let loginTimeout = Duration.seconds(10)
+        /// Commands that failed and are kept until the disk is well; past them a look through the cache finds what can be found.
+        package static let redoMax = 1024
+        /// Tries of one command before it is given up: a single file that cannot be read must not stop everything again and again.
+        package static let triesMax = 5
     }
 }

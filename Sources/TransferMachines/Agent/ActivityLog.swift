@@ -32,6 +32,18 @@ package struct ActivityLog: Sendable {
         package let since: MonotonicTime
     }
 
+    /// What an owner of the machine's state wants remembered, or told to a person.
+    enum Entry: Hashable, Sendable {
+        /// For the log; and a step of the picture's history, where the note names one.
+        case note(Note)
+        /// A step of a picture's history, and nothing for the log.
+        case step(name: String, what: String, detail: String? = nil)
+        /// Something that a person should know until it is solved. `note` is for the log, where the problem is new in these words.
+        case problem(key: String, what: String, remedy: String?, note: Note? = nil)
+        /// The problem is over.
+        case solved(key: String)
+    }
+
     private var steps = Deque<Step>()
     /// What is wrong now, oldest first.
     package private(set) var problems: [Problem] = []
@@ -47,14 +59,32 @@ package struct ActivityLog: Sendable {
     /// The steps of one picture, oldest first.
     package func steps(of name: String) -> [Step] { steps.filter { $0.name == name } }
 
-    mutating func step(name: String, what: String, detail: String?, now: MonotonicTime) {
+    /// Takes an entry; what is to go into the log, if anything is.
+    mutating func record(_ entry: Entry, now: MonotonicTime) -> Note? {
+        switch entry {
+        case .note(let note):
+            if let name = note.name { step(name: name, what: note.what, detail: note.detail, now: now) }
+            return note
+        case .step(let name, let what, let detail):
+            step(name: name, what: what, detail: detail, now: now)
+            return nil
+        case .problem(let key, let what, let remedy, let note):
+            guard problem(key: key, what: what, remedy: remedy, now: now) else { return nil }
+            if let note, let name = note.name { step(name: name, what: note.what, detail: note.detail, now: now) }
+            return note
+        case .solved(let key):
+            problems.removeAll { $0.key == key }
+            return nil
+        }
+    }
+
+    private mutating func step(name: String, what: String, detail: String?, now: MonotonicTime) {
         if steps.count >= Limits.ActivityLog.stepsMax { steps.removeFirst() }
         steps.append(Step(at: now, name: name, what: what, detail: detail))
     }
 
     /// Whether the problem was not known in these words before.
-    @discardableResult
-    mutating func problem(key: String, what: String, remedy: String?, now: MonotonicTime) -> Bool {
+    private mutating func problem(key: String, what: String, remedy: String?, now: MonotonicTime) -> Bool {
         if let index = problems.firstIndex(where: { $0.key == key }) {
             guard problems[index].what != what else { return false }
             problems.remove(at: index)
@@ -63,6 +93,4 @@ package struct ActivityLog: Sendable {
         problems.append(Problem(key: key, what: what, remedy: remedy, since: now))
         return true
     }
-
-    mutating func solved(key: String) { problems.removeAll { $0.key == key } }
 }

@@ -1,10 +1,13 @@
 package import AvatarCore
 
+// What the machine tells of itself; nothing in here changes anything.
 extension AgentMachine {
+    // MARK: One picture
+
     /// What a label of this target shows now.
     func view(of target: LabelRequest.Target) -> AvatarView {
         switch target {
-        case .name(let name, let owner): return view(of: name, owner: owner)
+        case .name(let name, let owner): return view(of: name).narrowed(to: owner)
         case .builtin(let name): return AvatarView(name: name, state: .builtin)
         case .ownerOnly(let owner):
             return AvatarView(
@@ -13,32 +16,27 @@ extension AgentMachine {
         }
     }
 
-    /// What is known of a name now, for somebody who may want a certain owner's.
-    package func view(of name: AvatarName, owner: UserID?) -> AvatarView {
-        let entry = entries[name]
-        if let record = entry?.record { return Self.narrowed(AvatarView(record), to: owner) }
-        // A crop on its way out is known to the line of uploads, whether somebody wants its name or not.
+    /// What is known of a name now.
+    package func view(of name: AvatarName) -> AvatarView {
+        if let record = downloads.record(of: name) { return AvatarView(record) }
+        // A crop on its way out is known to the uploads, whether somebody wants its name or not.
         if let outgoing = outgoingView(of: name) { return outgoing }
-        guard let entry else { return AvatarView(name: name.string, owner: owner, state: .absent) }
-        switch entry.status {
-        case .idle, .ready:
-            return AvatarView(name: name.string, owner: owner, state: .absent, reason: "not fetched")
+        switch downloads.status(of: name) {
+        case nil: return AvatarView(name: name.string, state: .absent)
+        case .idle, .ready: return AvatarView(name: name.string, state: .absent, reason: "not fetched")
+        case .failed(let reason, let detail, let until): return AvatarView(name, reason, detail: detail, until: until)
         case .unknown, .queued, .active, .stalled, .committing:
-            var view = AvatarView(
-                name: name.string, owner: owner, state: paused.contains(.down) ? .paused : .pending,
-                reason: waitingReason)
-            view.size = downloads[name]?.totalSize ?? entry.part?.geometry.totalSize
-            view.transferred = downloads[name]?.transferred ?? entry.part?.held
+            let state: AvatarView.State = session.paused.contains(.down) ? .paused : .pending
+            var view = AvatarView(name: name.string, state: state, reason: waitingReason)
+            (view.size, view.transferred) = downloads.progress(of: name)
             return view
-        case .failed(let reason, let detail, let until):
-            return Self.failedView(name, owner, reason, detail: detail, until: until)
         }
     }
 
-    /// How far the user's own crop of this name is, until it is uploaded.
+    /// How far the user's own crop of this name is, until the crop lies in the cache.
     func outgoingView(of name: AvatarName) -> AvatarView? {
         guard let (crop, transferred) = uploads.pending(name) else { return nil }
-        var view = AvatarView(name: name.string, owner: login?.uid, state: .outgoing)
+        var view = AvatarView(name: name.string, owner: session.login?.uid, state: .outgoing)
         view.place = .crops
         view.size = crop.size
         view.transferred = transferred
@@ -46,37 +44,14 @@ extension AgentMachine {
         return view
     }
 
-    /// The same picture for somebody who wants a certain owner's: another's of that name is not it.
-    static func narrowed(_ avatar: AvatarView, to owner: UserID?) -> AvatarView {
-        guard avatar.state == .ready, let owner, let actual = avatar.owner, actual != owner else { return avatar }
-        return AvatarView(name: avatar.name, owner: owner, state: .failed, reason: AbsenceReason.nameTaken.rawValue)
-    }
-
     /// Why nothing moves, when nothing does.
     var waitingReason: String? {
         if !storage.isFine { return "the disk takes no writes" }
-        if login == nil { return "not logged in" }
-        return connection.online == nil ? connection.cause : nil
+        if session.login == nil { return "not logged in" }
+        return session.isOnline ? nil : session.cause
     }
 
-    /// A row of the catalog of which the machine knows nothing more.
-    static func view(of row: CatalogRow, now: MonotonicTime) -> AvatarView {
-        if let record = row.avatar { return AvatarView(record) }
-        if let negative = row.negative, negative.until > now {
-            return failedView(row.name, nil, negative.reason, detail: negative.reason.rawValue, until: negative.until)
-        }
-        return AvatarView(name: row.name.string, state: .absent, reason: "not fetched")
-    }
-
-    private static func failedView(
-        _ name: AvatarName, _ owner: UserID?, _ reason: AbsenceReason, detail: String, until: MonotonicTime
-    ) -> AvatarView {
-        let text = detail == reason.rawValue ? reason.rawValue : "\(reason.rawValue): \(detail)"
-        var view = AvatarView(
-            name: name.string, owner: owner, state: reason == .absent ? .absent : .failed, reason: text)
-        view.retryAt = until
-        return view
-    }
+    // MARK: The whole
 
     /// What `Status` says, less what only the driver knows.
     package struct Status: Hashable, Sendable {
@@ -88,6 +63,10 @@ extension AgentMachine {
         package let downloads: Int
         package let uploads: Int
         package let labels: Int
+        /// Complete pictures in the cache.
+        package let cachedFiles: Int
+        /// Bytes of the complete pictures in the cache.
+        package let cachedBytes: Int64
         package let paused: Set<Direction>
         package let problems: [ActivityLog.Problem]
     }
@@ -107,6 +86,8 @@ extension AgentMachine {
         package let uploads: Int
         package let uploadPlaces: Int
         package let deferredCrops: Int
+        /// Commands that wait for the disk to be well.
+        package let redo: Int
         package let steps: Int
         package let problems: Int
     }
@@ -114,26 +95,61 @@ extension AgentMachine {
     /// What it holds now.
     package var load: Load {
         Load(
-            active: active.count, inFlight: active.reduce(0) { $0 + (downloads[$1]?.inFlight ?? 0) },
-            queued: queue.count, queuePlaces: queue.entryCount, names: entries.count, retries: retryCount,
-            uploads: uploads.count, uploadPlaces: uploads.orderCount, deferredCrops: deferredCrops.count,
-            steps: activity.stepCount, problems: activity.problems.count)
+            active: downloads.active, inFlight: downloads.inFlight, queued: downloads.queued,
+            queuePlaces: downloads.queuePlaces, names: downloads.count, retries: downloads.retryCount,
+            uploads: uploads.count, uploadPlaces: uploads.placeCount, deferredCrops: discovery.deferredCount,
+            redo: storage.redoCount, steps: activity.stepCount, problems: activity.problems.count)
     }
 
     /// Where the connection is.
-    package var connectionState: ConnectionMachine.State { connection.state }
+    package var connectionState: ConnectionMachine.State { session.state }
+
+    /// How many retries are kept, those that are not needed any more included.
+    package var retryCount: Int { downloads.retryCount }
 
     /// The agent's state in a nutshell.
     package var status: Status {
-        let downloads = entries.values.count { entry in
-            switch entry.status {
-            case .queued, .active, .stalled, .committing: true
-            default: false
-            }
+        Status(
+            connection: session.state, since: session.since, cause: session.cause, login: session.login,
+            icon: uploads.icon.map { view(of: $0) }, downloads: downloads.underWay, uploads: uploads.count,
+            labels: subscribers.labelCount, cachedFiles: totals.files, cachedBytes: totals.bytes,
+            paused: session.paused, problems: activity.problems)
+    }
+}
+
+extension AvatarView {
+    /// The same picture for somebody who wants a certain owner's: another's of that name is not it.
+    func narrowed(to owner: UserID?) -> AvatarView {
+        guard let owner, state == .ready, let actual = self.owner, actual != owner else { return self }
+        return AvatarView(name: name, owner: owner, state: .failed, reason: AbsenceReason.nameTaken.rawValue)
+    }
+
+    /// A row of the catalog of which the machine knows nothing more.
+    init(_ row: CatalogRow, now: MonotonicTime) {
+        if let record = row.avatar {
+            self.init(record)
+        } else if let negative = row.negative, negative.until > now {
+            self.init(row.name, negative.reason, detail: negative.reason.rawValue, until: negative.until)
+        } else {
+            self.init(name: row.name.string, state: .absent, reason: "not fetched")
         }
-        return Status(
-            connection: connection.state, since: connection.since, cause: connection.cause, login: login,
-            icon: icon.map { view(of: $0, owner: nil) }, downloads: downloads, uploads: uploads.count,
-            labels: labels.labelCount, paused: paused, problems: activity.problems)
+    }
+
+    /// A picture of which nobody here knows more than the event.
+    init(_ event: AvatarEvent) {
+        let state: State =
+            switch event.kind {
+            case .removed: .absent
+            case .failed: .failed
+            case .ready, .changed, .uploaded, .icon: .ready
+            }
+        self.init(name: event.name.string, state: state)
+    }
+
+    /// A picture that is not to be had until then.
+    init(_ name: AvatarName, _ reason: AbsenceReason, detail: String, until: MonotonicTime) {
+        let text = detail == reason.rawValue ? reason.rawValue : "\(reason.rawValue): \(detail)"
+        self.init(name: name.string, state: reason == .absent ? .absent : .failed, reason: text)
+        retryAt = until
     }
 }

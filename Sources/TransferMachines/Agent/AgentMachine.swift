@@ -1,70 +1,36 @@
 package import AvatarCore
-internal import HeapModule
 
-/// The agent's mind: every decision between the server, the two folders, the catalog and the subscribers.
+/// Every decision of the agent between the server, the two folders, the catalog and the subscribers.
 ///
-/// Inputs go in one at a time, with the time; what is to be done comes out in order. The driver in AgentRuntime and the simulation
-/// carry the same actions out. There is no clock and no randomness in here but what is handed in.
+/// Inputs go in one at a time, with the time; what is to be done comes out in order. The machine reads no clock and draws no randomness but
+/// what it is handed. Its state has owners, each in a file of its own: this file only hands inputs to them, and carries what one of
+/// them says to the others.
 package struct AgentMachine: Sendable {
     var random: SeededRandom
     var now: MonotonicTime
     var actions: [AgentAction] = []
-
-    var login: Login?
-    var connection: ConnectionMachine
-    /// Why the server refuses whoever is logged in, if it does.
-    var refusal: ClassicError?
-    var strayReplies = 0
-    var paused: Set<Direction> = []
-    var storage = StorageState()
     var hasStarted = false
-    /// Looks through the upload folder that have not come back, and what settled in it meanwhile.
-    var pendingScans = 0
-    var deferredCrops: [AvatarName] = []
-    /// Files of the upload folder that are to be looked at.
-    var looks = ExaminationQueue()
-    /// Whether one folder is cache and upload folder at once, and how often its files were closed.
-    let isShared: Bool
-    var closes = SharedFolderCloses()
-    var lostFolders: [WatchedFolder: LostFolder] = [:]
+    /// Files and bytes in the cache, as the disk counted them last.
+    var totals: (files: Int, bytes: Int64) = (0, 0)
 
-    var entries: [AvatarName: Entry] = [:]
-    /// Names whose download has a place on the connection, in the order in which they got it.
-    var active: [AvatarName] = []
-    /// Their transfers; beside the entries, since they are looked at with every input and an entry is large.
-    var downloads: [AvatarName: ClassicDownload] = [:]
-    var queue = DownloadQueue()
-    var retries = Heap<Retry>()
-    /// How many retries are kept, those that are not needed any more included.
-    package var retryCount: Int { retries.count }
-    var commits: CommitMachine
-    /// When parts of abandoned transfers were last looked for; the start looks for them too.
-    var partsTrimmedAt: MonotonicTime
-
-    var uploads = UploadQueue()
-    var icon: AvatarName?
-
-    var labels = LabelRegistry()
-    var awaitingSnapshot: [StreamID: SnapshotWait] = [:]
-    var fetches: [StreamID: FetchCall] = [:]
-    /// Uploads that a stream follows; nil until the file is in the crops folder.
-    var uploadCalls: [StreamID: AvatarName?] = [:]
-    var watchers: [StreamID: Watcher] = [:]
-    var watcherOrder: [StreamID] = []
-    /// The event log's epoch, once a page of it was read.
-    var epoch: String?
-
+    var session: Session
+    var turns = TurnRule()
+    var downloads: Downloads
+    var uploads = Uploads()
+    var discovery: CropDiscovery
+    var storage = StorageHealth()
+    var folders = FolderHealth()
+    var subscribers = Subscribers()
     /// What `Status` and `Explain` tell.
     package internal(set) var activity = ActivityLog()
 
-    /// An agent that has not opened its catalog yet. `durable` is `storage.sync: full`; `isShared` when one folder is both.
-    package init(now: MonotonicTime, seed: UInt64, durable: Bool, isShared: Bool = false) {
+    /// An agent that has not opened its catalog yet. `isShared` when one folder is cache and upload folder at once.
+    package init(now: MonotonicTime, seed: UInt64, isShared: Bool = false) {
         self.now = now
-        self.isShared = isShared
-        partsTrimmedAt = now
         random = SeededRandom(seed: seed)
-        connection = ConnectionMachine(now: now)
-        commits = CommitMachine(durable: durable)
+        session = Session(now: now)
+        downloads = Downloads(now: now)
+        discovery = CropDiscovery(isShared: isShared)
     }
 
     /// Takes one input; what is to be done, in order.
@@ -74,14 +40,16 @@ package struct AgentMachine: Sendable {
         case .login(let login): logIn(login)
         case .logout: logOut()
         case .loginUnusable(let reason):
-            activity.problem(key: "token", what: reason, remedy: "avatarctl login makes a new one", now: self.now)
-        case .connection(let event): connectionEvent(event)
+            log(.problem(key: "token", what: reason, remedy: "avatarctl login makes a new one"))
+        case .connection(.opened(let number)): perform(session.opened(number, now: self.now))
+        case .connection(.closed(let number, let cause)):
+            perform(session.closed(number, cause: cause, hasWork: hasWork, now: self.now, random: &random))
         case .reply(let reply): replied(reply)
-        case .disk(let result): diskResult(result)
-        case .folder(let event): folderEvent(event)
-        case .bus(let stream, let call): busCall(call, stream)
-        case .hungUp(let stream): hungUp(stream)
-        case .networkChanged: perform(connection.networkChanged(now: self.now))
+        case .disk(let result): handle(result)
+        case .folder(let change): handle(change)
+        case .bus(let stream, let call): handle(call, stream)
+        case .hungUp(let stream): perform(subscribers.hungUp(stream))
+        case .networkChanged: perform(session.networkChanged(now: self.now))
         case .tick: tick()
         }
         pump()
@@ -90,168 +58,156 @@ package struct AgentMachine: Sendable {
         return actions
     }
 
+    // MARK: Time
+
     /// When `tick` wants to come, if nothing else does before.
     package var deadline: MonotonicTime? {
         // Asked after every input: no array is made for it.
-        var earliest = MonotonicTime.never
-        func consider(_ time: MonotonicTime?) { if let time, time < earliest { earliest = time } }
-        consider(connection.deadline)
-        consider(uploads.deadline)
-        consider(labels.deadline)
-        consider(storage.deadline)
-        consider(retries.min?.at)
-        consider(watchDeadline)
-        for lost in lostFolders.values { consider(lost.retryAt) }
-        let canDownload = canDownload
-        for name in active {
-            guard let download = downloads[name] else { continue }
-            consider(canDownload ? download.deadline : download.silentAt)
-        }
+        var earliest = min(session.deadline, uploads.deadline, storage.deadline)
+        earliest = min(earliest, folders.deadline, subscribers.deadline)
+        earliest = min(earliest, downloads.deadline(canDownload ? turns.current : nil))
         return earliest == .never ? nil : earliest
     }
 
     private mutating func tick() {
-        perform(connection.tick(now: now))
+        perform(session.tick(now: now))
         uploads.tick(now: now)
-        if uploads.isSilent(now: now) || active.contains(where: { downloads[$0]?.isSilent(now: now) == true }) {
-            connectionSilent()
+        if uploads.isSilent(now: now) || downloads.isSilent(now: now) {
+            // A reply that never comes leaves the connection out of step.
+            giveUpConnection("the server owes an answer for \(Limits.Connection.replyTimeout)")
         }
-        retryFailed()
-        storageTick()
-        retryFolders()
-        for output in labels.heartbeats(now: now) { actions.append(.bus(.labels(output))) }
-        watchHeartbeats()
+        perform(downloads.tick(now: now))
+        perform(storage.tick(now: now))
+        perform(folders.tick(now: now))
+        perform(subscribers.heartbeats(now: now))
     }
 
-    mutating func start(_ facts: StartFacts) {
-        guard !hasStarted else { return }
-        hasStarted = true
-        if facts.isBaseline {
-            activity.problem(
-                key: "catalog",
-                what: "the catalog was lost and made anew from the folders; nothing in them was uploaded",
-                remedy: "avatarctl upload FILE sends what should be sent", now: now)
-        }
-        for crop in facts.crops { uploads.add(crop) }
-        if let icon = facts.icon {
-            self.icon = icon
-            lookUp([icon], touch: false)
-        }
-        rescan(.cache)
-        rescan(.crops)
-        for name in facts.doubtful { lookInOrder(name) }
-        if facts.needsAudit {
-            note(.info, "the machine went down under the last run; every picture is read again")
-            actions.append(.disk(.audit(after: nil)))
-        }
-    }
-
-    private mutating func pump() {
-        guard hasStarted else { return }
-        pumpUploads()
-        pumpDownloads()
-        if hasWork { perform(connection.work(now: now)) }
-    }
+    // MARK: The server's turn
 
     /// Whether something waits for the server.
-    var hasWork: Bool {
-        (!paused.contains(.up) && uploads.hasWork)
-            || (!paused.contains(.down) && storage.isFine && (!active.isEmpty || queue.count > 0))
+    private var hasWork: Bool {
+        (!session.paused.contains(.up) && uploads.hasWork)
+            || (!session.paused.contains(.down) && storage.isFine && (downloads.hasWork || downloads.suspect != nil))
     }
 
     /// Whether requests for pictures may go out now.
-    var canDownload: Bool { connection.online != nil && !paused.contains(.down) && storage.isFine }
+    private var canDownload: Bool { session.isOnline && !session.paused.contains(.down) && storage.isFine }
 
-    mutating func perform(_ steps: [ConnectionMachine.Action]) {
-        for step in steps {
-            switch step {
-            case .connect(let number): actions.append(.connect(number))
-            case .close(let number):
-                actions.append(.disconnect(number))
-                allConnectionsLost()
+    private mutating func pump() {
+        guard hasStarted else { return }
+        if session.isOnline, let login = session.login { pump(login) }
+        if hasWork { perform(session.work(now: now)) }
+    }
+
+    private mutating func pump(_ login: Login) {
+        let canUpload = !session.paused.contains(.up)
+        let turn = turns.next(
+            suspect: suspect(canUpload: canUpload), isAloneUnderWay: isAloneUnderWay,
+            othersHaveWork: (canDownload && downloads.hasWork)
+                || (canUpload && uploads.hasWork && uploads.suspect == nil),
+            isQuiet: downloads.isQuiet && uploads.isQuiet)
+        switch turn {
+        case .everybodyElse:
+            if canUpload { perform(uploads.pump(alone: nil, login, now: now, random: &random)) }
+            if canDownload { perform(downloads.pump(now: now)) }
+        case .nobody: break
+        case .alone(.upload(let id)):
+            if canUpload { perform(uploads.pump(alone: id, login, now: now, random: &random)) }
+        case .alone(.download(let name)):
+            if canDownload { perform(downloads.pump(alone: name, now: now)) }
+        }
+    }
+
+    /// The suspect with the fewest hang-ups that could ask now.
+    private func suspect(canUpload: Bool) -> Transfer? {
+        let download = canDownload ? downloads.suspect : nil
+        let upload = canUpload ? uploads.suspect : nil
+        if let upload, upload.hangUps <= download?.hangUps ?? .max { return .upload(upload.id) }
+        return download.map { .download($0.name) }
+    }
+
+    private var isAloneUnderWay: Bool {
+        switch turns.alone {
+        case .download(let name): downloads.isActive(name)
+        case .upload(let id): uploads.suspect?.id == id
+        case nil: false
+        }
+    }
+
+    // MARK: The session
+
+    private mutating func logIn(_ login: Login) {
+        let isAnother = login.account != session.login?.account
+        let steps = session.logIn(login, now: now)
+        if isAnother { perform(uploads.accountChanged()) } else { uploads.loggedInAgain() }
+        openAccount()
+        // Of what is on somebody's mind now, one more try costs little.
+        perform(downloads.liftFailures(downloads.failed))
+        perform(steps)
+        if isAnother { perform(downloads.forgetParts(isStorageFine: storage.isFine)) }
+    }
+
+    private mutating func logOut() {
+        perform(session.logOut(now: now))
+        perform(uploads.accountChanged())
+        openAccount()
+    }
+
+    /// Before the start there is no catalog to ask; the start asks it.
+    mutating func openAccount() { if hasStarted { actions.append(.disk(.openAccount)) } }
+
+    private mutating func giveUpConnection(_ cause: String) {
+        perform(session.giveUp(cause, now: now, random: &random))
+    }
+
+    private mutating func replied(_ reply: ServerReply) {
+        guard session.isCurrent(reply.connection) else { return }
+        switch reply.kind {
+        case .download(let name, let answer):
+            perform(downloads.replied(name, answer, isStorageFine: storage.isFine, now: now, random: &random))
+        case .upload(let code, let name, let md5, let seq):
+            perform(uploads.replied(error: code, name: name, md5: md5, seq: seq, now: now, random: &random))
+        case .progress(let name, let progress):
+            perform(uploads.progress(name: name, progress, now: now, random: &random))
+        case .other: break
+        case .unreadable(let detail): giveUpConnection(detail)
+        }
+    }
+
+    // MARK: The folders
+
+    mutating func handle(_ change: FolderChange) {
+        switch change {
+        case .settled(.crops, let name): perform(discovery.settled(name, isScanDue: isCropScanDue))
+        // The start finds out what is gone.
+        case .gone(.crops, let name): if hasStarted { perform(discovery.gone(name, isScanDue: isCropScanDue)) }
+        case .settled(.cache, let name):
+            actions.append(.disk(.inspect(name)))
+            // The name was another's file; now that file may be the very picture.
+            if discovery.isShared, case .failed(.nameTaken, _, _) = downloads.status(of: name) {
+                actions.append(.disk(.adopt(name)))
             }
+        case .gone(.cache, let name): actions.append(.disk(.inspect(name)))
+        case .unnameable(.crops, let name): perform(discovery.unnameable(name))
+        case .unnameable(.cache, _): break
+        case .overflow:
+            activity.overflows += 1
+            log(.note(Note(.info, "the kernel dropped events; both folders are read again")))
+            rescan(.cache)
+            rescan(.crops)
+        case .lost(let folder, let reason, let remedy):
+            perform(folders.lost(folder, reason: reason, remedy: remedy, now: now, random: &random))
+        case .back(let folder): perform(folders.back(folder))
         }
     }
 
-    mutating func note(_ level: Note.Level, _ what: String, name: String? = nil, detail: String? = nil) {
-        actions.append(.note(Note(level: level, what: what, name: name, detail: detail)))
-        if let name { activity.step(name: name, what: what, detail: detail, now: now) }
-    }
-}
+    /// Whether crops that were closed before what settles now may still be found by a look through the folder.
+    var isCropScanDue: Bool { !hasStarted || storage.isRescanDue(.crops) }
 
-extension AgentMachine {
-    /// A failed picture that somebody still wants is tried again at this time.
-    struct Retry: Comparable, Sendable {
-        let at: MonotonicTime
-        let name: AvatarName
-
-        static func < (left: Retry, right: Retry) -> Bool {
-            left.at == right.at ? left.name < right.name : left.at < right.at
-        }
-    }
-
-    /// A folder that is gone or cannot be watched, and when it is tried again.
-    struct LostFolder: Sendable {
-        var retryAt: MonotonicTime?
-        var backoff: Backoff
-    }
-
-    /// A Register that waits until the catalog has told of all its names.
-    struct SnapshotWait: Sendable {
-        var missing: Int
-        /// Without `more`: one reply, and what is missing is fetched once.
-        let once: Bool
-    }
-
-    /// A call about one picture, which is an error where nobody here knows the name.
-    enum Question: Sendable {
-        case get
-        case explain
-        case forget
-    }
-
-    /// A Fetch that is answered until all its pictures are final.
-    struct FetchCall: Sendable {
-        let accepted: Int
-        var open: Set<AvatarName>
-    }
-
-    /// What is known of one name that somebody asked for.
-    struct Entry: Sendable {
-        /// Where a name's picture is on its way.
-        enum Status: Hashable, Sendable {
-            /// The catalog has been asked.
-            case unknown
-            /// Nobody wants it fetched.
-            case idle
-            case ready
-            /// Waits for a place on the connection.
-            case queued
-            case active
-            /// Interrupted by the disk; the catalog is asked again when that is well.
-            case stalled
-            case committing
-            case failed(AbsenceReason, detail: String, until: MonotonicTime)
-        }
-
-        var status = Status.unknown
-        var record: AvatarRecord?
-        var part: ClassicDownload.Part?
-        /// Whether it got its place because it had waited longest.
-        var isByAge = false
-        /// How many times the server went silent over it, or hung up on it, in a row.
-        var interruptions = 0
-        /// An unfinished Fetch that nobody follows, and how urgent it is.
-        var fetchWish: Visibility?
-        /// An unfinished Fetch that goes when nobody follows it any more.
-        var followWish: Visibility?
-        /// How much it is wanted; nil when it is not.
-        var rank: Visibility?
-        /// Since when it is wanted as much as that: who gave its place to another keeps its turn.
-        var wishedAt = MonotonicTime.zero
-        /// Calls that wait for the catalog.
-        var snapshotWaiters: [StreamID] = []
-        var questions: [(StreamID, Question, LabelRequest.Target)] = []
-        var toldProgress: MonotonicTime?
+    mutating func rescan(_ folder: WatchedFolder) {
+        // The start looks through both.
+        guard hasStarted else { return }
+        if folder == .crops { discovery.scanBegan() }
+        actions.append(.disk(.rescan(folder)))
     }
 }

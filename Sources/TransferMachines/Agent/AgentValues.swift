@@ -82,9 +82,14 @@ package struct Crop: Hashable, Sendable {
     package let sha256: SHA256Digest
     /// Whether some of it may have been sent before this run of the agent.
     package let everSent: Bool
+    /// Whose crop it is, as in ``Login/account``; nil when it was closed while nobody was logged in.
+    package var account: String?
 
     /// A row of the catalog.
-    package init(id: CropID, name: AvatarName, size: Int64, md5: MD5Digest, sha256: SHA256Digest, everSent: Bool) {
+    package init(
+        id: CropID, name: AvatarName, size: Int64, md5: MD5Digest, sha256: SHA256Digest, everSent: Bool, account: String?
+    ) {
+        self.account = account
         self.id = id
         self.name = name
         self.size = size
@@ -98,18 +103,62 @@ package struct Crop: Hashable, Sendable {
 package struct CatalogRow: Hashable, Sendable {
     package var name: AvatarName
     package var avatar: AvatarRecord?
-    package var part: ClassicDownload.Part?
+    package var part: Part?
     package var negative: Negative?
 
     /// A name of which the catalog may know nothing.
     package init(
-        name: AvatarName, avatar: AvatarRecord? = nil, part: ClassicDownload.Part? = nil, negative: Negative? = nil
+        name: AvatarName, avatar: AvatarRecord? = nil, part: Part? = nil, negative: Negative? = nil
     ) {
         self.name = name
         self.avatar = avatar
         self.part = part
         self.negative = negative
     }
+}
+
+/// What a server promised of a picture when its transfer began.
+package struct PartPlan: Hashable, Sendable {
+    /// Bytes of the whole picture.
+    package let totalSize: Int64
+    /// The size of the server's chunks in bytes, in a dialect that has chunks.
+    package let chunkSize: Int64?
+    /// The digest of the whole picture, where the server tells it.
+    package let sha256: SHA256Digest?
+    /// What the server calls this version of the picture, where it does.
+    package let tag: String?
+
+    /// A promise.
+    package init(totalSize: Int64, chunkSize: Int64?, sha256: SHA256Digest? = nil, tag: String? = nil) {
+        self.totalSize = totalSize
+        self.chunkSize = chunkSize
+        self.sha256 = sha256
+        self.tag = tag
+    }
+}
+
+/// The beginning of a picture, kept from an earlier run or connection.
+package struct Part: Hashable, Sendable {
+    /// What the server promised when the part was begun.
+    package let plan: PartPlan
+    /// Bytes that are safely there, from the first on.
+    package let held: Int64
+    /// When the part was begun.
+    package let begun: MonotonicTime
+
+    /// A part as the catalog knows it.
+    package init(plan: PartPlan, held: Int64, begun: MonotonicTime) {
+        self.plan = plan
+        self.held = held
+        self.begun = begun
+    }
+}
+
+/// Why the server does not accept who is logged in.
+package struct LoginRefusal: Hashable, Sendable, CustomStringConvertible {
+    /// The server's own code.
+    package let code: Int
+    package let description: String
 }
 
 /// A picture that was not to be had, and until when that is taken for granted.

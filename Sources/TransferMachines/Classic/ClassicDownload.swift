@@ -3,7 +3,7 @@ internal import DequeModule
 
 /// One picture on its way down in the classic dialect: which chunk is asked for next, what a reply means, when to start over.
 ///
-/// The rules are PROTOCOL.md's: the first request after every start goes alone, its reply tells size and chunk size; then a window
+/// The rules (`docs/protocol.md`): the first request after every start goes alone, its reply tells size and chunk size; then a window
 /// of requests for chunks that exist; replies come in the order asked. An error reply carries no `seq`, so after one the requests
 /// still in flight are let run out before anything new is asked.
 package struct ClassicDownload: Sendable {
@@ -29,23 +29,6 @@ package struct ClassicDownload: Sendable {
         case error(Int)
         /// The reply was for this name, but its data could not be read.
         case garbled(String)
-    }
-
-    /// A part of an earlier run or connection.
-    package struct Part: Hashable, Sendable {
-        /// The size and chunk size that the part was begun with.
-        package let geometry: ChunkGeometry
-        /// Bytes that are safely there, from the start.
-        package let held: Int64
-        /// When it was begun.
-        package let begun: MonotonicTime
-
-        /// A part as the catalog knows it.
-        package init(geometry: ChunkGeometry, held: Int64, begun: MonotonicTime) {
-            self.geometry = geometry
-            self.held = held
-            self.begun = begun
-        }
     }
 
     private struct Request: Hashable {
@@ -76,17 +59,18 @@ package struct ClassicDownload: Sendable {
     /// How often it started over at chunk 1.
     package private(set) var restarts = 0
 
-    /// From nothing, or from the whole chunks that a part holds.
+    /// From nothing, or from the whole chunks that a part holds; a part that was begun another way, without chunks, is none.
     package init(part: Part?) {
-        guard let part else { return }
-        let chunks =
-            part.held >= part.geometry.totalSize ? part.geometry.chunkCount : part.geometry.chunksHeld(bytes: part.held)
+        guard let part, let chunkSize = part.plan.chunkSize,
+            let known = ChunkGeometry(totalSize: part.plan.totalSize, chunkSize: chunkSize)
+        else { return }
+        let chunks = part.held >= known.totalSize ? known.chunkCount : known.chunksHeld(bytes: part.held)
         // A part that is all there is asked for its last chunk again: the reply says whether it is still that version.
-        let kept = min(chunks, part.geometry.chunkCount - 1)
+        let kept = min(chunks, known.chunkCount - 1)
         guard kept > 0 else { return }
-        geometry = part.geometry
+        geometry = known
         begun = part.begun
-        received = kept * part.geometry.chunkSize
+        received = kept * chunkSize
         written = received
         nextSeq = kept + 1
     }
@@ -98,7 +82,8 @@ package struct ClassicDownload: Sendable {
     /// What the disk holds, to go on from later.
     package var part: Part? {
         guard let geometry, let begun, written > 0 else { return nil }
-        return Part(geometry: geometry, held: written, begun: begun)
+        let plan = PartPlan(totalSize: geometry.totalSize, chunkSize: geometry.chunkSize)
+        return Part(plan: plan, held: written, begun: begun)
     }
     /// Requests that the server has not answered.
     package var inFlight: Int { requests.count }

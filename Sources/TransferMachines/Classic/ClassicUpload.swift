@@ -11,7 +11,7 @@ package struct ClassicUpload: Sendable {
         /// Ask how far the server is (1005), by digest, user and name.
         case askProgress
         /// Read these bytes of the crop; `read` brings them.
-        case read(seq: Int64, range: Range<Int64>)
+        case read(Range<Int64>)
         /// Send this chunk (1031).
         case send(Chunk)
         /// The server has it all.
@@ -120,8 +120,9 @@ package struct ClassicUpload: Sendable {
     }
 
     /// The bytes that were asked for.
-    package mutating func read(seq: Int64, bytes: [UInt8], now: MonotonicTime) -> [Action] {
-        guard phase == .reading(seq: seq), let range = geometry.range(of: seq), range.count == bytes.count
+    package mutating func read(at offset: Int64, bytes: [UInt8], now: MonotonicTime) -> [Action] {
+        guard case .reading(let seq) = phase, let range = geometry.range(of: seq), range.lowerBound == offset,
+            range.count == bytes.count
         else { return [] }
         phase = .sending(seq: seq)
         everSent = true
@@ -178,6 +179,6 @@ package struct ClassicUpload: Sendable {
         let seq = acknowledged + 1
         guard let range = geometry.range(of: seq) else { return [] }
         phase = .reading(seq: seq)
-        return [.read(seq: seq, range: range)]
+        return [.read(range)]
     }
 }

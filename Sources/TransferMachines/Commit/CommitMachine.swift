@@ -1,10 +1,11 @@
 package import AvatarCore
 internal import DequeModule
 
-/// The order in which finished parts become pictures (DESIGN.md, promise 1), for many files at once.
+/// The order in which finished parts become pictures, for many files at once (`docs/architecture.md`, "A commit").
 ///
-/// Verify, sync the data, a durable intent, rename, sync the folder, the final row and its events; only then is anybody told. Files
-/// that finish while a round is under way share the next one, so that a thousand small files do not wait for a thousand syncs.
+/// Verify, sync the data, a durable intent, rename, sync the folder, the final row and its events; only then is anybody told. The disk
+/// thread drives the machine: parts that were finished while a round was under way share the next one, so that a thousand small files
+/// do not wait for a thousand syncs.
 package struct CommitMachine: Sendable {
     /// One part that is all there.
     package struct Item: Hashable, Sendable {
@@ -22,8 +23,8 @@ package struct CommitMachine: Sendable {
 
     /// Where a part's bytes came from.
     package enum Origin: Hashable, Sendable {
-        /// Fetched: so many bytes were promised.
-        case download(size: Int64, owner: UserID?)
+        /// Fetched; whose picture it is, where the server tells.
+        case download(owner: UserID?)
         /// A copy of the user's own crop, which is on the server.
         case crop(CropID)
     }
@@ -71,9 +72,9 @@ package struct CommitMachine: Sendable {
     /// Files that wait or are under way.
     package var count: Int { waiting.count + round.count }
 
-    /// A part is all there; the step to take now, when no round is under way.
-    package mutating func add(_ item: Item) -> (Step, [Item])? {
-        waiting.append(item)
+    /// These parts are all there; the step to take now, when no round is under way.
+    package mutating func add(_ items: [Item]) -> (Step, [Item])? {
+        waiting += items
         return step == nil ? begin() : nil
     }
 

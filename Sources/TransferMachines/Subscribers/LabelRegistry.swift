@@ -72,7 +72,7 @@ package struct LabelRegistry: Sendable {
         package let continues: Bool
     }
 
-    var subscriptions: [StreamID: Subscription] = [:]
+    private(set) var subscriptions: [StreamID: Subscription] = [:]
     private var order: [StreamID] = []
     private var byName: [AvatarName: [Reference: Showing]] = [:]
     private var lastNumber: UInt64 = 0
@@ -83,6 +83,9 @@ package struct LabelRegistry: Sendable {
 
     /// Nobody is subscribed.
     package init() {}
+
+    /// Labels of one subscription.
+    package func labelCount(of stream: StreamID) -> Int { subscriptions[stream]?.labels.count ?? 0 }
 
     /// Whether a subscription with this token is alive, and which stream it has.
     package func stream(of token: String) -> StreamID? {
@@ -156,20 +159,6 @@ package struct LabelRegistry: Sendable {
             highest = max(highest ?? visibility, visibility)
         }
         return highest
-    }
-
-    /// The owner that the first label of this name asked for.
-    package func owner(of name: AvatarName) -> UserID? {
-        var first: (number: UInt64, owner: UserID)?
-        for showing in (byName[name] ?? [:]).values where first.map({ showing.number < $0.number }) ?? true {
-            if let owner = showing.owner { first = (showing.number, owner) }
-        }
-        return first?.owner
-    }
-
-    /// Names that somebody sees now.
-    package func visibleNames() -> [AvatarName] {
-        byName.keys.filter { visibility(of: $0) == .visible }.sorted()
     }
 
     /// The labels whose first state the subscriber has not been told, in the order in which they were added.

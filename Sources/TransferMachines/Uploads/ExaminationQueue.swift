@@ -1,52 +1,55 @@
 internal import AvatarCore
 internal import DequeModule
 
-/// Files of the upload folder that are to be looked at, one after the other in the order in which they were closed: a look gives a crop its
-/// place in the line, and one that fails must not let those behind it go before.
+/// Files of the upload folder that are to be examined, one after the other in the order in which they were closed: the examination gives
+/// a crop its place among the uploads, and after one that failed none of those behind it may be taken.
 struct ExaminationQueue: Sendable {
-    private struct Look: Sendable {
+    private struct Examination: Sendable {
         let name: AvatarName
-        let mode: ExamineMode
-        /// It was closed again while another look at it was due, which comes first: perhaps others were closed in between.
+        let mode: CropRule.Mode
+        /// The file was closed again while an earlier examination of it was due; others may have been closed in between.
         let isAgain: Bool
     }
 
-    private var waiting = Deque<Look>()
+    private var waiting = Deque<Examination>()
     private var first: Set<AvatarName> = []
     private var again: Set<AvatarName> = []
-    /// The look that has not come back.
-    private(set) var current: AvatarName?
+    /// The examination that has not come back.
+    private var current: (name: AvatarName, mode: CropRule.Mode)?
 
-    /// However often a file is closed before its look is over, one more after that is enough: at the end of the line.
-    mutating func add(_ name: AvatarName, _ mode: ExamineMode) {
-        guard name == current || first.contains(name) else {
+    /// How strictly the file under examination is taken for new.
+    var mode: CropRule.Mode { current?.mode ?? .normal }
+
+    /// However often a file is closed before its examination is over, one more after that is enough, at the end of the queue.
+    mutating func add(_ name: AvatarName, _ mode: CropRule.Mode) {
+        guard name == current?.name || first.contains(name) else {
             first.insert(name)
-            return waiting.append(Look(name: name, mode: mode, isAgain: false))
+            return waiting.append(Examination(name: name, mode: mode, isAgain: false))
         }
         guard mode != .confirming else { return }
         var mode = mode
         if !again.insert(name).inserted, let index = waiting.firstIndex(where: { $0.isAgain && $0.name == name }) {
             if waiting.remove(at: index).mode == .forced { mode = .forced }
         }
-        waiting.append(Look(name: name, mode: mode, isAgain: true))
+        waiting.append(Examination(name: name, mode: mode, isAgain: true))
     }
 
-    /// The next look, if none is under way.
-    mutating func next() -> (name: AvatarName, mode: ExamineMode)? {
+    /// The next file to examine, if no examination is under way.
+    mutating func next() -> AvatarName? {
         guard current == nil, let next = waiting.popFirst() else { return nil }
         if next.isAgain { again.remove(next.name) } else { first.remove(next.name) }
-        current = next.name
-        return (next.name, next.mode)
+        current = (next.name, next.mode)
+        return next.name
     }
 
-    /// The look has come back; whether a person asked for one more.
+    /// The examination has come back; whether a person asked for one more of the same file.
     mutating func finished() -> Bool {
         defer { current = nil }
-        guard let current, again.contains(current) else { return false }
-        return waiting.contains { $0.isAgain && $0.name == current && $0.mode == .forced }
+        guard let current, again.contains(current.name) else { return false }
+        return waiting.contains { $0.isAgain && $0.name == current.name && $0.mode == .forced }
     }
 
-    /// Nothing more is looked at: a look through the whole folder finds it all.
+    /// Nothing more is examined: a look through the whole folder finds it all. The files that waited.
     mutating func giveUp() -> [AvatarName] {
         defer { (waiting, first, again) = ([], [], []) }
         return waiting.map(\.name)

@@ -1,52 +1,48 @@
 internal import AvatarCore
 
-/// The crops on their way up: one after the other, in the order in which they were closed.
+/// The crops that are to be sent, one after the other in the order in which they were closed, and those that the server has and that are on
+/// their way into the cache.
 struct UploadQueue: Sendable {
-    /// What the agent has to do for the crop at the head.
-    enum Action: Hashable, Sendable {
-        case machine(Crop, ClassicUpload.Action)
-        case stray(String)
-    }
-
-    private struct Current: Sendable {
-        let crop: Crop
-        var machine: ClassicUpload
-    }
-
     /// Crops that are not on the server, by number.
-    private(set) var waiting: [CropID: Crop] = [:]
+    private var waiting: [CropID: Crop] = [:]
     private var order: [CropID] = []
     private var head = 0
-    /// The latest waiting crop of each name: there is one only, since a new one takes the old one's place.
+    /// The one waiting crop of each name: a new crop takes the old one's place.
     private var waitingByName: [AvatarName: CropID] = [:]
-    private var current: Current?
+    private var way = ClassicUploads()
+    /// Bytes that the way needs next; they are read when it is the uploads' turn.
+    private var needed: (crop: Crop, range: Range<Int64>)?
+    /// Whether the disk is reading bytes of the head.
+    private var isReading = false
     /// Crops that the server has, on their way into the cache.
-    private(set) var finishing: [CropID: Crop] = [:]
-    /// The crop that the server has and the catalog does not know of yet. The next one waits for it: after a crash in between this one is
-    /// sent again, and must not end as the icon over a later one.
-    private(set) var unnoted: CropID?
-    /// Crops that could not be copied into the cache because the disk failed.
-    var unstaged: [CropID] = []
+    private var finishing: [CropID: Crop] = [:]
+    /// The crop that the server has and the catalog does not know of yet. The next crop waits for the catalog: after a crash in between, this
+    /// one is sent again, and must not end as the icon over a later one.
+    private var unnoted: CropID?
     private var refusals = 0
     private var backoff = Backoff(first: Limits.Upload.backoffFirst, longest: Limits.Upload.backoffMax)
     private var retryAt: MonotonicTime?
-    /// An answer that is still owed for a crop that was given up; nothing is sent before it came.
-    private var staleUntil: MonotonicTime?
-    /// When a stream was last told of the head's progress.
-    var toldProgress: MonotonicTime?
+    /// How often the server hung up while it owed an answer for the crop at the head.
+    private(set) var hangUps = 0
+    /// Bytes of the head that were acknowledged at the last hang-up: only more than that shows that the server takes the crop.
+    private var acknowledgedAtHangUp: Int64 = 0
 
     var count: Int { waiting.count }
-    /// Places in the line, those of crops that left it included.
-    var orderCount: Int { order.count }
-    var hasWork: Bool { !waiting.isEmpty && retryAt == nil }
-    var deadline: MonotonicTime? {
-        let own = min(retryAt ?? .never, staleUntil ?? .never, current?.machine.deadline ?? .never)
-        return own == .never ? nil : own
-    }
+    /// Places that are kept, those of crops that left the queue included.
+    var placeCount: Int { order.count }
+    /// Whether a crop could be sent now.
+    var hasWork: Bool { !waiting.isEmpty && retryAt == nil && unnoted == nil }
+    /// Whether the server owes no answer, and nothing is about to be sent.
+    var isQuiet: Bool { way.isQuiet && !isReading }
+    /// The crop for which an answer is owed.
+    var inFlight: CropID? { way.isInFlight ? way.crop?.id : nil }
+    var deadline: MonotonicTime { min(retryAt ?? .never, way.deadline) }
+
+    func isSilent(now: MonotonicTime) -> Bool { way.isSilent(now: now) }
 
     /// The crop of this name that is not in the cache yet, and how much of it the server has.
     func pending(_ name: AvatarName) -> (crop: Crop, transferred: Int64)? {
-        if let current, current.crop.name == name { return (current.crop, current.machine.transferred) }
+        if let crop = way.crop, crop.name == name { return (crop, way.transferred) }
         if let crop = waitingByName[name].flatMap({ waiting[$0] }) { return (crop, 0) }
         return finishing.values.filter { $0.name == name }.max { $0.id < $1.id }.map { ($0, $0.size) }
     }
@@ -54,10 +50,13 @@ struct UploadQueue: Sendable {
     /// The crop of this name that is not on the server.
     func waitingCrop(of name: AvatarName) -> CropID? { waitingByName[name] }
 
-    func isSilent(now: MonotonicTime) -> Bool {
-        if let staleUntil, staleUntil <= now { return true }
-        return current?.machine.isSilent(now: now) ?? false
-    }
+    /// A crop that is not in the cache yet, by its number.
+    func crop(_ id: CropID) -> Crop? { waiting[id] ?? finishing[id] }
+
+    /// A crop that the server has, by its number.
+    func finishingCrop(_ id: CropID) -> Crop? { finishing[id] }
+
+    // MARK: In and out
 
     mutating func add(_ crop: Crop) {
         guard waiting[crop.id] == nil, finishing[crop.id] == nil else { return }
@@ -69,7 +68,7 @@ struct UploadQueue: Sendable {
         compact()
     }
 
-    /// The places of crops that left the line are swept out once they are the greater part.
+    /// The places of crops that left the queue are swept out once they are the greater part.
     private mutating func compact() {
         guard order.count > 2 * waiting.count + 64 else { return }
         order = order[head...].filter { waiting[$0] != nil }
@@ -78,9 +77,9 @@ struct UploadQueue: Sendable {
 
     mutating func remove(_ id: CropID) {
         takeOut(id)
-        guard let current, current.crop.id == id else { return }
-        if !current.machine.isQuiet { staleUntil = current.machine.deadline }
-        self.current = nil
+        guard way.crop?.id == id else { return }
+        way.abandon()
+        (needed, isReading) = (nil, false)
         succeeded()
     }
 
@@ -89,103 +88,114 @@ struct UploadQueue: Sendable {
         if waitingByName[crop.name] == id { waitingByName[crop.name] = nil }
     }
 
-    mutating func removed(_ id: CropID) -> Crop? { finishing.removeValue(forKey: id) }
-
-    /// Another server or user: what was sent counts for nothing, and neither does what is not noted yet.
-    mutating func startOver() {
-        if let id = unnoted, let crop = finishing.removeValue(forKey: id) { add(crop) }
-        unnoted = nil
-        current = nil
-        staleUntil = nil
+    /// Another account: none of these crops is its own.
+    mutating func removeAll() {
+        (waiting, order, head, waitingByName, finishing, unnoted) = ([:], [], 0, [:], [:], nil)
+        (needed, isReading) = (nil, false)
+        way.startOver()
         succeeded()
     }
 
-    mutating func connectionLost() {
-        staleUntil = nil
-        current?.machine.connectionLost()
+    private mutating func succeeded() {
+        (refusals, hangUps, acknowledgedAtHangUp, retryAt) = (0, 0, 0, nil)
+        backoff.reset()
     }
 
-    private mutating func succeeded() {
-        refusals = 0
-        backoff.reset()
-        retryAt = nil
-    }
+    // MARK: The crop at the head
 
     /// A pause after a refused try may be over.
-    mutating func tick(now: MonotonicTime) {
-        if let retryAt, retryAt <= now { self.retryAt = nil }
-    }
+    mutating func tick(now: MonotonicTime) { if let retryAt, retryAt <= now { self.retryAt = nil } }
 
-    /// The next step, where one can be taken.
-    mutating func pump(chunkBytes: Int64, now: MonotonicTime) -> [Action] {
-        tick(now: now)
-        guard staleUntil == nil, retryAt == nil, unnoted == nil else { return [] }
-        if current == nil {
-            guard let crop = nextCrop(),
-                let geometry = ChunkGeometry(totalSize: crop.size, chunkSize: chunkBytes)
-            else { return [] }
-            current = Current(crop: crop, machine: ClassicUpload(geometry: geometry, everSent: crop.everSent))
-        }
-        guard let crop = current?.crop else { return [] }
-        let steps = current?.machine.connected(now: now) ?? []
-        return steps.map { .machine(crop, $0) }
-    }
+    /// The crop at the head.
+    var first: Crop? { order[head...].lazy.compactMap { waiting[$0] }.first }
 
-    private mutating func nextCrop() -> Crop? {
+    /// The crop at the head; places of crops that left the queue are passed for good.
+    private mutating func takeFirst() -> Crop? {
         while head < order.count {
             if let crop = waiting[order[head]] { return crop }
             head += 1
         }
-        order = []
-        head = 0
+        (order, head) = ([], 0)
         return nil
     }
 
-    mutating func read(_ id: CropID, seq: Int64, bytes: [UInt8], now: MonotonicTime) -> [Action] {
-        guard let crop = current?.crop, crop.id == id else { return [] }
-        return (current?.machine.read(seq: seq, bytes: bytes, now: now) ?? []).map { .machine(crop, $0) }
-    }
-
-    mutating func replied(error code: Int, name: String?, md5: String?, seq: Int64?) -> [Action] {
-        if staleUntil != nil {
-            staleUntil = nil
-            return []
+    /// The next step, where one can be taken.
+    mutating func pump(_ login: Login, now: MonotonicTime) -> [UploadEvent] {
+        tick(now: now)
+        guard retryAt == nil, unnoted == nil else { return [] }
+        if way.isFree {
+            guard let crop = takeFirst() else { return [] }
+            switch login.way {
+            case .classic(let chunkBytes): way.begin(crop, chunkBytes: chunkBytes)
+            }
         }
-        guard let crop = current?.crop, name == nil || name == crop.name.string,
-            md5 == nil || md5?.lowercased() == crop.md5.hex
-        else { return [.stray("an upload of \(name.map { String($0.prefix(80)) } ?? "nothing")")] }
-        return (current?.machine.replied(error: code, seq: seq) ?? []).map { .machine(crop, $0) }
-    }
-
-    mutating func progress(name: String?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [Action] {
-        if staleUntil != nil {
-            staleUntil = nil
-            return []
+        var events = hold(way.goOn(now: now))
+        if let needed {
+            events.append(.needs(needed.crop, needed.range))
+            (self.needed, isReading) = (nil, true)
         }
-        guard let crop = current?.crop else { return [.stray("the progress of nothing")] }
-        // The seed keeps 1005's progress by digest alone: another name's is not this crop's.
-        let own = name == nil || name == crop.name.string
-        let steps = current?.machine.progress(own ? progress : .error(ClassicError.fileNotExists.rawValue), now: now)
-        return (steps ?? []).map { .machine(crop, $0) }
+        return events
     }
 
-    /// The server has all of the head's bytes.
-    mutating func done() {
-        guard let crop = current?.crop else { return }
-        takeOut(crop.id)
-        finishing[crop.id] = crop
-        unnoted = crop.id
-        current = nil
-        succeeded()
+    /// Keeps what the way needs next until it is the uploads' turn.
+    private mutating func hold(_ events: [UploadEvent]) -> [UploadEvent] {
+        guard !events.isEmpty else { return [] }
+        return events.filter { event in
+            guard case .needs(let crop, let range) = event else { return true }
+            needed = (crop, range)
+            return false
+        }
     }
 
-    /// The catalog knows of it.
-    mutating func noted(_ id: CropID) { if unnoted == id { unnoted = nil } }
+    mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8], now: MonotonicTime) -> [UploadEvent] {
+        if way.crop?.id == id { isReading = false }
+        return hold(way.read(id, at: offset, bytes: bytes, now: now))
+    }
 
-    /// The server refused; whether the crop is to be set aside now.
+    mutating func replied(error code: Int, name: String?, md5: String?, seq: Int64?) -> [UploadEvent] {
+        let events = hold(way.replied(error: code, name: name, md5: md5, seq: seq))
+        if way.transferred > acknowledgedAtHangUp { hangUps = 0 }
+        return events
+    }
+
+    mutating func progress(name: String?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent] {
+        hold(way.progress(name: name, progress, now: now))
+    }
+
+    /// The server refused the crop at the head; whether the crop is to be set aside now.
     mutating func refused(now: MonotonicTime, random: inout SeededRandom) -> Bool {
         refusals += 1
         retryAt = now + backoff.next(using: &random)
         return refusals >= Limits.Upload.refusalsMax
     }
+
+    /// The connection is gone, and with it every answer that was owed.
+    mutating func connectionLost() {
+        way.connectionLost()
+        (needed, isReading) = (nil, false)
+    }
+
+    /// The server hung up while it owed an answer for the crop at the head; one more of its hang-ups counts where nothing else was in flight.
+    mutating func hungUp(wasAlone: Bool) {
+        hangUps = wasAlone ? hangUps + 1 : max(hangUps, 1)
+        acknowledgedAtHangUp = max(acknowledgedAtHangUp, way.transferred)
+    }
+
+    // MARK: After the upload
+
+    /// The server has all of the head's bytes.
+    mutating func uploaded() {
+        guard let crop = way.crop else { return }
+        takeOut(crop.id)
+        finishing[crop.id] = crop
+        unnoted = crop.id
+        way.startOver()
+        succeeded()
+    }
+
+    /// The catalog knows of it, or its file is gone.
+    mutating func noted(_ id: CropID) { if unnoted == id { unnoted = nil } }
+
+    /// The crop lies in the cache, or will not.
+    mutating func finished(_ id: CropID) { finishing[id] = nil }
 }

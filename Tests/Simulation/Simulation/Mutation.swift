@@ -38,6 +38,12 @@ package enum Mutation: String, CaseIterable, Sendable {
     case newestCropFirst = "newest-crop-first"
     /// A file taken out of the cache is not noticed.
     case ignoreDeletion = "ignore-deletion"
+    /// A command that the full disk kept from being carried out is taken for done.
+    case hideFailures = "hide-failures"
+    /// Where it cannot be noted that pictures are wanted, the catalog is taken to know nothing of them.
+    case answerByNote = "answer-by-note"
+    /// Crops that wait go to whoever is logged in.
+    case shareCrops = "share-crops"
     /// A subscriber that hung up stays subscribed.
     case forgetHangUps = "forget-hang-ups"
 }

@@ -23,9 +23,24 @@ final class SimAgent {
         func look<T>(_ body: (inout AgentMachine) -> T) -> T { body(&agent) }
     }
 
+    /// What the disk thread is to do next.
+    private enum DiskJob {
+        case command(DiskCommand)
+        /// Whose crops, parts and refusals the commands behind it are about.
+        case use(account: String?, tokenEpoch: Int64)
+    }
+
+    /// A commit between two of its steps.
+    private struct Commit {
+        var machine: CommitMachine
+        var step: (CommitMachine.Step, [CommitMachine.Item])
+        var outcomes: [CommitOutcome] = []
+    }
+
     private(set) var incarnation = 0
-    private var queue = Deque<DiskCommand>()
+    private var queue = Deque<DiskJob>()
     private var isDiskBusy = false
+    private var commit: Commit?
     private var inputs = Deque<AgentInput>()
     private var isFeeding = false
     private var timerAt: MonotonicTime?
@@ -78,7 +93,7 @@ final class SimAgent {
     var load: AgentMachine.Load? { machine?.look { $0.load } }
     private var connectionState: ConnectionMachine.State { machine?.look { $0.connectionState } ?? .offline }
 
-    func view(_ name: AvatarName) -> AvatarView? { machine?.look { $0.view(of: name, owner: nil) } }
+    func view(_ name: AvatarName) -> AvatarView? { machine?.look { $0.view(of: name) } }
 
     // MARK: Life and death
 
@@ -86,7 +101,7 @@ final class SimAgent {
         guard machine == nil else { return }
         incarnation += 1
         world.log("the agent starts", "", Int64(incarnation))
-        machine = Machine(AgentMachine(now: world.now, seed: random.next(), durable: disk.durable))
+        machine = Machine(AgentMachine(now: world.now, seed: random.next()))
         watch.isAttached = true
         let facts = lostCatalog ? disk.loseCatalog() : disk.open()
         feed(.disk(.started(facts)))
@@ -94,20 +109,22 @@ final class SimAgent {
     }
 
     func logIn() {
-        disk.account = "server"
-        disk.tokenEpoch = tokenEpoch
-        feed(
-            .login(
-                Login(
-                    server: "server", uid: account.uid, uploadChunkBytes: Int64(Life.chunkBytes),
-                    tokenEpoch: tokenEpoch)))
+        guard machine != nil else { return }
+        let login = Login(
+            server: "server", uid: account.uid, way: .classic(uploadChunkBytes: Int64(Life.chunkBytes)))
+        queue.append(.use(account: login.account, tokenEpoch: tokenEpoch))
+        runDisk()
+        feed(.login(login))
     }
 
     func kill() {
         guard machine != nil else { return }
         world.log("the agent is killed")
-        if isDiskBusy, case .append(let name, let offset, let bytes) = queue.first { disk.tear(name, offset, bytes) }
-        for case .setNegative(let name, _) in queue { lifted(name) }
+        if isDiskBusy, commit == nil, case .command(.append(let name, let offset, let bytes)) = queue.first {
+            disk.tear(name, offset, bytes)
+        }
+        for case .command(.setNegative(let name, _)) in queue { lifted(name) }
+        commit = nil
         machine = nil
         incarnation += 1
         queue.removeAll()
@@ -175,7 +192,7 @@ final class SimAgent {
             link = nil
         case .send(let request): send(request)
         case .disk(let command):
-            queue.append(command)
+            queue.append(.command(command))
             switch command {
             case .setNegative(let name, let reason): refused(name, reason)
             case .clearNegatives(let names): for name in names { lifted(name) }
@@ -278,25 +295,59 @@ final class SimAgent {
     // MARK: The disk thread
 
     private func runDisk() {
-        guard !isDiskBusy, !queue.isEmpty else { return }
+        guard !isDiskBusy, !queue.isEmpty || commit != nil else { return }
         isDiskBusy = true
         let current = incarnation
         world.schedule(in: .microseconds(20) + random.upTo(.microseconds(300))) { [self] in
             guard incarnation == current else { return }
             isDiskBusy = false
-            for result in runCommands() { feed(.disk(result)) }
+            if random.happens(commit == nil ? 0 : killRate) { return kill() }
+            for result in commit == nil ? runJobs() : runCommit() { feed(.disk(result)) }
             if incarnation == current { runDisk() }
         }
     }
 
-    /// One command; or all the chunks that wait, since those share a transaction.
-    private func runCommands() -> [DiskResult] {
+    /// One command; or all the chunks that wait, since those share a transaction; or the first step of the commits that wait, since those
+    /// share a round.
+    private func runJobs() -> [DiskResult] {
         var results: [DiskResult] = []
-        while case .append = queue.first, let command = queue.popFirst() { results += disk.perform(command) }
+        while case .command(.append) = queue.first, case .command(let command)? = queue.popFirst() {
+            results += disk.perform(command)
+        }
         if !results.isEmpty { return results }
-        guard let command = queue.popFirst() else { return [] }
-        if mutation == .ignoreDeletion, case .inspect = command { return [] }
-        return disk.perform(command)
+        var items: [CommitMachine.Item] = []
+        while case .command(.commit(let more)) = queue.first {
+            items += more
+            queue.removeFirst()
+        }
+        var machine = CommitMachine(durable: disk.durable)
+        if let step = machine.add(items) {
+            commit = Commit(machine: machine, step: step)
+            return runCommit()
+        }
+        switch queue.popFirst() {
+        case .use(let account, let epoch):
+            (disk.account, disk.tokenEpoch) = (account, epoch)
+            return []
+        case .command(.inspect) where mutation == .ignoreDeletion: return []
+        case .command(let command): return disk.perform(command)
+        case nil: return []
+        }
+    }
+
+    /// One step of the commit under way; what came of all its files, once the last step is over.
+    private func runCommit() -> [DiskResult] {
+        guard var commit else { return [] }
+        let (step, items) = commit.step
+        let (next, ended) = commit.machine.finished(step, disk.commit(step, items))
+        commit.outcomes += ended.map { CommitOutcome($0, $1) }
+        if let next {
+            commit.step = next
+            self.commit = commit
+            return []
+        }
+        self.commit = nil
+        return [.committed(commit.outcomes)]
     }
 }
 

@@ -9,7 +9,7 @@ struct SimCatalog {
     }
 
     struct Part {
-        var geometry: ChunkGeometry
+        var plan: PartPlan
         var held: Int64
         var origin: PartOrigin
     }
@@ -47,7 +47,8 @@ struct SimCatalog {
     var lastCursor: Int64 = 0
     var lastCrop: Int64 = 0
     var epoch = 1
-    var icon: AvatarName?
+    /// The own icon of each account.
+    var icons: [String: AvatarName] = [:]
 
     mutating func log(_ kind: AvatarEvent.Kind, _ name: AvatarName, repeating: Bool) -> AvatarEvent {
         if !repeating || lastCursor == 0 { lastCursor += 1 }

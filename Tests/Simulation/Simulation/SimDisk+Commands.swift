@@ -6,16 +6,9 @@ internal import TransferMachines
 extension SimDisk {
     func perform(_ command: DiskCommand) -> [DiskResult] {
         switch command {
-        case .lookUp(let names, _):
-            var results: [DiskResult] = []
-            let rows = names.map { name in
-                if let avatar = catalog.avatars[name], cache[name] != avatar.inode {
-                    results.append(.vanished(name, remove(name)))
-                }
-                return row(name)
-            }
-            return results + [.lookedUp(rows)]
-        case .beginPart(let name, let totalSize, let chunkSize): return begin(name, totalSize, chunkSize)
+        case .openAccount: return [openAccount()]
+        case .lookUp(let names, let touch): return lookUp(names, touch: touch)
+        case .beginPart(let name, let plan): return begin(name, plan)
         case .append(let name, let offset, let bytes): return append(name, offset, bytes)
         case .discardPart(let name):
             discardPart(name)
@@ -26,22 +19,22 @@ extension SimDisk {
                 discardPart(name)
             }
             return []
-        case .commit(let step, let items): return [.committed(step, commit(step, items))]
-        case .examine(let name, let mode): return [.examined(name, examine(name, mode))]
-        case .readCrop(let id, let seq, let range): return [read(id, seq, range)]
+        case .examine(let name): return [.examined(name, examine(name))]
+        case .judge(let name, let verdict): return judged(name, verdict)
+        case .readCrop(let id, let range): return [read(id, range)]
         case .stageCrop(let id): return [stage(id)]
         case .finishCrop(let id):
-            guard !isFull else { return [.cropNotFinished(id, .full)] }
-            guard let name = cropNames[id] else { return [.cropNotFinished(id, .failed("no such crop"))] }
+            guard !isFull else { return [.failed(command, .full)] }
+            guard let name = cropNames[id] else { return [.cropChanged(id)] }
             return [.cropFinished(id, name, uploaded(id))]
         case .setCropAside(let id, _):
+            guard !isFull else { return failed(command) }
             if let name = catalog.row(of: id)?.crop.name { catalog.crops[name]?.state = .setAside }
             return []
         case .setNegative(let name, let reason):
-            // A refusal that cannot be kept is forgotten, and does no more harm.
             guard !isFull else {
                 refusalLost(name)
-                return []
+                return failed(command)
             }
             guard mutation != .forgetRefusals else { return [.logged([log(.failed, name)])] }
             catalog.negatives[name] = SimCatalog.Refusal(
@@ -50,21 +43,54 @@ extension SimDisk {
         case .clearNegatives(let names):
             for name in names { catalog.negatives[name] = nil }
             return []
-        case .clearNegativesOfOtherTokens(let epoch):
-            for name in catalog.negatives.keys where catalog.negatives[name]?.tokenEpoch != epoch {
-                catalog.negatives[name] = nil
-            }
-            return []
         case .inspect(let name):
             guard let avatar = catalog.avatars[name], cache[name] != avatar.inode else { return [] }
-            return [.vanished(name, remove(name))]
+            return isFull ? failed(command) : [.vanished(name, remove(name))]
         case .rescan(let folder): return rescan(folder)
-        // A start hands its facts over by itself. The others: asked for by nobody in these lives, or for one shared folder and after a boot.
-        case .start, .forgetCrop, .touch, .evict, .importCrop, .forget, .judged, .adopt, .audit: return []
+        case .touch: return isFull ? failed(command) : []
+        // The start hands its facts over by itself, and a commit is driven step by step. The others are asked for by nobody in these
+        // lives, or for one shared folder and after a boot.
+        case .start, .commit, .forgetCrop, .evict, .importCrop, .forget, .adopt, .audit: return []
         case .readEvents(let stream, let since, let epoch): return [.events(stream, page(since: since, epoch: epoch))]
         case .list(let stream, _, _, _): return [.listed(stream, [], next: nil)]
         case .probe: return [.probed(isFull ? .full : nil)]
         }
+    }
+
+    /// The command could not write; a mutation keeps that from the machine.
+    private func failed(_ command: DiskCommand) -> [DiskResult] {
+        mutation == .hideFailures ? [] : [.failed(command, .full)]
+    }
+
+    private func lookUp(_ names: [AvatarName], touch: Bool) -> [DiskResult] {
+        let gone = names.filter { name in catalog.avatars[name].map { cache[name] != $0.inode } ?? false }
+        // The rows of files that are gone cannot be taken away while the disk is full.
+        if isFull, !gone.isEmpty { return [.failed(.lookUp(names, touch: touch), .full)] }
+        let vanished = gone.map { DiskResult.vanished($0, remove($0)) }
+        let noteFails = touch && isFull
+        if noteFails, mutation == .answerByNote { return [.lookedUp(names.map { CatalogRow(name: $0) })] }
+        return vanished + [.lookedUp(names.map(row))] + (noteFails ? failed(.touch(names)) : [])
+    }
+
+    private func openAccount() -> DiskResult {
+        for name in catalog.crops.keys where catalog.crops[name]?.crop.account == nil || mutation == .shareCrops {
+            catalog.crops[name]?.crop.account = account
+        }
+        for name in catalog.negatives.keys where catalog.negatives[name]?.tokenEpoch != tokenEpoch {
+            catalog.negatives[name] = nil
+        }
+        var facts = AccountFacts(account: account)
+        facts.icon = account.flatMap { catalog.icons[$0] }
+        let waiting = catalog.crops.values.filter { $0.state == .pending && $0.crop.account == account }
+            .sorted { $0.crop.id < $1.crop.id }
+        for row in waiting {
+            guard isCurrent(row) else {
+                facts.doubtful.append(row.crop.name)
+                continue
+            }
+            facts.crops.append(row.crop.sentBefore)
+        }
+        return .accountOpened(facts)
     }
 
     func log(_ kind: AvatarEvent.Kind, _ name: AvatarName) -> AvatarEvent {
@@ -81,10 +107,9 @@ extension SimDisk {
     private func row(_ name: AvatarName) -> CatalogRow {
         var row = CatalogRow(name: name, avatar: catalog.avatars[name]?.record)
         if let part = catalog.parts[name], let inode = parts[name], let size = files[inode]?.bytes.count,
-            part.origin.isResumable(from: account, bootID: bootID, now: world.now) || mutation == .keepPartsAcrossBoots
+            part.origin.isResumable(from: account ?? "", bootID: bootID, now: world.now) || mutation == .keepPartsAcrossBoots
         {
-            row.part = ClassicDownload.Part(
-                geometry: part.geometry, held: min(part.held, Int64(size)), begun: part.origin.startedAt)
+            row.part = Part(plan: part.plan, held: min(part.held, Int64(size)), begun: part.origin.startedAt)
         }
         row.negative = catalog.negatives[name].map { kept in
             guard mutation != .trustWallClock else {
@@ -115,13 +140,12 @@ extension SimDisk {
         if parts[name] != nil { setName(.parts, name, nil) }
     }
 
-    private var origin: PartOrigin { PartOrigin(bootID: bootID, serverKey: account, startedAt: world.now) }
+    private var origin: PartOrigin { PartOrigin(bootID: bootID, serverKey: account ?? "", startedAt: world.now) }
 
-    private func begin(_ name: AvatarName, _ totalSize: Int64, _ chunkSize: Int64) -> [DiskResult] {
+    private func begin(_ name: AvatarName, _ plan: PartPlan) -> [DiskResult] {
         guard !isFull else { return [.partFailed(name, .full)] }
-        guard let geometry = ChunkGeometry(totalSize: totalSize, chunkSize: chunkSize) else { return [] }
         setName(.parts, name, newFile([]))
-        catalog.parts[name] = SimCatalog.Part(geometry: geometry, held: 0, origin: origin)
+        catalog.parts[name] = SimCatalog.Part(plan: plan, held: 0, origin: origin)
         return []
     }
 
@@ -146,10 +170,13 @@ extension SimDisk {
 
     // MARK: Commit
 
-    private func commit(_ step: CommitMachine.Step, _ items: [CommitMachine.Item]) -> [CommitOutcome] {
-        if isFull, step == .writeIntents || step == .record { return items.map { CommitOutcome($0.name, .diskFull) } }
+    /// One step of a commit, for all files of its round.
+    func commit(
+        _ step: CommitMachine.Step, _ items: [CommitMachine.Item]
+    ) -> [(AvatarName, CommitMachine.Outcome)] {
+        if isFull, step == .writeIntents || step == .record { return items.map { ($0.name, .diskFull) } }
         switch step {
-        case .verify: return items.map { CommitOutcome($0.name, verify($0)) }
+        case .verify: return items.map { ($0.name, verify($0)) }
         case .syncParts:
             for item in items where mutation != .skipSyncParts {
                 if let inode = parts[item.name] { files[inode]?.isSynced = true }
@@ -164,15 +191,15 @@ extension SimDisk {
                     inode: part.inode, sha256: part.sha256, size: Int64(files[part.inode]?.bytes.count ?? 0),
                     origin: item.origin, replaces: replaces)
             }
-        case .rename: return items.map { CommitOutcome($0.name, rename($0.name)) }
+        case .rename: return items.map { ($0.name, rename($0.name)) }
         case .syncFolder: if mutation != .skipSyncFolder { syncNames() }
-        case .record: return items.map { CommitOutcome($0.name, record($0)) }
+        case .record: return items.map { ($0.name, record($0)) }
         }
-        return items.map { CommitOutcome($0.name, .done) }
+        return items.map { ($0.name, .done) }
     }
 
     private func verify(_ item: CommitMachine.Item) -> CommitMachine.Outcome {
-        guard let promised = catalog.parts[item.name]?.geometry.totalSize, let inode = parts[item.name],
+        guard let promised = catalog.parts[item.name]?.plan.totalSize, let inode = parts[item.name],
             let bytes = files[inode]?.bytes, let sha256 = try? SHA256Digest(of: bytes.span.bytes)
         else { return .corrupt("there is no part") }
         verified[item.name] = (inode, sha256)
@@ -237,13 +264,13 @@ extension SimDisk {
     private func uploaded(_ id: CropID) -> [AvatarEvent] {
         guard let name = cropNames[id] else { return [] }
         if catalog.row(of: id) != nil { catalog.crops[name]?.state = .done }
-        catalog.icon = name
+        if let account { catalog.icons[account] = name }
         return [log(.uploaded, name), log(.icon, name)]
     }
 
     // MARK: Crops
 
-    private func examine(_ name: AvatarName, _ mode: ExamineMode) -> Examination {
+    private func examine(_ name: AvatarName) -> Examination {
         guard let inode = crops[name], let file = files[inode] else {
             catalog.crops[name] = nil
             return .missing
@@ -258,41 +285,49 @@ extension SimDisk {
             catalog.crops[name]?.version = file.version
             return .refused(reason: "no complete picture")
         }
-        let known = catalog.crops[name]
-        switch (CropRule.verdict(known.flatMap { recorded($0, inode, file, sha256) }, mode), known) {
-        case (.known, _): return .known
-        case (.waits, let known?):
-            return .crop(
-                Crop(
-                    id: known.crop.id, name: name, size: known.crop.size, md5: md5, sha256: sha256, everSent: true))
-        default: break
+        candidates[name] = (inode, file.version, md5, sha256)
+        return .settled(
+            CropRule.Candidate(recorded: catalog.crops[name].flatMap { recorded($0, inode, file, sha256) }))
+    }
+
+    private func judged(_ name: AvatarName, _ verdict: CropRule.Verdict) -> [DiskResult] {
+        guard let file = candidates[name] else { return [] }
+        switch verdict {
+        case .known, .refused:
+            candidates[name] = nil
+            return []
+        case .waits:
+            candidates[name] = nil
+            return catalog.crops[name].map { [.cropRecorded($0.crop.sentBefore)] } ?? []
+        case .isNew(let everSent):
+            guard !isFull else { return failed(.judge(name, verdict)) }
+            candidates[name] = nil
+            catalog.lastCrop += 1
+            let id = mutation == .newestCropFirst ? 1_000_000 - catalog.lastCrop : catalog.lastCrop
+            let crop = Crop(
+                id: CropID(id), name: name, size: Int64(files[file.inode]?.bytes.count ?? 0), md5: file.md5,
+                sha256: file.sha256, everSent: everSent, account: account)
+            catalog.crops[name] = SimCatalog.CropRow(
+                crop: crop, inode: file.inode, version: file.version, state: .pending)
+            cropNames[crop.id] = name
+            return [.cropRecorded(crop)]
         }
-        guard !isFull else { return .failed(.full) }
-        let wasWaiting = known?.state == .pending && known?.crop.sha256 == sha256
-        catalog.lastCrop += 1
-        let id = mutation == .newestCropFirst ? 1_000_000 - catalog.lastCrop : catalog.lastCrop
-        let crop = Crop(
-            id: CropID(id), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256,
-            everSent: wasWaiting)
-        catalog.crops[name] = SimCatalog.CropRow(
-            crop: crop, inode: inode, version: file.version, state: .pending)
-        cropNames[crop.id] = name
-        return .crop(crop)
     }
 
     private func recorded(
         _ row: SimCatalog.CropRow, _ inode: Int, _ file: File, _ sha256: SHA256Digest
     ) -> CropRule.Recorded? {
         guard row.crop.sha256 == sha256 else { return nil }
+        let isSameFile = row.inode == inode && row.version == file.version
         switch row.state {
+        case .pending where row.crop.account != account: return .waitingForAnother(isSameFile: isSameFile)
         case .pending:
             let isInOrder = !catalog.crops.values.contains { other in
                 other.state != .setAside && other.crop.id > row.crop.id
                     && (files[other.inode]?.modified ?? .zero) < file.modified
             }
-            return .waiting(
-                isSameFile: row.inode == inode && row.version == file.version, isInOrder: isInOrder)
-        case .done: return .sent(toThisAccount: true)
+            return .waiting(isSameFile: isSameFile, isInOrder: isInOrder)
+        case .done: return .sent(toThisAccount: row.crop.account == account)
         case .setAside: return nil
         }
     }
@@ -305,11 +340,11 @@ extension SimDisk {
         return file.version == row.version && !file.isBeingWritten
     }
 
-    private func read(_ id: CropID, _ seq: Int64, _ range: Range<Int64>) -> DiskResult {
+    private func read(_ id: CropID, _ range: Range<Int64>) -> DiskResult {
         guard let row = catalog.row(of: id), let bytes = mutation == .ignoreCropChange ? lying(row) : current(row),
             range.upperBound <= bytes.count
         else { return .cropChanged(id) }
-        return .cropRead(id, seq: seq, bytes: Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)]))
+        return .cropRead(id, offset: range.lowerBound, bytes: Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)]))
     }
 
     /// Whatever lies under the crop's name now.
@@ -317,12 +352,12 @@ extension SimDisk {
 
     private func stage(_ id: CropID) -> DiskResult {
         guard !isFull else { return .cropNotStaged(id, .full) }
-        guard let row = catalog.row(of: id), let bytes = current(row),
-            let geometry = ChunkGeometry(totalSize: Int64(bytes.count), chunkSize: 64)
-        else { return .cropNotStaged(id, .failed("the crop changed after it was uploaded")) }
+        guard let row = catalog.row(of: id), let bytes = current(row) else {
+            return .cropNotStaged(id, .failed("the crop changed after it was uploaded"))
+        }
         setName(.parts, row.crop.name, newFile(bytes))
         catalog.parts[row.crop.name] = SimCatalog.Part(
-            geometry: geometry, held: Int64(bytes.count),
+            plan: PartPlan(totalSize: Int64(bytes.count), chunkSize: nil), held: Int64(bytes.count),
             origin: PartOrigin(bootID: bootID, serverKey: "own", startedAt: world.now))
         return .cropStaged(id)
     }
@@ -330,12 +365,9 @@ extension SimDisk {
     private func rescan(_ folder: WatchedFolder) -> [DiskResult] {
         switch folder {
         case .cache:
-            var gone: [AvatarName] = []
-            var events: [AvatarEvent] = []
-            for name in catalog.avatars.keys.sorted() where cache[name] != catalog.avatars[name]?.inode {
-                gone.append(name)
-                events += remove(name)
-            }
+            let gone = catalog.avatars.keys.sorted().filter { cache[$0] != catalog.avatars[$0]?.inode }
+            if isFull, !gone.isEmpty { return failed(.rescan(folder)) }
+            let events = gone.flatMap { remove($0) }
             return [.rescanned(.cache, settled: [], unnameable: [], vanished: gone, events: events)]
         case .crops:
             guard mutation != .skipStartScan else { return [] }
@@ -351,5 +383,12 @@ extension SimDisk {
             }
             return [.rescanned(.crops, settled: changed.map(\.name), unnameable: [], vanished: [], events: [])]
         }
+    }
+}
+
+extension Crop {
+    /// The same crop, of which a server may have some already.
+    var sentBefore: Crop {
+        Crop(id: id, name: name, size: size, md5: md5, sha256: sha256, everSent: true, account: account)
     }
 }

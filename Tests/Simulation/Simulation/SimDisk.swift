@@ -41,8 +41,8 @@ final class SimDisk {
     /// The name of this boot.
     var bootID = "boot 1"
     var isFull = false
-    /// The server and user that parts are for, and the token's number.
-    var account = ""
+    /// Whose crops, parts and refusals the commands are about, and the number of that user's token.
+    var account: String?
     var tokenEpoch: Int64 = 0
     var flipRate = 0.0
     var tornRate = 0.0
@@ -51,6 +51,8 @@ final class SimDisk {
     /// Names that a mutation renames only after they were recorded.
     var lateRenames: [AvatarName] = []
     var verified: [AvatarName: (inode: Int, sha256: SHA256Digest)] = [:]
+    /// Settled files of which the machine has not decided whether they are crops.
+    var candidates: [AvatarName: (inode: Int, version: Int, md5: MD5Digest, sha256: SHA256Digest)] = [:]
     /// Tells that the cache folder's names changed: what inotify would see, and what the oracles check.
     var cacheChanged: (AvatarName, _ isThere: Bool) -> Void = { _, _ in }
     /// Tells that what is held of a picture is not what was sent of it.
@@ -141,21 +143,13 @@ final class SimDisk {
     /// What opening the catalog finds after a crash, and what it does about it (CommitRecovery decides).
     func open() -> StartFacts {
         verified = [:]
+        candidates = [:]
         for (name, intent) in catalog.intents.sorted(by: { $0.key < $1.key }) { recover(name, intent) }
         let known = catalog.parts
         for name in known.keys.sorted() where known[name]?.origin.isAbandoned(bootID: bootID, now: world.now) == true {
             if mutation != .keepPartsAcrossBoots { discardPart(name) }
         }
-        var facts = StartFacts()
-        facts.icon = catalog.icon
-        facts.crops = catalog.crops.values.filter { $0.state == .pending && isCurrent($0) }
-            .sorted { $0.crop.id < $1.crop.id }
-            .map { row in
-                Crop(
-                    id: row.crop.id, name: row.crop.name, size: row.crop.size, md5: row.crop.md5,
-                    sha256: row.crop.sha256, everSent: true)
-            }
-        return facts
+        return StartFacts()
     }
 
     private func recover(_ name: AvatarName, _ intent: SimCatalog.Intent) {
@@ -215,7 +209,7 @@ final class SimDisk {
             catalog.lastCrop += 1
             let crop = Crop(
                 id: CropID(catalog.lastCrop), name: name, size: Int64(file.bytes.count), md5: md5, sha256: sha256,
-                everSent: false)
+                everSent: false, account: account)
             catalog.crops[name] = SimCatalog.CropRow(crop: crop, inode: inode, version: file.version, state: .done)
         }
         var facts = StartFacts()

@@ -1,0 +1,98 @@
+internal import AvatarCache
+internal import AvatarCore
+internal import Logging
+internal import TransferMachines
+
+// What the catalog knows, for the machine and for subscribers.
+extension DiskWorker {
+    func lookUp(_ names: [AvatarName], touch: Bool) throws(CacheError) {
+        results.append(.lookedUp(try rows(names)))
+        guard touch else { return }
+        // A note of use that failed says nothing of the files.
+        do throws(CacheError) {
+            try catalog.touch(names, at: now())
+        } catch {
+            logger.warning("what is wanted cannot be noted", metadata: ["detail": "\(error)"])
+            results.append(.failed(.touch(names), error.fault))
+        }
+    }
+
+    /// What the catalog knows of names, and whether the folder agrees: a file that was taken away unnoticed is gone.
+    func rows(_ names: [AvatarName]) throws(CacheError) -> [CatalogRow] {
+        let avatars = try catalog.avatars(named: names)
+        let negatives = try catalog.negatives(named: names.filter { avatars[$0] == nil })
+        let moment = clock.now
+        let wall = now()
+        var rows: [CatalogRow] = []
+        var gone: [AvatarName] = []
+        rows.reserveCapacity(names.count)
+        for name in names {
+            var row = CatalogRow(name: name)
+            if let avatar = avatars[name] {
+                if try isIntact(avatar) ? true : isKept(avatar) {
+                    row.avatar = AvatarRecord(avatar)
+                } else {
+                    gone.append(name)
+                }
+            }
+            if row.avatar == nil {
+                row.part = try cache.resumablePart(name, serverKey: accountKey ?? "", now: moment)?.machinePart
+                row.negative = negatives[name].map {
+                    Negative(reason: $0.reason, keptUntil: $0.until, wall: wall, now: moment)
+                }
+            }
+            rows.append(row)
+        }
+        for event in try removed(gone) { results.append(.vanished(event.name, [event])) }
+        return rows
+    }
+
+    func setNegative(_ name: AvatarName, _ reason: AbsenceReason) throws(CacheError) {
+        let wall = now()
+        let row = NegativeRow(
+            name: name, owner: nil, reason: reason, until: Negative.keptUntil(reason, wall: wall),
+            tokenEpoch: tokenEpoch, generation: nil, attempts: 1)
+        results.append(.logged([AvatarEvent(try catalog.setNegative(row, at: wall))]))
+    }
+
+    // MARK: What subscribers ask
+
+    func readEvents(_ stream: StreamID, since: Int64?, epoch: String?) throws(CacheError) {
+        let last = try catalog.lastCursor()
+        let current = catalog.opening.epoch
+        var page = TransferMachines.EventPage(epoch: current, cursor: last, reset: false, events: [], rows: [])
+        if let since {
+            switch try catalog.events(
+                after: since, epoch: epoch ?? current, limit: Limits.Labels.changesPerReplyMax)
+            {
+            case .reset: page.reset = true
+            case .events(let events): page.events = events.map { AvatarEvent($0) }
+            }
+        }
+        page.rows = try rows(Array(Set(page.events.map(\.name))).sorted())
+        results.append(.events(stream, page))
+    }
+
+    func list(_ stream: StreamID, state: AvatarView.State?, after: AvatarName?, limit: Int) throws(CacheError) {
+        let names = try catalog.list(filter(for: state), after: after, limit: limit).map(\.name)
+        results.append(.listed(stream, try rows(names), next: names.count == limit ? names.last : nil))
+    }
+
+    private func filter(for state: AvatarView.State?) -> ListFilter {
+        switch state {
+        case nil: .all
+        case .ready: .ready
+        case .outgoing: .outgoing
+        case .pending, .paused: .pending
+        case .absent: .absent
+        case .failed, .builtin: .failed
+        }
+    }
+
+    func forget(_ stream: StreamID, _ name: AvatarName) throws(CacheError) {
+        try cache.discardParts([name])
+        try catalog.clearNegatives([name])
+        if let event = try cache.forget(name, at: now()) { results.append(.vanished(name, [AvatarEvent(event)])) }
+        results.append(.forgotten(stream))
+    }
+}

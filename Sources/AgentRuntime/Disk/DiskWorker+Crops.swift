@@ -1,0 +1,179 @@
+internal import AvatarCache
+internal import AvatarCore
+internal import Logging
+internal import PosixFiles
+internal import TransferMachines
+
+// The upload folder: facts for the machine's rule, and what comes of its verdicts.
+extension DiskWorker {
+    func rescanCrops() throws(CacheError) {
+        guard crops.isAtItsPath() else { return results.append(.moved(.crops)) }
+        let comparison = try crops.compare(with: catalog, shared: isShared)
+        results.append(
+            .rescanned(
+                .crops, settled: comparison.candidates + comparison.vanished, unnameable: comparison.invalid,
+                vanished: [], events: []))
+    }
+
+    // MARK: Examining
+
+    func examine(_ name: AvatarName) throws(CacheError) -> Examination {
+        switch crops.examine(name) {
+        case .busy: return .busy
+        case .vanished:
+            try catalog.forgetCrops([name])
+            return .missing
+        case .rejected(let error, _) where error.posix?.isOfTheMoment == true:
+            throw CacheError(.io, "reading the crop \(name)", posix: error.posix)
+        case .rejected(let fault, let identity):
+            if let identity {
+                try catalog.recordRejected(
+                    name, identity: identity, reason: fault.description, incomplete: fault.isIncomplete)
+            }
+            return .refused(reason: fault.description)
+        case .settled(let facts):
+            let candidate = try candidate(facts)
+            candidates[name] = facts
+            return .settled(candidate)
+        }
+    }
+
+    private func candidate(_ facts: CropFacts) throws(CacheError) -> CropRule.Candidate {
+        let row = try catalog.crop(facts.name)
+        var candidate = CropRule.Candidate(recorded: try recorded(row, of: facts))
+        if isShared { candidate.shared = try sharedCandidate(facts, row) }
+        return candidate
+    }
+
+    /// What the row says of a file that was found under its name.
+    private func recorded(_ row: CropRow?, of facts: CropFacts) throws(CacheError) -> CropRule.Recorded? {
+        guard let row, row.sha256 == facts.sha256 else { return nil }
+        switch row.state {
+        case .pending:
+            let isSameFile = row.identity.isSameFile(as: facts.identity)
+            guard row.account == accountKey else { return .waitingForAnother(isSameFile: isSameFile) }
+            return .waiting(isSameFile: isSameFile, isInOrder: try catalog.isInOrder(row))
+        case .done: return .sent(toThisAccount: row.uploadedTo == accountKey)
+        case .baseline, .rejected: return nil
+        }
+    }
+
+    /// What speaks for and against a complete picture that was closed in a shared folder.
+    private func sharedCandidate(_ facts: CropFacts, _ row: CropRow?) throws(CacheError) -> SharedFolderRule.Candidate {
+        var candidate = SharedFolderRule.Candidate()
+        candidate.isOwnWrite = try cache.isOwnWrite(facts.name, identity: facts.identity, sha256: facts.sha256)
+        let avatar = try catalog.avatars(named: [facts.name])[facts.name]
+        candidate.owner = avatar?.owner
+        candidate.wasFetched = avatar?.origin == .downloaded
+        if let row, row.identity.inode == facts.identity.inode { candidate.incompleteCloses = row.incompleteCloses }
+        // A whole picture's closes have all happened: once they are handed over, the machine has counted them.
+        do { try flushWatch?() } catch { logger.warning("the folder watch is gone", metadata: ["detail": "\(error)"]) }
+        return candidate
+    }
+
+    func judged(_ name: AvatarName, _ verdict: CropRule.Verdict) throws(CacheError) {
+        guard let facts = candidates[name] else { return }
+        switch verdict {
+        case .known: break
+        case .waits:
+            guard let row = try catalog.crop(name), let crop = Crop(row, everSent: true) else { break }
+            cropFacts[crop.id] = facts
+            results.append(.cropRecorded(crop))
+        case .isNew(let everSent):
+            let row = try catalog.recordCrop(facts, account: accountKey)
+            guard let crop = Crop(row, everSent: everSent) else { break }
+            cropFacts[crop.id] = facts
+            results.append(.cropRecorded(crop))
+        case .refused(let refusal):
+            try catalog.recordRejected(
+                name, identity: facts.identity, reason: refusal.rawValue, incomplete: refusal == .appended)
+        }
+        candidates[name] = nil
+    }
+
+    // MARK: Sending
+
+    func readCrop(_ id: CropID, _ range: Range<Int64>) {
+        guard let facts = cropFacts[id] else { return results.append(.cropChanged(id)) }
+        do throws(CacheError) {
+            switch try crops.readChunk(of: facts, range) {
+            case .bytes(let bytes): results.append(.cropRead(id, offset: range.lowerBound, bytes: bytes))
+            case .changed:
+                cropFacts[id] = nil
+                results.append(.cropChanged(id))
+            }
+        } catch {
+            // An examination finds out what is wrong with the file.
+            logger.warning("a crop cannot be read", metadata: ["name": "\(facts.name)", "detail": "\(error)"])
+            results.append(.cropChanged(id))
+        }
+    }
+
+    /// Copies an uploaded crop into a part, to be committed like a download; in a shared folder the crop lies where its copy would.
+    func stage(_ id: CropID) {
+        guard let facts = cropFacts[id] else {
+            return results.append(.cropNotStaged(id, .failed("the crop is gone")))
+        }
+        do throws(CacheError) {
+            guard isShared else {
+                try cache.stageCopy(of: facts, owner: account?.uid, from: crops, now: clock.now)
+                return results.append(.cropStaged(id))
+            }
+            let found = FoundFile(
+                name: facts.name, owner: account?.uid, origin: .foreign, file: VerifiedPart(crop: facts))
+            guard let adopted = try adopt(found) else {
+                return results.append(.cropNotStaged(id, .failed("the catalog does not keep it")))
+            }
+            cropFacts[id] = nil
+            results.append(.cropAdopted(id, adopted.record, adopted.events))
+        } catch {
+            results.append(.cropNotStaged(id, error.fault))
+        }
+    }
+
+    /// The server has the crop: it is not sent again, and it is the user's avatar.
+    func finish(_ id: CropID) throws(CacheError) {
+        guard let facts = cropFacts[id], let account else { return results.append(.cropChanged(id)) }
+        crops.finishReading(facts.name)
+        let events = try catalog.recordUploaded(facts.name, sha256: facts.sha256, to: account.key, at: now())
+        results.append(.cropFinished(id, facts.name, events.map { AvatarEvent($0) }))
+    }
+
+    func forgetCrop(_ id: CropID) {
+        if let facts = cropFacts.removeValue(forKey: id) { crops.finishReading(facts.name) }
+    }
+
+    func setAside(_ id: CropID, reason: String) throws(CacheError) {
+        guard let facts = cropFacts[id] else { return }
+        crops.finishReading(facts.name)
+        try catalog.recordRejected(facts.name, identity: facts.identity, reason: reason, incomplete: false)
+        cropFacts[id] = nil
+    }
+
+    func importCrop(_ stream: StreamID, path: String) {
+        do {
+            results.append(.imported(stream, try crops.importFile(path: path)))
+        } catch let error as ImportError {
+            results.append(.refused(stream, error.busFault))
+        } catch {
+            results.append(.refused(stream, .storage("\(error)")))
+        }
+    }
+}
+
+extension Crop {
+    /// A crop of the catalog; nil for a row without digests, whose file was never read.
+    init?(_ row: CropRow, everSent: Bool) {
+        guard let md5 = row.md5, let sha256 = row.sha256 else { return nil }
+        self.init(
+            id: CropID(row.closedOrder), name: row.name, size: row.identity.size, md5: md5, sha256: sha256,
+            everSent: everSent, account: row.account)
+    }
+}
+
+extension ImportError {
+    var busFault: BusFault {
+        guard code == .tooLarge, let size, let limit else { return .notAnImage(path: path, reason: reason) }
+        return .tooLarge(path: path, size: size, limit: limit)
+    }
+}

@@ -1,0 +1,73 @@
+package import AvatarCore
+
+/// What reaches the agent's machine, one at a time.
+package enum AgentInput: Hashable, Sendable {
+    /// A user is logged in at a server; a second login replaces the first.
+    case login(Login)
+    case logout
+    /// The kept login cannot be used, so that nobody is logged in.
+    case loginUnusable(reason: String)
+    case connection(ConnectionEvent)
+    case reply(ServerReply)
+    case disk(DiskResult)
+    case folder(FolderChange)
+    case bus(StreamID, BusCall)
+    /// The stream's client is gone, or the client's queue was full.
+    case hungUp(StreamID)
+    /// An address or a route changed: a server that did not answer may answer now.
+    case networkChanged
+    /// A deadline may have passed.
+    case tick
+}
+
+/// Who is logged in, and how the server is spoken to.
+package struct Login: Hashable, Sendable {
+    /// The way that requests take to the server.
+    package enum Way: Hashable, Sendable {
+        /// The classic dialect. The server does not tell its chunk size for uploads, in bytes: the configuration does.
+        case classic(uploadChunkBytes: Int64)
+    }
+
+    /// Tells servers apart: host and port.
+    package let server: String
+    package let uid: UserID
+    package let way: Way
+
+    /// A login with all that the machine needs; the token stays with the driver.
+    package init(server: String, uid: UserID, way: Way) {
+        self.server = server
+        self.uid = uid
+        self.way = way
+    }
+
+    /// Tells accounts apart: `host:port/uid`.
+    package var account: String { "\(server)/\(uid)" }
+}
+
+/// What became of a connection; the number is the one of `connect`.
+package enum ConnectionEvent: Hashable, Sendable {
+    case opened(Int)
+    case closed(Int, cause: String)
+}
+
+/// Which of the two folders.
+package enum WatchedFolder: String, Hashable, Sendable {
+    case crops
+    case cache
+}
+
+/// What the watch saw.
+package enum FolderChange: Hashable, Sendable {
+    /// A file was closed after writing, or moved in.
+    case settled(WatchedFolder, AvatarName)
+    /// A file was removed or moved away.
+    case gone(WatchedFolder, AvatarName)
+    /// A file was closed after writing, or moved in, under a name that no avatar may have.
+    case unnameable(WatchedFolder, InvalidName)
+    /// The kernel dropped events: both folders are to be compared with the catalog.
+    case overflow
+    /// The folder itself is gone, or cannot be watched.
+    case lost(WatchedFolder, reason: String, remedy: String?)
+    /// The folder is watched again.
+    case back(WatchedFolder)
+}

@@ -1,0 +1,56 @@
+package import AvatarCore
+
+/// A call of a subscriber, with names and labels found valid.
+package enum BusCall: Hashable, Sendable {
+    case register([LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: String)
+    case adjust(
+        subscription: String, add: [LabelRequest], remove: [String], visible: [String], hidden: [String])
+    case fetch([AvatarName], visibility: Visibility, more: Bool)
+    case upload(path: String, more: Bool)
+    case get(LabelRequest.Target)
+    case explain(LabelRequest.Target)
+    case list(state: AvatarView.State?, after: AvatarName?, limit: Int)
+    case watch(epoch: String?, since: Int64?, heartbeat: Bool, more: Bool)
+    case pause(Direction?)
+    case resume(Direction?)
+    case forget(AvatarName)
+}
+
+/// Which way pictures go.
+package enum Direction: String, Hashable, Sendable, CaseIterable {
+    case down
+    case up
+}
+
+/// What a subscriber is told.
+package enum BusOutput: Hashable, Sendable {
+    case labels(LabelRegistry.Output)
+    case avatar(StreamID, AvatarView, continues: Bool)
+    case accepted(StreamID, Int, AvatarView?, continues: Bool)
+    case page(StreamID, [AvatarView], next: String?)
+    case changes(StreamID, epoch: String, cursor: Int64, reset: Bool, [AvatarChange], continues: Bool)
+    /// Of `Explain`: what was done about a picture, and last how it is now.
+    case explanation(StreamID, [ActivityLog.Step])
+    case done(StreamID)
+    case failed(StreamID, BusFault)
+}
+
+/// An event with the picture as it is now.
+package struct AvatarChange: Hashable, Sendable {
+    package let cursor: Int64
+    package let kind: AvatarEvent.Kind
+    package let avatar: AvatarView
+}
+
+/// Why a call failed; `docs/label-bus.md` has the errors that a client reads.
+package enum BusFault: Hashable, Sendable {
+    case notLoggedIn
+    case serverRefused(code: Int, reason: String)
+    case unknownAvatar(String)
+    case notAnImage(path: String, reason: String)
+    case tooLarge(path: String, size: Int64, limit: Int64)
+    case tooMany(what: String, limit: Int)
+    case unknownSubscription(String)
+    case expectedMore
+    case storage(String)
+}

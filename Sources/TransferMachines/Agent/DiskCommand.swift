@@ -1,0 +1,54 @@
+package import AvatarCore
+
+/// What the disk thread is to do, in order. Every command ends in a result of its own or in ``DiskResult/failed(_:_:)``.
+package enum DiskCommand: Hashable, Sendable {
+    /// Bring an earlier run to its end, and say what to start from.
+    case start
+    /// From here on crops, parts and refusals are those of the account that the driver named last, or of nobody.
+    case openAccount
+    /// Everything that the catalog knows of these names; `touch` where a label or a person wants the pictures now.
+    case lookUp([AvatarName], touch: Bool)
+    /// These pictures were wanted until now: eviction takes them last.
+    case touch([AvatarName])
+    case beginPart(AvatarName, PartPlan)
+    case append(AvatarName, offset: Int64, bytes: [UInt8])
+    case discardPart(AvatarName)
+    /// Remove parts that are too old to go on from, except these.
+    case trimParts(keep: [AvatarName])
+    /// Make pictures of these parts, in the six steps of ``CommitMachine``.
+    case commit([CommitMachine.Item])
+    /// Look at a file of the upload folder.
+    case examine(AvatarName)
+    /// What ``CropRule`` says of the file that `examined` has found settled.
+    case judge(AvatarName, CropRule.Verdict)
+    /// In a shared folder: give a row to a complete picture that another program has placed.
+    case adopt(AvatarName)
+    /// The bytes of a crop, if it is still the file that was examined.
+    case readCrop(CropID, range: Range<Int64>)
+    /// Copy an uploaded crop into a part.
+    case stageCrop(CropID)
+    /// The server has the crop: a durable note of it, and the crop is the user's icon.
+    case finishCrop(CropID)
+    /// The crop left the queue before it was sent, or stays out of the cache: its file may be closed.
+    case forgetCrop(CropID)
+    /// The crop is not to be sent, for this reason.
+    case setCropAside(CropID, reason: String)
+    case setNegative(AvatarName, AbsenceReason)
+    case clearNegatives([AvatarName])
+    /// Is the cache's file of that name still what the catalog says?
+    case inspect(AvatarName)
+    /// Compare the whole folder with the catalog.
+    case rescan(WatchedFolder)
+    /// Read a page of recorded files again, and compare their digests.
+    case audit(after: AvatarName?)
+    /// Bring the cache under its bound; these pictures stay.
+    case evict(keep: [AvatarName])
+    /// Take a picture out of the cache on a person's behalf.
+    case forget(StreamID, AvatarName)
+    /// Copy a file into the upload folder on a person's behalf.
+    case importCrop(StreamID, path: String)
+    case readEvents(StreamID, since: Int64?, epoch: String?)
+    case list(StreamID, state: AvatarView.State?, after: AvatarName?, limit: Int)
+    /// Does the disk take writes again?
+    case probe
+}

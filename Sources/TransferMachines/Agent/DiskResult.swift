@@ -1,0 +1,135 @@
+package import AvatarCore
+
+/// What the disk thread found or did.
+package enum DiskResult: Hashable, Sendable {
+    /// The command was not carried out, or not to its end.
+    case failed(DiskCommand, StorageFault)
+    /// The catalog is open, and an earlier run was brought to its end: nothing is fetched, sent or looked through before that.
+    case started(StartFacts)
+    case accountOpened(AccountFacts)
+    case lookedUp([CatalogRow])
+    /// An event was written into the log, and nothing else follows from it.
+    case logged([AvatarEvent])
+    /// How many files the cache holds, how many bytes, and whether that is more than it may.
+    case totals(files: Int, bytes: Int64, isOverfull: Bool)
+    case wrote(AvatarName, through: Int64)
+    /// The part is not what the bytes were meant for: somebody took it away.
+    case partLost(AvatarName)
+    /// A part could not be begun or written.
+    case partFailed(AvatarName, StorageFault)
+    /// The file system takes no file of that name, whatever room there is.
+    case partRefused(AvatarName, reason: String)
+    case committed([CommitOutcome])
+    case examined(AvatarName, Examination)
+    /// The verdict is in the catalog: this crop is to be sent.
+    case cropRecorded(Crop)
+    case cropRead(CropID, offset: Int64, bytes: [UInt8])
+    /// The file is not the one that was examined any more, or it is gone.
+    case cropChanged(CropID)
+    case cropStaged(CropID)
+    /// In a shared folder the crop lies where its copy would: it has a row now.
+    case cropAdopted(CropID, AvatarRecord, [AvatarEvent])
+    case cropNotStaged(CropID, StorageFault)
+    case cropFinished(CropID, AvatarName, [AvatarEvent])
+    /// A cache file is not what the catalog said; its row is gone, with this event.
+    case vanished(AvatarName, [AvatarEvent])
+    /// A rescan found files of the upload folder to examine, oldest first, and cache files that are gone.
+    case rescanned(
+        WatchedFolder, settled: [AvatarName], unnameable: [InvalidName], vanished: [AvatarName], events: [AvatarEvent])
+    /// The folder that is open is not the one at its path any more.
+    case moved(WatchedFolder)
+    /// A page was read again; these files are gone or damaged. `next` is nil after the last page.
+    case audited(vanished: [AvatarName], events: [AvatarEvent], next: AvatarName?)
+    /// A file that lies in the folder has a row now.
+    case adopted(AvatarRecord, [AvatarEvent])
+    case evicted([AvatarName], [AvatarEvent])
+    /// Nothing of the picture is kept any more, or it was not the agent's to remove.
+    case forgotten(StreamID)
+    case imported(StreamID, AvatarName)
+    case refused(StreamID, BusFault)
+    case events(StreamID, EventPage)
+    case listed(StreamID, [CatalogRow], next: AvatarName?)
+    /// The disk takes writes again, or still does not.
+    case probed(StorageFault?)
+}
+
+/// Why the disk or the catalog could not do its part.
+package enum StorageFault: Hashable, Sendable, CustomStringConvertible {
+    /// No room, or no quota.
+    case full
+    case failed(String)
+
+    package var description: String {
+        switch self {
+        case .full: "the disk is full"
+        case .failed(let detail): detail
+        }
+    }
+}
+
+/// What the catalog said when it was opened.
+package struct StartFacts: Hashable, Sendable {
+    /// Whether the catalog was lost: what lies in the folders is a baseline.
+    package var isBaseline = false
+    /// Whether the machine went down under the last run: every recorded file is to be read again.
+    package var needsAudit = false
+
+    /// A catalog that was closed in order.
+    package init() {}
+}
+
+/// What the catalog keeps of the account that was opened, or of the time in which nobody was logged in.
+package struct AccountFacts: Hashable, Sendable {
+    /// Which account this is, as in ``Login/account``; nil for the time in which nobody is logged in.
+    package var account: String?
+    /// The name of the user's own avatar, if one is known.
+    package var icon: AvatarName?
+    /// Crops that are not uploaded, in the order in which they were closed.
+    package var crops: [Crop] = []
+    /// Crops whose files are others now, or cannot be read: to be examined anew.
+    package var doubtful: [AvatarName] = []
+
+    /// An account of which nothing is known.
+    package init(account: String?) { self.account = account }
+}
+
+/// How a commit ended for one file.
+package struct CommitOutcome: Hashable, Sendable {
+    package let item: CommitMachine.Item
+    package let outcome: CommitMachine.Outcome
+
+    /// The end of one file's commit.
+    package init(_ item: CommitMachine.Item, _ outcome: CommitMachine.Outcome) {
+        self.item = item
+        self.outcome = outcome
+    }
+}
+
+/// What a file of the upload folder turned out to be.
+package enum Examination: Hashable, Sendable {
+    /// A complete picture that nobody writes any more; ``CropRule`` decides about it.
+    case settled(CropRule.Candidate)
+    /// Somebody writes it: its close will be heard.
+    case busy
+    case missing
+    /// No complete picture, or no regular file; the reason is for a person.
+    case refused(reason: String)
+}
+
+/// A page of the event log.
+package struct EventPage: Hashable, Sendable {
+    package var epoch: String
+    package var cursor: Int64
+    package var reset: Bool
+    package var events: [AvatarEvent]
+    package var rows: [CatalogRow]
+
+    /// A page of the log with the rows of the names in it.
+    package init(epoch: String, cursor: Int64, reset: Bool, events: [AvatarEvent], rows: [CatalogRow]) {
+        self.epoch = epoch
+        self.cursor = cursor
+        self.reset = reset
+        self.events = events
+        self.rows = rows
+    }
+}

@@ -1,0 +1,591 @@
+internal import AvatarCore
+internal import HeapModule
+
+/// What is known of every picture that somebody asked for, and the pictures on their way down.
+struct Downloads: Sendable {
+    /// What the rest of the machine has to do.
+    enum Action: Hashable, Sendable {
+        case send(ServerRequest)
+        case disk(DiskCommand)
+        case log(ActivityLog.Entry)
+        /// The name is to be got onto its way again, if it is still wanted.
+        case due(AvatarName)
+        /// The picture came to a state that counts as an end: labels and calls are told.
+        case concluded(AvatarName)
+        /// More of the picture came, so many bytes.
+        case received(AvatarName, bytes: Int)
+        case startedOver
+        /// The server said something sensible of the picture.
+        case answered(AvatarName)
+        /// Perhaps nobody needs what is known of the name any more.
+        case unneeded(AvatarName)
+        case loginRefused(LoginRefusal)
+        case stray(String)
+    }
+
+    /// A place on the connection.
+    struct Place: Hashable, Sendable {
+        let name: AvatarName
+        /// How urgent the picture is.
+        var priority: Visibility
+        /// Whether the name got its place because it had waited longest: such a place is not given to a more urgent one.
+        let isByAge: Bool
+    }
+
+    /// Where a name's picture is on its way.
+    enum Status: Hashable, Sendable {
+        /// The catalog has been asked.
+        case unknown
+        /// Nobody wants it fetched.
+        case idle
+        case ready
+        /// Waits for a place on the connection.
+        case queued
+        case active
+        /// Interrupted by the disk; the catalog is asked again when that is well.
+        case stalled
+        case committing
+        case failed(AbsenceReason, detail: String, until: MonotonicTime)
+    }
+
+    /// What is known of one name.
+    struct Entry: Sendable {
+        var status = Status.unknown
+        var record: AvatarRecord?
+        var part: Part?
+        /// How much the picture is wanted; nil when it is not.
+        var priority: Visibility?
+        /// Since when it is wanted as much as that: who gave its place to another keeps its turn.
+        var queuedAt = MonotonicTime.zero
+        /// How often the server hung up while it owed an answer for the name; see ``TurnRule``.
+        var hangUps = 0
+    }
+
+    /// What decides whether a wanted name may be fetched, besides the name itself.
+    struct Conditions: Sendable {
+        let isStorageFine: Bool
+        /// Whether a crop of the user's own has the name, and is on its way.
+        let isOutgoing: Bool
+    }
+
+    /// A failed picture that somebody still wants is tried again at this time.
+    private struct Retry: Comparable, Sendable {
+        let at: MonotonicTime
+        let name: AvatarName
+
+        static func < (left: Retry, right: Retry) -> Bool {
+            left.at == right.at ? left.name < right.name : left.at < right.at
+        }
+    }
+
+    private var entries: [AvatarName: Entry] = [:]
+    /// Names with a place on the connection, in the order in which they got it; one that was stopped keeps it until nothing is in flight.
+    private var places: [Place] = []
+    private var way = ClassicDownloads()
+    private var queue = DownloadQueue()
+    /// Names over which the server hung up, each waiting for its turn alone; what was received of one is kept.
+    private var suspects: [AvatarName] = []
+    private var retries = Heap<Retry>()
+    /// When parts of abandoned transfers were last looked for; the start looks for them too.
+    private var partsTrimmedAt: MonotonicTime
+
+    init(now: MonotonicTime) { partsTrimmedAt = now }
+
+    // MARK: What is known
+
+    var count: Int { entries.count }
+    func isKnown(_ name: AvatarName) -> Bool { entries[name] != nil }
+    /// Whether the catalog has not answered yet.
+    func isUnknown(_ name: AvatarName) -> Bool { entries[name]?.status == .unknown }
+    func status(of name: AvatarName) -> Status? { entries[name]?.status }
+    func record(of name: AvatarName) -> AvatarRecord? { entries[name]?.record }
+    func priority(of name: AvatarName) -> Visibility? { entries[name]?.priority }
+
+    /// Whether a label, a fetch or a transfer is for the name.
+    func isWanted(_ name: AvatarName) -> Bool {
+        guard let entry = entries[name] else { return false }
+        return entry.priority != nil || entry.status == .committing
+    }
+
+    /// How far the picture is: its size, where that is known, and the bytes that came.
+    func progress(of name: AvatarName) -> (size: Int64?, transferred: Int64?) {
+        let (progress, part) = (way.progress(of: name), entries[name]?.part)
+        return (progress?.totalSize ?? part?.plan.totalSize, progress?.transferred ?? part?.held)
+    }
+
+    /// Whether nothing but the name is known: nobody wants it, and nothing of it is there.
+    func isUnheardOf(_ name: AvatarName) -> Bool {
+        guard let entry = entries[name] else { return true }
+        return entry.priority == nil && entry.status == .idle && entry.part == nil
+    }
+
+    /// Whether the picture is neither there nor known to be not to be had.
+    func isMissing(_ name: AvatarName) -> Bool {
+        switch entries[name]?.status {
+        case .ready, .failed, nil: false
+        default: true
+        }
+    }
+
+    /// What eviction and trimming must leave: whatever somebody wants now.
+    var kept: Set<AvatarName> {
+        Set(entries.lazy.filter { $0.value.priority != nil || $0.value.status == .committing }.map(\.key))
+    }
+
+    /// Names whose pictures failed.
+    var failed: [AvatarName] {
+        entries.lazy.filter { if case .failed = $0.value.status { true } else { false } }.map(\.key).sorted()
+    }
+
+    /// Pictures that are on their way or wait for it.
+    var underWay: Int {
+        entries.values.count { entry in
+            switch entry.status {
+            case .queued, .active, .stalled, .committing: true
+            default: false
+            }
+        }
+    }
+
+    // MARK: The catalog
+
+    /// Cares for names, and asks the catalog about those that it was not asked about yet.
+    mutating func lookUp(_ names: [AvatarName], touch: Bool) -> [Action] {
+        var unknown: [AvatarName] = []
+        for name in names where entries[name] == nil {
+            entries[name] = Entry()
+            unknown.append(name)
+        }
+        return unknown.isEmpty ? [] : [.disk(.lookUp(unknown, touch: touch))]
+    }
+
+    /// What the catalog says of a name; the status before, or nil when nobody waits for the answer.
+    mutating func lookedUp(_ row: CatalogRow, now: MonotonicTime) -> Status? {
+        guard let before = entries[row.name]?.status, before == .unknown || before == .stalled else { return nil }
+        entries[row.name]?.record = row.avatar
+        entries[row.name]?.part = row.part
+        if row.avatar != nil {
+            entries[row.name]?.status = .ready
+        } else if let negative = row.negative, negative.until > now {
+            entries[row.name]?.status = .failed(
+                negative.reason, detail: negative.reason.rawValue, until: negative.until)
+        } else {
+            entries[row.name]?.status = .idle
+        }
+        return before
+    }
+
+    /// The catalog could not be read: it is asked again when the disk is well. Whether the name was waited for.
+    mutating func lookUpFailed(_ name: AvatarName) -> Bool {
+        guard entries[name]?.status == .unknown else { return false }
+        entries[name]?.status = .stalled
+        return true
+    }
+
+    /// Asks the catalog again about what the disk had interrupted.
+    mutating func storageIsFine() -> [Action] {
+        let stalled = entries.filter { $0.value.status == .stalled && !way.isUnderWay($0.key) }.map(\.key)
+        return stalled.isEmpty ? [] : [.disk(.lookUp(stalled.sorted(), touch: false))]
+    }
+
+    /// Forgets what nobody wants and no answer is owed for; a part stays, to go on from. `isAwaited` when somebody waits for word of it.
+    mutating func drop(_ name: AvatarName, isAwaited: Bool) {
+        guard let entry = entries[name], entry.priority == nil, !isAwaited, way.isQuiet(name) else { return }
+        if entry.status == .unknown || entry.status == .committing { return }
+        leave(name)
+        queue.remove(name)
+        entries[name] = nil
+    }
+
+    // MARK: Priorities
+
+    /// How much the name is wanted now.
+    mutating func setPriority(
+        _ name: AvatarName, _ priority: Visibility?, _ conditions: Conditions, now: MonotonicTime
+    ) -> [Action] {
+        guard let old = entries[name] else { return [] }
+        if priority != old.priority {
+            entries[name]?.priority = priority
+            entries[name]?.queuedAt = now
+            if let priority, let index = places.firstIndex(where: { $0.name == name }) {
+                places[index].priority = priority
+            }
+        }
+        guard let priority else { return giveUp(name, old.status, conditions.isStorageFine) + [.unneeded(name)] }
+        switch old.status {
+        case .idle: want(name, conditions)
+        case .queued where old.priority != priority: enqueue(name)
+        case .failed(_, _, let until):
+            if until <= now { want(name, conditions) } else { retryLater(name, at: until) }
+        default: break
+        }
+        return []
+    }
+
+    /// Nobody wants it fetched any more.
+    private mutating func giveUp(_ name: AvatarName, _ status: Status, _ isStorageFine: Bool) -> [Action] {
+        dequeue(name)
+        if status == .queued { entries[name]?.status = .idle }
+        guard status == .active, !way.isReceived(name) else { return [] }
+        entries[name]?.part = way.part(of: name)
+        entries[name]?.status = .idle
+        way.stop(name)
+        return releaseIfQuiet(name, isStorageFine: isStorageFine)
+    }
+
+    /// Gets a wanted picture onto its way.
+    mutating func want(_ name: AvatarName, _ conditions: Conditions) {
+        guard let entry = entries[name], entry.priority != nil else { return }
+        if entry.record != nil {
+            entries[name]?.status = .ready
+        } else if conditions.isOutgoing {
+            entries[name]?.status = .idle
+        } else if !conditions.isStorageFine {
+            entries[name]?.status = .stalled
+        } else {
+            entries[name]?.status = .queued
+            enqueue(name)
+        }
+    }
+
+    private mutating func enqueue(_ name: AvatarName) {
+        guard let entry = entries[name], let priority = entry.priority else { return }
+        if entry.hangUps > 0 {
+            if !suspects.contains(name) { suspects.append(name) }
+        } else {
+            queue.put(name, visibility: priority, wishedAt: entry.queuedAt, size: entry.part?.plan.totalSize)
+        }
+    }
+
+    private mutating func dequeue(_ name: AvatarName) {
+        queue.remove(name)
+        suspects.removeAll { $0 == name }
+    }
+
+    /// Failed pictures are worth a try: a person asked, or somebody logged in.
+    mutating func liftFailures(_ names: [AvatarName]) -> [Action] {
+        names.compactMap { name in
+            guard case .failed = entries[name]?.status else { return nil }
+            entries[name]?.status = .idle
+            return .due(name)
+        }
+    }
+
+    // MARK: Places on the connection
+
+    /// Whether somebody else than the suspects has work for the server.
+    var hasWork: Bool { !places.isEmpty || queue.count > 0 }
+    /// Whether no answer is owed.
+    var isQuiet: Bool { way.isQuiet }
+
+    /// The suspect with the fewest hang-ups, and how many they are.
+    var suspect: (name: AvatarName, hangUps: Int)? {
+        guard !suspects.isEmpty else { return nil }
+        return suspects.map { ($0, entries[$0]?.hangUps ?? 0) }.min { $0.1 < $1.1 }
+    }
+
+    /// Whether the name has a place, and is asked for.
+    func isActive(_ name: AvatarName) -> Bool {
+        entries[name]?.status == .active && places.contains { $0.name == name }
+    }
+
+    /// Gives places to those that wait for one, and asks for what has one.
+    mutating func pump(now: MonotonicTime) -> [Action] {
+        var actions = fillPlaces()
+        for request in way.ask(places, now: now) { actions.append(.send(request)) }
+        return actions
+    }
+
+    /// Asks for nothing but one name, over which the server hung up before.
+    mutating func pump(alone name: AvatarName, now: MonotonicTime) -> [Action] {
+        var actions: [Action] = []
+        if suspects.contains(name) {
+            suspects.removeAll { $0 == name }
+            if places.count >= Limits.Download.activeMax, let last = places.last { actions += yield(last.name) }
+            if entries[name]?.status == .active { takePlace(name, isByAge: false) } else { actions += begin(name, isByAge: false) }
+        }
+        for request in way.ask(places.filter { $0.name == name }, now: now) { actions.append(.send(request)) }
+        return actions
+    }
+
+    private mutating func fillPlaces() -> [Action] {
+        var actions = fillFreePlaces()
+        // What is seen waits while what is not has a place: that one hands it over once it is quiet, one for each.
+        guard places.count >= Limits.Download.activeMax, let best = queue.bestVisibility(),
+            let last = places.last(where: { isYielding($0, to: best) }),
+            places.count(where: { entries[$0.name]?.status != .active }) < queue.count(above: last.priority)
+        else { return actions }
+        actions += yield(last.name)
+        return actions + fillFreePlaces()
+    }
+
+    private mutating func fillFreePlaces() -> [Action] {
+        var actions: [Action] = []
+        while places.count < Limits.Download.activeMax, let next = queue.take() {
+            actions += begin(next.name, isByAge: next.isByAge)
+        }
+        return actions
+    }
+
+    private func isYielding(_ place: Place, to visibility: Visibility) -> Bool {
+        // What got its place by age keeps it: bulk would starve otherwise.
+        !place.isByAge && place.priority < visibility && entries[place.name]?.status == .active
+            && !way.isReceived(place.name)
+    }
+
+    /// The name gives its place to another once it is quiet, and waits for the next one.
+    private mutating func yield(_ name: AvatarName) -> [Action] {
+        entries[name]?.part = way.part(of: name)
+        way.stop(name)
+        entries[name]?.status = .queued
+        enqueue(name)
+        return releaseIfQuiet(name, isStorageFine: false)
+    }
+
+    private mutating func begin(_ name: AvatarName, isByAge: Bool) -> [Action] {
+        // Where its old requests still run out, it comes back when they have.
+        guard let entry = entries[name], !way.isUnderWay(name) else { return [] }
+        way.begin(name, from: entry.part)
+        entries[name]?.status = .active
+        takePlace(name, isByAge: isByAge)
+        let detail = entry.part.map { "from byte \($0.held)" }
+        return [.log(.step(name: name.string, what: "fetching", detail: detail))]
+    }
+
+    private mutating func takePlace(_ name: AvatarName, isByAge: Bool) {
+        places.append(Place(name: name, priority: entries[name]?.priority ?? .hidden, isByAge: isByAge))
+    }
+
+    private mutating func leave(_ name: AvatarName) {
+        places.removeAll { $0.name == name }
+        if !suspects.isEmpty { suspects.removeAll { $0 == name } }
+        way.remove(name)
+    }
+
+    /// A download that was stopped gives its place back when its last request is answered.
+    mutating func releaseIfQuiet(_ name: AvatarName, isStorageFine: Bool) -> [Action] {
+        guard let entry = entries[name], entry.status != .active, way.isQuiet(name) else { return [] }
+        leave(name)
+        if entry.status == .queued, !queue.contains(name) { enqueue(name) }
+        guard entry.status == .stalled, isStorageFine else { return [.unneeded(name)] }
+        return [.disk(.lookUp([name], touch: false)), .unneeded(name)]
+    }
+
+    // MARK: Ends
+
+    /// The crop takes the name: its copy goes into the very part that a download would write to.
+    mutating func makeWay(for name: AvatarName) -> [Action] {
+        guard entries[name]?.status == .active || entries[name]?.status == .queued else { return [] }
+        dequeue(name)
+        entries[name]?.part = nil
+        entries[name]?.status = .idle
+        way.stop(name)
+        return releaseIfQuiet(name, isStorageFine: false)
+    }
+
+    /// The picture is not to be had for now; everybody who waits is told.
+    mutating func fail(_ name: AvatarName, _ reason: AbsenceReason, detail: String, now: MonotonicTime) -> [Action] {
+        dequeue(name)
+        entries[name]?.status = .failed(reason, detail: detail, until: now + Negative.timeToLive(reason))
+        entries[name]?.part = nil
+        entries[name]?.hangUps = 0
+        way.stop(name)
+        if way.isQuiet(name) { leave(name) }
+        let level: Note.Level = reason == .absent ? .debug : .warning
+        let note = Note(level, "not to be had: \(reason.rawValue)", name: name.string, detail: detail)
+        return [
+            .log(.note(note)), .disk(.discardPart(name)), .disk(.setNegative(name, reason)), .concluded(name),
+        ]
+    }
+
+    /// Once for each call; what is not needed any more is swept out when it is the greater part.
+    private mutating func retryLater(_ name: AvatarName, at time: MonotonicTime) {
+        retries.insert(Retry(at: time, name: name))
+        guard retries.count > 2 * entries.count + 64 else { return }
+        retries = Heap()
+        for (name, entry) in entries where entry.priority != nil {
+            if case .failed(_, _, let until) = entry.status { retries.insert(Retry(at: until, name: name)) }
+        }
+    }
+
+    // MARK: Time
+
+    /// When the machine wants to be woken for a download. `turn` says who may send requests; nil when no download may.
+    func deadline(_ turn: TurnRule.Turn?) -> MonotonicTime {
+        var earliest = retries.min?.at ?? .never
+        for place in places {
+            let mayAsk = turn == .everybodyElse || turn == .alone(.download(place.name))
+            earliest = min(earliest, way.deadline(of: place.name, mayAsk: mayAsk))
+        }
+        return earliest
+    }
+
+    func isSilent(now: MonotonicTime) -> Bool { way.isSilent(now: now) }
+
+    /// Failed pictures whose time is over are tried again.
+    mutating func tick(now: MonotonicTime) -> [Action] {
+        var actions: [Action] = []
+        while let retry = retries.min, retry.at <= now {
+            retries.removeMin()
+            guard case .failed(_, _, let until) = entries[retry.name]?.status, until <= now,
+                entries[retry.name]?.priority != nil
+            else { continue }
+            entries[retry.name]?.status = .idle
+            actions.append(.due(retry.name))
+        }
+        return actions
+    }
+
+    // MARK: Figures
+
+    /// Names with a place on the connection.
+    var active: Int { places.count }
+    var inFlight: Int { way.inFlight }
+    var queued: Int { queue.count + suspects.count }
+    /// Places that the queue keeps, those of names that left it included.
+    var queuePlaces: Int { queue.entryCount }
+    var retryCount: Int { retries.count }
+}
+
+// MARK: - What the server and the disk say
+
+extension Downloads {
+    /// A reply came.
+    mutating func replied(
+        _ answered: String?, _ reply: ClassicDownload.Reply, isStorageFine: Bool, now: MonotonicTime,
+        random: inout SeededRandom
+    ) -> [Action] {
+        guard let (name, events) = way.replied(answered, reply, places: places, now: now, random: &random) else {
+            return [.stray("a picture named \(answered.map { String($0.prefix(80)) } ?? "nothing")")]
+        }
+        var actions: [Action] = []
+        for event in events { handle(event, of: name, now: now, &actions) }
+        return actions + releaseIfQuiet(name, isStorageFine: isStorageFine)
+    }
+
+    private mutating func handle(
+        _ event: DownloadEvent, of name: AvatarName, now: MonotonicTime, _ actions: inout [Action]
+    ) {
+        switch event {
+        case .began(let plan):
+            // What nobody came back for goes when new parts come, once in the time that a part is good for.
+            if now - partsTrimmedAt >= Limits.Download.partAge {
+                partsTrimmedAt = now
+                actions.append(.disk(.trimParts(keep: kept.sorted())))
+            }
+            actions.append(.disk(.beginPart(name, plan)))
+        case .received(let offset, let bytes):
+            entries[name]?.hangUps = 0
+            actions += [
+                .answered(name), .disk(.append(name, offset: offset, bytes: bytes)),
+                .received(name, bytes: bytes.count),
+            ]
+        case .startedOver(let times):
+            actions += [
+                .startedOver, .log(.step(name: name.string, what: "starting over", detail: "start \(times + 1)")),
+            ]
+        case .failed(let reason, let detail):
+            actions.append(.answered(name))
+            actions += fail(name, reason, detail: detail, now: now)
+        case .loginRefused(let refusal):
+            leave(name)
+            entries[name]?.status = .idle
+            actions += [.due(name), .loginRefused(refusal)]
+        }
+    }
+
+    /// The disk has the bytes of a part up to `offset`; the commit to make, when that is all of it.
+    mutating func wrote(_ name: AvatarName, through offset: Int64) -> [Action] {
+        guard entries[name]?.status == .active, way.wrote(name, through: offset) else { return [] }
+        leave(name)
+        entries[name]?.status = .committing
+        return [.disk(.commit([CommitMachine.Item(name: name, origin: .download(owner: nil))]))]
+    }
+
+    /// A copy of the user's own crop is committed under this name.
+    mutating func commitsCrop(_ name: AvatarName) { entries[name, default: Entry()].status = .committing }
+
+    /// The picture is there.
+    mutating func recorded(_ record: AvatarRecord) {
+        entries[record.name, default: Entry()].record = record
+        entries[record.name]?.part = nil
+        entries[record.name]?.status = .ready
+    }
+
+    /// The commit of a crop's copy failed for good.
+    mutating func cropNotPlaced(_ name: AvatarName) { entries[name]?.status = .idle }
+
+    /// The commit waits for the disk.
+    mutating func commitStalled(_ name: AvatarName) { entries[name]?.status = .stalled }
+
+    /// Its bytes did not get to the disk: once nothing is in flight, the catalog says what is there.
+    mutating func stall(_ name: AvatarName, isStorageFine: Bool) -> [Action] {
+        guard entries[name]?.status == .active || entries[name]?.status == .queued else { return [] }
+        way.stop(name)
+        dequeue(name)
+        entries[name]?.status = .stalled
+        return releaseIfQuiet(name, isStorageFine: isStorageFine)
+    }
+
+    /// The file system takes no file of that name.
+    mutating func partRefused(_ name: AvatarName, reason: String, now: MonotonicTime) -> [Action] {
+        entries[name]?.status == .active ? fail(name, .unsupported, detail: reason, now: now) : []
+    }
+
+    /// A cache file went, by a person's hand or by eviction; whether it was taken for there.
+    mutating func vanished(_ name: AvatarName) -> Bool {
+        guard entries[name]?.status == .ready else { return false }
+        entries[name]?.record = nil
+        entries[name]?.status = .idle
+        return true
+    }
+
+    /// A picture has come to lie under its name by another hand than a commit's.
+    mutating func adopted(_ record: AvatarRecord) {
+        switch entries[record.name]?.status {
+        case .idle, .failed, .unknown, .ready, .stalled:
+            entries[record.name]?.record = record
+            entries[record.name]?.status = .ready
+        // A transfer under way comes to its end by itself, and finds the same bytes or another's.
+        case .queued, .active, .committing, nil: break
+        }
+    }
+
+    // MARK: The connection
+
+    /// Nothing that was asked will be answered.
+    mutating func connectionLost(isStorageFine: Bool) -> [Action] {
+        way.connectionLost()
+        return places.map(\.name).flatMap { releaseIfQuiet($0, isStorageFine: isStorageFine) }
+    }
+
+    /// The server hung up. Names for which it owed an answer are suspects from now on, and wait for their turn alone; those over which it
+    /// hung up too often while they were `alone` fail.
+    mutating func hungUp(alone: Transfer?, now: MonotonicTime) -> [Action] {
+        var actions: [Action] = []
+        for name in places.map(\.name) where entries[name]?.status == .active && !way.isQuiet(name) {
+            let count = entries[name]?.hangUps ?? 0
+            entries[name]?.hangUps = alone == .download(name) ? count + 1 : max(count, 1)
+            guard let count = entries[name]?.hangUps, count < Limits.Connection.hangUpsMax else {
+                actions += fail(
+                    name, .serverError, detail: "the server hung up \(Limits.Connection.hangUpsMax) times over it", now: now)
+                continue
+            }
+            places.removeAll { $0.name == name }
+            suspects.append(name)
+        }
+        return actions
+    }
+
+    /// What was fetched from another server, or for another user, may be another file's bytes. The connection is closed: no answer is owed.
+    mutating func forgetParts(isStorageFine: Bool) -> [Action] {
+        for name in entries.keys { entries[name]?.part = nil }
+        var actions: [Action] = []
+        for name in places.map(\.name) + suspects {
+            way.remove(name)
+            if entries[name]?.status == .active { entries[name]?.status = .queued }
+            actions += releaseIfQuiet(name, isStorageFine: isStorageFine)
+        }
+        return actions
+    }
+}

@@ -1,0 +1,99 @@
+internal import AvatarCore
+
+/// Whether the disk and the catalog take writes, when to ask again, and what is to be done once more when they do.
+struct StorageHealth: Sendable {
+    /// What the rest of the machine, or the driver, has to do.
+    enum Action: Hashable, Sendable {
+        case disk(DiskCommand)
+        case log(ActivityLog.Entry)
+        /// The disk takes writes again.
+        case recovered
+    }
+
+    private var fault: StorageFault?
+    private var retryAt: MonotonicTime?
+    private var backoff = Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
+    /// Commands that failed and that nobody else asks for again, in their order.
+    private var redo: [DiskCommand] = []
+    /// How often each of them was tried since a picture was last placed.
+    private var tries: [DiskCommand: Int] = [:]
+    /// Folders that are to be looked through when the disk is well again.
+    private var rescans: [WatchedFolder] = []
+
+    var isFine: Bool { fault == nil }
+    var deadline: MonotonicTime { retryAt ?? .never }
+    /// How many commands wait for the disk.
+    var redoCount: Int { redo.count }
+
+    func isRescanDue(_ folder: WatchedFolder) -> Bool { rescans.contains(folder) }
+
+    /// The disk or the catalog failed.
+    mutating func failed(_ fault: StorageFault, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
+        guard self.fault == nil else { return [] }
+        self.fault = fault
+        retryAt = now + backoff.next(using: &random)
+        let (what, remedy) =
+            switch fault {
+            case .full: ("the disk is full; transfers wait", "make room on the cache's file system")
+            case .failed(let detail): ("the disk or the catalog failed: \(detail)", "see the log")
+            }
+        return [
+            .log(.problem(key: "storage", what: what, remedy: remedy)),
+            .log(.note(Note(.warning, "transfers wait for the disk", detail: "\(fault)"))),
+        ]
+    }
+
+    /// The command is to be carried out once more when the disk is well. Past the bound, and after too many tries, the command is given up.
+    mutating func again(_ command: DiskCommand) -> [Action] {
+        guard !redo.contains(command) else { return [] }
+        let count = tries[command, default: 0] + 1
+        guard count <= Limits.Storage.triesMax, redo.count < Limits.Storage.redoMax else {
+            tries[command] = nil
+            // A look through the cache finds what looking at single names would have found.
+            if case .inspect = command, redo.count >= Limits.Storage.redoMax { rescanLater(.cache) }
+            return [.log(.note(Note(.warning, "given up after the disk failed", detail: Self.words(for: command))))]
+        }
+        tries[command] = count
+        redo.append(command)
+        return []
+    }
+
+    /// The folder is to be looked through when the disk is well.
+    mutating func rescanLater(_ folder: WatchedFolder) { if !rescans.contains(folder) { rescans.append(folder) } }
+
+    mutating func tick(now: MonotonicTime) -> [Action] {
+        guard let retryAt, retryAt <= now else { return [] }
+        self.retryAt = nil
+        return [.disk(.probe)]
+    }
+
+    /// Whether the disk takes writes again.
+    mutating func probed(_ fault: StorageFault?, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
+        guard self.fault != nil else { return [] }
+        self.fault = fault
+        guard fault == nil else {
+            retryAt = now + backoff.next(using: &random)
+            return []
+        }
+        // The waits begin anew only with a picture that is there: a probe says little of a disk that has room for a probe.
+        retryAt = nil
+        return [
+            .log(.solved(key: "storage")), .log(.note(Note(.info, "the disk takes writes again"))), .recovered,
+        ]
+    }
+
+    /// What is to be done now that the disk is well: the commands that failed, and the folders to look through.
+    mutating func takeWork() -> (commands: [DiskCommand], rescans: [WatchedFolder]) {
+        defer { (redo, rescans) = ([], []) }
+        return (redo, rescans)
+    }
+
+    /// A picture is there: what failed before counts no longer.
+    mutating func proven() {
+        backoff.reset()
+        tries = [:]
+    }
+
+    /// The command in a few words; never a whole picture, nor a thousand names.
+    private static func words(for command: DiskCommand) -> String { String("\(command)".prefix(120)) }
+}

@@ -1,0 +1,309 @@
+internal import AvatarCore
+
+/// The user's crops from the moment in which they were found until they lie in the cache, and which of them is the user's icon.
+struct Uploads: Sendable {
+    /// What the rest of the machine has to do.
+    enum Action: Hashable, Sendable {
+        case send(ServerRequest)
+        case disk(DiskCommand)
+        case log(ActivityLog.Entry)
+        /// So many bytes of the crop go out.
+        case sending(AvatarName, bytes: Int)
+        /// The server answered for the crop, and said something sensible.
+        case answered(CropID)
+        /// The crop takes its name from a download.
+        case takesName(AvatarName)
+        /// Where the crop of this name is has changed: labels and calls are told.
+        case changed(AvatarName)
+        /// Calls that follow the upload end: with the reason, or with the picture as it is.
+        case ended(AvatarName, failure: String?)
+        /// How much this name is wanted may have changed: it is the icon now, or was.
+        case iconChanged(AvatarName)
+        /// The crop is on the server and not in the cache: labels get it from the server like any other picture.
+        case notPlaced(AvatarName)
+        /// The file is to be examined anew.
+        case examine(AvatarName)
+        case loginRefused(LoginRefusal)
+        case stray(String)
+    }
+
+    private var queue = UploadQueue()
+    /// The name of the user's own avatar, if one is known.
+    private(set) var icon: AvatarName?
+    /// Whether the catalog has told of the account: until then no crop is anybody's.
+    private var isAccountOpen = false
+    /// Crops that could not be copied into the cache because the disk failed.
+    private var unstaged: [CropID] = []
+    /// Crops over which the server hung up too often. The catalog keeps them as crops that wait, so that a start or a login tries again.
+    private var setAside: [Crop] = []
+    /// When calls were last told how far the crop at the head is.
+    private var toldProgressAt: MonotonicTime?
+
+    var count: Int { queue.count }
+    var placeCount: Int { queue.placeCount }
+    var hasWork: Bool { queue.hasWork }
+    /// Whether the crop at the head was in flight when the server hung up.
+    var suspect: (id: CropID, hangUps: Int)? {
+        guard queue.hangUps > 0, queue.hasWork, let id = queue.first?.id else { return nil }
+        return (id, queue.hangUps)
+    }
+    var isQuiet: Bool { queue.isQuiet }
+    var deadline: MonotonicTime { queue.deadline }
+    func isSilent(now: MonotonicTime) -> Bool { queue.isSilent(now: now) }
+
+    /// The crop of this name that is not in the cache yet, and how much of it the server has.
+    func pending(_ name: AvatarName) -> (crop: Crop, transferred: Int64)? { queue.pending(name) }
+
+    // MARK: The account
+
+    /// Another user, another server, or nobody: none of the crops is theirs, and no icon. The catalog tells of their own.
+    mutating func accountChanged() -> [Action] {
+        isAccountOpen = false
+        queue.removeAll()
+        let actions = setAsideSolved() + (icon.map { [.iconChanged($0)] } ?? [])
+        (icon, unstaged, setAside) = (nil, [], [])
+        return actions
+    }
+
+    private func setAsideSolved() -> [Action] {
+        setAside.map { .log(.solved(key: CropDiscovery.problemKey($0.name.string))) }
+    }
+
+    /// A login of the same account: what was set aside is tried again once the catalog has told of it.
+    mutating func loggedInAgain() { isAccountOpen = false }
+
+    /// What the catalog keeps of an account; `account` is the one that is wanted now, which may be another already.
+    mutating func accountOpened(_ facts: AccountFacts, account: String?) -> [Action] {
+        guard facts.account == account else { return [] }
+        isAccountOpen = true
+        let solved = setAsideSolved()
+        setAside = []
+        for crop in facts.crops { queue.add(crop) }
+        let names = facts.crops.map(\.name).map(Action.changed) + facts.doubtful.map(Action.examine)
+        guard let icon = facts.icon, icon != self.icon else { return solved + names }
+        return solved + names + become(icon)
+    }
+
+    private mutating func become(_ name: AvatarName) -> [Action] {
+        let old = icon
+        icon = name
+        guard let old, old != name else { return [.iconChanged(name)] }
+        return [.iconChanged(old), .iconChanged(name)]
+    }
+
+    // MARK: Crops that come and go
+
+    /// The examination found a crop. Of a crop that belongs to another account than the one that is wanted now the catalog tells when that
+    /// account is opened again.
+    mutating func found(_ crop: Crop, account: String?) -> [Action] {
+        guard crop.account == account else { return [] }
+        var actions = [Action.takesName(crop.name)]
+        guard queue.count < Limits.Upload.queueMax else {
+            return actions + [
+                notUploaded(crop.name, reason: "more than \(Limits.Upload.queueMax) crops wait", remedy: nil)
+            ]
+        }
+        if let old = queue.waitingCrop(of: crop.name), old != crop.id { actions.append(.disk(.forgetCrop(old))) }
+        setAside.removeAll { $0.name == crop.name }
+        queue.add(crop)
+        let note = Note(.info, "new crop", name: crop.name.string, detail: "\(crop.size) bytes")
+        return actions + [.log(.note(note)), .changed(crop.name)]
+    }
+
+    /// The file is gone, or no picture any more, before its crop was sent.
+    mutating func withdrawn(_ name: AvatarName) -> [Action] {
+        setAside.removeAll { $0.name == name }
+        guard let id = queue.waitingCrop(of: name) else { return [] }
+        queue.remove(id)
+        return [
+            .disk(.forgetCrop(id)),
+            .log(.note(Note(.info, "the crop was taken away before it was uploaded", name: name.string))),
+            .notPlaced(name), .changed(name),
+        ]
+    }
+
+    /// The file of the crop is being written again, was replaced, or is gone.
+    mutating func cropChanged(_ id: CropID) -> [Action] {
+        guard let crop = queue.crop(id) else { return [] }
+        queue.remove(id)
+        queue.finished(id)
+        queue.noted(id)
+        return [
+            .log(.step(name: crop.name.string, what: "changed while it was uploaded")), .examine(crop.name),
+        ]
+    }
+
+    // MARK: The way up
+
+    mutating func tick(now: MonotonicTime) { queue.tick(now: now) }
+
+    /// Takes the next step of the crop at the head, where one can be taken. `alone` is the crop that has its turn alone; without it the crop
+    /// at the head goes, unless it is a suspect.
+    mutating func pump(alone: CropID?, _ login: Login, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
+        guard isAccountOpen else { return [] }
+        guard alone != nil || queue.hangUps == 0 else { return [] }
+        return actions(queue.pump(login, now: now), now: now, random: &random)
+    }
+
+    mutating func read(
+        _ id: CropID, at offset: Int64, bytes: [UInt8], now: MonotonicTime, random: inout SeededRandom
+    ) -> [Action] {
+        actions(queue.read(id, at: offset, bytes: bytes, now: now), now: now, random: &random)
+    }
+
+    /// 1032 came.
+    mutating func replied(
+        error code: Int, name: String?, md5: String?, seq: Int64?, now: MonotonicTime, random: inout SeededRandom
+    ) -> [Action] {
+        actions(queue.replied(error: code, name: name, md5: md5, seq: seq), now: now, random: &random)
+    }
+
+    /// 1006 came.
+    mutating func progress(
+        name: String?, _ progress: ClassicUpload.Progress, now: MonotonicTime, random: inout SeededRandom
+    ) -> [Action] {
+        actions(queue.progress(name: name, progress, now: now), now: now, random: &random)
+    }
+
+    private mutating func actions(
+        _ events: [UploadEvent], now: MonotonicTime, random: inout SeededRandom
+    ) -> [Action] {
+        guard !events.isEmpty else { return [] }
+        var actions: [Action] = []
+        for event in events {
+            switch event {
+            case .send(let request):
+                if case .upload(let crop, let chunk) = request {
+                    if chunk.seq == 1 {
+                        let step = ActivityLog.Entry.step(
+                            name: crop.name.string, what: "uploading", detail: "\(crop.size) bytes")
+                        actions.append(.log(step))
+                    }
+                    actions += [.send(request), .sending(crop.name, bytes: chunk.data.count)]
+                } else {
+                    actions.append(.send(request))
+                }
+            case .needs(let crop, let range): actions.append(.disk(.readCrop(crop.id, range: range)))
+            case .answered(let crop): actions.append(.answered(crop.id))
+            case .uploaded(let crop): actions += uploaded(crop)
+            case .refused(let crop, let detail): actions += refused(crop, detail, now: now, random: &random)
+            case .loginRefused(let refusal): actions.append(.loginRefused(refusal))
+            case .stray(let detail): actions.append(.stray(detail))
+            }
+        }
+        return actions
+    }
+
+    /// Whether calls are to be told how far the crop at the head is; not more often than every ``Limits/Download/progressInterval``.
+    mutating func tellsProgress(now: MonotonicTime) -> Bool {
+        if let toldProgressAt, now - toldProgressAt < Limits.Download.progressInterval { return false }
+        toldProgressAt = now
+        return true
+    }
+
+    private mutating func refused(
+        _ crop: Crop, _ detail: String, now: MonotonicTime, random: inout SeededRandom
+    ) -> [Action] {
+        guard queue.refused(now: now, random: &random) else {
+            return [.log(.step(name: crop.name.string, what: "upload refused", detail: detail))]
+        }
+        let reason = "the server refused it \(Limits.Upload.refusalsMax) times: \(detail)"
+        queue.remove(crop.id)
+        return [
+            .disk(.setCropAside(crop.id, reason: reason)), notUploaded(crop.name, reason: reason, remedy: nil),
+            .ended(crop.name, failure: reason), .changed(crop.name),
+        ]
+    }
+
+    private func notUploaded(_ name: AvatarName, reason: String, remedy: String?) -> Action {
+        .log(
+            .problem(
+                key: CropDiscovery.problemKey(name.string), what: "not uploaded: \(name): \(reason)",
+                remedy: remedy ?? "put right or remove the file; avatarctl upload FILE tries again",
+                note: Note(.warning, "not uploaded", name: name.string, detail: reason)))
+    }
+
+    // MARK: The connection
+
+    mutating func connectionLost() { queue.connectionLost() }
+
+    /// The server hung up. A crop for which it owed an answer is a suspect; one over which it hung up too often while the crop was `alone`
+    /// makes way for the others.
+    mutating func hungUp(alone: Transfer?, _ login: Login?) -> [Action] {
+        guard let id = queue.inFlight, let crop = queue.crop(id) else { return [] }
+        queue.hungUp(wasAlone: alone == .upload(id))
+        guard queue.hangUps >= Limits.Connection.hangUpsMax else { return [] }
+        queue.remove(id)
+        setAside.append(crop)
+        let reason = "the server hung up \(Limits.Connection.hangUpsMax) times over it"
+        return [
+            notUploaded(crop.name, reason: reason, remedy: Self.remedy(login)), .ended(crop.name, failure: reason),
+            .changed(crop.name),
+        ]
+    }
+
+    private static func remedy(_ login: Login?) -> String {
+        let again = "avatarctl upload FILE, a login or a restart tries again"
+        guard case .classic(let chunkBytes) = login?.way else { return again }
+        return "set server.classicChunkBytes, which is \(chunkBytes), to no more than the server takes in one message; "
+            + again
+    }
+
+    // MARK: After the upload
+
+    private mutating func uploaded(_ crop: Crop) -> [Action] {
+        queue.uploaded()
+        // Crops that were closed before this one must not become the icon after it.
+        let older = setAside.filter { $0.id < crop.id }
+        setAside.removeAll { $0.id < crop.id }
+        let late = older.map {
+            Action.disk(.setCropAside($0.id, reason: "a later crop was uploaded before the server took it"))
+        }
+        return [
+            .answered(crop.id), .log(.solved(key: CropDiscovery.problemKey(crop.name.string))),
+            .log(.note(Note(.info, "uploaded", name: crop.name.string, detail: "\(crop.size) bytes"))),
+            .disk(.finishCrop(crop.id)),
+        ] + late
+    }
+
+    /// The catalog knows that the server has it: it is the user's avatar, and the next crop may go. Its copy in the cache comes last, since
+    /// nothing but a download is lost with it.
+    mutating func cropFinished(_ id: CropID, _ name: AvatarName) -> [Action] {
+        queue.noted(id)
+        // Uploaded for an account that is another's by now: that user's icon is in the catalog.
+        guard queue.finishingCrop(id) != nil else { return [] }
+        return become(name) + [.disk(.stageCrop(id))]
+    }
+
+    /// The catalog could not take the note.
+    func cropNotFinished(_ id: CropID) -> [Action] {
+        guard let crop = queue.finishingCrop(id) else { return [] }
+        return [.log(.step(name: crop.name.string, what: "uploaded, and not noted yet"))]
+    }
+
+    /// The name under which the crop's copy is to be committed.
+    func cropStaged(_ id: CropID) -> AvatarName? { queue.finishingCrop(id)?.name }
+
+    /// The copy waits for the disk.
+    mutating func copyStalled(_ id: CropID) { if queue.finishingCrop(id) != nil { unstaged.append(id) } }
+
+    /// The crop is on the server and stays out of the cache.
+    mutating func cropNotPlaced(_ id: CropID, _ detail: String) -> [Action] {
+        guard let crop = queue.finishingCrop(id) else { return [] }
+        let note = Note(
+            .warning, "uploaded, but not placed in the cache", name: crop.name.string, detail: detail)
+        return [.log(.note(note)), .disk(.forgetCrop(id))] + cropPlaced(id, crop.name) + [.notPlaced(crop.name)]
+    }
+
+    /// The crop's way ends here.
+    mutating func cropPlaced(_ id: CropID, _ name: AvatarName) -> [Action] {
+        queue.finished(id)
+        return [.ended(name, failure: nil)]
+    }
+
+    /// The disk is well again.
+    mutating func storageIsFine() -> [Action] {
+        defer { unstaged = [] }
+        return unstaged.map { .disk(.stageCrop($0)) }
+    }
+}
