@@ -151,7 +151,7 @@ final class AgentCore: AgentService {
         let (mind, loop) = (mind, loop)
         disk.submit([
             .ask { worker in
-                let totals = (try? worker.catalog.totals()) ?? (files: 0, bytes: 0)
+                let totals = worker.catalog.totals
                 loop.execute {
                     reply.send(.status(mind.value.status(version: Agent.version, totals: totals)), continues: false)
                 }

@@ -22,7 +22,7 @@ package struct Baseline: Hashable, Sendable {
     /// Complete pictures that have rows now.
     package var adopted = 0
     /// Files that are no complete pictures: left where they are, without a row.
-    package var refused: [AvatarName: PartFault] = [:]
+    package var refused: [AvatarName: PartError] = [:]
 }
 
 extension CacheFolder {
@@ -30,25 +30,27 @@ extension CacheFolder {
     /// and no event where only inode or time changed.
     package func adopt(_ found: [FoundFile], at now: UnixTime) throws(CacheError) -> [Committed] {
         try catalog.write("adopting \(found.count) files") { db in
-            try found.compactMap { try Self.adopt($0, at: now, db) }
+            try found.compactMap { try adopt($0, at: now, db) }
         }
     }
 
-    private static func adopt(_ found: FoundFile, at now: UnixTime, _ db: Database) throws -> Committed? {
+    private func adopt(_ found: FoundFile, at now: UnixTime, _ db: Database) throws -> Committed? {
         let earlier = try Catalog.avatar(found.name, db)
         if var same = earlier, same.sha256 == found.file.sha256 {
             same.identity = found.file.identity
             same.owner = same.owner ?? found.owner
+            // The row's digest is the same, so whichever of the two proves more proves both.
+            if found.file.assurance == .digest { same.assurance = .digest }
             // A copy by another hand is that hand's: only the very inode that was recorded stays the agent's own.
             if earlier?.identity.inode != found.file.identity.inode { same.origin = found.origin }
-            try same.upsert(db)
+            try catalog.put(same, replacing: earlier, db)
             return nil
         }
         let row = AvatarRow(
             name: found.name, owner: found.owner ?? earlier?.owner, identity: found.file.identity,
-            sha256: found.file.sha256, assurance: .structural, image: found.file.image, origin: found.origin,
+            sha256: found.file.sha256, assurance: found.file.assurance, image: found.file.image, origin: found.origin,
             generation: try Catalog.nextGeneration(after: earlier, db), lastWanted: earlier?.lastWanted ?? now)
-        try row.upsert(db)
+        try catalog.put(row, replacing: earlier, db)
         try Catalog.deleteNegative(row.name, db)
         let event = try Catalog.log(earlier == nil ? .ready : .changed, row.name, EventFacts(row), at: now, db)
         return Committed(avatar: row, event: event)
@@ -80,11 +82,11 @@ extension CacheFolder {
             let adopted = found
             try catalog.write("adopting a baseline") { db in
                 for file in adopted {
-                    try AvatarRow(
+                    let row = AvatarRow(
                         name: file.name, owner: nil, identity: file.file.identity, sha256: file.file.sha256,
-                        assurance: .structural, image: file.file.image, origin: file.origin, generation: 1,
-                        lastWanted: now
-                    ).upsert(db)
+                        assurance: file.file.assurance, image: file.file.image, origin: file.origin, generation: 1,
+                        lastWanted: now)
+                    try catalog.put(row, replacing: try Catalog.avatar(row.name, db), db)
                 }
             }
             baseline.adopted += adopted.count
@@ -117,8 +119,8 @@ extension CacheFolder {
     ) throws(CacheError) -> PartRow {
         let row = try beginPart(
             PartStart(
-                name: crop.name, owner: owner, totalSize: crop.identity.size, chunkSize: crop.identity.size,
-                serverKey: "own/\(crop.sha256.hex)"), now: now)
+                name: crop.name, owner: owner, totalSize: crop.identity.size, chunkSize: nil,
+                serverKey: "own/\(crop.sha256.hex)", sha256: crop.sha256), now: now)
         let copied: Bool
         do throws(PosixError) {
             copied = try upload.copy(crop, into: try openPart(crop.name).file)

@@ -2,30 +2,6 @@ package import AvatarCore
 internal import GRDB
 package import PosixFiles
 
-/// Why a part cannot be committed.
-package enum PartFault: Error, Hashable, Sendable, CustomStringConvertible {
-    /// There is no part of that name.
-    case missing
-    /// The part has another size than was promised.
-    case wrongSize(expected: Int64, found: Int64)
-    /// The bytes are no complete picture.
-    case image(ImageFault)
-    /// The bytes could not be read.
-    case unreadable(PosixError)
-    /// libcrypto gave no digest.
-    case noDigest(String)
-
-    package var description: String {
-        switch self {
-        case .missing: "there is no part file"
-        case .wrongSize(let expected, let found): "\(found) bytes came where \(expected) were promised"
-        case .image(let fault): fault.description
-        case .unreadable(let error): error.description
-        case .noDigest(let reason): reason
-        }
-    }
-}
-
 /// What became of one rename.
 package enum RenameOutcome: Hashable, Sendable {
     /// The verified file has its final name.
@@ -44,28 +20,30 @@ package struct Committed: Hashable, Sendable {
     package var event: EventRow
 }
 
-// The steps of a commit, in the order of DESIGN.md's promise 1: verify, syncParts, writeIntents, renameIntoPlace,
+// The steps of a commit, in the order of `docs/architecture.md`: verify, syncParts, writeIntents, renameIntoPlace,
 // syncCacheFolder, recordFinal. Each takes many names, so that a thousand small files share a round.
 extension CacheFolder {
-    /// Step 1. Reads each part whole: size as promised, a complete picture, its digest. In the order of `names`.
-    package func verify(_ names: [AvatarName]) throws(CacheError) -> [Result<VerifiedPart, PartFault>] {
+    /// Step 1. Reads each part whole: its size and, where the server promised one, its digest must be as promised, and the bytes a
+    /// complete picture. The results come in the order of `names`.
+    package func verify(_ names: [AvatarName]) throws(CacheError) -> [Result<VerifiedPart, PartError>] {
         let promised = try catalog.read("looking up \(names.count) parts") { db in
-            try names.map { try Catalog.part($0, db)?.totalSize }
+            try names.map { try Catalog.part($0, db) }
         }
-        return zip(names, promised).map { name, size in
-            guard let size else { return .failure(.missing) }
-            return verify(name, promisedSize: size)
+        return zip(names, promised).map { name, row in
+            guard let row else { return .failure(.missing) }
+            return verify(row)
         }
     }
 
-    private func verify(_ name: AvatarName, promisedSize: Int64) -> Result<VerifiedPart, PartFault> {
+    private func verify(_ row: PartRow) -> Result<VerifiedPart, PartError> {
         do throws(PosixError) {
-            let part = try openPart(name)
+            let part = try openPart(row.name)
             let facts = try part.file.facts()
-            guard facts.size == promisedSize else {
-                return .failure(.wrongSize(expected: promisedSize, found: facts.size))
+            guard facts.size == row.totalSize else {
+                return .failure(.wrongSize(expected: row.totalSize, found: facts.size))
             }
-            return Self.examined(try part.file.read(at: 0, count: Int(facts.size)), FileIdentity(facts))
+            let bytes = try part.file.read(at: 0, count: Int(facts.size))
+            return Self.examined(bytes, FileIdentity(facts), promised: row.sha256)
         } catch {
             return .failure(error.isMissing ? .missing : .unreadable(error))
         }
@@ -178,25 +156,26 @@ extension CacheFolder {
         return try catalog.write("recording \(names.count) committed files") { db in
             try names.compactMap { name in
                 guard let intent = try Catalog.intent(name, db) else { return nil }
-                return try Catalog.recordFinal(intent.candidate, at: now, db)
+                return try catalog.recordFinal(intent.candidate, at: now, db)
             }
         }
     }
 }
 
 extension Catalog {
-    static func recordFinal(_ candidate: CommitCandidate, at now: UnixTime, _ db: Database) throws -> Committed {
-        let earlier = try avatar(candidate.name, db)
+    /// Inside a transaction: the final row and its event; intent, part and refusal go.
+    func recordFinal(_ candidate: CommitCandidate, at now: UnixTime, _ db: Database) throws -> Committed {
+        let earlier = try Self.avatar(candidate.name, db)
         let row = AvatarRow(
             name: candidate.name, owner: candidate.owner ?? earlier?.owner, identity: candidate.part.identity,
             sha256: candidate.part.sha256, assurance: candidate.assurance, image: candidate.part.image,
-            origin: candidate.origin, generation: try nextGeneration(after: earlier, db),
+            origin: candidate.origin, generation: try Self.nextGeneration(after: earlier, db),
             lastWanted: candidate.lastWanted)
-        try row.upsert(db)
-        try deleteIntent(row.name, db)
-        try deletePart(row.name, db)
-        try deleteNegative(row.name, db)
-        let event = try log(earlier == nil ? .ready : .changed, row.name, EventFacts(row), at: now, db)
+        try put(row, replacing: earlier, db)
+        try Self.deleteIntent(row.name, db)
+        try Self.deletePart(row.name, db)
+        try Self.deleteNegative(row.name, db)
+        let event = try Self.log(earlier == nil ? .ready : .changed, row.name, EventFacts(row), at: now, db)
         return Committed(avatar: row, event: event)
     }
 

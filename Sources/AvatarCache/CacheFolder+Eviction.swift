@@ -28,7 +28,7 @@ extension CacheFolder {
     /// Never one of `keep` (what is visible, unsent, or the own icon), never a file that is not the recorded one (inode, size, time), never
     /// through a symlink: the name is removed from the open folder, and only where it is a regular file.
     package func evict(bytesMax: Int64, keep: Set<AvatarName>, at now: UnixTime) throws(CacheError) -> Eviction {
-        var eviction = Eviction(bytesHeld: try catalog.totals().bytes)
+        var eviction = Eviction(bytesHeld: catalog.totals.bytes)
         var after: (UnixTime, String)?
         while eviction.bytesHeld > bytesMax {
             let page = try catalog.evictable(after: after)
@@ -47,7 +47,7 @@ extension CacheFolder {
         return eviction
     }
 
-    /// Removes one complete file on request (IPC.md, `Forget`): false, and nothing done, when it is not the agent's own.
+    /// Removes one complete file on request (`docs/label-bus.md`): false, and nothing done, when it is not the agent's own.
     package func forget(_ name: AvatarName, at now: UnixTime) throws(CacheError) -> EventRow? {
         guard let row = try catalog.avatars(named: [name])[name], row.origin != .foreign, try removeOwn(row) else {
             return nil

@@ -8,17 +8,26 @@ package struct PartStart: Hashable, Sendable {
     package var owner: UserID?
     /// Bytes that the whole file will have, 1 or more.
     package var totalSize: Int64
-    /// The chunk size that the server showed.
-    package var chunkSize: Int64
-    /// Which server, and which version of the file where it says so: bytes of another are never mixed in.
+    /// Bytes of one chunk, as the server showed it; nil on a way that knows no chunks.
+    package var chunkSize: Int64?
+    /// The server and user, `host:port/uid`: bytes of another are never mixed in.
     package var serverKey: String
+    /// The digest that the server promised for the whole file; nil where it promised none.
+    package var sha256: SHA256Digest?
+    /// The server's tag of this version of the file, kept verbatim; nil where it gave none.
+    package var tag: String?
 
-    package init(name: AvatarName, owner: UserID? = nil, totalSize: Int64, chunkSize: Int64, serverKey: String) {
+    package init(
+        name: AvatarName, owner: UserID? = nil, totalSize: Int64, chunkSize: Int64?, serverKey: String,
+        sha256: SHA256Digest? = nil, tag: String? = nil
+    ) {
         self.name = name
         self.owner = owner
         self.totalSize = totalSize
         self.chunkSize = chunkSize
         self.serverKey = serverKey
+        self.sha256 = sha256
+        self.tag = tag
     }
 }
 
@@ -63,7 +72,8 @@ extension CacheFolder {
         }
         let row = PartRow(
             name: start.name, owner: start.owner, totalSize: start.totalSize, chunkSize: start.chunkSize, offset: 0,
-            bootID: bootID, startedAt: now, serverKey: start.serverKey)
+            bootID: bootID, startedAt: now, serverKey: start.serverKey, sha256: start.sha256,
+            tag: start.tag)
         try catalog.writeLazily("beginning the part of \(start.name)") { try row.upsert($0) }
         return row
     }

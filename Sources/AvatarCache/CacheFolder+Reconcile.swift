@@ -113,7 +113,7 @@ extension CacheFolder {
     }
 
     /// Reads the file at `name` and says what it is, without recording anything; nil where it is no regular file.
-    package func examine(_ name: AvatarName) throws(CacheError) -> Result<VerifiedPart, PartFault>? {
+    package func examine(_ name: AvatarName) throws(CacheError) -> Result<VerifiedPart, PartError>? {
         do throws(PosixError) {
             guard let facts = try folder.facts(of: name.string), facts.kind == .regular else { return nil }
             guard facts.size <= Limits.Picture.downloadBytesMax else {
@@ -132,11 +132,20 @@ extension CacheFolder {
         }
     }
 
-    static func examined(_ bytes: [UInt8], _ identity: FileIdentity) -> Result<VerifiedPart, PartFault> {
+    /// What `bytes` are. With a digest that was promised for them they must have that digest, and then it proves them.
+    static func examined(
+        _ bytes: [UInt8], _ identity: FileIdentity, promised: SHA256Digest? = nil
+    ) -> Result<VerifiedPart, PartError> {
         do {
-            let image = try unsafe ImageStructure.examine(bytes.span.bytes)
             let digest = try unsafe SHA256Digest(of: bytes.span.bytes)
-            return .success(VerifiedPart(identity: identity, sha256: digest, image: image))
+            if let promised, promised != digest {
+                return .failure(.wrongDigest(expected: promised, found: digest))
+            }
+            let image = try unsafe ImageStructure.examine(bytes.span.bytes)
+            return .success(
+                VerifiedPart(
+                    identity: identity, sha256: digest, image: image,
+                    assurance: promised == nil ? .structural : .digest))
         } catch let fault as ImageFault {
             return .failure(.image(fault))
         } catch {

@@ -11,13 +11,10 @@ extension Catalog {
         }
     }
 
-    /// How many complete files the catalog knows, and their bytes.
-    package func totals() throws(CacheError) -> (files: Int, bytes: Int64) {
-        try read("counting the cache") { db in
-            let row = try Row.fetchOne(
-                db, sql: "SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM avatars")
-            return (row?["files"] ?? 0, row?["bytes"] ?? 0)
-        }
+    /// Counts the complete files and their bytes by reading every row; ``totals`` knows the same without.
+    static func count(_ db: Database) throws -> (files: Int, bytes: Int64) {
+        let row = try Row.fetchOne(db, sql: "SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM avatars")
+        return (row?["files"] ?? 0, row?["bytes"] ?? 0)
     }
 
     /// Notes that a label, a fetch or the agent wanted these just now: they are evicted last.
@@ -38,7 +35,7 @@ extension Catalog {
             var floor: Int64 = 0
             for name in names {
                 guard let row = try Self.avatar(name, db) else { continue }
-                try Self.deleteAvatar(name, db)
+                try delete(row, db)
                 floor = max(floor, row.generation)
                 var facts = EventFacts(row)
                 facts.reason = reason
@@ -63,10 +60,6 @@ extension Catalog {
     static func avatar(_ name: AvatarName, _ db: Database) throws -> AvatarRow? {
         try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM avatars WHERE name = ?"), arguments: [name.string])
             .map(AvatarRow.init)
-    }
-
-    static func deleteAvatar(_ name: AvatarName, _ db: Database) throws {
-        try db.cachedStatement(sql: "DELETE FROM avatars WHERE name = ?").execute(arguments: [name.string])
     }
 }
 

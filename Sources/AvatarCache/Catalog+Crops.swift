@@ -8,14 +8,16 @@ extension Catalog {
     }
 
     /// Notes that a crop was closed and is to be uploaded, behind all that were closed before. What was there under that name
-    /// is replaced.
+    /// is replaced, so the caller looks first whether the file is another account's waiting crop (``CropRow/account``).
+    ///
+    /// - Parameter account: whose crop it is, `host:port/uid`; nil while nobody is logged in.
     @discardableResult
-    package func recordCrop(_ facts: CropFacts) throws(CacheError) -> CropRow {
+    package func recordCrop(_ facts: CropFacts, account: String?) throws(CacheError) -> CropRow {
         try write("recording the crop \(facts.name)") { db in
             let earlier = try Self.crop(facts.name, db)
             let row = CropRow(
                 name: facts.name, identity: facts.identity, md5: facts.md5, sha256: facts.sha256, state: .pending,
-                closedOrder: try Self.nextCloseOrder(db), uploadedTo: nil,
+                closedOrder: try Self.nextCloseOrder(db), account: account, uploadedTo: nil,
                 incompleteCloses: Self.closes(of: earlier, on: facts.identity.inode))
             try row.upsert(db)
             return row
@@ -32,28 +34,32 @@ extension Catalog {
             let earlier = try Self.crop(name, db)
             let row = CropRow(
                 name: name, identity: identity, md5: nil, sha256: nil, state: .rejected(reason),
-                closedOrder: try Self.nextCloseOrder(db), uploadedTo: nil,
+                closedOrder: try Self.nextCloseOrder(db), account: nil, uploadedTo: nil,
                 incompleteCloses: Self.closes(of: earlier, on: identity.inode) + (incomplete ? 1 : 0))
             try row.upsert(db)
             return earlier?.state != row.state || earlier?.identity.isSameFile(as: identity) != true
         }
     }
 
-    /// Notes that the server has the crop, if it is still the one with that digest, and that its name is the user's avatar; one
-    /// transaction, so that no crash comes between. The events, `uploaded` (where it is that one) before `icon`.
+    /// Notes that the server has the crop, and that its name is the icon of `account`; one transaction, so that no crash comes between.
+    /// A newer crop of that name, or one that waits for another account, goes on waiting. The events, `uploaded` (where the crop that
+    /// is recorded is the one that was sent) before `icon`.
+    ///
+    /// - Parameter account: the server and user that it was sent to and as: `host:port/uid`.
     package func recordUploaded(
-        _ name: AvatarName, sha256: SHA256Digest, to server: String, at now: UnixTime
+        _ name: AvatarName, sha256: SHA256Digest, to account: String, at now: UnixTime
     ) throws(CacheError) -> [EventRow] {
         try write("recording the upload of \(name)") { db in
             var events: [EventRow] = []
-            if var row = try Self.crop(name, db), row.sha256 == sha256 {
+            if var row = try Self.crop(name, db), row.sha256 == sha256, row.account ?? account == account {
                 row.state = .done
-                row.uploadedTo = server
+                row.account = account
+                row.uploadedTo = account
                 try row.upsert(db)
                 let facts = EventFacts(size: row.identity.size, sha256: sha256)
                 events.append(try Self.log(.uploaded, name, facts, at: now, db))
             }
-            events.append(try Self.setIcon(name, at: now, db))
+            events.append(try Self.setIcon(name, of: account, at: now, db))
             return events
         }
     }
@@ -79,20 +85,23 @@ extension Catalog {
         }
     }
 
-    /// A page of the crops to be uploaded, in the order in which they were closed: those behind `order`.
+    /// A page of the crops that wait for `account` (`host:port/uid`), in the order in which they were closed: those behind `order`.
     package func pendingCrops(
-        after order: Int64 = 0, limit: Int = Limits.Cache.pageRowsMax
+        of account: String, after order: Int64 = 0, limit: Int = Limits.Cache.pageRowsMax
     ) throws(CacheError) -> [CropRow] {
         try read("listing the crops to upload") { db in
             try Row.fetchAll(
                 db,
-                sql: "SELECT * FROM crops WHERE state = 'pending' AND closed_order > ? ORDER BY closed_order LIMIT ?",
-                arguments: [order, min(limit, Limits.Cache.pageRowsMax)]
+                sql: """
+                    SELECT * FROM crops WHERE state = 'pending' AND closed_order > ? AND account = ?
+                        ORDER BY closed_order LIMIT ?
+                    """,
+                arguments: [order, account, min(limit, Limits.Cache.pageRowsMax)]
             ).map(CropRow.init)
         }
     }
 
-    /// How many crops are still to be uploaded.
+    /// How many crops are still to be uploaded, whoever they belong to.
     package func pendingCropCount() throws(CacheError) -> Int {
         try read("counting the crops to upload") { db in
             try Int.fetchOne(db, sql: "SELECT count(*) FROM crops WHERE state = 'pending'") ?? 0

@@ -35,15 +35,6 @@ extension Catalog {
         }
     }
 
-    /// Lifts every refusal that was learned under another token than `epoch`'s; how many there were.
-    @discardableResult
-    package func clearNegatives(tokenEpochIsNot epoch: Int64) throws(CacheError) -> Int {
-        try write("lifting refusals of an old token") { db in
-            try db.execute(sql: "DELETE FROM negatives WHERE token_epoch <> ?", arguments: [epoch])
-            return db.changesCount
-        }
-    }
-
     static func negative(_ name: AvatarName, _ db: Database) throws -> NegativeRow? {
         try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM negatives WHERE name = ?"), arguments: [name.string])
             .map(NegativeRow.init)

@@ -1,4 +1,4 @@
-package import AvatarCore
+internal import AvatarCore
 internal import GRDB
 internal import PosixFiles
 
@@ -31,8 +31,19 @@ package final class Catalog {
     package let opening: Opening
     /// How much a transaction waits for the disk.
     package let sync: SyncLevel
+    /// Complete files that the catalog knows, and their bytes, as of the last transaction that was committed. Kept in memory: reading it
+    /// costs nothing.
+    package private(set) var totals: (files: Int, bytes: Int64)
+    /// What the transaction under way adds to ``totals`` once it is committed.
+    private var change: (files: Int, bytes: Int64) = (0, 0)
     private let queue: DatabaseQueue
     private var isDamaged = false
+    /// The connection waits less for the disk than ``sync`` asks for: nothing is written before that is mended.
+    private var isLowered = false
+    /// Sets how much the connection waits for the disk (SQLite, "PRAGMA synchronous"); a test puts one that fails here.
+    var setSynchronous: (_ level: String, Database) throws -> Void = { level, db in
+        try db.execute(sql: "PRAGMA synchronous = \(level)")
+    }
 
     /// Opens the catalog in `stateDirectory`, made where it is missing. A file that is no database, or a damaged one, is moved
     /// aside to `catalog.sqlite.damaged-<n>` and an empty one begun with `newEpoch`.
@@ -53,6 +64,7 @@ package final class Catalog {
             }
             queue = opened
             self.sync = sync
+            totals = try opened.read { try Self.count($0) }
             opening = try opened.write { db in
                 let (isKept, isClean) = (existed && moved == nil, try Self.setting("clean", db) == "1")
                 let isSameBoot = try Self.setting("boot_id", db) == bootID
@@ -125,28 +137,71 @@ package final class Catalog {
 
     /// Runs `body` in one write transaction; every error comes out typed, and nothing of a failed one stays.
     func write<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
-        do { return try queue.write(body) } catch { throw failure(error, what) }
-    }
-
-    /// Like ``write(_:_:)``, for what a power cut may take (offsets of parts, when something was wanted): the journal is written and not
-    /// waited for, and the next durable transaction takes it to the disk (SQLite, "PRAGMA synchronous").
-    func writeLazily<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
-        guard sync == .full else { return try write(what, body) }
         do {
             return try queue.writeWithoutTransaction { db in
-                try db.execute(sql: "PRAGMA synchronous = NORMAL")
-                defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
-                var result: T?
-                try db.inTransaction(.immediate) {
-                    result = try body(db)
-                    return .commit
-                }
-                guard let result else { throw CacheError(.catalog, what) }
-                return result
+                try raise(db)
+                return try transaction(what, db, body)
             }
         } catch {
             throw failure(error, what)
         }
+    }
+
+    /// Like ``write(_:_:)``, for what a power cut may take (offsets of parts, when something was wanted): the journal is written and not
+    /// waited for, and the next durable transaction takes it to the disk (SQLite, "PRAGMA synchronous").
+    ///
+    /// When the connection cannot be told afterwards to wait again, this throws although the transaction is committed, and every later
+    /// write tries that first and throws when it fails: nothing durable is ever written by a connection that does not wait.
+    func writeLazily<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
+        guard sync == .full else { return try write(what, body) }
+        do {
+            return try queue.writeWithoutTransaction { db in
+                try raise(db)
+                isLowered = true
+                try setSynchronous("NORMAL", db)
+                let outcome = Result { try transaction(what, db, body) }
+                do { try raise(db) } catch {
+                    // The body's own error says more; this one is met again by the next write.
+                    if case .success = outcome { throw error }
+                }
+                return try outcome.get()
+            }
+        } catch {
+            throw failure(error, what)
+        }
+    }
+
+    /// Lets the connection wait for the disk again, where an earlier call left it lowered.
+    private func raise(_ db: Database) throws {
+        guard isLowered else { return }
+        try setSynchronous("FULL", db)
+        isLowered = false
+    }
+
+    private func transaction<T>(_ what: String, _ db: Database, _ body: (Database) throws -> T) throws -> T {
+        change = (0, 0)
+        var result: T?
+        try db.inTransaction(.immediate) {
+            result = try body(db)
+            return .commit
+        }
+        guard let result else { throw CacheError(.catalog, what) }
+        totals = (totals.files + change.files, totals.bytes + change.bytes)
+        return result
+    }
+
+    /// Writes a row inside a transaction, and counts it: a new one where there is no `earlier`.
+    func put(_ row: AvatarRow, replacing earlier: AvatarRow?, _ db: Database) throws {
+        try row.upsert(db)
+        change.files += earlier == nil ? 1 : 0
+        change.bytes += row.identity.size - (earlier?.identity.size ?? 0)
+    }
+
+    /// Takes a row away inside a transaction, and counts that.
+    func delete(_ row: AvatarRow, _ db: Database) throws {
+        try db.cachedStatement(sql: "DELETE FROM avatars WHERE name = ?").execute(arguments: [row.name.string])
+        change.files -= 1
+        change.bytes -= row.identity.size
     }
 
     private func failure(_ error: any Error, _ what: String) -> CacheError {
@@ -173,27 +228,6 @@ enum CatalogDamage {
 // MARK: - Settings
 
 extension Catalog {
-    /// The name of the user's own current avatar, where it is known.
-    package func icon() throws(CacheError) -> AvatarName? {
-        try read("reading the own icon") { db in try Self.setting("icon", db).flatMap { try? AvatarName($0) } }
-    }
-
-    /// Keeps the name of the user's own current avatar, and logs the event; nil takes it back without one.
-    @discardableResult
-    package func setIcon(_ name: AvatarName?, at now: UnixTime) throws(CacheError) -> EventRow? {
-        try write("setting the own icon") { db in
-            if let name { return try Self.setIcon(name, at: now, db) }
-            try db.execute(sql: "DELETE FROM settings WHERE key = 'icon'")
-            return nil
-        }
-    }
-
-    static func setIcon(_ name: AvatarName, at now: UnixTime, _ db: Database) throws -> EventRow {
-        try set("icon", name.string, db)
-        let facts = try avatar(name, db).map(EventFacts.init) ?? EventFacts()
-        return try log(.icon, name, facts, at: now, db)
-    }
-
     /// Whether this catalog is new and what lies in the folders was not taken in yet (promise 2); a kill in between does not lose that.
     package func isBaselineDue() throws(CacheError) -> Bool {
         try read("looking for a baseline") { try Self.setting("baseline", $0) == "due" }
@@ -207,20 +241,6 @@ extension Catalog {
     /// Every recorded file was read again after the machine went down (``Opening/needsAudit``).
     package func auditDone() throws(CacheError) {
         try write("noting the end of the audit") { try $0.execute(sql: "DELETE FROM settings WHERE key = 'audit'") }
-    }
-
-    /// The number of the token in use: one more than before whenever `credential` (server, user and token) is another than the last.
-    ///
-    /// Only a digest of it is kept, salted with this catalog's epoch.
-    package func tokenEpoch(of credential: String) throws(CacheError) -> Int64 {
-        try write("numbering the token") { db in
-            let digest = try unsafe SHA256Digest(of: Array("\(opening.epoch)\n\(credential)".utf8).span.bytes).hex
-            let last = (try Self.setting("token_epoch", db)).flatMap { Int64($0) } ?? 0
-            guard try Self.setting("token_digest", db) != digest else { return last }
-            try Self.set("token_digest", digest, db)
-            try Self.set("token_epoch", String(last + 1), db)
-            return last + 1
-        }
     }
 
     /// Any small value that the agent keeps; nil removes it.

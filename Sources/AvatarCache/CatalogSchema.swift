@@ -6,6 +6,7 @@ enum CatalogSchema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("v1", migrate: version1)
+        migrator.registerMigration("v2", migrate: version2)
         return migrator
     }
 
@@ -53,6 +54,35 @@ enum CatalogSchema {
                     cursor INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL,
                     owner INTEGER, size INTEGER, sha256 TEXT, assurance TEXT, generation INTEGER NOT NULL, reason TEXT
                 ) STRICT;
+                """)
+    }
+
+    /// Crops and icons belong to accounts, and a part knows the digest and the tag that its server promised.
+    ///
+    /// `parts` is made anew, copied and renamed, since SQLite cannot take NOT NULL off a column (SQLite, "ALTER TABLE", "Making Other
+    /// Kinds Of Table Schema Changes"); no index, trigger, view or foreign key names it.
+    private static func version2(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                ALTER TABLE crops ADD COLUMN account TEXT;
+                UPDATE crops SET account = uploaded_to WHERE state = 'done';
+
+                CREATE TABLE icons (account TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID;
+                INSERT INTO icons SELECT crops.uploaded_to, crops.name FROM crops
+                    JOIN settings ON settings.key = 'icon' AND settings.value = crops.name
+                    WHERE crops.state = 'done' AND crops.uploaded_to IS NOT NULL;
+                DELETE FROM settings WHERE key = 'icon' AND EXISTS (SELECT 1 FROM icons);
+                UPDATE settings SET key = 'unclaimed_icon' WHERE key = 'icon';
+
+                CREATE TABLE new_parts (
+                    name TEXT PRIMARY KEY, owner INTEGER, total_size INTEGER NOT NULL, chunk_size INTEGER,
+                    held INTEGER NOT NULL, boot_id TEXT NOT NULL, started_at INTEGER NOT NULL, server_key TEXT NOT NULL,
+                    sha256 TEXT, tag TEXT
+                ) STRICT, WITHOUT ROWID;
+                INSERT INTO new_parts (name, owner, total_size, chunk_size, held, boot_id, started_at, server_key)
+                    SELECT name, owner, total_size, chunk_size, held, boot_id, started_at, server_key FROM parts;
+                DROP TABLE parts;
+                ALTER TABLE new_parts RENAME TO parts;
                 """)
     }
 }

@@ -29,6 +29,12 @@ extension Row {
         return digest
     }
 
+    /// A digest that may be missing; one that is no digest is damage all the same.
+    func sha256IfAny(_ column: String = "sha256") throws -> SHA256Digest? {
+        let text: String? = self[column]
+        return try text.map { _ in try sha256(column) }
+    }
+
     func identity() -> FileIdentity {
         FileIdentity(
             device: UInt64(bitPattern: self["device"]), inode: UInt64(bitPattern: self["inode"]), size: self["size"],
@@ -70,8 +76,9 @@ extension IntentRow {
         self.init(
             candidate: CommitCandidate(
                 name: try row.avatarName(), owner: row.userID(), origin: try row.value("origin"),
-                part: VerifiedPart(identity: row.identity(), sha256: try row.sha256(), image: try row.imageFacts()),
-                assurance: try row.value("assurance"), lastWanted: row.time("last_wanted")),
+                part: VerifiedPart(
+                    identity: row.identity(), sha256: try row.sha256(), image: try row.imageFacts(),
+                    assurance: try row.value("assurance")), lastWanted: row.time("last_wanted")),
             replaces: replacedInode.map { inode in
                 FileIdentity(
                     device: UInt64(bitPattern: row["replaced_device"]), inode: UInt64(bitPattern: inode),
@@ -90,7 +97,7 @@ extension IntentRow {
         ).execute(arguments: [
             candidate.name.string, candidate.owner?.value, Int64(bitPattern: part.identity.device),
             Int64(bitPattern: part.identity.inode), part.identity.size, part.identity.modified, part.sha256.hex,
-            candidate.assurance.rawValue, part.image.format.rawValue, part.image.width, part.image.height,
+            part.assurance.rawValue, part.image.format.rawValue, part.image.width, part.image.height,
             candidate.origin.rawValue, candidate.lastWanted.milliseconds, replaces.map { Int64(bitPattern: $0.device) },
             replaces.map { Int64(bitPattern: $0.inode) }, replaces?.size, replaces?.modified,
         ])
@@ -102,17 +109,18 @@ extension PartRow {
         self.init(
             name: try row.avatarName(), owner: row.userID(), totalSize: row["total_size"], chunkSize: row["chunk_size"],
             offset: row["held"], bootID: row["boot_id"], startedAt: MonotonicTime(nanoseconds: row["started_at"]),
-            serverKey: row["server_key"])
+            serverKey: row["server_key"], sha256: try row.sha256IfAny(), tag: row["tag"])
     }
 
     func upsert(_ db: Database) throws {
         try db.cachedStatement(
             sql: """
-                INSERT OR REPLACE INTO parts (name, owner, total_size, chunk_size, held, boot_id, started_at, server_key)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT OR REPLACE INTO parts (name, owner, total_size, chunk_size, held, boot_id, started_at, server_key,
+                    sha256, tag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             name.string, owner?.value, totalSize, chunkSize, offset, bootID, startedAt.nanoseconds, serverKey,
+            sha256?.hex, tag,
         ])
     }
 }
@@ -120,7 +128,6 @@ extension PartRow {
 extension CropRow {
     init(_ row: Row) throws {
         let md5: String? = row["md5"]
-        let sha256: String? = row["sha256"]
         let state: State
         switch row["state"] as String {
         case "pending": state = .pending
@@ -131,7 +138,7 @@ extension CropRow {
         }
         self.init(
             name: try row.avatarName(), identity: row.identity(), md5: md5.flatMap { MD5Digest(hex: $0) },
-            sha256: sha256.flatMap { SHA256Digest(hex: $0) }, state: state, closedOrder: row["closed_order"],
+            sha256: try row.sha256IfAny(), state: state, closedOrder: row["closed_order"], account: row["account"],
             uploadedTo: row["uploaded_to"], incompleteCloses: row["incomplete_closes"])
     }
 
@@ -146,11 +153,13 @@ extension CropRow {
         try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO crops (name, device, inode, size, modified, md5, sha256, state, reason,
-                    closed_order, uploaded_to, incomplete_closes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    closed_order, account, uploaded_to, incomplete_closes)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             name.string, Int64(bitPattern: identity.device), Int64(bitPattern: identity.inode), identity.size,
-            identity.modified, md5?.hex, sha256?.hex, text, reason, closedOrder, uploadedTo, incompleteCloses,
+            identity.modified, md5?.hex, sha256?.hex, text, reason, closedOrder, account, uploadedTo,
+            incompleteCloses,
         ])
     }
 }

@@ -63,38 +63,40 @@ package struct PartRow: Hashable, Sendable {
     package var owner: UserID?
     /// Bytes that the whole file will have.
     package var totalSize: Int64
-    /// The classic dialect's chunk size, as the server showed it.
-    package var chunkSize: Int64
+    /// Bytes of one chunk, as the server showed it; nil on a way that knows no chunks.
+    package var chunkSize: Int64?
     /// Bytes held from the first on: what catalog and file agree on.
     package var offset: Int64
     /// The boot in which it was begun; another boot starts it again.
     package var bootID: String
     /// When it was begun, on that boot's clock.
     package var startedAt: MonotonicTime
-    /// Which server (and version of the file, where the server says so) the bytes are from.
+    /// The server and user that the bytes are from: `host:port/uid`.
     package var serverKey: String
+    /// The digest that the server promised for the whole file; nil where it promised none.
+    package var sha256: SHA256Digest?
+    /// The server's tag of this version of the file (RFC 9110, 8.8.3), kept verbatim; nil where it gave none.
+    package var tag: String?
 
     var origin: PartOrigin { PartOrigin(bootID: bootID, serverKey: serverKey, startedAt: startedAt) }
 }
 
-/// A verified part that is ready to be renamed, and the durable note of it (DESIGN.md, promise 1).
+/// A verified part that is ready to be renamed, and the durable note of it (`docs/architecture.md`).
 package struct CommitCandidate: Hashable, Sendable {
     package var name: AvatarName
     package var owner: UserID?
     package var origin: Origin
     package var part: VerifiedPart
-    package var assurance: Assurance
     /// When it was last wanted, for the row that comes of it.
     package var lastWanted: UnixTime
+    /// How far the bytes are proven, as ``CacheFolder/verify(_:)`` found.
+    package var assurance: Assurance { part.assurance }
 
-    package init(
-        name: AvatarName, owner: UserID?, origin: Origin, part: VerifiedPart, assurance: Assurance, lastWanted: UnixTime
-    ) {
+    package init(name: AvatarName, owner: UserID?, origin: Origin, part: VerifiedPart, lastWanted: UnixTime) {
         self.name = name
         self.owner = owner
         self.origin = origin
         self.part = part
-        self.assurance = assurance
         self.lastWanted = lastWanted
     }
 }
@@ -111,11 +113,19 @@ package struct VerifiedPart: Hashable, Sendable {
     package let identity: FileIdentity
     package let sha256: SHA256Digest
     package let image: ImageFacts
+    /// `digest` when the bytes were compared with a digest that was promised for them, `structural` otherwise.
+    package let assurance: Assurance
 
-    package init(identity: FileIdentity, sha256: SHA256Digest, image: ImageFacts) {
+    init(identity: FileIdentity, sha256: SHA256Digest, image: ImageFacts, assurance: Assurance) {
         self.identity = identity
         self.sha256 = sha256
         self.image = image
+        self.assurance = assurance
+    }
+
+    /// The user's own crop where it lies: the server took exactly these bytes.
+    package init(crop: CropFacts) {
+        self.init(identity: crop.identity, sha256: crop.sha256, image: crop.image, assurance: .digest)
     }
 }
 
@@ -141,10 +151,13 @@ package struct CropRow: Hashable, Sendable {
     package var state: State
     /// Counts closes: the last crop must end as the icon.
     package var closedOrder: Int64
+    /// The server and user whose crop it is, `host:port/uid`: it is sent to no other. Nil for a crop that was closed while nobody was
+    /// logged in; the account that is opened next takes it (``Catalog/openAccount(_:credential:)``).
+    package var account: String?
     /// The server and user that have it: `host:port/uid`.
     package var uploadedTo: String?
     /// How often this inode was closed as an incomplete picture: a writer that appends chunk by chunk is no crop
-    /// (DESIGN.md, "Two folders").
+    /// (`docs/architecture.md`).
     package var incompleteCloses: Int64
 }
 
@@ -178,7 +191,7 @@ package struct NegativeRow: Hashable, Sendable {
 
 /// One line of the event log.
 package struct EventRow: Hashable, Sendable {
-    /// What happened (IPC.md, `Change`).
+    /// What happened (`docs/label-bus.md`).
     package enum Kind: String, Hashable, Sendable {
         case ready
         case changed

@@ -1,6 +1,6 @@
 package import AvatarCore
 internal import GRDB
-package import PosixFiles
+internal import PosixFiles
 
 /// What a comparison of the upload folder with the catalog found.
 package struct UploadComparison: Hashable, Sendable {
@@ -63,7 +63,7 @@ extension UploadFolder {
                 guard try Catalog.crop(name, db) == nil else { continue }
                 try CropRow(
                     name: name, identity: listing.identity(index), md5: nil, sha256: nil, state: .baseline,
-                    closedOrder: try Catalog.nextCloseOrder(db), uploadedTo: nil, incompleteCloses: 0
+                    closedOrder: try Catalog.nextCloseOrder(db), account: nil, uploadedTo: nil, incompleteCloses: 0
                 ).upsert(db)
                 adopted += 1
             }
@@ -85,7 +85,7 @@ extension UploadFolder {
     private static let importPrefix = "\(WorkFile.prefix)import-"
 
     /// Copies a picture from anywhere into this folder, as `<first 32 digits of its SHA-256>.<extension>`, when it is not there
-    /// already (IPC.md, `Upload`). It appears under that name complete, by a rename.
+    /// already (`docs/label-bus.md`). It appears under that name complete, by a rename.
     ///
     /// - Throws: ``ImportError`` for what is no picture, too large, or not readable; ``CacheError`` for this folder's own trouble.
     package func importFile(path: String) throws -> AvatarName {
@@ -129,35 +129,13 @@ extension UploadFolder {
     private func read(_ path: String) throws(ImportError) -> [UInt8] {
         let file = try Self.open(path)
         let facts: FileFacts
-        do { facts = try file.facts() } catch { throw .unreadable(error) }
+        do { facts = try file.facts() } catch { throw .unreadable(path: path, error) }
         guard facts.kind == .regular else { throw .notRegular(path: path) }
         guard facts.size <= bytesMax else { throw .tooLarge(path: path, size: facts.size, limit: bytesMax) }
-        do { return try file.read(at: 0, count: Int(facts.size)) } catch { throw .unreadable(error) }
+        do { return try file.read(at: 0, count: Int(facts.size)) } catch { throw .unreadable(path: path, error) }
     }
 
     private static func open(_ path: String) throws(ImportError) -> OpenFile {
-        do { return try OpenFile.open(path: path) } catch { throw .unreadable(error) }
-    }
-}
-
-/// Why a file from elsewhere cannot be imported.
-package enum ImportError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// No complete picture.
-    case notAnImage(path: String, ImageFault)
-    /// Over `upload.bytesMax`.
-    case tooLarge(path: String, size: Int64, limit: Int64)
-    /// A folder, a FIFO, a device.
-    case notRegular(path: String)
-    /// Missing, or not allowed.
-    case unreadable(PosixError)
-
-    package var description: String {
-        switch self {
-        case .notAnImage(let path, let fault): "\(path): \(fault)"
-        case .notRegular(let path): "\(path) is no regular file"
-        case .tooLarge(let path, let size, let limit):
-            "\(path) has \(size) bytes, upload.bytesMax allows \(limit)"
-        case .unreadable(let error): error.description
-        }
+        do { return try OpenFile.open(path: path) } catch { throw .unreadable(path: path, error) }
     }
 }

@@ -1,5 +1,5 @@
 package import AvatarCore
-package import PosixFiles
+internal import PosixFiles
 
 /// A crop that is closed and complete.
 package struct CropFacts: Hashable, Sendable {
@@ -20,49 +20,6 @@ package struct CropFacts: Hashable, Sendable {
     }
 }
 
-/// Why a file in the upload folder is not to be uploaded.
-package enum CropFault: Hashable, Sendable, CustomStringConvertible {
-    /// A symlink is never followed.
-    case symlink
-    /// A folder, a FIFO, a socket, a device.
-    case notRegular
-    /// Over `upload.bytesMax`.
-    case tooLarge(size: Int64, limit: Int64)
-    /// No complete picture.
-    case image(ImageFault)
-    /// The agent may not read it.
-    case unreadable(PosixError)
-
-    /// Whether the bytes are the beginning of a picture: its writer may not be done.
-    package var isIncomplete: Bool {
-        switch self {
-        case .image(.truncated), .image(.empty): true
-        default: false
-        }
-    }
-
-    /// One word for the catalog and the bus.
-    package var code: String {
-        switch self {
-        case .symlink: "symlink"
-        case .notRegular: "not-regular"
-        case .tooLarge: "too-large"
-        case .image(let fault): fault.code
-        case .unreadable: "unreadable"
-        }
-    }
-
-    package var description: String {
-        switch self {
-        case .symlink: "it is a symbolic link, which is never followed"
-        case .notRegular: "it is no regular file"
-        case .tooLarge(let size, let limit): "it has \(size) bytes, upload.bytesMax allows \(limit)"
-        case .image(let fault): fault.description
-        case .unreadable(let error): error.description
-        }
-    }
-}
-
 /// What a look at one file of the upload folder found.
 package enum CropFinding: Hashable, Sendable {
     /// Nobody writes it any more, and it is a complete picture.
@@ -72,7 +29,7 @@ package enum CropFinding: Hashable, Sendable {
     /// It is not there (any more).
     case vanished
     /// It is not to be uploaded. The identity is nil where nothing could be opened.
-    case rejected(CropFault, FileIdentity?)
+    case rejected(CropError, FileIdentity?)
 }
 
 /// What a read of a crop's bytes found.

@@ -35,15 +35,11 @@ extension DiskWorker {
         return zip(items, verdicts).map { item, verdict in
             switch verdict {
             case .success(let part):
-                if case .crop(let id) = item.origin, cropFacts[id]?.sha256 != part.sha256 {
-                    return CommitOutcome(item.name, .corrupt("the copy is not the crop that was uploaded"))
-                }
                 verified[item.name] = part
                 return CommitOutcome(item.name, .done)
-            case .failure(.unreadable(let error)):
-                return CommitOutcome(item.name, error.isDiskFull ? .diskFull : .failed(error.description))
-            case .failure(let fault):
-                return CommitOutcome(item.name, .corrupt(fault.description))
+            case .failure(let error):
+                guard let posix = error.posix else { return CommitOutcome(item.name, .corrupt(error.description)) }
+                return CommitOutcome(item.name, posix.isDiskFull ? .diskFull : .failed(posix.description))
             }
         }
     }
@@ -54,11 +50,10 @@ extension DiskWorker {
             switch item.origin {
             case .download(_, let owner):
                 return CommitCandidate(
-                    name: item.name, owner: owner, origin: .downloaded, part: part, assurance: .structural,
-                    lastWanted: now())
+                    name: item.name, owner: owner, origin: .downloaded, part: part, lastWanted: now())
             case .crop:
                 return CommitCandidate(
-                    name: item.name, owner: uid, origin: .own, part: part, assurance: .digest, lastWanted: now())
+                    name: item.name, owner: uid, origin: .own, part: part, lastWanted: now())
             }
         }
     }

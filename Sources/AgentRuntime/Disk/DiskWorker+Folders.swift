@@ -91,10 +91,8 @@ extension DiskWorker {
     }
 
     func tellIfOverfull() {
-        guard let cacheBytesMax else { return }
-        quietly("counting the cache") { () throws(CacheError) in
-            if try catalog.totals().bytes > cacheBytesMax { results.append(.overfull) }
-        }
+        guard let cacheBytesMax, catalog.totals.bytes > cacheBytesMax else { return }
+        results.append(.overfull)
     }
 
     func evict(keep: [AvatarName]) {
@@ -147,7 +145,7 @@ extension DiskWorker {
             case .vanished:
                 try catalog.forgetCrops([name])
                 return .missing
-            case .rejected(.unreadable(let error), _) where error.isOfTheMoment:
+            case .rejected(let error, _) where error.posix?.isOfTheMoment == true:
                 return .failed(.failed(error.description))
             case .rejected(let fault, let identity):
                 if let identity {
@@ -178,7 +176,7 @@ extension DiskWorker {
     }
 
     func recorded(_ facts: CropFacts, everSent: Bool = false) throws(CacheError) -> Crop {
-        let row = try catalog.recordCrop(facts)
+        let row = try catalog.recordCrop(facts, account: account.isEmpty ? nil : account)
         cropFacts[CropID(row.closedOrder)] = facts
         return Crop(facts, order: row.closedOrder, everSent: everSent)
     }
@@ -238,7 +236,7 @@ extension DiskWorker {
         do {
             results.append(.imported(stream, try crops.importFile(path: path)))
         } catch let error as ImportError {
-            results.append(.refused(stream, error.busFault(path: path)))
+            results.append(.refused(stream, error.busFault))
         } catch {
             results.append(.refused(stream, .storage("\(error)")))
         }
@@ -269,12 +267,8 @@ extension CropRow {
 }
 
 extension ImportError {
-    func busFault(path: String) -> BusFault {
-        switch self {
-        case .notAnImage(let path, let fault): .notAnImage(path: path, reason: fault.description)
-        case .tooLarge(let path, let size, let limit): .tooLarge(path: path, size: size, limit: limit)
-        case .notRegular(let path): .notAnImage(path: path, reason: "it is no regular file")
-        case .unreadable(let error): .notAnImage(path: path, reason: error.description)
-        }
+    var busFault: BusFault {
+        guard code == .tooLarge, let size, let limit else { return .notAnImage(path: path, reason: reason) }
+        return .tooLarge(path: path, size: size, limit: limit)
     }
 }

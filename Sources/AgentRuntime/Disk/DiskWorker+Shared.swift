@@ -46,8 +46,7 @@ extension DiskWorker {
 
     /// The crop lies where its copy would.
     func adoptCrop(_ id: CropID, _ facts: CropFacts) throws(CacheError) {
-        let file = VerifiedPart(identity: facts.identity, sha256: facts.sha256, image: facts.image)
-        let found = FoundFile(name: facts.name, owner: uid, origin: .foreign, file: file)
+        let found = FoundFile(name: facts.name, owner: uid, origin: .foreign, file: VerifiedPart(crop: facts))
         guard let adopted = try adopt(found) else {
             return results.append(.cropNotStaged(id, .failed("the catalog does not keep it")))
         }

@@ -32,10 +32,10 @@ extension DiskWorker {
             try crops.removeLeftovers()
         }
         facts.needsAudit = catalog.opening.needsAudit
-        facts.icon = try catalog.icon()
+        facts.icon = try catalog.icon(of: account)
         var last: Int64 = 0
         while true {
-            let page = try catalog.pendingCrops(after: last)
+            let page = try catalog.pendingCrops(of: account, after: last)
             for row in page { pending(row, &facts) }
             guard let end = page.last?.closedOrder else { return facts }
             last = end

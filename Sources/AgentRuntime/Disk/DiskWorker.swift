@@ -107,10 +107,7 @@ final class DiskWorker {
         case .setNegative(let name, let reason): setNegative(name, reason)
         case .clearNegatives(let names):
             quietly("lifting refusals") { () throws(CacheError) in try catalog.clearNegatives(names) }
-        case .clearNegativesOfOtherTokens(let epoch):
-            quietly("lifting refusals") { () throws(CacheError) in
-                try catalog.clearNegatives(tokenEpochIsNot: epoch)
-            }
+        case .clearNegativesOfOtherTokens: break  // Lifted when the account was opened.
         case .inspect(let name): inspect(name)
         case .rescan(let folder): rescan(folder)
         case .audit(let name): audit(after: name)
@@ -223,10 +220,10 @@ final class DiskWorker {
 
     // MARK: Helpers
 
-    /// The token's number; see ``Catalog/tokenEpoch(of:)``.
+    /// Opens the account in the catalog; its token's number (``Catalog/openAccount(_:credential:)``).
     func tokenEpoch(of account: Account) -> Int64 {
-        quietly("numbering the token") { () throws(CacheError) in
-            tokenEpoch = try catalog.tokenEpoch(of: "\(account.key)\n\(account.token)")
+        quietly("opening the account") { () throws(CacheError) in
+            tokenEpoch = try catalog.openAccount(account.key, credential: account.token).tokenEpoch
         }
         return tokenEpoch
     }
@@ -276,7 +273,9 @@ extension CacheError {
 extension PartRow {
     /// The part as a download goes on from it.
     var machinePart: DownloadMachine.Part? {
-        guard let geometry = ChunkGeometry(totalSize: totalSize, chunkSize: chunkSize) else { return nil }
+        guard let chunkSize, let geometry = ChunkGeometry(totalSize: totalSize, chunkSize: chunkSize) else {
+            return nil
+        }
         return DownloadMachine.Part(geometry: geometry, held: offset, begun: startedAt)
     }
 }
