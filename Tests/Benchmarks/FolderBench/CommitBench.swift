@@ -55,7 +55,7 @@ enum CommitBench {
         try cache.writeIntents(
             zip(names, verified).map { name, result in
                 CommitCandidate(
-                    name: name, owner: nil, origin: .downloaded, part: try result.get(), assurance: .structural,
+                    name: name, owner: nil, origin: .downloaded, part: try result.get(),
                     lastWanted: now)
             })
         guard try cache.renameIntoPlace(names).allSatisfy({ $0 == .placed }) else {

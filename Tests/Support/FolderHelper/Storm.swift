@@ -49,7 +49,7 @@ struct Storm {
         try cache.writeIntents(
             zip(names, verified).map { name, result in
                 CommitCandidate(
-                    name: name, owner: nil, origin: .downloaded, part: try result.get(), assurance: .structural,
+                    name: name, owner: nil, origin: .downloaded, part: try result.get(),
                     lastWanted: now)
             })
         tell()

@@ -1,5 +1,6 @@
 import AvatarCore
 import Foundation
+import PosixFiles
 import TestPictures
 
 @testable import AvatarCache
@@ -50,6 +51,16 @@ final class CacheHarness {
         cache = try Self.open(root.path, sync: sync, boot: boot, epoch: epoch)
     }
 
+    /// A crop in the upload folder, recorded for `account`.
+    @discardableResult
+    func crop(_ name: AvatarName, account: String?) throws -> CropFacts {
+        let upload = try upload()
+        try root.write("crops/" + name.string, try TestPictures.tiny(.png))
+        guard case .settled(let facts) = examined(name, in: upload) else { throw CacheError(.changed, "\(name)") }
+        try catalog.recordCrop(facts, account: account)
+        return facts
+    }
+
     private static func open(_ root: String, sync: SyncLevel, boot: String, epoch: String) throws -> CacheFolder {
         let catalog = try Catalog(stateDirectory: root + "/state", sync: sync, bootID: boot, newEpoch: epoch)
         return try CacheFolder(path: root + "/avatars", catalog: catalog, bootID: boot)
@@ -60,11 +71,11 @@ final class CacheHarness {
     }
 
     /// Fetches `bytes` as `name` in one piece.
-    func part(_ name: AvatarName, _ bytes: [UInt8], owner: Int64? = nil) throws {
+    func part(_ name: AvatarName, _ bytes: [UInt8], owner: Int64? = nil, sha256: SHA256Digest? = nil) throws {
         try cache.beginPart(
             PartStart(
                 name: name, owner: owner.flatMap { UserID($0) }, totalSize: Int64(bytes.count), chunkSize: 2048,
-                serverKey: "s"), now: now)
+                serverKey: "s", sha256: sha256), now: now)
         _ = try cache.appendParts([PartAppend(name: name, offset: 0, bytes: bytes)])
     }
 
@@ -75,7 +86,7 @@ final class CacheHarness {
         try cache.writeIntents(
             zip(names, verified).map { name, result in
                 CommitCandidate(
-                    name: name, owner: nil, origin: origin, part: try result.get(), assurance: .structural,
+                    name: name, owner: nil, origin: origin, part: try result.get(),
                     lastWanted: wanted ?? wall)
             })
     }
@@ -107,6 +118,9 @@ func examined(_ name: AvatarName, in upload: UploadFolder) -> CropFinding {
     while upload.examine(name) == .busy, ContinuousClock.now < deadline { sched_yield() }
     return upload.examine(name)
 }
+
+/// The digest of a text, where any digest will do.
+func sha256(_ text: String) throws -> SHA256Digest { try unsafe SHA256Digest(of: Array(text.utf8).span.bytes) }
 
 func named(_ name: String) throws -> AvatarName { try AvatarName(name) }
 

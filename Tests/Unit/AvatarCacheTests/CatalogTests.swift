@@ -42,7 +42,7 @@ import Testing
         _ = try harness.catalog.recordRemoved([a, try named("never-there")], reason: nil, at: harness.wall)
         try harness.catalog.close()
         try harness.reopen(boot: "boot-2")
-        _ = try harness.catalog.setIcon(a, at: harness.wall)
+        _ = try harness.catalog.recordUploaded(a, sha256: try sha256("nothing"), to: "s/7", at: harness.wall)
         guard case .events(let rows) = try harness.catalog.events(after: 0, epoch: "epoch-1") else {
             Issue.record("the log was reset")
             return
@@ -51,7 +51,7 @@ import Testing
         #expect(rows.map(\.kind) == [.ready, .changed, .removed, .icon])
         #expect(rows[1].facts.generation == 2)
         #expect(try harness.catalog.lastCursor() == 4)
-        #expect(try harness.catalog.icon() == a)
+        #expect(try harness.catalog.icon(of: "s/7") == a)
     }
 
     @Test func aTransactionThatFailsLeavesNoGap() throws {
@@ -114,8 +114,13 @@ import Testing
             #expect(try harness.catalog.negatives(named: [name]) == [name: row])
         }
         try harness.reopen()
-        #expect(try harness.catalog.clearNegatives(tokenEpochIsNot: 2) == 1)
-        #expect(try harness.catalog.negatives(named: [a, b]).keys.map(\.self) == [b])
+        _ = try harness.catalog.openAccount("s/7", credential: "first")
+        #expect(try harness.catalog.negatives(named: [a, b]).keys.map(\.self) == [a])
+        _ = try harness.catalog.openAccount("s/7", credential: "second")
+        #expect(try harness.catalog.negatives(named: [a, b]).isEmpty)
+        let row = NegativeRow(
+            name: b, owner: nil, reason: .absent, until: .at(50), tokenEpoch: 2, generation: nil, attempts: 1)
+        try harness.catalog.setNegative(row, at: harness.wall)
         try harness.catalog.clearNegatives([b])
         #expect(try harness.catalog.negatives(named: [a, b]).isEmpty)
     }
@@ -187,7 +192,7 @@ import Testing
         try handle.close()
         try harness.reopen(epoch: "epoch-2")
         #expect(harness.catalog.opening.damagedMovedTo == file + ".damaged-1")
-        #expect(try harness.catalog.totals() == (0, 0))
+        #expect(harness.catalog.totals == (0, 0))
     }
 
     @Test func aDeletedCatalogBeginsANewEpoch() throws {
@@ -265,14 +270,10 @@ import Testing
             NegativeRow(
                 name: try named("gone.png"), owner: UserID(3), reason: .absent, until: .at(1), tokenEpoch: 1,
                 generation: 4, attempts: 1), at: harness.wall)
-        let upload = try harness.upload()
-        try harness.root.write("crops/crop.png", try TestPictures.tiny(.png))
-        guard case .settled(let facts) = examined(try named("crop.png"), in: upload) else {
-            Issue.record("the crop is not settled")
-            return
-        }
-        try harness.catalog.recordCrop(facts)
-        try harness.part(try named("part.png"), [UInt8](repeating: 1, count: 2048))
+        try harness.crop(try named("crop.png"), account: nil)
+        let sent = try harness.crop(try named("sent.png"), account: "s/7")
+        _ = try harness.catalog.recordUploaded(sent.name, sha256: sent.sha256, to: "s/7", at: harness.wall)
+        try harness.part(try named("part.png"), [UInt8](repeating: 1, count: 2048), sha256: try sha256("part"))
         try harness.part(try named("intent.png"), try TestPictures.tiny(.png))
         try harness.intend([try named("intent.png")])
         try harness.cache.discardParts([try named("intent.png")])
@@ -284,19 +285,55 @@ import Testing
     }
 
     /// Every version that was ever released opens, keeps what it held, and takes new rows.
-    @Test(arguments: ["v1"])
-    func aCatalogOfEveryEarlierVersionIsMigrated(version: String) throws {
+    @Test(arguments: [("v1", 3), ("v2", 5)] as [(String, Int64)])
+    func aCatalogOfEveryEarlierVersionIsMigrated(version: String, lastCursor: Int64) throws {
+        try open(stored: version)
+        #expect(harness.catalog.opening.existed && harness.catalog.opening.epoch == "epoch-stored")
+        #expect(try harness.catalog.avatars(named: [a])[a]?.generation == 2)
+        #expect(try harness.catalog.crop(named("crop.png"))?.state == .pending)
+        #expect(try harness.catalog.negatives(named: [named("gone.png")]).count == 1)
+        #expect(try harness.catalog.parts().map(\.offset) == [2048])
+        #expect(try harness.catalog.parts().map(\.chunkSize) == [2048])
+        #expect(try harness.catalog.lastCursor() == lastCursor)
+        #expect(try harness.catalog.recordRemoved([a], reason: nil, at: harness.wall).map(\.cursor) == [lastCursor + 1])
+    }
+
+    /// Puts a stored catalog in the place of the harness's own, with `earlier` done to it first, and opens it.
+    private func open(stored version: String, earlier: String = "") throws {
         let stored = TestPictures.fixtures.appendingPathComponent("catalogs/\(version).sqlite")
         try release()
         try FileManager.default.removeItem(atPath: file)
         try FileManager.default.copyItem(at: stored, to: URL(fileURLWithPath: file))
+        let queue = try DatabaseQueue(path: file)
+        try queue.write { try $0.execute(sql: earlier) }
+        try queue.close()
         try harness.reopen(epoch: "epoch-new")
-        #expect(harness.catalog.opening.existed && harness.catalog.opening.epoch == "epoch-stored")
-        #expect(try harness.catalog.avatars(named: [a])[a]?.generation == 2)
-        #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["crop.png"])
-        #expect(try harness.catalog.negatives(named: [named("gone.png")]).count == 1)
-        #expect(try harness.catalog.parts().map(\.offset) == [2048])
-        #expect(try harness.catalog.lastCursor() == 3)
-        #expect(try harness.catalog.recordRemoved([a], reason: nil, at: harness.wall).map(\.cursor) == [4])
+    }
+
+    @Test func versionTwoGivesASentCropAndTheIconToTheAccountThatHasThem() throws {
+        try open(
+            stored: "v1",
+            earlier: """
+                UPDATE crops SET state = 'done', uploaded_to = 's/7';
+                INSERT INTO settings VALUES ('icon', 'crop.png');
+                """)
+        #expect(try harness.catalog.crop(named("crop.png"))?.account == "s/7")
+        #expect(try harness.catalog.icon(of: "s/7") == named("crop.png"))
+        #expect(try harness.catalog.openAccount("s/8", credential: "t").icon == nil)
+    }
+
+    @Test func versionTwoKeepsWhatNoAccountHasForTheAccountThatIsOpenedNext() throws {
+        try open(stored: "v1", earlier: "INSERT INTO settings VALUES ('icon', 'older.png')")
+        #expect(try harness.catalog.crop(named("crop.png"))?.account == nil)
+        #expect(try harness.catalog.icon(of: "s/7") == nil)
+        #expect(try harness.catalog.openAccount("s/7", credential: "t").icon == named("older.png"))
+        #expect(try harness.catalog.pendingCrops(of: "s/7").map(\.name.string) == ["crop.png"])
+        #expect(try harness.catalog.openAccount("s/8", credential: "t").icon == nil)
+    }
+
+    @Test func versionTwoLeavesAPartWithoutDigestAndTag() throws {
+        try open(stored: "v1")
+        let part = try #require(try harness.catalog.parts().first)
+        #expect(part.sha256 == nil && part.tag == nil)
     }
 }

@@ -1,5 +1,6 @@
 import AvatarCore
 import Foundation
+import PosixFiles
 import TestPictures
 import Testing
 
@@ -53,8 +54,31 @@ import Testing
         try harness.cache.beginPart(
             PartStart(name: a, totalSize: Int64(bytes.count) + 1, chunkSize: 2048, serverKey: "s"), now: harness.now)
         _ = try harness.cache.appendParts([PartAppend(name: a, offset: 0, bytes: bytes)])
-        let expected = PartFault.wrongSize(expected: Int64(bytes.count) + 1, found: Int64(bytes.count))
+        let expected = PartError.wrongSize(expected: Int64(bytes.count) + 1, found: Int64(bytes.count))
         #expect(try harness.cache.verify([a]) == [.failure(expected)])
+    }
+
+    @Test func bytesWithThePromisedDigestAreProvenByIt() throws {
+        let bytes = try TestPictures.picture("ada.png")
+        let digest = try unsafe SHA256Digest(of: bytes.span.bytes)
+        try harness.part(a, bytes, sha256: digest)
+        try harness.part(b, bytes)
+        #expect(try harness.commit([a, b]).map(\.avatar.assurance) == [.digest, .structural])
+    }
+
+    @Test func bytesWithAnotherDigestThanPromisedAreRefused() throws {
+        let bytes = try TestPictures.picture("ada.png")
+        let (promised, digest) = (try sha256("another"), try unsafe SHA256Digest(of: bytes.span.bytes))
+        try harness.part(a, bytes, sha256: promised)
+        #expect(try harness.cache.verify([a]) == [.failure(.wrongDigest(expected: promised, found: digest))])
+    }
+
+    @Test func anIntentKeepsHowFarItsBytesAreProven() throws {
+        let bytes = try TestPictures.picture("ada.png")
+        try harness.part(a, bytes, sha256: try unsafe SHA256Digest(of: bytes.span.bytes))
+        try harness.intend([a])
+        try harness.reopen()
+        #expect(try harness.cache.recoverIntents(at: harness.wall).map(\.avatar.assurance) == [.digest])
     }
 
     @Test func aNewVersionReplacesTheAgentsOwnFileAndIsAChange() throws {

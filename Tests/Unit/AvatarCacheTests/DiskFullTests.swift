@@ -30,7 +30,7 @@ import Testing
         try cache.syncParts([name])
         try cache.writeIntents([
             CommitCandidate(
-                name: name, owner: nil, origin: .downloaded, part: part, assurance: .structural, lastWanted: .at(0))
+                name: name, owner: nil, origin: .downloaded, part: part, lastWanted: .at(0))
         ])
         #expect(try cache.renameIntoPlace([name]) == [.placed])
         try cache.syncCacheFolder()
@@ -86,7 +86,7 @@ import Testing
         _ = try fetch(cache, b, picture)
         let part = try #require(try cache.verify([b]).first).get()
         let candidate = CommitCandidate(
-            name: b, owner: nil, origin: .downloaded, part: part, assurance: .structural, lastWanted: .at(0))
+            name: b, owner: nil, origin: .downloaded, part: part, lastWanted: .at(0))
         try disk.fill()
         #expect(code { try fillJournal(cache.catalog) } == .diskFull)
         // The journal's last page may still hold an intent; an error must be the typed one, and no name may appear.

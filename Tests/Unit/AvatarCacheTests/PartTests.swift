@@ -78,6 +78,17 @@ import Testing
         #expect(try resumable() == nil)
     }
 
+    @Test func whatTheServerPromisedIsKeptWithThePart() throws {
+        let digest = try sha256("promised")
+        try harness.cache.beginPart(
+            PartStart(
+                name: name, totalSize: 100, chunkSize: nil, serverKey: "s", sha256: digest, tag: "W/\"a \u{e9}\""),
+            now: harness.now)
+        try harness.reopen()
+        let part = try #require(try harness.cache.resumablePart(name, serverKey: "s", now: harness.now))
+        #expect(part.chunkSize == nil && part.sha256 == digest && part.tag == "W/\"a \u{e9}\"")
+    }
+
     @Test func beginningAgainTruncates() throws {
         try begin()
         _ = try append(0, 4096)

@@ -64,7 +64,7 @@ import Testing
             Issue.record("\(name) was taken")
             return
         }
-        #expect(fault.code == code)
+        #expect((fault.image?.code ?? fault.code.rawValue) == code)
     }
 
     @Test func symlinksFoldersAndFIFOsAreRejectedWithoutBlocking() throws {
@@ -74,7 +74,7 @@ import Testing
         try FileManager.default.createDirectory(
             atPath: harness.uploadPath + "/folder.png", withIntermediateDirectories: false)
         #expect(mkfifo(harness.uploadPath + "/fifo.png", 0o600) == 0)
-        for (name, fault) in [("link.png", CropFault.symlink), ("folder.png", .notRegular), ("fifo.png", .notRegular)] {
+        for (name, fault) in [("link.png", CropError.symlink), ("folder.png", .notRegular), ("fifo.png", .notRegular)] {
             guard case .rejected(fault, _) = examined(try named(name)) else {
                 Issue.record("\(name): \(upload.examine(try named(name)))")
                 continue
@@ -154,27 +154,27 @@ import Testing
     @Test func cropsQueueInTheOrderOfTheirCloses() throws {
         for name in ["z.png", "a.png", "m.png"] {
             try harness.root.write("crops/" + name, try TestPictures.tiny(.png))
-            try harness.catalog.recordCrop(try settled(try named(name)))
+            try harness.catalog.recordCrop(try settled(try named(name)), account: "s/7")
         }
-        #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["z.png", "a.png", "m.png"])
-        try harness.catalog.recordCrop(try settled(try named("z.png")))
-        #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["a.png", "m.png", "z.png"])
+        #expect(try harness.catalog.pendingCrops(of: "s/7").map(\.name.string) == ["z.png", "a.png", "m.png"])
+        try harness.catalog.recordCrop(try settled(try named("z.png")), account: "s/7")
+        #expect(try harness.catalog.pendingCrops(of: "s/7").map(\.name.string) == ["a.png", "m.png", "z.png"])
         let sha256 = try settled(try named("a.png")).sha256
         let events = try harness.catalog.recordUploaded(
-            try named("a.png"), sha256: sha256, to: "host:9090/7", at: harness.wall)
+            try named("a.png"), sha256: sha256, to: "s/7", at: harness.wall)
         #expect(events.map(\.kind) == [.uploaded, .icon])
-        #expect(try harness.catalog.icon() == named("a.png"))
+        #expect(try harness.catalog.icon(of: "s/7") == named("a.png"))
         #expect(try harness.catalog.pendingCropCount() == 2)
-        #expect(try harness.catalog.crop(named("a.png"))?.uploadedTo == "host:9090/7")
+        #expect(try harness.catalog.crop(named("a.png"))?.uploadedTo == "s/7")
     }
 
     @Test func anUploadOfOlderBytesDoesNotSettleANewerCrop() throws {
         try harness.root.write("crops/crop.png", try TestPictures.tiny(.png))
         let old = try settled(name)
-        try harness.catalog.recordCrop(old)
+        try harness.catalog.recordCrop(old, account: "s/7")
         try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
-        try harness.catalog.recordCrop(try settled(name))
-        let events = try harness.catalog.recordUploaded(name, sha256: old.sha256, to: "h", at: harness.wall)
+        try harness.catalog.recordCrop(try settled(name), account: "s/7")
+        let events = try harness.catalog.recordUploaded(name, sha256: old.sha256, to: "s/7", at: harness.wall)
         #expect(events.map(\.kind) == [.icon])
         #expect(try harness.catalog.pendingCropCount() == 1)
     }
@@ -192,16 +192,16 @@ import Testing
             switch examined(name) {
             case .rejected(let fault, let identity?):
                 let isNews = try harness.catalog.recordRejected(
-                    name, identity: identity, reason: fault.code, incomplete: fault.isIncomplete)
+                    name, identity: identity, reason: fault.code.rawValue, incomplete: fault.isIncomplete)
                 #expect(isNews)
-            case .settled(let facts): try harness.catalog.recordCrop(facts)
+            case .settled(let facts): try harness.catalog.recordCrop(facts, account: "s/7")
             default: Issue.record("neither whole nor cut off")
             }
         }
         #expect(try harness.catalog.crop(name)?.incompleteCloses == Int64((bytes.count - 1) / 2048))
         try harness.root.write("crops/other.png", bytes)
         #expect(rename(harness.uploadPath + "/other.png", harness.uploadPath + "/crop.png") == 0)
-        #expect(try harness.catalog.recordCrop(try settled(name)).incompleteCloses == 0)
+        #expect(try harness.catalog.recordCrop(try settled(name), account: "s/7").incompleteCloses == 0)
     }
 
     @Test func aRejectionIsNewsOnce() throws {
@@ -209,7 +209,8 @@ import Testing
         for expected in [true, false] {
             guard case .rejected(let fault, let identity?) = examined(name) else { return }
             #expect(
-                try harness.catalog.recordRejected(name, identity: identity, reason: fault.code, incomplete: false)
+                try harness.catalog.recordRejected(
+                    name, identity: identity, reason: fault.code.rawValue, incomplete: false)
                     == expected)
         }
     }
@@ -221,7 +222,9 @@ import Testing
             try FileManager.default.setAttributes(
                 [.modificationDate: date], ofItemAtPath: harness.uploadPath + "/" + name)
         }
-        for name in ["same.png", "gone.png"] { try harness.catalog.recordCrop(try settled(try named(name))) }
+        for name in ["same.png", "gone.png"] {
+            try harness.catalog.recordCrop(try settled(try named(name)), account: "s/7")
+        }
         try FileManager.default.removeItem(atPath: harness.uploadPath + "/gone.png")
         try FileManager.default.createSymbolicLink(
             atPath: harness.uploadPath + "/link.png", withDestinationPath: "/etc/passwd")
@@ -239,17 +242,17 @@ import Testing
         #expect(try harness.catalog.pendingCropCount() == 0)
         #expect(try upload.compare(with: harness.catalog).candidates.isEmpty)
         #expect(try harness.catalog.crop(named("a.png"))?.state == .baseline)
-        try harness.catalog.recordCrop(try settled(try named("a.png")))
-        #expect(try harness.catalog.pendingCrops().map(\.name.string) == ["a.png"])
+        try harness.catalog.recordCrop(try settled(try named("a.png")), account: "s/7")
+        #expect(try harness.catalog.pendingCrops(of: "s/7").map(\.name.string) == ["a.png"])
     }
 
     @Test func waitingCropsComeInPages() throws {
         for index in 1...5 {
             try harness.root.write("crops/\(index).png", try TestPictures.tiny(.png))
-            try harness.catalog.recordCrop(try settled(try named("\(index).png")))
+            try harness.catalog.recordCrop(try settled(try named("\(index).png")), account: "s/7")
         }
-        let first = try harness.catalog.pendingCrops(limit: 3)
-        let second = try harness.catalog.pendingCrops(after: try #require(first.last?.closedOrder), limit: 3)
+        let first = try harness.catalog.pendingCrops(of: "s/7", limit: 3)
+        let second = try harness.catalog.pendingCrops(of: "s/7", after: try #require(first.last?.closedOrder), limit: 3)
         #expect((first + second).map(\.name.string) == (1...5).map { "\($0).png" })
     }
 
@@ -273,6 +276,7 @@ import Testing
         try harness.cache.stageCopy(of: facts, owner: UserID(7), from: upload, now: harness.now)
         let committed = try #require(try harness.commit([name], origin: .own).first)
         #expect(committed.avatar.sha256 == facts.sha256 && committed.avatar.origin == .own)
+        #expect(committed.avatar.assurance == .digest)
         #expect(committed.avatar.identity.inode != facts.identity.inode)
         let editor = try FileHandle(forWritingTo: URL(fileURLWithPath: harness.uploadPath + "/crop.png"))
         try editor.write(contentsOf: [0, 0, 0])
@@ -281,6 +285,17 @@ import Testing
         #expect(throws: CacheError.self) {
             try harness.cache.stageCopy(of: facts, owner: nil, from: upload, now: harness.now)
         }
+    }
+
+    @Test func aCopyThatIsNotTheCropIsRefused() throws {
+        try harness.root.write("crops/crop.png", try TestPictures.picture("ada.png"))
+        let facts = try settled(name)
+        try harness.cache.stageCopy(of: facts, owner: nil, from: upload, now: harness.now)
+        let other = try TestPictures.padded(.png, to: Int(facts.identity.size))
+        try harness.root.write("avatars/.parts/crop.png.part", other)
+        let found = try unsafe SHA256Digest(of: other.span.bytes)
+        let expected = PartError.wrongDigest(expected: facts.sha256, found: found)
+        #expect(try harness.cache.verify([name]) == [.failure(expected)])
     }
 
     @Test func anImportLiesUnderItsDigestOnceAndWhole() throws {

@@ -98,7 +98,7 @@ private final class Judge {
                 try decide(facts)
             case .rejected(let fault, let identity?):
                 try catalog.recordRejected(
-                    name, identity: identity, reason: fault.code, incomplete: fault.isIncomplete)
+                    name, identity: identity, reason: fault.code.rawValue, incomplete: fault.isIncomplete)
             default: break
             }
             counts.begin(name)
@@ -121,7 +121,7 @@ private final class Judge {
                 facts.name, identity: facts.identity, reason: refusal.rawValue, incomplete: refusal == .appended)
         } else {
             taken.append(facts.name)
-            try catalog.recordCrop(facts)
+            try catalog.recordCrop(facts, account: nil)
         }
     }
 }
