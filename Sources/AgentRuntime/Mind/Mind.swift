@@ -140,10 +140,10 @@ final class Mind {
     private func tell(_ output: BusOutput) {
         switch output {
         case .labels(let output):
-            let labels = output.states.map { (label: $0.label, avatar: encoded($0.avatar)) }
+            let labels = output.states.map { (label: $0.label.string, avatar: encoded($0.avatar)) }
             let stream = output.continues ? streams[output.stream] : forget(output.stream)
             stream?.send(
-                LabelsReply(subscription: output.subscription, labels: labels, synced: output.synced),
+                LabelsReply(subscription: output.subscription?.string, labels: labels, synced: output.synced),
                 continues: output.continues)
         case .avatar(let stream, let view, let continues):
             send(.avatar(mapping.avatar(view)), to: stream, continues: continues)

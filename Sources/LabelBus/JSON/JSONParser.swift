@@ -68,7 +68,7 @@ package struct JSONParser {
         skipBlanks()
         if take(UInt8(ascii: "}")) { return .object([]) }
         var members: [JSON.Member] = []
-        var names: Set<String> = []
+        var names: Set<ExactString> = []
         while true {
             guard current == UInt8(ascii: "\"") else { throw error("a member's name is missing") }
             let name = try string()
@@ -88,9 +88,10 @@ package struct JSONParser {
     }
 
     /// A few names are compared one by one; a set is only built for objects that have many.
-    private func isRepeated(_ name: String, among members: [JSON.Member], _ names: inout Set<String>) -> Bool {
-        if members.count < 16 { return members.contains { $0.name == name } }
-        if names.isEmpty { names = Set(members.map(\.name)) }
+    private func isRepeated(_ name: String, among members: [JSON.Member], _ names: inout Set<ExactString>) -> Bool {
+        let name = ExactString(name)
+        if members.count < 16 { return members.contains { ExactString($0.name) == name } }
+        if names.isEmpty { names = Set(members.map { ExactString($0.name) }) }
         return !names.insert(name).inserted
     }
 

@@ -89,9 +89,9 @@ package struct ServerReply: Hashable, Sendable {
         /// 1034; `name` is nil where an error holds none.
         case download(name: String?, DownloadMachine.Reply)
         /// 1032.
-        case upload(error: Int, name: String?, md5: String?, seq: Int64?)
+        case upload(error: Int, name: ExactString?, md5: String?, seq: Int64?)
         /// 1006.
-        case progress(name: String?, UploadMachine.Progress)
+        case progress(name: ExactString?, UploadMachine.Progress)
         /// A frame that was understood and means nothing here.
         case other
         /// A frame that could not be understood.
@@ -298,9 +298,10 @@ package struct EventPage: Hashable, Sendable {
 
 /// A call of a subscriber, with names and labels found valid.
 package enum BusCall: Hashable, Sendable {
-    case register([LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: String)
+    case register([LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: ExactString)
     case adjust(
-        subscription: String, add: [LabelRequest], remove: [String], visible: [String], hidden: [String])
+        subscription: ExactString, add: [LabelRequest], remove: [ExactString], visible: [ExactString],
+        hidden: [ExactString])
     case fetch([AvatarName], visibility: Visibility, more: Bool)
     case upload(path: String, more: Bool)
     case get(LabelRequest.Target)

@@ -61,7 +61,7 @@ extension AgentMachine {
     // MARK: Labels
 
     private mutating func register(
-        _ requests: [LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: String, _ stream: StreamID
+        _ requests: [LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: ExactString, _ stream: StreamID
     ) {
         let limit = more ? Limits.Labels.perSubscriptionMax : Limits.Labels.perReplyMax
         let total = labels.labelCount + requests.count
@@ -76,11 +76,12 @@ extension AgentMachine {
     }
 
     private mutating func adjust(
-        _ subscription: String, add: [LabelRequest], remove: [String], visible: [String], hidden: [String],
+        _ subscription: ExactString, add: [LabelRequest], remove: [ExactString], visible: [ExactString],
+        hidden: [ExactString],
         _ stream: StreamID
     ) {
         guard let target = labels.stream(of: subscription) else {
-            actions.append(.bus(.failed(stream, .unknownSubscription(subscription))))
+            actions.append(.bus(.failed(stream, .unknownSubscription(subscription.string))))
             return
         }
         let held = labels.subscriptions[target]?.labels.count ?? 0

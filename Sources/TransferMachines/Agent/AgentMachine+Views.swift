@@ -49,7 +49,8 @@ extension AgentMachine {
     /// The same picture for somebody who wants a certain owner's: another's of that name is not it.
     static func narrowed(_ avatar: AvatarView, to owner: UserID?) -> AvatarView {
         guard avatar.state == .ready, let owner, let actual = avatar.owner, actual != owner else { return avatar }
-        return AvatarView(name: avatar.name, owner: owner, state: .failed, reason: AbsenceReason.nameTaken.rawValue)
+        return AvatarView(
+            name: avatar.name?.string, owner: owner, state: .failed, reason: AbsenceReason.nameTaken.rawValue)
     }
 
     /// Why nothing moves, when nothing does.

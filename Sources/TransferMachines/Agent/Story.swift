@@ -6,11 +6,11 @@ package struct Story: Sendable {
     /// One thing that happened to one picture.
     package struct Step: Hashable, Sendable {
         package let at: MonotonicTime
-        package let name: String
+        package let name: ExactString
         package let what: String
         package let detail: String?
 
-        init(at: MonotonicTime, name: String, what: String, detail: String?) {
+        init(at: MonotonicTime, name: ExactString, what: String, detail: String?) {
             self.at = at
             self.name = name
             self.what = what
@@ -26,7 +26,7 @@ package struct Story: Sendable {
 
     /// Something a person should know until it is over.
     package struct Problem: Hashable, Sendable {
-        package let key: String
+        package let key: ExactString
         package let what: String
         package let remedy: String?
         package let since: MonotonicTime
@@ -45,16 +45,16 @@ package struct Story: Sendable {
     package var stepCount: Int { steps.count }
 
     /// The steps of one picture, oldest first.
-    package func steps(of name: String) -> [Step] { steps.filter { $0.name == name } }
+    package func steps(of name: ExactString) -> [Step] { steps.filter { $0.name == name } }
 
     mutating func step(name: String, what: String, detail: String?, now: MonotonicTime) {
         if steps.count >= Limits.Story.stepsMax { steps.removeFirst() }
-        steps.append(Step(at: now, name: name, what: what, detail: detail))
+        steps.append(Step(at: now, name: ExactString(name), what: what, detail: detail))
     }
 
     /// Whether the problem was not known in these words before.
     @discardableResult
-    mutating func problem(key: String, what: String, remedy: String?, now: MonotonicTime) -> Bool {
+    mutating func problem(key: ExactString, what: String, remedy: String?, now: MonotonicTime) -> Bool {
         if let index = problems.firstIndex(where: { $0.key == key }) {
             guard problems[index].what != what else { return false }
             problems.remove(at: index)
@@ -64,5 +64,5 @@ package struct Story: Sendable {
         return true
     }
 
-    mutating func solved(key: String) { problems.removeAll { $0.key == key } }
+    mutating func solved(key: ExactString) { problems.removeAll { $0.key == key } }
 }

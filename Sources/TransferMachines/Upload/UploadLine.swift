@@ -146,25 +146,25 @@ struct UploadLine: Sendable {
         return (current?.machine.read(seq: seq, bytes: bytes, now: now) ?? []).map { .machine(crop, $0) }
     }
 
-    mutating func replied(error code: Int, name: String?, md5: String?, seq: Int64?) -> [Action] {
+    mutating func replied(error code: Int, name: ExactString?, md5: String?, seq: Int64?) -> [Action] {
         if staleUntil != nil {
             staleUntil = nil
             return []
         }
-        guard let crop = current?.crop, name == nil || name == crop.name.string,
+        guard let crop = current?.crop, name == nil || name == crop.name.exact,
             md5 == nil || md5?.lowercased() == crop.md5.hex
-        else { return [.stray("an upload of \(name.map { String($0.prefix(80)) } ?? "nothing")")] }
+        else { return [.stray("an upload of \(name.map { String($0.string.prefix(80)) } ?? "nothing")")] }
         return (current?.machine.replied(error: code, seq: seq) ?? []).map { .machine(crop, $0) }
     }
 
-    mutating func progress(name: String?, _ progress: UploadMachine.Progress, now: MonotonicTime) -> [Action] {
+    mutating func progress(name: ExactString?, _ progress: UploadMachine.Progress, now: MonotonicTime) -> [Action] {
         if staleUntil != nil {
             staleUntil = nil
             return []
         }
         guard let crop = current?.crop else { return [.stray("the progress of nothing")] }
         // The seed keeps 1005's progress by digest alone: another name's is not this crop's.
-        let own = name == nil || name == crop.name.string
+        let own = name == nil || name == crop.name.exact
         let steps = current?.machine.progress(own ? progress : .error(ClassicError.fileNotExists.rawValue), now: now)
         return (steps ?? []).map { .machine(crop, $0) }
     }
