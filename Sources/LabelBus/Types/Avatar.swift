@@ -1,4 +1,4 @@
-internal import AvatarCore
+package import AvatarCore
 
 /// One avatar as the agent knows it (docs/label-bus.md, type `Avatar`). Two are equal only when the bytes of their names are.
 public struct Avatar: Hashable, Sendable {

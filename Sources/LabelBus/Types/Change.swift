@@ -1,3 +1,5 @@
+package import AvatarCore
+
 /// One entry of the agent's log of changes (IPC.md, type `Change`).
 public struct Change: Hashable, Sendable {
     /// Its number within the epoch: no gaps, never back.

@@ -1,4 +1,4 @@
-internal import AvatarCore
+package import AvatarCore
 
 /// A label: the subscriber's own id for a widget that shows an avatar (docs/label-bus.md, type `LabelRequest`). Label and name are
 /// compared by their bytes.

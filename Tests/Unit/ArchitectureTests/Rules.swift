@@ -126,7 +126,7 @@ enum Rules {
         "Sources/AgentRuntime/Agent.swift", "Sources/AgentRuntime/Bus/BusSocket.swift",
         "Sources/AgentRuntime/Bus/SocketActivation.swift", "Sources/AgentRuntime/Configuration/AgentSettings.swift",
         "Sources/AgentRuntime/Configuration/TokenFile.swift", "Sources/LabelBus/Calls/Replies.swift",
-        "Sources/LabelBus/JSON/BusObject.swift", "Sources/ProgramSupport/LayeredConfiguration.swift",
+        "Sources/LabelBus/Wire/BusObject.swift", "Sources/ProgramSupport/LayeredConfiguration.swift",
         "Sources/ProgramSupport/ServiceManager.swift", "Sources/ServerStores/Cluster/ClusterProgress.swift",
         "Sources/ServerStores/Cluster/ClusterUsers.swift", "Sources/ServerStores/Cluster/MariaDBConnection.swift",
         "Sources/avatard/AvatardCommand.swift",

@@ -228,7 +228,7 @@ struct MalformedMessageTests {
     func valueCount() async throws {
         try await withBus { bus in
             let client = try await RawClient(bus.path)
-            let values = Array(repeating: "1", count: Limits.Bus.jsonValuesMax).joined(separator: ",")
+            let values = Array(repeating: "1", count: Limits.JSON.valuesMax).joined(separator: ",")
             try await client.send(#"{\#(getInfo),"org.example.filler":[\#(values)]}"#)
             #expect(try await client.next() == nil)
         }
