@@ -37,7 +37,7 @@ final class AgentCore: AgentService {
         var random = SystemRandomNumberGenerator()
         let mapping = BusMapping(
             cacheDirectory: settings.cacheDirectory, cropsDirectory: settings.uploadDirectory, fallback: fallback,
-            clock: AgentClock())
+            clock: SystemClock())
         let seed = random.next()
         let durable = settings.sync == .full
         let (disk, watch) = (disk, watch)

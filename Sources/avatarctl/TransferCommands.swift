@@ -97,11 +97,9 @@ struct Forget: AsyncParsableCommand {
     }
 }
 
-/// What is held or let go on, in the bus's words.
-enum Direction: String, ExpressibleByArgument, CaseIterable {
-    case down
-    case up
+extension Direction: ExpressibleByArgument {}
 
+extension Direction {
     /// As a person says it.
     var transfers: String {
         switch self {

@@ -12,7 +12,7 @@ final class DiskWorker {
     let catalog: Catalog
     let cacheBytesMax: Int64?
     let uploadBytesMax: Int64
-    let clock = AgentClock()
+    let clock = SystemClock()
     let logger: Logger
     /// Waits until the watch has handed over what happened until now; nil where the two folders are two.
     let flushWatch: (() throws(WatchError) -> Void)?
@@ -125,7 +125,7 @@ final class DiskWorker {
 
     // MARK: Looking up
 
-    func now() -> UnixTime { UnixTime(milliseconds: Int64(clock.wallSeconds(of: clock.now) * 1000)) }
+    func now() -> UnixTime { clock.wall }
 
     private func lookUp(_ names: [AvatarName], touch: Bool) {
         do throws(CacheError) {

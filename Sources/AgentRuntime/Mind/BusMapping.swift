@@ -1,5 +1,6 @@
 internal import AvatarCore
 internal import LabelBus
+internal import PosixFiles
 internal import TransferMachines
 
 /// Between what the machine means and what subscribers read (IPC.md).
@@ -10,7 +11,7 @@ struct BusMapping: Sendable {
     let cropsDirectory: String
     /// A picture to show until the real one is there.
     let fallback: String
-    let clock: AgentClock
+    let clock: SystemClock
 
     // MARK: Outwards
 

@@ -3,6 +3,7 @@ internal import DequeModule
 internal import LabelBus
 internal import Logging
 internal import NIOCore
+internal import PosixFiles
 internal import TransferMachines
 
 /// Drives the agent's machine: hands it what happens, and carries out what it says, on one event loop.
@@ -13,7 +14,7 @@ final class Mind {
     private var machine: AgentMachine
     private let loop: any EventLoop
     private let disk: DiskThread
-    private let clock = AgentClock()
+    private let clock = SystemClock()
     private let mapping: BusMapping
     private let attach: @Sendable (WatchedFolder) -> Void
     private let logger: Logger
@@ -38,7 +39,7 @@ final class Mind {
         attach: @escaping @Sendable (WatchedFolder) -> Void
     ) {
         self.attach = attach
-        machine = AgentMachine(now: AgentClock().now, seed: seed, durable: durable, isShared: isShared)
+        machine = AgentMachine(now: SystemClock().now, seed: seed, durable: durable, isShared: isShared)
         self.loop = loop
         self.disk = disk
         self.mapping = mapping

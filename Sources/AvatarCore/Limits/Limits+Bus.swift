@@ -25,6 +25,8 @@ extension Limits {
         package static let connectionsMax = 2048
         /// File descriptors that are left for everything but the bus's clients.
         package static let otherDescriptors = 256
+        /// The limit of descriptors that is counted with where the system does not tell it: the usual soft one.
+        package static let descriptorsUnknown = 1024
         /// Clients that are being told that there are too many; past it they are closed without a word.
         package static let refusedConnectionsMax = 64
         /// Labels in one `Register` or `Adjust`, and in one subscription.

@@ -142,7 +142,7 @@ package struct CallDispatcher: Sendable {
 
     private func direction(_ word: String?) throws(AgentError) {
         guard let word else { return }
-        if word != "down", word != "up" { throw .invalidParameter(parameter: "direction") }
+        guard Direction(rawValue: word) != nil else { throw .invalidParameter(parameter: "direction") }
     }
 }
 

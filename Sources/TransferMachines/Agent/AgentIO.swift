@@ -313,12 +313,6 @@ package enum BusCall: Hashable, Sendable {
     case forget(AvatarName)
 }
 
-/// Which way pictures go.
-package enum Direction: String, Hashable, Sendable, CaseIterable {
-    case down
-    case up
-}
-
 /// What a subscriber is told.
 package enum BusOutput: Hashable, Sendable {
     case labels(LabelBook.Output)
