@@ -168,9 +168,9 @@ final class AgentCore: AgentService {
                         + "which beat a login: start it without them"))
         }
         guard let uid = UserID(Int64(parameters.uid)) else { return reply.fail(.invalidParameter(parameter: "uid")) }
-        guard (1...65_535).contains(parameters.server.port), !parameters.server.host.isEmpty,
-            parameters.server.tls != true
-        else { return reply.fail(.invalidParameter(parameter: "server")) }
+        guard (1...65_535).contains(parameters.server.port), !parameters.server.host.isEmpty else {
+            return reply.fail(.invalidParameter(parameter: "server"))
+        }
         guard !parameters.token.isEmpty, parameters.token.utf8.count <= Limits.Token.bytesMax else {
             return reply.fail(.invalidParameter(parameter: "token"))
         }

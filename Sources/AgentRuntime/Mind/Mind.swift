@@ -238,7 +238,7 @@ final class Mind {
         }
         return StatusReply(
             version: version, connection: connectionWord(status.connection), since: clock.rfc3339(status.since),
-            server: account.map { Server(host: $0.server.host, port: $0.server.port, tls: false) },
+            server: account.map { Server(host: $0.server.host, port: $0.server.port) },
             dialect: connectionWord(status.connection) == "online" ? "classic" : nil,
             icon: status.icon.map(mapping.avatar),
             downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: totals.files,
