@@ -85,8 +85,8 @@ let package = Package(
                 "ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles", "CHiredis", "CMariaDB", grdb,
             ], swiftSettings: strictMemory),
 
-        // What every main needs: configuration in layers, a word to the service manager.
-        .target(name: "ProgramSupport", dependencies: [configuration], swiftSettings: strict),
+        // What every main needs: configuration in layers, a word to the service manager, the executor, the limit of descriptors.
+        .target(name: "ProgramSupport", dependencies: [configuration, nioPosix], swiftSettings: strict),
 
         // Runtimes: drive the machines with real sockets, files and timers.
         .target(
@@ -150,7 +150,8 @@ let package = Package(
         .executableTarget(
             name: "BusBench",
             dependencies: [
-                "LabelBus", "AgentRuntime", "AvatarCore", "PosixFiles", "TestPictures", "BusTestSupport", "CLinux",
+                "LabelBus", "AgentRuntime", "AvatarCore", "PosixFiles", "ProgramSupport", "TestPictures",
+                "BusTestSupport", "CLinux",
                 nioCore, nioPosix, logging, lifecycle, arguments,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], path: "Tests/Benchmarks/BusBench", swiftSettings: strict),
@@ -184,7 +185,9 @@ let package = Package(
             path: "Tests/Benchmarks/FolderBench", swiftSettings: strict),
         .testTarget(
             name: "FolderWatchTests",
-            dependencies: ["FolderWatch", "AvatarCache", "AvatarCore", "TestPictures", "TestMounts", "folder-helper"],
+            dependencies: [
+                "FolderWatch", "AvatarCache", "AvatarCore", "PosixFiles", "TestPictures", "TestMounts", "folder-helper",
+            ],
             path: "Tests/Unit/FolderWatchTests",
             swiftSettings: strict),
         .testTarget(

@@ -37,7 +37,7 @@ final class AgentCore: AgentService {
         var random = SystemRandomNumberGenerator()
         let mapping = BusMapping(
             cacheDirectory: settings.cacheDirectory, cropsDirectory: settings.uploadDirectory, fallback: fallback,
-            clock: AgentClock())
+            clock: SystemClock())
         let seed = random.next()
         let (disk, watch) = (disk, watch)
         let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { inbox.feed([.folder($0)]) }
@@ -145,9 +145,9 @@ final class AgentCore: AgentService {
                         + "which beat a login: start it without them"))
         }
         guard let uid = UserID(Int64(parameters.uid)) else { return reply.fail(.invalidParameter(parameter: "uid")) }
-        guard (1...65_535).contains(parameters.server.port), !parameters.server.host.isEmpty,
-            parameters.server.tls != true
-        else { return reply.fail(.invalidParameter(parameter: "server")) }
+        guard (1...65_535).contains(parameters.server.port), !parameters.server.host.isEmpty else {
+            return reply.fail(.invalidParameter(parameter: "server"))
+        }
         guard !parameters.token.isEmpty, parameters.token.utf8.count <= Limits.Token.bytesMax else {
             return reply.fail(.invalidParameter(parameter: "token"))
         }

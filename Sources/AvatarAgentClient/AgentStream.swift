@@ -1,3 +1,4 @@
+internal import AvatarCore
 public import LabelBus
 internal import NIOCore
 

@@ -1,23 +1,26 @@
 /// The name of one avatar file: the key of a picture on this machine, and one path component everywhere.
 ///
 /// At most ``Limits/Name/bytesMax`` bytes of UTF-8, not empty, no leading dot, no `/`, no NUL or other control characters
-/// (DESIGN.md, promise 6). Both sides check it, so that neither can be made to write outside its folder.
+/// (docs/architecture.md). Both sides check it, so that neither can be made to write outside its folder.
 package struct AvatarName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The name, compared by its bytes.
+    package let exact: ExactString
+
     /// The name as it stands in the folder and on the wire.
-    package let string: String
+    package var string: String { exact.string }
 
     /// Checks `string` and keeps it as it is: no trimming, no normalisation, so that equal bytes mean the same file.
     package init(_ string: String) throws(InvalidName) {
         if let reason = Self.fault(in: string) {
             throw InvalidName(name: string, reason: reason)
         }
-        self.string = string
+        exact = ExactString(string)
     }
 
     package var description: String { string }
 
     package static func < (left: Self, right: Self) -> Bool {
-        left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
+        left.exact < right.exact
     }
 
     private static func fault(in string: String) -> InvalidName.Reason? {

@@ -7,10 +7,11 @@ package enum BuiltinHead {
 
     /// The digits of a default head's name, or nil when it is none.
     package static func number(of name: String) -> Substring? {
-        guard name.hasPrefix(":/res/head_"), name.hasSuffix(".jpg") else { return nil }
-        let digits = name.dropFirst(":/res/head_".count).dropLast(".jpg".count)
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
+        let (bytes, prefix, suffix) = (name.utf8, ":/res/head_".utf8, ".jpg".utf8)
+        guard bytes.starts(with: prefix), bytes.reversed().starts(with: suffix.reversed()) else { return nil }
+        let digits = bytes.dropFirst(prefix.count).dropLast(suffix.count)
+        guard !digits.isEmpty, digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
         else { return nil }
-        return digits
+        return Substring(digits)
     }
 }

@@ -15,11 +15,11 @@ package struct PartOrigin: Hashable, Sendable {
 
     /// Whether a download from `serverKey` may go on from it.
     package func isResumable(from serverKey: String, bootID: String, now: MonotonicTime) -> Bool {
-        self.serverKey == serverKey && !isAbandoned(bootID: bootID, now: now)
+        ExactString(self.serverKey) == ExactString(serverKey) && !isAbandoned(bootID: bootID, now: now)
     }
 
     /// Whether nobody can go on from it any more, whatever the server.
     package func isAbandoned(bootID: String, now: MonotonicTime) -> Bool {
-        self.bootID != bootID || now - startedAt >= Limits.Download.partAge
+        ExactString(self.bootID) != ExactString(bootID) || now - startedAt >= Limits.Download.partAge
     }
 }

@@ -109,10 +109,3 @@ struct InotifyLibrary {
         return found
     }
 }
-
-/// The clock of folder events: it goes on while the machine sleeps (clock_gettime(2), CLOCK_BOOTTIME).
-func bootTime() -> MonotonicTime {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_BOOTTIME, &time)
-    return MonotonicTime(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
-}

@@ -1,5 +1,6 @@
 internal import AvatarCore
 internal import CInotifyTools
+internal import PosixFiles
 
 /// What the owning thread knows: which watch is which folder, and how an event of the kernel reads as a value.
 struct WatchOwner {
@@ -37,7 +38,7 @@ struct WatchOwner {
         (folders, isWorking, needsNewLibrary) = ([:], false, true)
         library = try InotifyLibrary.begin()
         (isWorking, needsNewLibrary) = (true, false)
-        let now = bootTime()
+        let now = SystemClock().now
         return before.compactMap { id, attached in
             guard id != folder else { return nil }
             do throws(WatchError) {
@@ -53,7 +54,7 @@ struct WatchOwner {
     mutating func lose() -> [FolderEvent] {
         end()
         defer { (folders, isWorking, needsNewLibrary) = ([:], false, true) }
-        let now = bootTime()
+        let now = SystemClock().now
         return folders.keys.sorted { $0.value < $1.value }.map {
             FolderEvent(folder: $0, kind: .folderGone(.unwatchable), file: nil, at: now)
         }
@@ -77,7 +78,7 @@ struct WatchOwner {
                 isWorking = false
                 return (events, woken)
             case .event(let event):
-                if now == .zero { now = bootTime() }
+                if now == .zero { now = SystemClock().now }
                 if event.watch == wakeWatch {
                     woken = true
                 } else {

@@ -6,7 +6,7 @@ package struct ClassicDecodeError: Error, Hashable, Sendable, CustomStringConver
         case notJSON
         /// JSON, but no object at the top.
         case notAnObject
-        /// More levels than ``Limits/Server/jsonDepthMax``.
+        /// More levels than ``Limits/JSON/depthMax``.
         case tooDeep
         /// A field of the protocol stands there twice.
         case duplicateField

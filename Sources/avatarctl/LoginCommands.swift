@@ -22,9 +22,6 @@ struct Login: AsyncParsableCommand {
     @Option(help: "The user's number.")
     var uid: Int
 
-    @Flag(help: "Use TLS.")
-    var tls = false
-
     @Option(help: "The file that holds the token; otherwise it is read from standard input.", completion: .file())
     var tokenFile: String?
 
@@ -33,8 +30,7 @@ struct Login: AsyncParsableCommand {
     func run() async throws {
         try await common.run { client in
             let token = try tokenFile.map(Token.read) ?? Token.readFromStandardInput()
-            try await client.login(
-                server: Server(host: host, port: port, tls: tls ? true : nil), uid: uid, token: token)
+            try await client.login(server: Server(host: host, port: port), uid: uid, token: token)
             common.done("user \(uid) at \(host):\(port)")
         }
     }

@@ -1,3 +1,4 @@
+internal import AvatarCore
 internal import Glibc
 internal import LabelBus
 internal import NIOCore

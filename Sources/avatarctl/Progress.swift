@@ -1,3 +1,4 @@
+internal import AvatarCore
 internal import LabelBus
 
 /// Shows how transfers go on: one line that is drawn again and again on a terminal, plain lines at every tenth in a pipe,
@@ -11,7 +12,7 @@ struct Progress {
     }
 
     private let style: Style
-    private var shown: [String: (tenth: Int, state: AvatarState)] = [:]
+    private var shown: [ExactString: (tenth: Int, state: AvatarState)] = [:]
     private var isDrawn = false
 
     init(json: Bool) {
@@ -29,9 +30,10 @@ struct Progress {
     mutating func lines(for avatar: Avatar, summary: String = "") -> [String] {
         let name = Output.harmless(avatar.name ?? "(unnamed)")
         let tenth = avatar.tenth
-        let known = shown[name]
+        let key = ExactString(name)
+        let known = shown[key]
         let isNews = known.map { $0.tenth != tenth || $0.state != avatar.state } ?? true
-        shown[name] = (tenth, avatar.state)
+        shown[key] = (tenth, avatar.state)
         switch style {
         case .json:
             return [Output.json { avatar.write(to: &$0) } + "\n"]

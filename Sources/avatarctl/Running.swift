@@ -1,4 +1,5 @@
 internal import AvatarAgentClient
+internal import AvatarCore
 internal import Glibc
 internal import LabelBus
 

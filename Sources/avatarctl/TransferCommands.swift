@@ -97,11 +97,9 @@ struct Forget: AsyncParsableCommand {
     }
 }
 
-/// What is held or let go on, in the bus's words.
-enum Direction: String, ExpressibleByArgument, CaseIterable {
-    case down
-    case up
+extension Direction: ExpressibleByArgument {}
 
+extension Direction {
     /// As a person says it.
     var transfers: String {
         switch self {
@@ -181,17 +179,17 @@ extension CommonOptions {
     func follow(_ names: [String], _ client: AgentClient) async throws -> Int {
         var progress = Progress(json: json)
         defer { progress.end() }
-        var open = Set(names)
+        var open = Set(names.map { ExactString($0) })
         let count = open.count
         var failed = 0
         for try await reply in try await client.fetchProgress(names) {
             guard let avatar = reply.avatar, let name = avatar.name else { continue }
-            if avatar.state.isFinal, open.remove(name) != nil, avatar.isNotToBeHad { failed += 1 }
+            if avatar.state.isFinal, open.remove(ExactString(name)) != nil, avatar.isNotToBeHad { failed += 1 }
             progress.show(avatar, summary: count > 1 ? "\(count - open.count) of \(count)" : "")
         }
         // What needs no fetching, such as a default head, has no progress.
         for name in open.sorted() {
-            let avatar = try await client.get(name)
+            let avatar = try await client.get(name.string)
             if !avatar.state.isFinal || avatar.isNotToBeHad { failed += 1 }
             progress.show(avatar)
         }

@@ -46,7 +46,7 @@ struct AvatardCommand: ParsableCommand {
     }
 
     func run() throws {
-        try QuietExecutor.run { try await serve() }
+        try SingleThreadExecutor.run { try await serve() }
     }
 
     private func serve() async throws {

@@ -142,7 +142,7 @@ extension RealPrograms {
             try await program.log.line(with: "not connected", word)
             let status = try await agent.client.status()
             #expect(status.problems.contains { $0.what.contains(word) && !$0.since.isEmpty }, "\(status.problems)")
-            #expect(status.server == Server(host: host, port: 1, tls: false))
+            #expect(status.server == Server(host: host, port: 1))
             _ = try await program.terminate()
         }
     }

@@ -1,5 +1,6 @@
 internal import AvatarCore
 internal import LabelBus
+internal import PosixFiles
 internal import TransferMachines
 
 /// Between what the machine means and what subscribers read (IPC.md).
@@ -10,7 +11,7 @@ struct BusMapping: Sendable {
     let cropsDirectory: String
     /// A picture to show until the real one is there.
     let fallback: String
-    let clock: AgentClock
+    let clock: SystemClock
 
     // MARK: Outwards
 
@@ -18,11 +19,12 @@ struct BusMapping: Sendable {
         let path: String? =
             switch view.place {
             case .nowhere: nil
-            case .cache: view.name.map { cacheDirectory + "/" + $0 }
-            case .crops: view.name.map { cropsDirectory + "/" + $0 }
+            case .cache: view.name.map { cacheDirectory + "/" + $0.string }
+            case .crops: view.name.map { cropsDirectory + "/" + $0.string }
             }
         return LabelBus.Avatar(
-            name: view.name, owner: view.owner.map { Int($0.value) }, state: AvatarState(rawValue: view.state.rawValue),
+            name: view.name?.string, owner: view.owner.map { Int($0.value) },
+            state: AvatarState(rawValue: view.state.rawValue),
             path: path, fallback: path == nil ? fallback : nil, size: view.size.map { Int($0) },
             transferred: view.transferred.map { Int($0) }, sha256: view.sha256?.hex,
             assurance: view.assurance?.rawValue,
@@ -60,11 +62,11 @@ struct BusMapping: Sendable {
         case .register(let parameters):
             return .register(
                 try labels(parameters.labels), keep: parameters.keep ?? false, heartbeat: parameters.heartbeat ?? false,
-                more: more, token: token)
+                more: more, token: ExactString(token))
         case .adjust(let parameters):
             return .adjust(
-                subscription: parameters.subscription, add: try labels(parameters.add ?? []),
-                remove: parameters.remove ?? [], visible: parameters.visible ?? [], hidden: parameters.hidden ?? [])
+                subscription: ExactString(parameters.subscription), add: try labels(parameters.add ?? []),
+                remove: exact(parameters.remove), visible: exact(parameters.visible), hidden: exact(parameters.hidden))
         case .watch(let parameters):
             return .watch(
                 epoch: parameters.epoch, since: parameters.since.map { Int64($0) },
@@ -85,7 +87,7 @@ struct BusMapping: Sendable {
                 try parameters.names.filter { !BuiltinHead.matches($0) }.map(name),
                 visibility: try visibility(parameters.visibility), more: more)
         case .upload(let parameters):
-            guard parameters.path.hasPrefix("/") else { throw .invalidParameter(parameter: "path") }
+            guard parameters.path.utf8.first == UInt8(ascii: "/") else { throw .invalidParameter(parameter: "path") }
             return .upload(path: parameters.path, more: more)
         case .forget(let parameters): return .forget(try name(parameters.name))
         case .pause(let parameters): return .pause(try direction(parameters.direction))
@@ -95,12 +97,14 @@ struct BusMapping: Sendable {
         }
     }
 
+    private static func exact(_ texts: [String]?) -> [ExactString] { (texts ?? []).map { ExactString($0) } }
+
     private static func labels(
         _ requests: [LabelBus.LabelRequest]
     ) throws(AgentError) -> [TransferMachines.LabelRequest] {
         try requests.map { request throws(AgentError) in
             TransferMachines.LabelRequest(
-                label: request.label, target: try target(name: request.name, owner: request.owner),
+                label: ExactString(request.label), target: try target(name: request.name, owner: request.owner),
                 visibility: try visibility(request.visibility))
         }
     }

@@ -4,6 +4,7 @@ package import LabelBus
 package import Logging
 package import NIOCore
 internal import NIOPosix
+internal import ProgramSupport
 internal import ServiceLifecycle
 internal import Synchronization
 
@@ -31,7 +32,8 @@ package final class BusServer: Service {
             to: wanted + Limits.Bus.refusedConnectionsMax + Limits.Bus.otherDescriptors)
         clients = BusClients(
             dispatcher: CallDispatcher(service: service, info: info),
-            connectionsMax: DescriptorLimit.connections(wanted: wanted, limit: limit ?? 1024), logger: logger)
+            connectionsMax: Self.connections(wanted: wanted, limit: limit ?? Limits.Bus.descriptorsUnknown),
+            logger: logger)
     }
 
     /// Opens the socket at `path` (or takes the one that systemd handed over) and serves `service` on it.
@@ -45,6 +47,12 @@ package final class BusServer: Service {
             close(socket.descriptor)
             socket.name?.unlinkIfOurs()
         }
+    }
+
+    /// How many clients the bus may serve with `limit` descriptors. Some are kept back for the clients that are being refused and for
+    /// everything else: without them `accept` would fail again and again without end.
+    package static func connections(wanted: Int, limit: Int) -> Int {
+        max(1, min(wanted, limit - Limits.Bus.refusedConnectionsMax - Limits.Bus.otherDescriptors))
     }
 
     /// How many clients are connected now.

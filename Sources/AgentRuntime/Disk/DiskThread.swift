@@ -1,5 +1,6 @@
 internal import AvatarCore
 internal import NIOPosix
+internal import PosixFiles
 internal import Synchronization
 internal import TransferMachines
 
@@ -25,7 +26,7 @@ final class DiskThread: Sendable {
     private let inbox = Mutex(Inbox())
     private let worker: Mutex<DiskWorker>
     private let deliver: @Sendable ([DiskResult]) -> Void
-    private let clock = AgentClock()
+    private let clock = SystemClock()
 
     /// Takes over the worker; `deliver` is called on the thread with the results of each run of commands.
     init(worker: sending DiskWorker, deliver: @escaping @Sendable ([DiskResult]) -> Void) {

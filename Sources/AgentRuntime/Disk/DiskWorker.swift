@@ -12,7 +12,7 @@ final class DiskWorker {
     let catalog: Catalog
     let cacheBytesMax: Int64?
     let uploadBytesMax: Int64
-    let clock = AgentClock()
+    let clock = SystemClock()
     let logger: Logger
     /// Waits until the watch has handed over what happened until now; nil where the two folders are two.
     let flushWatch: (() throws(WatchError) -> Void)?
@@ -158,7 +158,7 @@ final class DiskWorker {
 
     // MARK: Helpers
 
-    func now() -> UnixTime { UnixTime(milliseconds: Int64(clock.wallSeconds(of: clock.now) * 1000)) }
+    func now() -> UnixTime { clock.wall }
 
     /// Tells how much the cache holds, when that is not what was told last.
     func tellTotals() {

@@ -3,6 +3,7 @@ internal import DequeModule
 internal import LabelBus
 internal import Logging
 internal import NIOCore
+internal import PosixFiles
 internal import TransferMachines
 
 /// Drives the agent's machine: hands it what happens, and carries out what it says, on one event loop.
@@ -13,7 +14,7 @@ final class AgentDriver {
     private var machine: AgentMachine
     private let loop: any EventLoop
     private let disk: DiskThread
-    private let clock = AgentClock()
+    private let clock = SystemClock()
     private let mapping: BusMapping
     private let attach: @Sendable (WatchedFolder) -> Void
     private let logger: Logger
@@ -38,7 +39,7 @@ final class AgentDriver {
         attach: @escaping @Sendable (WatchedFolder) -> Void
     ) {
         self.attach = attach
-        machine = AgentMachine(now: AgentClock().now, seed: seed, isShared: isShared)
+        machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared)
         self.loop = loop
         self.disk = disk
         self.mapping = mapping
@@ -138,10 +139,10 @@ final class AgentDriver {
     private func tell(_ output: BusOutput) {
         switch output {
         case .labels(let output):
-            let labels = output.states.map { (label: $0.label, avatar: encoded($0.avatar)) }
+            let labels = output.states.map { (label: $0.label.string, avatar: encoded($0.avatar)) }
             let stream = output.continues ? streams[output.stream] : forget(output.stream)
             stream?.send(
-                LabelsReply(subscription: output.subscription, labels: labels, synced: output.synced),
+                LabelsReply(subscription: output.subscription?.string, labels: labels, synced: output.synced),
                 continues: output.continues)
         case .avatar(let stream, let view, let continues):
             send(.avatar(mapping.avatar(view)), to: stream, continues: continues)
@@ -245,7 +246,7 @@ final class AgentDriver {
         }
         return StatusReply(
             version: version, connection: connectionWord(status.connection), since: clock.rfc3339(status.since),
-            server: account.map { Server(host: $0.server.host, port: $0.server.port, tls: false) },
+            server: account.map { Server(host: $0.server.host, port: $0.server.port) },
             dialect: connectionWord(status.connection) == "online" ? "classic" : nil,
             icon: status.icon.map(mapping.avatar),
             downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: status.cachedFiles,

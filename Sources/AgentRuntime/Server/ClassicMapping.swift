@@ -38,13 +38,16 @@ package enum ClassicMapping {
         switch reply {
         case .test, .uploadFile: return .other
         case .uploadHead(let reply):
-            return .upload(error: reply.error, name: reply.name, md5: reply.md5, seq: reply.seq)
+            return .upload(error: reply.error, name: reply.name.map { ExactString($0) }, md5: reply.md5, seq: reply.seq)
         case .syncFile(let reply):
-            guard reply.error == ClassicError.success else { return .progress(name: reply.name, .error(reply.error)) }
-            guard let seq = reply.seq, let totalSize = reply.totalSize, let transSize = reply.transSize else {
-                return .progress(name: reply.name, .error(ClassicError.fileNotExists.rawValue))
+            guard reply.error == ClassicError.success else {
+                return .progress(name: reply.name.map { ExactString($0) }, .error(reply.error))
             }
-            return .progress(name: reply.name, .at(seq: seq, totalSize: totalSize, transSize: transSize))
+            guard let seq = reply.seq, let totalSize = reply.totalSize, let transSize = reply.transSize else {
+                return .progress(name: reply.name.map { ExactString($0) }, .error(ClassicError.fileNotExists.rawValue))
+            }
+            return .progress(
+                name: reply.name.map { ExactString($0) }, .at(seq: seq, totalSize: totalSize, transSize: transSize))
         case .download(let reply):
             return .download(name: reply.name, answer(reply))
         }

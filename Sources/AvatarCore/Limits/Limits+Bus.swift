@@ -5,12 +5,6 @@ extension Limits {
         package static let messageBytesMax = 4 * 1024 * 1024
         /// The largest message a client takes from the agent, without its NUL.
         package static let replyBytesMax = 16 * 1024 * 1024
-        /// How deep JSON may nest; the interface needs 4.
-        package static let jsonDepthMax = 16
-        /// Values in one JSON document, however small each is: what one message may unfold into.
-        package static let jsonValuesMax = 200_000
-        /// Members of one JSON object.
-        package static let jsonMembersMax = 1024
         /// Bytes of replies that are handed to the socket before it is asked again whether it takes more.
         package static let writeBatchBytes = 64 * 1024
         /// Clients that are written to before the first of them is flushed.
@@ -31,6 +25,8 @@ extension Limits {
         package static let connectionsMax = 2048
         /// File descriptors that are left for everything but the bus's clients.
         package static let otherDescriptors = 256
+        /// The limit of descriptors that is counted with where the system does not tell it: the usual soft one.
+        package static let descriptorsUnknown = 1024
         /// Clients that are being told that there are too many; past it they are closed without a word.
         package static let refusedConnectionsMax = 64
         /// Labels in one `Register` or `Adjust`, and in one subscription.

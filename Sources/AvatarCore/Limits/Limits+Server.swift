@@ -8,8 +8,6 @@ extension Limits {
         package static let bodyBytesMax = 6 * 1024 * 1024
         /// What the fields beside `data` take in an upload's body, with a name of 200 bytes.
         package static let uploadFieldsBytes = 512
-        /// Levels of nesting in a request's JSON; no message of the protocol has more than one.
-        package static let jsonDepthMax = 16
         /// Requests of one connection that are begun and not yet answered.
         package static let requestsInFlightMax = 256
         /// Bytes of requests and of replies not yet handed to the kernel, of one connection. One request is always taken.

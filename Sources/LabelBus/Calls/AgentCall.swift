@@ -1,4 +1,4 @@
-internal import AvatarCore
+package import AvatarCore
 
 /// One call of the agent's interface, its parameters checked for shape and size (not for meaning).
 package enum AgentCall: Hashable, Sendable {

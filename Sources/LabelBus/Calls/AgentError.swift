@@ -1,3 +1,5 @@
+package import AvatarCore
+
 /// The errors of both interfaces, as a client catches them and the agent sends them.
 public enum AgentError: Error, Hashable, Sendable {
     /// No user is configured.

@@ -1,3 +1,5 @@
+package import AvatarCore
+
 /// One reply of the agent's interface.
 package enum AgentReply: Hashable, Sendable {
     case register(RegisterReply)

@@ -1,3 +1,5 @@
+package import AvatarCore
+
 /// What `Get` takes.
 package struct GetParameters: Hashable, Sendable {
     /// The picture's name.

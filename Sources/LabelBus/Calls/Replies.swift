@@ -1,3 +1,5 @@
+package import AvatarCore
+
 /// One reply to `Register`.
 public struct RegisterReply: Hashable, Sendable {
     /// The subscription's id, for `Adjust`; in the first reply of a stream.

@@ -1,3 +1,5 @@
+package import AvatarCore
+
 /// What `Register` takes.
 package struct RegisterParameters: Hashable, Sendable {
     /// The labels, at most ``Limits/Bus/labelsMax``.

@@ -35,7 +35,7 @@ package enum AgentInterface {
         # kind: "ready", "changed", "removed", "failed", "uploaded", "icon" (the user's own avatar is now this one)
         type Change (cursor: int, kind: string, avatar: Avatar)
         type Step (at: string, what: string, detail: ?string)
-        type Server (host: string, port: int, tls: ?bool)
+        type Server (host: string, port: int)
         type Problem (what: string, since: string, remedy: ?string)
 
         # Registers labels, and fetches what is missing. First every label's state now, at most 500 in a reply, the last of them with

@@ -100,7 +100,9 @@ package struct CallDispatcher: Sendable {
             try visibility(parameters.visibility, "visibility")
         case .upload(let parameters):
             let path = parameters.path
-            guard path.hasPrefix("/"), path.utf8.count < Limits.Bus.pathBytesMax, !path.utf8.contains(0) else {
+            guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count < Limits.Bus.pathBytesMax,
+                !path.utf8.contains(0)
+            else {
                 throw .invalidParameter(parameter: "path")
             }
         case .pause(let parameters): try direction(parameters.direction)
@@ -140,7 +142,7 @@ package struct CallDispatcher: Sendable {
 
     private func direction(_ word: String?) throws(AgentError) {
         guard let word else { return }
-        if word != "down", word != "up" { throw .invalidParameter(parameter: "direction") }
+        guard Direction(rawValue: word) != nil else { throw .invalidParameter(parameter: "direction") }
     }
 }
 

@@ -1,3 +1,4 @@
+internal import AvatarCore
 internal import NIOCore
 
 /// Where the replies to one call go. A value: copy it, keep it, use it from any thread.

@@ -1,7 +1,13 @@
-/// One avatar as the agent knows it (IPC.md, type `Avatar`).
+package import AvatarCore
+
+/// One avatar as the agent knows it (docs/label-bus.md, type `Avatar`). Two are equal only when the bytes of their names are.
 public struct Avatar: Hashable, Sendable {
+    private var exactName: ExactString?
     /// The file's name in the cache; nil for a label by owner whose avatar's name is not known yet.
-    public var name: String?
+    public var name: String? {
+        get { exactName?.string }
+        set { exactName = newValue.map { ExactString($0) } }
+    }
     /// The user whose avatar it is, where that is known.
     public var owner: Int?
     /// How far it is.
@@ -31,7 +37,7 @@ public struct Avatar: Hashable, Sendable {
         size: Int? = nil, transferred: Int? = nil, sha256: String? = nil, assurance: String? = nil,
         generation: Int = 0, reason: String? = nil, retryAt: String? = nil
     ) {
-        self.name = name
+        exactName = name.map { ExactString($0) }
         self.owner = owner
         self.state = state
         self.path = path
@@ -83,7 +89,7 @@ public struct AvatarState: RawRepresentable, Hashable, Sendable, CustomStringCon
 
 extension Avatar: BusObject {
     package init(from fields: inout ObjectReader) throws(FieldError) {
-        name = try fields.optionalString("name")
+        exactName = try fields.optionalString("name").map { ExactString($0) }
         owner = try fields.optionalInt("owner")
         state = AvatarState(rawValue: try fields.string("state"))
         path = try fields.optionalString("path")

@@ -1,3 +1,5 @@
+package import AvatarCore
+
 /// One entry of the agent's log of changes (IPC.md, type `Change`).
 public struct Change: Hashable, Sendable {
     /// Its number within the epoch: no gaps, never back.
@@ -63,14 +65,11 @@ public struct Server: Hashable, Sendable {
     public var host: String
     /// Its TCP port.
     public var port: Int
-    /// Whether the connection is encrypted.
-    public var tls: Bool?
 
     /// A server.
-    public init(host: String, port: Int, tls: Bool? = nil) {
+    public init(host: String, port: Int) {
         self.host = host
         self.port = port
-        self.tls = tls
     }
 }
 
@@ -123,13 +122,11 @@ extension Server: BusObject {
     package init(from fields: inout ObjectReader) throws(FieldError) {
         host = try fields.string("host")
         port = try fields.int("port")
-        tls = try fields.optionalBool("tls")
     }
 
     package func write(to writer: inout JSONWriter) {
         writer.field("host", host)
         writer.field("port", port)
-        writer.field("tls", tls)
     }
 }
 

@@ -1,9 +1,20 @@
-/// A label: the subscriber's own id for a widget that shows an avatar (IPC.md, type `LabelRequest`).
+package import AvatarCore
+
+/// A label: the subscriber's own id for a widget that shows an avatar (docs/label-bus.md, type `LabelRequest`). Label and name are
+/// compared by their bytes.
 public struct LabelRequest: Hashable, Sendable {
+    private var exactLabel: ExactString
+    private var exactName: ExactString?
     /// The subscriber's own id, at most 256 bytes.
-    public var label: String
+    public var label: String {
+        get { exactLabel.string }
+        set { exactLabel = ExactString(newValue) }
+    }
     /// The picture's name.
-    public var name: String?
+    public var name: String? {
+        get { exactName?.string }
+        set { exactName = newValue.map { ExactString($0) } }
+    }
     /// The user; alone, it means whatever that user's current avatar is.
     public var owner: Int?
     /// `visible` (the default), `near` or `hidden`: what is seen is fetched first.
@@ -11,31 +22,35 @@ public struct LabelRequest: Hashable, Sendable {
 
     /// A label for a picture, for a user's current picture, or both.
     public init(label: String, name: String? = nil, owner: Int? = nil, visibility: String? = nil) {
-        self.label = label
-        self.name = name
+        exactLabel = ExactString(label)
+        exactName = name.map { ExactString($0) }
         self.owner = owner
         self.visibility = visibility
     }
 }
 
-/// What a label shows now (IPC.md, type `LabelState`).
+/// What a label shows now (docs/label-bus.md, type `LabelState`).
 public struct LabelState: Hashable, Sendable {
+    private var exactLabel: ExactString
     /// The subscriber's own id.
-    public var label: String
+    public var label: String {
+        get { exactLabel.string }
+        set { exactLabel = ExactString(newValue) }
+    }
     /// Its avatar.
     public var avatar: Avatar
 
     /// A label and its avatar.
     public init(label: String, avatar: Avatar) {
-        self.label = label
+        exactLabel = ExactString(label)
         self.avatar = avatar
     }
 }
 
 extension LabelRequest: BusObject {
     package init(from fields: inout ObjectReader) throws(FieldError) {
-        label = try fields.string("label")
-        name = try fields.optionalString("name")
+        exactLabel = ExactString(try fields.string("label"))
+        exactName = try fields.optionalString("name").map { ExactString($0) }
         owner = try fields.optionalInt("owner")
         visibility = try fields.optionalString("visibility")
     }
@@ -50,7 +65,7 @@ extension LabelRequest: BusObject {
 
 extension LabelState: BusObject {
     package init(from fields: inout ObjectReader) throws(FieldError) {
-        label = try fields.string("label")
+        exactLabel = ExactString(try fields.string("label"))
         avatar = try fields.object("avatar", Avatar.self)
     }
 

@@ -1,4 +1,4 @@
-internal import AvatarCore
+package import AvatarCore
 package import NIOCore
 
 /// The messages of Varlink (UAPI.20): one JSON object each, then a NUL.
@@ -25,10 +25,10 @@ package enum BusMessage {
         var parameters = JSON.null
         var flags: (more: Bool, oneway: Bool, upgrade: Bool) = (false, false, false)
         for member in try members(of: bytes) {
-            switch member.name {
+            switch member.name.string {
             case "method":
                 guard case .string(let name) = member.value else { throw Violation(description: "method is no string") }
-                method = name
+                method = name.string
             case "parameters":
                 switch member.value {
                 case .object, .null: parameters = member.value
@@ -38,7 +38,9 @@ package enum BusMessage {
             case "oneway": flags.oneway = try flag(member)
             case "upgrade": flags.upgrade = try flag(member)
             default:
-                guard isReverseDomain(member.name) else { throw Violation(description: "an unknown member of a call") }
+                guard isReverseDomain(member.name.string) else {
+                    throw Violation(description: "an unknown member of a call")
+                }
             }
         }
         guard let method else { throw Violation(description: "method is missing") }
@@ -50,7 +52,7 @@ package enum BusMessage {
 
     private static func members(of bytes: [UInt8]) throws(Violation) -> [JSON.Member] {
         do throws(JSONError) {
-            if case .object(let members) = try JSONParser.parse(bytes) { return members }
+            if case .object(let members) = try JSON.parse(bytes) { return members }
         } catch {
             throw Violation(description: error.description)
         }
@@ -125,9 +127,9 @@ extension BusMessage {
         var name: String?
         var continues = false
         for member in try members(of: bytes) {
-            switch (member.name, member.value) {
+            switch (member.name.string, member.value) {
             case ("parameters", let value): parameters = value
-            case ("error", .string(let error)): name = error
+            case ("error", .string(let error)): name = error.string
             case ("error", .null): break
             case ("continues", .bool(let flag)): continues = flag
             case ("error", _), ("continues", _): throw Violation(description: "\(member.name) has the wrong type")

@@ -194,14 +194,14 @@ extension ConnectionHandler {
 
     private func isProven(_ uid: Int64, _ token: String, _ seq: Int64, _ now: MonotonicTime) -> Bool {
         guard let user = UserID(uid) else { return false }
-        return session.isProven(user, token: token, seq: seq, now: now)
+        return session.isProven(user, token: ExactString(token), seq: seq, now: now)
     }
 
     private func learn(_ lessons: [Answer.Lesson]) {
         for lesson in lessons {
             switch lesson {
             case .proven(let user, let token):
-                session.prove(user, token: token, now: clock())
+                session.prove(user, token: ExactString(token), now: clock())
                 share.join(user)
             case .vouched: session.vouched()
             case .owner(let owner, let name): session.remember(owner, of: name)

@@ -13,7 +13,7 @@ package struct ClusterUsers: UserStore {
     package func checkToken(_ token: String, of user: UserID) throws(StoreError) -> TokenVerdict {
         let reply = try cluster.redis { (redis) throws(StoreError) in try redis.command(["GET", "utoken_\(user)"]) }
         guard let stored = reply.text else { return .unknownUser }
-        return !token.isEmpty && token == stored ? .valid : .wrong
+        return !token.isEmpty && ExactString(token) == ExactString(stored) ? .valid : .wrong
     }
 
     /// As the seed does after an upload: the column, then `ubaseinfo_<uid>` from the whole row.

@@ -6,11 +6,11 @@ package struct ActivityLog: Sendable {
     /// One thing that happened to one picture.
     package struct Step: Hashable, Sendable {
         package let at: MonotonicTime
-        package let name: String
+        package let name: ExactString
         package let what: String
         package let detail: String?
 
-        init(at: MonotonicTime, name: String, what: String, detail: String?) {
+        init(at: MonotonicTime, name: ExactString, what: String, detail: String?) {
             self.at = at
             self.name = name
             self.what = what
@@ -26,7 +26,7 @@ package struct ActivityLog: Sendable {
 
     /// Something a person should know until it is over.
     package struct Problem: Hashable, Sendable {
-        package let key: String
+        package let key: ExactString
         package let what: String
         package let remedy: String?
         package let since: MonotonicTime
@@ -39,9 +39,9 @@ package struct ActivityLog: Sendable {
         /// A step of a picture's history, and nothing for the log.
         case step(name: String, what: String, detail: String? = nil)
         /// Something that a person should know until it is solved. `note` is for the log, where the problem is new in these words.
-        case problem(key: String, what: String, remedy: String?, note: Note? = nil)
+        case problem(key: ExactString, what: String, remedy: String?, note: Note? = nil)
         /// The problem is over.
-        case solved(key: String)
+        case solved(key: ExactString)
     }
 
     private var steps = Deque<Step>()
@@ -57,7 +57,7 @@ package struct ActivityLog: Sendable {
     package var stepCount: Int { steps.count }
 
     /// The steps of one picture, oldest first.
-    package func steps(of name: String) -> [Step] { steps.filter { $0.name == name } }
+    package func steps(of name: ExactString) -> [Step] { steps.filter { $0.name == name } }
 
     /// Takes an entry; what is to go into the log, if anything is.
     mutating func record(_ entry: Entry, now: MonotonicTime) -> Note? {
@@ -80,11 +80,11 @@ package struct ActivityLog: Sendable {
 
     private mutating func step(name: String, what: String, detail: String?, now: MonotonicTime) {
         if steps.count >= Limits.ActivityLog.stepsMax { steps.removeFirst() }
-        steps.append(Step(at: now, name: name, what: what, detail: detail))
+        steps.append(Step(at: now, name: ExactString(name), what: what, detail: detail))
     }
 
     /// Whether the problem was not known in these words before.
-    private mutating func problem(key: String, what: String, remedy: String?, now: MonotonicTime) -> Bool {
+    private mutating func problem(key: ExactString, what: String, remedy: String?, now: MonotonicTime) -> Bool {
         if let index = problems.firstIndex(where: { $0.key == key }) {
             guard problems[index].what != what else { return false }
             problems.remove(at: index)

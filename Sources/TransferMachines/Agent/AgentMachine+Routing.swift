@@ -272,7 +272,7 @@ extension AgentMachine {
             isUnheardOf = downloads.isUnheardOf(name)
         }
         let view = view(of: target)
-        let steps = question == .explain ? activity.steps(of: view.name ?? "") : []
+        let steps = question == .explain ? view.name.map { activity.steps(of: $0) } ?? [] : []
         perform([
             subscribers.answer(question, of: target, view, steps: steps, isUnheardOf: isUnheardOf, stream, now: now)
         ])

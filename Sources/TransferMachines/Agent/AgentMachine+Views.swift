@@ -121,7 +121,7 @@ extension AvatarView {
     /// The same picture for somebody who wants a certain owner's: another's of that name is not it.
     func narrowed(to owner: UserID?) -> AvatarView {
         guard let owner, state == .ready, let actual = self.owner, actual != owner else { return self }
-        return AvatarView(name: name, owner: owner, state: .failed, reason: AbsenceReason.nameTaken.rawValue)
+        return AvatarView(name: name?.string, owner: owner, state: .failed, reason: AbsenceReason.nameTaken.rawValue)
     }
 
     /// A row of the catalog of which the machine knows nothing more.

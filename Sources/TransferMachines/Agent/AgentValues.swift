@@ -220,7 +220,7 @@ package struct AvatarView: Hashable, Sendable {
     }
 
     /// The name as it was asked for; not always a valid one (`builtin`).
-    package var name: String?
+    package var name: ExactString?
     package var owner: UserID?
     package var state: State
     package var place = Place.nowhere
@@ -234,7 +234,7 @@ package struct AvatarView: Hashable, Sendable {
 
     /// A view with nothing but a name and a state.
     package init(name: String?, owner: UserID? = nil, state: State, reason: String? = nil) {
-        self.name = name
+        self.name = name.map { ExactString($0) }
         self.owner = owner
         self.state = state
         self.reason = reason

@@ -2,9 +2,10 @@ package import AvatarCore
 
 /// A call of a subscriber, with names and labels found valid.
 package enum BusCall: Hashable, Sendable {
-    case register([LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: String)
+    case register([LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: ExactString)
     case adjust(
-        subscription: String, add: [LabelRequest], remove: [String], visible: [String], hidden: [String])
+        subscription: ExactString, add: [LabelRequest], remove: [ExactString], visible: [ExactString],
+        hidden: [ExactString])
     case fetch([AvatarName], visibility: Visibility, more: Bool)
     case upload(path: String, more: Bool)
     case get(LabelRequest.Target)
@@ -14,12 +15,6 @@ package enum BusCall: Hashable, Sendable {
     case pause(Direction?)
     case resume(Direction?)
     case forget(AvatarName)
-}
-
-/// Which way pictures go.
-package enum Direction: String, Hashable, Sendable, CaseIterable {
-    case down
-    case up
 }
 
 /// What a subscriber is told.

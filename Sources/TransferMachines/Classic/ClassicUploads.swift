@@ -59,16 +59,16 @@ struct ClassicUploads: Sendable {
     }
 
     /// 1032 came.
-    mutating func replied(error code: Int, name: String?, md5: String?, seq: Int64?) -> [UploadEvent] {
+    mutating func replied(error code: Int, name: ExactString?, md5: String?, seq: Int64?) -> [UploadEvent] {
         guard takeStale() else { return [] }
         guard let crop = current?.crop, isName(name, of: crop), md5 == nil || md5?.lowercased() == crop.md5.hex else {
-            return [.stray("an upload of \(name.map { String($0.prefix(80)) } ?? "nothing")")]
+            return [.stray("an upload of \(name.map { String($0.string.prefix(80)) } ?? "nothing")")]
         }
         return [.answered(crop)] + events(current?.transfer.replied(error: code, seq: seq))
     }
 
     /// 1006 came.
-    mutating func progress(name: String?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent] {
+    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent] {
         guard takeStale() else { return [] }
         guard let crop = current?.crop else { return [.stray("the progress of nothing")] }
         // The seed keeps 1005's progress by digest alone: another name's progress is not this crop's.
@@ -82,10 +82,7 @@ struct ClassicUploads: Sendable {
         return staleUntil == nil
     }
 
-    private func isName(_ name: String?, of crop: Crop) -> Bool {
-        guard let name else { return true }
-        return (try? AvatarName(name)) == crop.name
-    }
+    private func isName(_ name: ExactString?, of crop: Crop) -> Bool { name == nil || name == crop.name.exact }
 
     private func events(_ steps: [ClassicUpload.Action]?) -> [UploadEvent] {
         guard let crop = current?.crop else { return [] }

@@ -17,9 +17,9 @@ package struct ServerReply: Hashable, Sendable {
         /// 1034; `name` is nil where an error holds none.
         case download(name: String?, ClassicDownload.Reply)
         /// 1032.
-        case upload(error: Int, name: String?, md5: String?, seq: Int64?)
+        case upload(error: Int, name: ExactString?, md5: String?, seq: Int64?)
         /// 1006.
-        case progress(name: String?, ClassicUpload.Progress)
+        case progress(name: ExactString?, ClassicUpload.Progress)
         /// A frame that was understood and means nothing here.
         case other
         /// A frame that could not be understood.

@@ -48,7 +48,7 @@ package struct ServerSession: Sendable {
     /// Whether the last reply may still be on its way to the client's own memory.
     private var isDraining = false
     private var lastAnswered: ResourceKey?
-    private var proven: Deque<(user: UserID, token: String, at: MonotonicTime)> = []
+    private var proven: Deque<(user: UserID, token: ExactString, at: MonotonicTime)> = []
     private var hasShownToken = false
     private var owners: Deque<(name: AvatarName, owner: UserID)> = []
 
@@ -130,7 +130,7 @@ extension ServerSession {
 // Who it is, and for how long it may stay.
 extension ServerSession {
     /// The store has said that this is this user's token.
-    package mutating func prove(_ user: UserID, token: String, now: MonotonicTime) {
+    package mutating func prove(_ user: UserID, token: ExactString, now: MonotonicTime) {
         hasShownToken = true
         if let index = proven.firstIndex(where: { $0.user == user && $0.token == token }) {
             proven[index].at = now
@@ -145,7 +145,7 @@ extension ServerSession {
 
     /// Whether chunk `seq` needs no look at the store for this token: this connection has shown it for this user, and for a picture
     /// that begins, no longer ago than ``Limits/Server/tokenTrust``.
-    package func isProven(_ user: UserID, token: String, seq: Int64, now: MonotonicTime) -> Bool {
+    package func isProven(_ user: UserID, token: ExactString, seq: Int64, now: MonotonicTime) -> Bool {
         proven.contains {
             $0.user == user && $0.token == token && (seq > 1 || now < $0.at + Limits.Server.tokenTrust)
         }

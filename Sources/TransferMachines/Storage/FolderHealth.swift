@@ -54,5 +54,5 @@ struct FolderHealth: Sendable {
         return actions
     }
 
-    private static func key(_ folder: WatchedFolder) -> String { "folder \(folder.rawValue)" }
+    private static func key(_ folder: WatchedFolder) -> ExactString { "folder \(folder.rawValue)" }
 }

@@ -12,12 +12,12 @@ package struct LabelRequest: Hashable, Sendable {
         case ownerOnly(UserID)
     }
 
-    package let label: String
+    package let label: ExactString
     package let target: Target
     package let visibility: Visibility
 
     /// A label that was found valid.
-    package init(label: String, target: Target, visibility: Visibility) {
+    package init(label: ExactString, target: Target, visibility: Visibility) {
         self.label = label
         self.target = target
         self.visibility = visibility
@@ -32,21 +32,21 @@ package struct LabelRegistry: Sendable {
     /// One label of one subscription.
     package struct Reference: Hashable, Sendable {
         package let stream: StreamID
-        package let label: String
+        package let label: ExactString
     }
 
     struct Subscription: Sendable {
-        let token: String
+        let token: ExactString
         let keep: Bool
         let heartbeat: Bool
-        var labels: [String: LabelRequest] = [:]
+        var labels: [ExactString: LabelRequest] = [:]
         /// Labels whose first state has not been told, by the number under which they came.
-        var untold: [String: UInt64] = [:]
+        var untold: [ExactString: UInt64] = [:]
         /// The same in their order; those taken back since are swept out now and then.
-        var snapshotDue: [(number: UInt64, label: String)] = []
+        var snapshotDue: [(number: UInt64, label: ExactString)] = []
         var lastSent: MonotonicTime
 
-        func isUntold(_ label: String) -> Bool { !untold.isEmpty && untold[label] != nil }
+        func isUntold(_ label: ExactString) -> Bool { !untold.isEmpty && untold[label] != nil }
     }
 
     /// What a picture's label is told by: with a thousand subscribers of one picture, every other look-up counts.
@@ -59,7 +59,7 @@ package struct LabelRegistry: Sendable {
 
     /// A label and what to show for it.
     package struct State: Hashable, Sendable {
-        package let label: String
+        package let label: ExactString
         package let avatar: AvatarView
     }
 
@@ -67,7 +67,7 @@ package struct LabelRegistry: Sendable {
     package struct Output: Hashable, Sendable {
         package let stream: StreamID
         package let states: [State]
-        package let subscription: String?
+        package let subscription: ExactString?
         package let synced: Bool?
         package let continues: Bool
     }
@@ -88,13 +88,13 @@ package struct LabelRegistry: Sendable {
     package func labelCount(of stream: StreamID) -> Int { subscriptions[stream]?.labels.count ?? 0 }
 
     /// Whether a subscription with this token is alive, and which stream it has.
-    package func stream(of token: String) -> StreamID? {
+    package func stream(of token: ExactString) -> StreamID? {
         order.first { subscriptions[$0]?.token == token }
     }
 
     /// Opens a subscription without labels.
     package mutating func open(
-        _ stream: StreamID, token: String, keep: Bool, heartbeat: Bool, now: MonotonicTime
+        _ stream: StreamID, token: ExactString, keep: Bool, heartbeat: Bool, now: MonotonicTime
     ) {
         guard subscriptions[stream] == nil else { return }
         subscriptions[stream] = Subscription(token: token, keep: keep, heartbeat: heartbeat, lastSent: now)
@@ -123,12 +123,12 @@ package struct LabelRegistry: Sendable {
     }
 
     /// Takes labels back; the names that lost one.
-    package mutating func remove(_ labels: [String], from stream: StreamID) -> [AvatarName] {
+    package mutating func remove(_ labels: [ExactString], from stream: StreamID) -> [AvatarName] {
         labels.compactMap { drop($0, from: stream) }
     }
 
     /// Changes what is seen; the names concerned.
-    package mutating func see(_ labels: [String], as visibility: Visibility, on stream: StreamID) -> [AvatarName] {
+    package mutating func see(_ labels: [ExactString], as visibility: Visibility, on stream: StreamID) -> [AvatarName] {
         labels.compactMap { label in
             guard let old = subscriptions[stream]?.labels[label], old.visibility != visibility else { return nil }
             subscriptions[stream]?.labels[label] = LabelRequest(
@@ -189,7 +189,7 @@ package struct LabelRegistry: Sendable {
 
     /// Tells a stream, at most ``Limits/Labels/perReplyMax`` states in a reply, and lets go of the one-shot labels that are done.
     private mutating func reply(
-        to stream: StreamID, _ told: [State], token: String, keep: Bool, synced: Bool?, now: MonotonicTime,
+        to stream: StreamID, _ told: [State], token: ExactString, keep: Bool, synced: Bool?, now: MonotonicTime,
         _ outputs: inout [Output], _ done: inout [AvatarName]
     ) {
         if let index = subscriptions.index(forKey: stream) { subscriptions.values[index].lastSent = now }
@@ -216,7 +216,7 @@ package struct LabelRegistry: Sendable {
         _ name: AvatarName, now: MonotonicTime, view: (UserID?) -> AvatarView
     ) -> (outputs: [Output], done: [AvatarName]) {
         // One entry for each stream, where its first label stands.
-        var told: [(stream: StreamID, token: String, keep: Bool, states: [State])] = []
+        var told: [(stream: StreamID, token: ExactString, keep: Bool, states: [State])] = []
         var places: [StreamID: Int] = [:]
         let showings = (byName[name] ?? [:]).sorted { $0.value.number < $1.value.number }
         places.reserveCapacity(showings.count)
@@ -267,7 +267,7 @@ package struct LabelRegistry: Sendable {
     }
 
     @discardableResult
-    private mutating func drop(_ label: String, from stream: StreamID) -> AvatarName? {
+    private mutating func drop(_ label: ExactString, from stream: StreamID) -> AvatarName? {
         guard let request = subscriptions[stream]?.labels.removeValue(forKey: label) else { return nil }
         subscriptions[stream]?.untold[label] = nil
         labelCount -= 1

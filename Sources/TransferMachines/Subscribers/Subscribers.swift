@@ -95,7 +95,7 @@ struct Subscribers: Sendable {
     // MARK: Labels
 
     mutating func register(
-        _ requests: [LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: String, isRoom: Bool,
+        _ requests: [LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: ExactString, isRoom: Bool,
         _ stream: StreamID, now: MonotonicTime
     ) -> [Action] {
         let limit = more ? Limits.Labels.perSubscriptionMax : Limits.Labels.perReplyMax
@@ -109,11 +109,12 @@ struct Subscribers: Sendable {
     }
 
     mutating func adjust(
-        _ subscription: String, add: [LabelRequest], remove: [String], visible: [String], hidden: [String],
+        _ subscription: ExactString, add: [LabelRequest], remove: [ExactString], visible: [ExactString],
+        hidden: [ExactString],
         _ stream: StreamID
     ) -> [Action] {
         guard let target = labels.stream(of: subscription) else {
-            return [.bus(.failed(stream, .unknownSubscription(subscription)))]
+            return [.bus(.failed(stream, .unknownSubscription(subscription.string)))]
         }
         guard labels.labelCount(of: target) + add.count <= Limits.Labels.perSubscriptionMax,
             labels.labelCount + add.count <= Limits.Labels.totalMax

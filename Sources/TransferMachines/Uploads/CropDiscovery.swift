@@ -162,7 +162,7 @@ struct CropDiscovery: Sendable {
 
     // MARK: Problems
 
-    static func problemKey(_ name: String) -> String { "upload \(name)" }
+    static func problemKey(_ name: String) -> ExactString { ExactString("upload \(name)") }
 
     /// A file of the upload folder that is not sent: said once, in `Status` and the log.
     static func notUploaded(_ name: String, reason: String, remedy: String? = nil) -> Action {

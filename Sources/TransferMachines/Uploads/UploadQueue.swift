@@ -152,13 +152,13 @@ struct UploadQueue: Sendable {
         return hold(way.read(id, at: offset, bytes: bytes, now: now))
     }
 
-    mutating func replied(error code: Int, name: String?, md5: String?, seq: Int64?) -> [UploadEvent] {
+    mutating func replied(error code: Int, name: ExactString?, md5: String?, seq: Int64?) -> [UploadEvent] {
         let events = hold(way.replied(error: code, name: name, md5: md5, seq: seq))
         if way.transferred > acknowledgedAtHangUp { hangUps = 0 }
         return events
     }
 
-    mutating func progress(name: String?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent] {
+    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent] {
         hold(way.progress(name: name, progress, now: now))
     }
 

@@ -153,14 +153,14 @@ struct Uploads: Sendable {
 
     /// 1032 came.
     mutating func replied(
-        error code: Int, name: String?, md5: String?, seq: Int64?, now: MonotonicTime, random: inout SeededRandom
+        error code: Int, name: ExactString?, md5: String?, seq: Int64?, now: MonotonicTime, random: inout SeededRandom
     ) -> [Action] {
         actions(queue.replied(error: code, name: name, md5: md5, seq: seq), now: now, random: &random)
     }
 
     /// 1006 came.
     mutating func progress(
-        name: String?, _ progress: ClassicUpload.Progress, now: MonotonicTime, random: inout SeededRandom
+        name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime, random: inout SeededRandom
     ) -> [Action] {
         actions(queue.progress(name: name, progress, now: now), now: now, random: &random)
     }

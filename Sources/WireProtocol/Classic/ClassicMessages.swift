@@ -18,7 +18,7 @@ package struct TestMessage: Hashable, Sendable {
     }
 
     func encode(_ id: UInt16, into buffer: inout ByteBuffer) {
-        ObjectWriter.write(id, into: &buffer, expecting: data.utf8.count + 32) { writer in
+        Frame.write(id, into: &buffer, expecting: data.utf8.count + 32) { writer in
             writer.text(.data, data)
             writer.number(.error, error.map(Int64.init))
         }

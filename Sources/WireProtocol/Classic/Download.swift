@@ -36,7 +36,7 @@ package struct DownloadRequest: Hashable, Sendable {
     }
 
     func encode(into buffer: inout ByteBuffer) {
-        ObjectWriter.write(MessageID.downloadRequest, into: &buffer, expecting: 256) { writer in
+        Frame.write(MessageID.downloadRequest, into: &buffer, expecting: 256) { writer in
             writer.text(.clientPath, clientPath)
             writer.text(.name, name)
             writer.text(.reqType, reqType)
@@ -96,7 +96,7 @@ package struct DownloadReply: Hashable, Sendable {
 
     func encode(into buffer: inout ByteBuffer) {
         let guess = Base64.encodedCount(data?.count ?? 0) + (clientPath?.utf8.count ?? 0) + 320
-        ObjectWriter.write(MessageID.downloadReply, into: &buffer, expecting: guess) { writer in
+        Frame.write(MessageID.downloadReply, into: &buffer, expecting: guess) { writer in
             writer.text(.clientPath, clientPath)
             writer.decimalString(.currentSize, currentSize)
             writer.base64(.data, data)

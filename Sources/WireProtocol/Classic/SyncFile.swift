@@ -22,7 +22,7 @@ package struct SyncFileRequest: Hashable, Sendable {
     }
 
     func encode(into buffer: inout ByteBuffer) {
-        ObjectWriter.write(MessageID.syncFileRequest, into: &buffer, expecting: 128) { writer in
+        Frame.write(MessageID.syncFileRequest, into: &buffer, expecting: 128) { writer in
             writer.text(.md5, md5)
             writer.text(.name, name)
             writer.number(.uid, uid)
@@ -65,7 +65,7 @@ package struct SyncFileReply: Hashable, Sendable {
     }
 
     func encode(into buffer: inout ByteBuffer) {
-        ObjectWriter.write(MessageID.syncFileReply, into: &buffer, expecting: 192) { writer in
+        Frame.write(MessageID.syncFileReply, into: &buffer, expecting: 192) { writer in
             writer.number(.error, Int64(error))
             writer.text(.md5, md5)
             writer.text(.name, name)

@@ -54,7 +54,7 @@ package struct UploadChunk: Hashable, Sendable {
     }
 
     func encode(_ id: UInt16, into buffer: inout ByteBuffer) {
-        ObjectWriter.write(id, into: &buffer, expecting: Base64.encodedCount(data.count) + 320) { writer in
+        Frame.write(id, into: &buffer, expecting: Base64.encodedCount(data.count) + 320) { writer in
             writer.base64(.data, data)
             writer.number(.last, last ? 1 : 0)
             writer.number(.lastSeq, lastSeq)
@@ -113,7 +113,7 @@ package struct UploadChunkReply: Hashable, Sendable {
     }
 
     func encode(_ id: UInt16, into buffer: inout ByteBuffer) {
-        ObjectWriter.write(id, into: &buffer, expecting: 256) { writer in
+        Frame.write(id, into: &buffer, expecting: 256) { writer in
             writer.number(.error, Int64(error))
             writer.number(.last, last.map { $0 ? 1 : 0 })
             writer.number(.lastSeq, lastSeq)

@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import NIOCore
 import NIOPosix
+import ProgramSupport
 
 /// What the label bus costs. Figures come with their peer of the same run, medians of
 /// several rounds; the server is a process of its own with one event loop, so that its CPU time is one core's.

@@ -15,9 +15,9 @@ enum Invariants {
 
     /// What is read can be written, and reads the same again.
     static func check(message: [UInt8]) throws {
-        if let json = try? JSONParser.parse(message) {
+        if let json = try? JSON.parse(message) {
             let written = write(json)
-            guard (try? JSONParser.parse(written)) == json else { throw Broken(what: "JSON changed", input: message) }
+            guard (try? JSON.parse(written)) == json else { throw Broken(what: "JSON changed", input: message) }
         }
         _ = try? BusMessage.parseReply(message)
         guard let call = try? BusMessage.parseCall(message), let dot = call.method.lastIndex(of: ".") else { return }
@@ -104,12 +104,12 @@ enum Invariants {
         case .bool(let value): writer.value(value)
         case .int(let value): writer.value(value)
         case .double(let value): writer.value(value)
-        case .string(let value): writer.value(value)
+        case .string(let value): writer.value(value.string)
         case .array(let elements): writer.array { writer in for element in elements { write(element, &writer) } }
         case .object(let members):
             writer.object { writer in
                 for member in members {
-                    writer.name(member.name)
+                    writer.name(member.name.string)
                     write(member.value, &writer)
                 }
             }

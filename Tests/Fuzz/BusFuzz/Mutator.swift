@@ -32,7 +32,7 @@ struct Mutator {
         ("org.avatard.Agent.Fetch", #"{"names":["a.png","\u00e9\ud83d\ude00.png"],"visibility":"hidden"}"#),
         ("org.avatard.Agent.Upload", #"{"path":"/tmp/a.png"}"#), ("org.avatard.Agent.Forget", #"{"name":"a.png"}"#),
         ("org.avatard.Agent.Pause", #"{"direction":"up"}"#), ("org.avatard.Agent.Resume", "null"),
-        ("org.avatard.Agent.Login", #"{"server":{"host":"h","port":9090,"tls":false},"uid":7,"token":"t"}"#),
+        ("org.avatard.Agent.Login", #"{"server":{"host":"h","port":9090},"uid":7,"token":"t"}"#),
         ("org.avatard.Agent.Logout", "{}"), ("org.avatard.Agent.Status", "{}"),
         ("org.avatard.Agent.Explain", #"{"name":"a.png"}"#), ("org.varlink.service.GetInfo", "{}"),
         ("org.varlink.service.GetInterfaceDescription", #"{"interface":"org.avatard.Agent"}"#),

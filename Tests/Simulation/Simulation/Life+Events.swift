@@ -104,7 +104,7 @@ extension Life {
             let label = "label-\(stream.value)-\(number)"
             requests.append(
                 LabelRequest(
-                    label: label, target: .name(name, owner: nil),
+                    label: ExactString(label), target: .name(name, owner: nil),
                     visibility: Visibility.allCases[random.pick(0...Visibility.allCases.count - 1)]))
             if keep { wanted.insert(name) }
         }

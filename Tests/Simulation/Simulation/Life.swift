@@ -56,7 +56,7 @@ package final class Life {
         var labels: Int
         var keep: Bool
         /// One-shot labels that had their final state.
-        var done: Set<String> = []
+        var done: Set<ExactString> = []
     }
 
     package init(seed: UInt64, mutation: Mutation? = nil, tailMax: Int = 50) throws {

@@ -65,7 +65,9 @@ final class Oracle {
 
     /// A label was told that a picture is there: it is, and whole, and the catalog knows it.
     func announced(_ avatar: AvatarView, in disk: SimDisk) {
-        guard let name = avatar.name.flatMap({ try? AvatarName($0) }), !deletedNames.contains(name) else { return }
+        guard let name = avatar.name.flatMap({ try? AvatarName($0.string) }), !deletedNames.contains(name) else {
+            return
+        }
         guard let inode = disk.cache[name] else { return fail("\(name) was announced and is not there") }
         // Between a rename and its row the new picture lies under a name that was told of before: whole, and on its way to be told.
         guard let row = disk.catalog.avatars[name],

@@ -232,7 +232,7 @@ final class SimAgent {
             guard incarnation == current else { return }
             let progress = ClassicUpload.Progress.at(
                 seq: chunk.seq, totalSize: crop.size, transSize: chunk.transSize)
-            feed(.reply(ServerReply(connection: number, kind: .progress(name: crop.name.string, progress))))
+            feed(.reply(ServerReply(connection: number, kind: .progress(name: crop.name.exact, progress))))
         }
     }
 

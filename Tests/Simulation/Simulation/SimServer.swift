@@ -219,7 +219,7 @@ final class SimServer {
             var next = intake
             let input = store.perform(action, bytes: chunk.data)
             if case .token(.valid) = input, let user = UserID(chunk.uid) {
-                connections[job.connection]?.session.prove(user, token: chunk.token ?? "", now: world.now)
+                connections[job.connection]?.session.prove(user, token: ExactString(chunk.token ?? ""), now: world.now)
             }
             let following = next.handle(input)
             step(following, next, chunk, job, finish)
@@ -228,7 +228,7 @@ final class SimServer {
 
     private func isProven(_ user: UserID?, _ token: String, seq: Int64, _ job: Job) -> Bool {
         guard let user, let connection = connections[job.connection] else { return false }
-        return connection.session.isProven(user, token: token, seq: seq, now: world.now)
+        return connection.session.isProven(user, token: ExactString(token), seq: seq, now: world.now)
     }
 
     private func download(_ request: DownloadRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
@@ -247,7 +247,7 @@ final class SimServer {
                 if case .reply(let reply) = action { return finish(.download(served(reply, request, job, read))) }
                 let input = store.perform(action, read: &read)
                 if case .token(.valid) = input, let uid {
-                    connections[job.connection]?.session.prove(uid, token: request.token, now: world.now)
+                    connections[job.connection]?.session.prove(uid, token: ExactString(request.token), now: world.now)
                 }
                 action = serving.handle(input)
             }

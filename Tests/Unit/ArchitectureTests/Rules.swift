@@ -1,7 +1,7 @@
 /// What holds of every file under Sources. A violation says where, what, and what to do.
 enum Rules {
     static func violations(in sources: [SwiftSource]) -> [String] {
-        sources.flatMap { imports(of: $0) + purity(of: $0) + crashes(of: $0) + leftovers(of: $0) }
+        sources.flatMap { imports(of: $0) + purity(of: $0) + crashes(of: $0) + identity(of: $0) + leftovers(of: $0) }
     }
 
     // MARK: Who may import whom
@@ -117,6 +117,27 @@ enum Rules {
 
     private static func matches(of pattern: Regex<Substring>, in source: SwiftSource) -> [Int] {
         source.code.matches(of: pattern).map { source.line(of: $0.range.lowerBound) }
+    }
+
+    // MARK: What compares text from outside
+
+    /// Files whose sets and dictionaries are keyed by text of this program's own, or of its environment.
+    static let ownTextKeys: Set<String> = [
+        "Sources/AgentRuntime/Agent.swift", "Sources/AgentRuntime/Bus/BusSocket.swift",
+        "Sources/AgentRuntime/Bus/SocketActivation.swift", "Sources/AgentRuntime/Configuration/AgentSettings.swift",
+        "Sources/AgentRuntime/Configuration/TokenFile.swift", "Sources/LabelBus/Calls/Replies.swift",
+        "Sources/LabelBus/Wire/BusObject.swift", "Sources/ProgramSupport/LayeredConfiguration.swift",
+        "Sources/ProgramSupport/ServiceManager.swift", "Sources/ServerStores/Cluster/ClusterProgress.swift",
+        "Sources/ServerStores/Cluster/ClusterUsers.swift", "Sources/ServerStores/Cluster/MariaDBConnection.swift",
+        "Sources/avatard/AvatardCommand.swift",
+    ]
+
+    /// `String` takes "é" for "e" with an accent behind it; names, labels and tokens are only equal when their bytes are.
+    static func identity(of source: SwiftSource) -> [String] {
+        guard !ownTextKeys.contains(source.path) else { return [] }
+        return matches(of: /\bSet<String>|\bDictionary<String,|\[String\s*:/, in: source).map {
+            "\(source.path):\($0): is keyed by String, which compares by Unicode equivalence; use ExactString"
+        }
     }
 
     // MARK: What does not stay

@@ -1,6 +1,7 @@
 import AvatarCore
 import Dispatch
 import Foundation
+import PosixFiles
 import Synchronization
 import TestMounts
 import Testing
@@ -74,11 +75,11 @@ final class TemporaryFolder {
         let watch = try FolderWatch { heard.deliver($0) }
         defer { watch.stop() }
         try watch.attach(upload, path: folder.path)
-        let before = bootTime()
+        let before = SystemClock().now
         try folder.write("crop.png")
         await heard.hears(.closedAfterWriting, "crop.png")
         #expect(heard.kinds(of: "crop.png") == [.created, .modified, .closedAfterWriting])
-        #expect(heard.all.allSatisfy { $0.folder == upload && $0.at >= before && $0.at <= bootTime() })
+        #expect(heard.all.allSatisfy { $0.folder == upload && $0.at >= before && $0.at <= SystemClock().now })
     }
 
     @Test func renamesAndDeletionsAreHeardOf() async throws {

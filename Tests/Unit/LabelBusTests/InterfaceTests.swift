@@ -1,3 +1,4 @@
+import AvatarCore
 import BusTestSupport
 import Foundation
 import LabelBus
@@ -47,7 +48,7 @@ private struct Sample: Sendable, CustomTestStringConvertible {
     static func encode(_ body: (inout JSONWriter) -> Void) -> JSON {
         var writer = JSONWriter()
         writer.object(body)
-        return (try? JSONParser.parse(writer.bytes)) ?? .null
+        return (try? JSON.parse(writer.bytes)) ?? .null
     }
 }
 
@@ -56,7 +57,7 @@ private let avatar = Avatar(
     assurance: "digest", generation: 1, reason: "r", retryAt: "t")
 private let request = LabelRequest(label: "l", name: "a.png", owner: 7, visibility: "near")
 private let change = Change(cursor: 1, kind: .ready, avatar: avatar)
-private let server = Server(host: "h", port: 1, tls: true)
+private let server = Server(host: "h", port: 1)
 private let problem = Problem(what: "w", since: "s", remedy: "r")
 private let step = Step(at: "a", what: "w", detail: "d")
 
@@ -176,11 +177,11 @@ struct InterfaceTests {
             Issue.record("\(sample.place) is no object")
             return
         }
-        #expect(Set(members.map(\.name)) == Set(fields.keys), "\(sample.place)")
+        #expect(Set(members.map(\.name.string)) == Set(fields.keys), "\(sample.place)")
         if let properties = sample.properties { #expect(properties == fields.count, "\(sample.place)") }
         #expect(try sample.roundTrip(sample.full) == sample.full, "\(sample.place)")
         for member in members {
-            let type = try #require(fields[member.name], "\(sample.place) \(member.name)")
+            let type = try #require(fields[member.name.string], "\(sample.place) \(member.name)")
             #expect(matches(member.value, type, in: description), "\(sample.place) \(member.name)")
             var isOptional = false
             if case .optional = type { isOptional = true }
@@ -206,7 +207,7 @@ struct InterfaceTests {
         case (.object(let members), .map(let type)):
             !members.isEmpty && members.allSatisfy { matches($0.value, type, in: description) }
         case (.object(let members), .named(let name)):
-            Set(members.map(\.name)) == description.types[name].map { Set($0.keys) }
+            Set(members.map(\.name.string)) == description.types[name].map { Set($0.keys) }
         default: false
         }
     }

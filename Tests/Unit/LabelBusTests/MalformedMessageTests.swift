@@ -132,6 +132,7 @@ struct MalformedMessageTests {
         invalid("Pause", #"{"direction":"sideways"}"#, "direction"),
         invalid("Login", #"{"server":{"host":"h","port":0},"uid":1,"token":"t"}"#, "server.port"),
         invalid("Login", #"{"server":{"host":"h"},"uid":1,"token":"t"}"#, "server.port"),
+        invalid("Login", #"{"server":{"host":"h","port":1,"tls":true},"uid":1,"token":"t"}"#, "server.tls"),
         invalid("Login", #"{"server":{"host":"","port":1},"uid":1,"token":"t"}"#, "server.host"),
         invalid("Login", #"{"server":{"host":"h","port":1},"uid":0,"token":"t"}"#, "uid"),
         invalid("Login", #"{"server":{"host":"h","port":1},"uid":1,"token":""}"#, "token"),
@@ -228,7 +229,7 @@ struct MalformedMessageTests {
     func valueCount() async throws {
         try await withBus { bus in
             let client = try await RawClient(bus.path)
-            let values = Array(repeating: "1", count: Limits.Bus.jsonValuesMax).joined(separator: ",")
+            let values = Array(repeating: "1", count: Limits.JSON.valuesMax).joined(separator: ",")
             try await client.send(#"{\#(getInfo),"org.example.filler":[\#(values)]}"#)
             #expect(try await client.next() == nil)
         }

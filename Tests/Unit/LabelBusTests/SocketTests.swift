@@ -133,7 +133,7 @@ struct SocketTests {
         "clients leave descriptors for everything else",
         arguments: [(2048, 524_288, 2048), (2048, 1024, 704), (10, 1024, 10), (2048, 100, 1)])
     func descriptors(wanted: Int, limit: Int, connections: Int) {
-        #expect(DescriptorLimit.connections(wanted: wanted, limit: limit) == connections)
+        #expect(BusServer.connections(wanted: wanted, limit: limit) == connections)
     }
 
     @Test("the lock of a state folder is held by one process's owner at a time")

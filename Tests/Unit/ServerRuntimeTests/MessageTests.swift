@@ -149,6 +149,42 @@ import WireProtocol
         }
     }
 
+    @Test(arguments: StoreKind.allCases) func namesThatUnicodeCallsEqualAreTwoUploads(kind: StoreKind) async throws {
+        try await TestServer.with(kind) { server async throws in
+            let names = ["caf\u{E9}.png", "cafe\u{301}.png"]
+            let contents = [pattern(5000), pattern(7000)]
+            let uploads = try zip(names, contents).map { try chunks(of: $1, name: $0) }
+            try await TestClient.with(server.port) { client async throws in
+                // Chunk by chunk in turn: the next chunk of one must not be measured against the progress of the other.
+                for index in 0..<4 {
+                    for upload in uploads where index < upload.count {
+                        #expect(try await client.upload(upload[index]) == 0)
+                    }
+                }
+                for (name, bytes) in zip(names, contents) { #expect(try await client.download(name) == bytes) }
+                // The reply repeats the name that was asked for, byte for byte.
+                let reply = try await client.download(names[1], seq: 1)
+                #expect(reply.name.map { Array($0.utf8) } == Array(names[1].utf8))
+            }
+            for (name, bytes) in zip(names, contents) { #expect(server.bytes(1019, name) == bytes) }
+            let icon = try server.icon(of: 1019)
+            #expect(icon.map { Array($0.utf8) } == Array(names[1].utf8))
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases) func aTokenThatUnicodeCallsEqualIsAnother(kind: StoreKind) async throws {
+        try await TestServer.with(kind) { server async throws in
+            try server.backend.addUser(5, token: "caf\u{E9}")
+            try server.place(pattern(5000), 5, "a.png")
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.download("a.png", seq: 1, uid: 5, token: "cafe\u{301}").error == 1010)
+                #expect(try await client.download("a.png", seq: 1, uid: 5, token: "caf\u{E9}").error == 0)
+                // Shown on this connection or not: trust goes by the bytes as well.
+                #expect(try await client.download("a.png", seq: 1, uid: 5, token: "cafe\u{301}").error == 1010)
+            }
+        }
+    }
+
     @Test(arguments: StoreKind.allCases) func aNameThatIsTwoUsersIconIsNobodys(kind: StoreKind) async throws {
         try await TestServer.with(kind) { server async throws in
             try server.backend.addUser(3)

@@ -106,19 +106,20 @@ final class TestBackend: Sendable {
         ]
     }
 
-    /// A user with the token "token-<uid>", as the chat system would have left them.
-    func addUser(_ uid: Int64) throws {
+    /// A user as the chat system would have left them, with the token "token-<uid>" unless another is given.
+    func addUser(_ uid: Int64, token: String? = nil) throws {
+        let token = token ?? "token-\(uid)"
         switch kind {
         case .embedded:
             guard let user = UserID(uid) else { return }
-            _ = try EmbeddedUsers(database()).add(user, name: "user \(uid)", token: "token-\(uid)")
+            _ = try EmbeddedUsers(database()).add(user, name: "user \(uid)", token: token)
         case .cluster:
             try MariaDBDaemon.shared.get().run(
                 """
                 INSERT INTO user (uid, name, email, pwd, nick, `desc`, sex, icon) VALUES
                     (\(uid), 'user \(uid)', '\(uid)@example.org', 'pw', 'nick "\(uid)"', 'desc', 1, ':/res/head_1.jpg')
                 """, schema: schema)
-            _ = try redis?.command(["SET", "utoken_\(uid)", "token-\(uid)"])
+            _ = try redis?.command(["SET", "utoken_\(uid)", token])
         }
     }
 

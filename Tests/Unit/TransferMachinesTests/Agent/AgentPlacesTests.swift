@@ -11,7 +11,9 @@ import TransferMachines
             .bus(
                 StreamID(1),
                 .register(
-                    names.map { LabelRequest(label: $0, target: .name(name($0), owner: nil), visibility: .near) },
+                    names.map {
+                        LabelRequest(label: ExactString($0), target: .name(name($0), owner: nil), visibility: .near)
+                    },
                     keep: true,
                     heartbeat: false, more: true, token: "t")))
         agent.give(.disk(.lookedUp(names.map { CatalogRow(name: name($0)) })))

@@ -14,7 +14,7 @@ import TransferMachines
     }
 
     private func acknowledge(_ crop: Crop, in agent: inout AgentScript) {
-        agent.reply(.upload(error: 0, name: crop.name.string, md5: crop.md5.hex, seq: 1))
+        agent.reply(.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: 1))
     }
 
     @Test func aCropIsExaminedReadSentStagedCommittedAndTheIcon() {

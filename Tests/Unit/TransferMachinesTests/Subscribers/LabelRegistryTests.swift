@@ -11,7 +11,8 @@ import Testing
         _ label: String, _ string: String, owner: Int64? = nil, _ visibility: Visibility = .visible
     ) -> LabelRequest {
         LabelRequest(
-            label: label, target: .name(name(string), owner: owner.flatMap(UserID.init)), visibility: visibility)
+            label: ExactString(label), target: .name(name(string), owner: owner.flatMap(UserID.init)),
+            visibility: visibility)
     }
 
     private func view(_ string: String, _ state: AvatarView.State = .pending) -> AvatarView {
@@ -196,6 +197,20 @@ import Testing
         #expect(snapshot(&book, .ready).flatMap(\.states).count == 1)
     }
 
+    // MARK: Names that only look alike
+
+    @Test func labelsAndNamesThatUnicodeCallsEqualStayApart() {
+        let (composed, decomposed) = ("caf\u{E9}", "cafe\u{301}")
+        var book = book(keep: true, label(composed, composed), label(decomposed, decomposed))
+        #expect(book.labelCount == 2)
+        #expect(snapshot(&book, .pending).flatMap(\.states).count == 2)
+        let told = tell(&book, composed, .ready).flatMap(\.states)
+        #expect(told.map { Array($0.label.string.utf8) } == [Array(composed.utf8)])
+        #expect(book.remove([ExactString(decomposed)], from: stream).map(\.exact) == [ExactString(decomposed)])
+        #expect(book.labelCount == 1)
+        #expect(book.stream(of: "t") == stream)
+    }
+
     // MARK: Hanging up
 
     @Test func aClientThatHangsUpTakesItsLabelsBack() {
@@ -256,7 +271,7 @@ import Testing
         _ = snapshot(&book, .pending)
         let outputs = tell(&book, "a", .ready)
         #expect(outputs.map(\.states.count) == Array(repeating: 500, count: count / 500))
-        #expect(outputs.flatMap(\.states).map(\.label) == (0..<count).map(String.init))
+        #expect(outputs.flatMap(\.states).map(\.label.string) == (0..<count).map(String.init))
         #expect(outputs.map(\.continues) == Array(repeating: true, count: count / 500 - 1) + [false])
         #expect(book.labelCount == 0)
     }

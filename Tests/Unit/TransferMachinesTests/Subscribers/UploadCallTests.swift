@@ -46,7 +46,7 @@ import TransferMachines
         case .send(.askProgress):
             return .reply(ServerReply(connection: 1, kind: .progress(name: nil, .error(1012))))
         case .send(.upload(let crop, let chunk)):
-            let kind = ServerReply.Kind.upload(error: 0, name: crop.name.string, md5: crop.md5.hex, seq: chunk.seq)
+            let kind = ServerReply.Kind.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq)
             return .reply(ServerReply(connection: 1, kind: kind))
         case .disk(.finishCrop(let id)): return .disk(.cropFinished(id, name, []))
         case .disk(.stageCrop(let id)): return .disk(.cropStaged(id))

@@ -22,7 +22,7 @@ import Testing
         #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(crop)])
         _ = line.read(crop.id, seq: 1, bytes: bytes(Int(crop.size)), now: at(0))
         #expect(
-            line.replied(error: 0, name: crop.name.string, md5: crop.md5.hex, seq: 1) == [.machine(crop, .done)])
+            line.replied(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: 1) == [.machine(crop, .done)])
         line.done()
         #expect(line.pump(chunkBytes: 2048, now: at(0)) == [], "the next waits until the catalog knows of this one")
         line.noted(crop.id)

@@ -3,7 +3,7 @@ import AvatarCore
 /// The fields of one body, found but not yet read: the bytes are walked over once, and only what a message asks for is
 /// turned into strings, numbers and data.
 ///
-/// Numbers and decimal strings are read in either form, as are booleans and 0/1 (PROTOCOL.md, "Types that surprise").
+/// Numbers and decimal strings are read in either form, as are booleans and 0/1 (docs/protocol.md).
 struct FlatObject {
     private enum Slot {
         case absent
@@ -16,71 +16,75 @@ struct FlatObject {
 
     private var slots = InlineArray<15, Slot>(repeating: .absent)
 
+    /// A field of the protocol that stands there twice.
+    private var repeated: Field?
+
     /// Finds the fields of `bytes`, which must hold one JSON object and nothing else.
     init(_ bytes: Span<UInt8>) throws(ClassicDecodeError) {
+        let isObject: Bool
+        do throws(JSONError) {
+            isObject = try find(bytes)
+        } catch {
+            throw ClassicDecodeError(error)
+        }
+        guard isObject else { throw ClassicDecodeError(.notAnObject) }
+        if let repeated { throw ClassicDecodeError(.duplicateField, field: repeated) }
+    }
+
+    /// Whether `bytes` hold an object; its fields are found then.
+    private mutating func find(_ bytes: Span<UInt8>) throws(JSONError) -> Bool {
         var scanner = JSONScanner()
         guard scanner.take(UInt8(ascii: "{"), bytes) else {
             try scanner.skipValue(bytes, depth: 0)
-            throw ClassicDecodeError(.notAnObject)
+            return false
         }
         if !scanner.take(UInt8(ascii: "}"), bytes) {
             repeat {
                 try member(&scanner, bytes)
             } while scanner.take(UInt8(ascii: ","), bytes)
-            guard scanner.take(UInt8(ascii: "}"), bytes) else { throw scanner.fault() }
+            guard scanner.take(UInt8(ascii: "}"), bytes) else { throw scanner.fault(.commaMissing) }
         }
-        guard scanner.peek(bytes) == nil else { throw scanner.fault() }
+        guard scanner.peek(bytes) == nil else { throw scanner.fault(.trailingBytes) }
+        return true
     }
 
-    private mutating func member(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>
-    ) throws(ClassicDecodeError) {
+    private mutating func member(_ scanner: inout JSONScanner, _ bytes: Span<UInt8>) throws(JSONError) {
         let key = try scanner.string(bytes)
-        guard scanner.take(UInt8(ascii: ":"), bytes) else { throw scanner.fault() }
+        guard scanner.take(UInt8(ascii: ":"), bytes) else { throw scanner.fault(.colonMissing) }
         guard let field = Self.field(key, bytes) else {
             try scanner.skipValue(bytes, depth: 1)
             return
         }
-        guard case .absent = slots[Int(field.rawValue)] else { throw .init(.duplicateField, field: field) }
+        if case .absent = slots[Int(field.rawValue)] {} else { repeated = repeated ?? field }
         slots[Int(field.rawValue)] = try Self.slot(&scanner, bytes)
     }
 
     private static func field(_ key: JSONScanner.Text, _ bytes: Span<UInt8>) -> Field? {
         guard key.hasEscapes else { return Field.named(bytes.extracting(key.range)) }
         // An escaped key is as good as a plain one; nobody sends it, so it may cost more.
-        guard let plain = JSONText.unescape(bytes.extracting(key.range)) else { return nil }
+        guard let plain = key.unescaped(in: bytes) else { return nil }
         return Field.named(plain.span)
     }
 
-    private static func slot(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>
-    ) throws(ClassicDecodeError) -> Slot {
+    private static func slot(_ scanner: inout JSONScanner, _ bytes: Span<UInt8>) throws(JSONError) -> Slot {
         switch scanner.peek(bytes) {
         case UInt8(ascii: "\""): return .text(try scanner.string(bytes))
-        case UInt8(ascii: "t"), UInt8(ascii: "f"), UInt8(ascii: "n"): return try word(&scanner, bytes)
         case UInt8(ascii: "{"), UInt8(ascii: "["):
             try scanner.skipValue(bytes, depth: 1)
             return .container
-        default:
-            let number = try scanner.number(bytes)
-            return number.isWhole ? .number(number.range) : .fraction
-        }
-    }
-
-    /// A null counts as absent, as JsonCpp's `asString` and `asInt` take it.
-    private static func word(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>
-    ) throws(ClassicDecodeError) -> Slot {
-        switch scanner.peek(bytes) {
         case UInt8(ascii: "t"):
             try scanner.literal("true", bytes)
             return .flag(true)
         case UInt8(ascii: "f"):
             try scanner.literal("false", bytes)
             return .flag(false)
-        default:
+        case UInt8(ascii: "n"):
+            // A null counts as absent, as JsonCpp's `asString` and `asInt` take it.
             try scanner.literal("null", bytes)
             return .absent
+        default:
+            let number = try scanner.number(bytes)
+            return number.isWhole ? .number(number.range) : .fraction
         }
     }
 }
@@ -92,17 +96,10 @@ extension FlatObject {
         switch slots[Int(field.rawValue)] {
         case .absent: return nil
         case .text(let text):
-            let inside = bytes.extracting(text.range)
-            let plain =
-                text.hasEscapes ? JSONText.unescape(inside).flatMap { Self.string($0.span) } : Self.string(inside)
-            guard let plain else { throw .init(.notUTF8, field: field) }
-            return plain
+            guard let text = text.text(in: bytes) else { throw .init(.notUTF8, field: field) }
+            return text
         default: throw .init(.wrongType, field: field)
         }
-    }
-
-    private static func string(_ bytes: Span<UInt8>) -> String? {
-        do { return String(copying: try UTF8Span(validating: bytes)) } catch { return nil }
     }
 
     /// Base64's bytes.
@@ -113,7 +110,7 @@ extension FlatObject {
         }
         let decoded: [UInt8]?
         if text.hasEscapes {
-            decoded = JSONText.unescape(bytes.extracting(text.range)).flatMap { Base64.decode($0.span) }
+            decoded = text.unescaped(in: bytes).flatMap { Base64.decode($0.span) }
         } else {
             decoded = Base64.decode(bytes.extracting(text.range))
         }
@@ -170,6 +167,16 @@ extension FlatObject {
 }
 
 extension ClassicDecodeError {
+    init(_ error: JSONError) {
+        let code: Code =
+            switch error.code {
+            case .tooDeep: .tooDeep
+            case .notUTF8, .badEscape: .notUTF8
+            default: .notJSON
+            }
+        self.init(code, offset: error.offset)
+    }
+
     init(_ code: Code, field: Field) {
         self.init(code, field: String(describing: field.name))
     }

@@ -1,7 +1,7 @@
-/// What lies between a JSON string's quotes, as the bytes it stands for (RFC 8259, section 7).
-enum JSONText {
-    /// Undoes the escapes of `text`; nil when one is none, or is half a surrogate pair.
-    static func unescape(_ text: Span<UInt8>) -> [UInt8]? {
+/// The escapes of a JSON string (RFC 8259, section 7).
+enum JSONEscapes {
+    /// The bytes that `text`, which lies between a string's quotes, stands for; nil when an escape is none, or is half a surrogate pair.
+    static func undo(_ text: Span<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count)
         var at = 0

@@ -1,3 +1,5 @@
+package import AvatarCore
+
 /// A Varlink struct: what goes over the wire as one JSON object.
 package protocol BusObject: Sendable {
     /// Reads the fields; a missing one that has no `?` in the interface is an error, `null` is a missing one.
@@ -53,6 +55,7 @@ package struct ObjectReader {
     private func place(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
 
     private mutating func take(_ name: String) -> JSON? {
+        let name = ExactString(name)
         guard let index = members.firstIndex(where: { $0.name == name }) else { return nil }
         if index < 64 { taken |= 1 << UInt64(index) }
         if case .null = members[index].value { return nil }
@@ -62,7 +65,7 @@ package struct ObjectReader {
     private func end() throws(FieldError) {
         guard unknown == .refused else { return }
         for index in members.indices where index >= 64 || taken & (1 << UInt64(index)) == 0 {
-            throw FieldError(field: place(members[index].name), what: "is not known here")
+            throw FieldError(field: place(members[index].name.string), what: "is not known here")
         }
     }
 
@@ -82,7 +85,7 @@ extension ObjectReader {
     package mutating func optionalString(_ name: String) throws(FieldError) -> String? {
         guard let value = take(name) else { return nil }
         guard case .string(let text) = value else { throw wrong(name, "string") }
-        return text
+        return text.string
     }
 
     package mutating func string(_ name: String) throws(FieldError) -> String {
@@ -112,7 +115,7 @@ extension ObjectReader {
         texts.reserveCapacity(elements.count)
         for (index, element) in elements.enumerated() {
             guard case .string(let text) = element else { throw wrong("\(name)[\(index)]", "string") }
-            texts.append(text)
+            texts.append(text.string)
         }
         return texts
     }
@@ -127,7 +130,7 @@ extension ObjectReader {
         var numbers: [String: Double] = [:]
         for member in members {
             guard let number = member.value.number else { throw wrong("\(name).\(member.name)", "number") }
-            numbers[member.name] = number
+            numbers[member.name.string] = number
         }
         return numbers
     }
@@ -166,30 +169,6 @@ extension ObjectReader {
 // MARK: - Writing fields
 
 extension JSONWriter {
-    package mutating func field(_ name: StaticString, _ value: String?) {
-        guard let value else { return }
-        self.name(name)
-        self.value(value)
-    }
-
-    package mutating func field(_ name: StaticString, _ value: Int?) {
-        guard let value else { return }
-        self.name(name)
-        self.value(value)
-    }
-
-    package mutating func field(_ name: StaticString, _ value: Bool?) {
-        guard let value else { return }
-        self.name(name)
-        self.value(value)
-    }
-
-    package mutating func field(_ name: StaticString, _ values: [String]?) {
-        guard let values else { return }
-        self.name(name)
-        array { writer in for value in values { writer.value(value) } }
-    }
-
     package mutating func field(_ name: StaticString, _ values: [String: Double]) {
         self.name(name)
         object { writer in

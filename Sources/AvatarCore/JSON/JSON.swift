@@ -1,4 +1,5 @@
-/// One JSON value (RFC 8259), as the parser hands it out: members keep their order, and no name stands twice in an object.
+/// One JSON value (RFC 8259): members keep their order, and no name stands twice in an object. Strings and names are equal when their
+/// bytes are.
 package enum JSON: Hashable, Sendable {
     case null
     case bool(Bool)
@@ -6,16 +7,16 @@ package enum JSON: Hashable, Sendable {
     case int(Int)
     /// Any other number.
     case double(Double)
-    case string(String)
+    case string(ExactString)
     case array([JSON])
     case object([Member])
 
     /// One name and its value.
     package struct Member: Hashable, Sendable {
-        package let name: String
+        package let name: ExactString
         package let value: JSON
 
-        package init(name: String, value: JSON) {
+        package init(name: ExactString, value: JSON) {
             self.name = name
             self.value = value
         }
@@ -38,14 +39,4 @@ package enum JSON: Hashable, Sendable {
         default: nil
         }
     }
-}
-
-/// Bytes that are no JSON, or more of it than is taken.
-package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// What is wrong, for a log: it quotes nothing of the input.
-    package let what: String
-    /// How many bytes into the document.
-    package let offset: Int
-
-    package var description: String { "\(what) at byte \(offset)" }
 }

@@ -1,0 +1,5 @@
+/// Which way pictures go.
+package enum Direction: String, Hashable, Sendable, CaseIterable {
+    case down
+    case up
+}
