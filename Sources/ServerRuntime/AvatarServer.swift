@@ -21,7 +21,7 @@ package final class AvatarServer: Service {
     private let stores: Stores
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
-    private let patience: ServerSession.Patience
+    private let timeouts: ServerSession.Timeouts
     private let queue = WorkQueue(threadCount: Limits.Server.workerThreads)
     private let registry = ConnectionRegistry()
     private let whenListening: @Sendable (SocketAddress) throws -> Void
@@ -36,16 +36,16 @@ package final class AvatarServer: Service {
     package let metrics = ServerMetrics()
 
     /// - Parameters:
-    ///   - patience: shorter in tests.
+    ///   - timeouts: shorter in tests.
     ///   - whenListening: called once with the bound address, before the first connection is served.
     package init(
-        _ settings: ServerSettings, stores: Stores, logger: Logger, patience: ServerSession.Patience = .init(),
+        _ settings: ServerSettings, stores: Stores, logger: Logger, timeouts: ServerSession.Timeouts = .init(),
         whenListening: @escaping @Sendable (SocketAddress) throws -> Void = { _ in }
     ) {
         self.settings = settings
         self.stores = stores
         self.logger = logger
-        self.patience = patience
+        self.timeouts = timeouts
         self.whenListening = whenListening
         group = MultiThreadedEventLoopGroup(numberOfThreads: min(System.coreCount, 4))
     }
@@ -114,8 +114,8 @@ package final class AvatarServer: Service {
     private func bind() async throws -> any Channel {
         let service = ClassicService(
             stores: stores, upload: settings.upload, chunkBytes: Int64(settings.classicChunkBytes), logger: logger)
-        let shared = SharedAmongConnections(queue: queue, metrics: metrics)
-        let (registry, logger, patience) = (registry, logger, patience)
+        let shared = ConnectionResources(queue: queue, metrics: metrics)
+        let (registry, logger, timeouts) = (registry, logger, timeouts)
         let bodyBytesMax = settings.classicBodyBytesMax
         return try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: CInt(Limits.Server.listenBacklog))
@@ -135,7 +135,7 @@ package final class AvatarServer: Service {
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         ConnectionHandler(
-                            on: channel.eventLoop, service: service, shared: shared, patience: patience,
+                            on: channel.eventLoop, service: service, shared: shared, timeouts: timeouts,
                             bodyBytesMax: bodyBytesMax, logger: logger, clock: readClock))
                 }
             }

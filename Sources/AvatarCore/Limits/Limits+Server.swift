@@ -25,18 +25,18 @@ extension Limits {
         /// A connection without a valid frame for so long is closed.
         package static let silence = Duration.seconds(600)
         /// Pairs of user and token that one connection is remembered to have shown; more push out the oldest.
-        package static let provenTokensMax = 4
+        package static let tokensPerConnectionMax = 4
         /// How long the store's word for a token holds on the connection that has shown it: pictures that begin within it are not
         /// asked about again, and a token that is taken back ends so much later.
         package static let tokenTrust = Duration.seconds(1)
         /// Downloads of other users' icons that one connection has under way at once; more push out the oldest.
         package static let ownersRememberedMax = 64
         /// Downloads of one connection whose files stay open between two chunks; more push out the oldest.
-        package static let downloadsKeptPerConnectionMax = 8
+        package static let downloadsOpenPerConnectionMax = 8
         /// Such downloads of all connections; past it each chunk opens its file anew.
-        package static let downloadsKeptMax = 4096
+        package static let downloadsOpenMax = 4096
         /// Parts that stay open between two chunks; more push out the one that was used longest ago.
-        package static let partsKeptMax = 256
+        package static let partFilesOpenMax = 256
         /// How long an unfinished upload can be gone on with: the seed's SETEX.
         package static let uploadLifeSeconds = 3600
         /// How often, at most, parts that nobody goes on with are looked for.

@@ -59,7 +59,7 @@ package struct ServerSettings: Sendable {
     /// The defaults.
     package init() {}
 
-    var upload: UploadIntake.Settings {
-        UploadIntake.Settings(bytesMax: uploadBytesMax, quotaBytes: quotaBytesPerUser, openUpload: classicOpenUpload)
+    var upload: UploadExchange.Settings {
+        UploadExchange.Settings(bytesMax: uploadBytesMax, quotaBytes: quotaBytesPerUser, openUpload: classicOpenUpload)
     }
 }

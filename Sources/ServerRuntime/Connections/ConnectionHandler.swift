@@ -22,8 +22,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var decoder: FrameDecoder
     private var unread = ByteBuffer()
     private var replies: [ServerSession.Ticket: ByteBuffer] = [:]
-    private var downloads: KeptDownloads
-    private var share: UserShares.Member
+    private var downloads: OpenFileCache
+    private var share: FairShare.Member
     private var context: ChannelHandlerContext?
     private var wantsRead = false
     private var isStopping = false
@@ -35,8 +35,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var drainCheckMilliseconds = Limits.Server.drainCheckMilliseconds.lowerBound
 
     init(
-        on loop: any EventLoop, service: ClassicService, shared: SharedAmongConnections,
-        patience: ServerSession.Patience, bodyBytesMax: Int, logger: Logger,
+        on loop: any EventLoop, service: ClassicService, shared: ConnectionResources,
+        timeouts: ServerSession.Timeouts, bodyBytesMax: Int, logger: Logger,
         clock: @escaping @Sendable () -> MonotonicTime
     ) {
         self.loop = loop
@@ -45,9 +45,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
         metrics = shared.metrics
         self.logger = logger
         self.clock = clock
-        session = ServerSession(now: clock(), patience: patience)
-        downloads = KeptDownloads(shared.keptFiles)
-        share = UserShares.Member(shared.users)
+        session = ServerSession(now: clock(), timeouts: timeouts)
+        downloads = OpenFileCache(shared.openFiles)
+        share = FairShare.Member(shared.users)
         decoder = FrameDecoder(bodyBytesMax: bodyBytesMax)
     }
 
@@ -162,48 +162,48 @@ extension ConnectionHandler {
         let bytes = service.bytesInFlight(request, frameBytes: size)
         let ticket = session.receive(resource: resource?.key, bytes: bytes, now: now)
         hold()
-        let knowledge = knowledge(for: request, resource?.key, now)
-        if queue.isReadable(resource?.key), let answer = service.answerAtOnce(request, knowledge) {
-            return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer.lessons)
+        let requestContext = requestContext(for: request, resource?.key, now)
+        if queue.isReadable(resource?.key), let answer = service.answerAtOnce(request, requestContext) {
+            return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer.updates)
         }
         let me = NIOLoopBound(self, eventLoop: loop)
         queue.submit(resource?.key, resource?.access ?? .read) { [service, metrics, clock, loop] in
-            let answer = service.answer(request, knowledge)
+            let answer = service.answer(request, requestContext)
             let buffer = encode(answer.reply, since: now, metrics, clock)
-            loop.execute { me.value.answered(ticket, buffer, answer.lessons) }
+            loop.execute { me.value.answered(ticket, buffer, answer.updates) }
         }
     }
 
-    private func knowledge(
+    private func requestContext(
         for request: ClassicRequest, _ resource: ResourceKey?, _ now: MonotonicTime
     ) -> RequestContext {
         var known = RequestContext()
         switch request {
         case .download(let request):
-            known.isProven = isProven(request.uid, request.token, request.seq, now)
+            known.isAuthenticated = isAuthenticated(request.uid, request.token, request.seq, now)
             guard let resource else { break }
             known.rememberedOwner = session.owner(of: resource.name)
             known.found = downloads.found(resource)
         case .uploadHead(let chunk):
-            if let token = chunk.token { known.isProven = isProven(chunk.uid, token, chunk.seq, now) }
-        case .syncFile: known.provenUsers = session.provenUsers
+            if let token = chunk.token { known.isAuthenticated = isAuthenticated(chunk.uid, token, chunk.seq, now) }
+        case .syncFile: known.authenticatedUsers = session.authenticatedUsers
         case .test, .uploadFile: break
         }
         return known
     }
 
-    private func isProven(_ uid: Int64, _ token: String, _ seq: Int64, _ now: MonotonicTime) -> Bool {
+    private func isAuthenticated(_ uid: Int64, _ token: String, _ seq: Int64, _ now: MonotonicTime) -> Bool {
         guard let user = UserID(uid) else { return false }
-        return session.isProven(user, token: token, seq: seq, now: now)
+        return session.isAuthenticated(user, token: token, seq: seq, now: now)
     }
 
-    private func learn(_ lessons: [Answer.Lesson]) {
-        for lesson in lessons {
+    private func apply(_ updates: [Answer.SessionUpdate]) {
+        for lesson in updates {
             switch lesson {
-            case .proven(let user, let token):
-                session.prove(user, token: token, now: clock())
+            case .authenticated(let user, let token):
+                session.authenticate(user, token: token, now: clock())
                 share.join(user)
-            case .vouched: session.vouched()
+            case .authorized: session.authorized()
             case .owner(let owner, let name): session.remember(owner, of: name)
             case .began(let key, let found): downloads.keep(found, for: key)
             case .ended(let key): downloads.forget(key)
@@ -215,11 +215,11 @@ extension ConnectionHandler {
 // Out.
 extension ConnectionHandler {
     private func answered(
-        _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ lessons: [Answer.Lesson]
+        _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ updates: [Answer.SessionUpdate]
     ) {
         // What is learnt of a connection that is gone would be kept for ever.
         guard context != nil, !isClosed else { return }
-        learn(lessons)
+        apply(updates)
         session.answer(ticket, bytes: reply.readableBytes)
         replies[ticket] = reply
         if !isTaking { pump() }

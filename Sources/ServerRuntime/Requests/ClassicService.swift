@@ -7,40 +7,40 @@ import WireProtocol
 /// What a connection knows when it hands a request over.
 struct RequestContext: Sendable {
     /// Whether the store need not be asked for the request's token.
-    var isProven = false
+    var isAuthenticated = false
     /// Whose file a download's name was at seq 1.
     var rememberedOwner: UserID?
     /// What the first chunk of this download found, where it is still open.
-    var found: FoundFiles?
+    var found: DownloadFiles?
     /// Whose tokens this connection has shown.
-    var provenUsers: [UserID] = []
+    var authenticatedUsers: [UserID] = []
 }
 
 /// A reply, and what the connection learns from it.
 struct Answer: Sendable {
-    enum Lesson: Sendable {
-        case proven(UserID, token: String)
-        case vouched
+    enum SessionUpdate: Sendable {
+        case authenticated(UserID, token: String)
+        case authorized
         case owner(UserID?, of: AvatarName)
         /// A download has begun, and goes on with what its first chunk found.
-        case began(ResourceKey, FoundFiles)
+        case began(ResourceKey, DownloadFiles)
         /// A download is over, one way or the other.
         case ended(ResourceKey)
     }
 
     var reply: ClassicReply
-    var lessons: [Lesson] = []
+    var updates: [SessionUpdate] = []
 }
 
 /// Answers one classic request against the stores. Holds nothing between requests; runs on worker threads.
 struct ClassicService: Sendable {
     let stores: Stores
-    let upload: UploadIntake.Settings
+    let upload: UploadExchange.Settings
     let chunkBytes: Int64
     let logger: Logger
     private let failureLog = FailureLog()
 
-    init(stores: Stores, upload: UploadIntake.Settings, chunkBytes: Int64, logger: Logger) {
+    init(stores: Stores, upload: UploadExchange.Settings, chunkBytes: Int64, logger: Logger) {
         self.stores = stores
         self.upload = upload
         self.chunkBytes = chunkBytes
@@ -79,10 +79,10 @@ struct ClassicService: Sendable {
         switch request {
         case .test(let message): return test(message)
         case .download(let request):
-            guard context.isProven else { return nil }
-            var answering = downloadAnswering(request, context)
-            guard let reply = answering.runAtOnce() else { return nil }
-            return answer(request, reply, answering, context)
+            guard context.isAuthenticated else { return nil }
+            var service = downloadService(request, context)
+            guard let reply = service.runAtOnce() else { return nil }
+            return answer(request, reply, service, context)
         case .uploadHead, .uploadFile, .syncFile: return nil
         }
     }
@@ -102,84 +102,69 @@ struct ClassicService: Sendable {
     }
 
     private func upload(_ chunk: UploadChunk, isHead: Bool, _ context: RequestContext) -> Answer {
-        var answering = UploadAnswering(
-            chunk, isHead: isHead, stores: stores, settings: upload, isProven: context.isProven,
+        var service = UploadService(
+            chunk, isHead: isHead, stores: stores, settings: upload, isAuthenticated: context.isAuthenticated,
             freshID: chunk.seq == 1 ? .random() : nil)
-        let error = answering.run()
-        log(answering.failures)
+        let error = service.run()
+        log(service.failures)
         let reply = UploadChunkReply(chunk, isHead: isHead, error)
         var answer = Answer(reply: isHead ? .uploadHead(reply) : .uploadFile(reply))
-        if answering.hasShownToken, let user = UserID(chunk.uid) {
-            answer.lessons.append(.proven(user, token: chunk.token ?? ""))
+        if service.hasValidToken, let user = UserID(chunk.uid) {
+            answer.updates.append(.authenticated(user, token: chunk.token ?? ""))
         } else if error == nil {
-            answer.lessons.append(.vouched)
+            answer.updates.append(.authorized)
         }
         return answer
     }
 
     private func download(_ request: DownloadRequest, _ context: RequestContext) -> Answer {
-        var answering = downloadAnswering(request, context)
-        let reply = answering.run()
-        log(answering.failures)
-        return answer(request, reply, answering, context)
+        var service = downloadService(request, context)
+        let reply = service.run()
+        log(service.failures)
+        return answer(request, reply, service, context)
     }
 
-    private func downloadAnswering(_ request: DownloadRequest, _ context: RequestContext) -> DownloadAnswering {
-        let serving = DownloadServing(
+    private func downloadService(_ request: DownloadRequest, _ context: RequestContext) -> DownloadService {
+        let exchange = DownloadExchange(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token, chunkBytes: chunkBytes,
-            isProven: context.isProven, rememberedOwner: context.rememberedOwner)
+            isAuthenticated: context.isAuthenticated, rememberedOwner: context.rememberedOwner)
         // A first chunk looks at what is there now.
-        return DownloadAnswering(serving, stores: stores, known: request.seq > 1 ? context.found : nil)
+        return DownloadService(exchange, stores: stores, known: request.seq > 1 ? context.found : nil)
     }
 
     private func answer(
-        _ request: DownloadRequest, _ reply: DownloadServing.Reply, _ answering: DownloadAnswering,
+        _ request: DownloadRequest, _ reply: DownloadExchange.Reply, _ service: DownloadService,
         _ context: RequestContext
     ) -> Answer {
-        var answer = Answer(reply: .download(DownloadReply(request, reply, data: answering.data)))
-        if answering.hasShownToken, let user = UserID(request.uid) {
-            answer.lessons.append(.proven(user, token: request.token))
+        var answer = Answer(reply: .download(DownloadReply(request, reply, data: service.data)))
+        if service.hasValidToken, let user = UserID(request.uid) {
+            answer.updates.append(.authenticated(user, token: request.token))
         }
         guard let asked = Self.key(request.uid, request.name) else { return answer }
         guard case .chunk(let chunk) = reply else {
-            if request.seq == 1, context.found != nil { answer.lessons.append(.ended(asked)) }
+            if request.seq == 1, context.found != nil { answer.updates.append(.ended(asked)) }
             return answer
         }
         if chunk.isLast {
-            if context.found != nil { answer.lessons.append(.ended(asked)) }
-            if context.rememberedOwner != nil { answer.lessons.append(.owner(nil, of: asked.name)) }
+            if context.found != nil { answer.updates.append(.ended(asked)) }
+            if context.rememberedOwner != nil { answer.updates.append(.owner(nil, of: asked.name)) }
             return answer
         }
         if request.seq == 1 {
-            answer.lessons.append(.began(asked, answering.found))
+            answer.updates.append(.began(asked, service.found))
             // Remembered from the first chunk to the last, so that one download is of one file also where too many are open.
             if let owner = chunk.key.owner, owner != asked.owner {
-                answer.lessons.append(.owner(owner, of: asked.name))
+                answer.updates.append(.owner(owner, of: asked.name))
             }
         }
         return answer
     }
 
     private func sync(_ request: SyncFileRequest, _ context: RequestContext) -> Answer {
-        var answering = SyncAnswering(
-            md5: request.md5, uid: request.uid, name: request.name, provenUsers: context.provenUsers)
-        var action = answering.start()
-        while true {
-            do throws(StoreError) {
-                switch action {
-                case .loadProgress(let key):
-                    let progress = try stores.progress(of: key)
-                    action = answering.handle(.progress(progress?.record, held: progress?.held))
-                case .findUploads(let md5):
-                    action = answering.handle(.records(try stores.progress.records(md5: md5)))
-                case .reply(let reply):
-                    return Answer(reply: .syncFile(SyncFileReply(reply, md5: request.md5)))
-                }
-            } catch {
-                log([error])
-                action = answering.handle(.failed(error.failure))
-            }
-        }
+        var service = SyncService(request, stores: stores, authenticatedUsers: context.authenticatedUsers)
+        let reply = service.run()
+        log(service.failures)
+        return Answer(reply: .syncFile(SyncFileReply(reply, md5: request.md5)))
     }
 
     private func log(_ failures: [StoreError]) {
@@ -217,17 +202,5 @@ extension UploadID {
     fileprivate static func random() -> UploadID {
         var random = SystemRandomNumberGenerator()
         return UploadID(high: random.next(), low: random.next())
-    }
-}
-
-extension SyncFileReply {
-    init(_ reply: SyncAnswering.Reply, md5: String) {
-        switch reply {
-        case .error(let error): self.init(error: error.rawValue)
-        case .progress(let record, let seq, let transSize):
-            self.init(
-                error: ClassicError.success, md5: md5, name: record.key.name.string, seq: seq,
-                totalSize: record.totalSize, transSize: transSize)
-        }
     }
 }

@@ -16,7 +16,7 @@ package final class FolderFileStore: FileStore {
     private let parts: Folder
     private let isDurable: Bool
     private let sweptAt = Mutex<Int64>(0)
-    private let kept = KeptParts()
+    private let kept = PartFileCache()
 
     /// Opens the folder, and makes it where it is missing.
     ///

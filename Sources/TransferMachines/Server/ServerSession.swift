@@ -25,7 +25,7 @@ package struct ServerSession: Sendable {
     }
 
     /// How long a connection may stay without giving a reason to.
-    package struct Patience: Hashable, Sendable {
+    package struct Timeouts: Hashable, Sendable {
         package var tokenWait = Limits.Server.tokenWait
         package var silence = Limits.Server.silence
 
@@ -39,7 +39,7 @@ package struct ServerSession: Sendable {
     }
 
     private let opened: MonotonicTime
-    private let patience: Patience
+    private let timeouts: Timeouts
     private var lastFrame: MonotonicTime
     private var slots: Deque<Slot> = []
     private var firstTicket: Ticket = 0
@@ -48,16 +48,16 @@ package struct ServerSession: Sendable {
     /// Whether the last reply may still be on its way to the client's own memory.
     private var isDraining = false
     private var lastAnswered: ResourceKey?
-    private var proven: Deque<(user: UserID, token: String, at: MonotonicTime)> = []
-    private var hasShownToken = false
+    private var authenticated: Deque<(user: UserID, token: String, at: MonotonicTime)> = []
+    private var hasAuthenticated = false
     private var owners: Deque<(name: AvatarName, owner: UserID)> = []
 
     /// Whether the client has had two requests for one resource in flight: then it can take replies as they come.
     private(set) package var isPipelining = false
 
-    package init(now: MonotonicTime, patience: Patience = Patience()) {
+    package init(now: MonotonicTime, timeouts: Timeouts = Timeouts()) {
         opened = now
-        self.patience = patience
+        self.timeouts = timeouts
         lastFrame = now
     }
 }
@@ -130,29 +130,29 @@ extension ServerSession {
 // Who it is, and for how long it may stay.
 extension ServerSession {
     /// The store has said that this is this user's token.
-    package mutating func prove(_ user: UserID, token: String, now: MonotonicTime) {
-        hasShownToken = true
-        if let index = proven.firstIndex(where: { $0.user == user && $0.token == token }) {
-            proven[index].at = now
+    package mutating func authenticate(_ user: UserID, token: String, now: MonotonicTime) {
+        hasAuthenticated = true
+        if let index = authenticated.firstIndex(where: { $0.user == user && $0.token == token }) {
+            authenticated[index].at = now
             return
         }
-        if proven.count == Limits.Server.provenTokensMax { proven.removeFirst() }
-        proven.append((user, token, now))
+        if authenticated.count == Limits.Server.tokensPerConnectionMax { authenticated.removeFirst() }
+        authenticated.append((user, token, now))
     }
 
     /// A chunk that goes on with an upload was taken: as good as the token that its first chunk showed.
-    package mutating func vouched() { hasShownToken = true }
+    package mutating func authorized() { hasAuthenticated = true }
 
     /// Whether chunk `seq` needs no look at the store for this token: this connection has shown it for this user, and for a picture
     /// that begins, no longer ago than ``Limits/Server/tokenTrust``.
-    package func isProven(_ user: UserID, token: String, seq: Int64, now: MonotonicTime) -> Bool {
-        proven.contains {
+    package func isAuthenticated(_ user: UserID, token: String, seq: Int64, now: MonotonicTime) -> Bool {
+        authenticated.contains {
             $0.user == user && $0.token == token && (seq > 1 || now < $0.at + Limits.Server.tokenTrust)
         }
     }
 
     /// Whose tokens this connection has shown, oldest first.
-    package var provenUsers: [UserID] { proven.map(\.user) }
+    package var authenticatedUsers: [UserID] { authenticated.map(\.user) }
 
     /// Whose file `name` was at seq 1.
     package func owner(of name: AvatarName) -> UserID? { owners.first { $0.name == name }?.owner }
@@ -167,15 +167,15 @@ extension ServerSession {
 
     /// When to call ``expire(now:)`` next.
     package var deadline: MonotonicTime {
-        let silent = lastFrame + patience.silence
-        return hasShownToken ? silent : min(silent, opened + patience.tokenWait)
+        let silent = lastFrame + timeouts.silence
+        return hasAuthenticated ? silent : min(silent, opened + timeouts.tokenWait)
     }
 
     /// Whether the connection has outstayed its welcome. A reader that has stopped reading sends no frames that we take in,
     /// so that it ends here too.
     package func expire(now: MonotonicTime) -> CloseReason? {
-        if !hasShownToken, now >= opened + patience.tokenWait { return .noToken }
-        if now >= lastFrame + patience.silence { return .silent }
+        if !hasAuthenticated, now >= opened + timeouts.tokenWait { return .noToken }
+        if now >= lastFrame + timeouts.silence { return .silent }
         return nil
     }
 }

@@ -197,18 +197,18 @@ final class SimServer {
         let received = ReceivedChunk(
             isHead: true, uid: chunk.uid, name: chunk.name, md5: chunk.md5, seq: chunk.seq, totalSize: chunk.totalSize,
             transSize: chunk.transSize, last: chunk.last, bytes: Int64(chunk.data.count), token: chunk.token)
-        var intake = UploadIntake(
-            received, settings: UploadIntake.Settings(bytesMax: Limits.Picture.uploadBytesMaxDefault),
+        var exchange = UploadExchange(
+            received, settings: UploadExchange.Settings(bytesMax: Limits.Picture.uploadBytesMaxDefault),
             freshID: UploadID(high: random.next(), low: random.next()))
-        step(intake.start(), intake, chunk, job, finish)
+        step(exchange.start(), exchange, chunk, job, finish)
     }
 
     private func step(
-        _ action: UploadIntake.Action, _ intake: UploadIntake, _ chunk: UploadChunk, _ job: Job,
+        _ action: UploadExchange.Action, _ exchange: UploadExchange, _ chunk: UploadChunk, _ job: Job,
         _ finish: @escaping (ClassicReply) -> Void
     ) {
         if case .reply(let error) = action {
-            if error == nil { connections[job.connection]?.session.vouched() }
+            if error == nil { connections[job.connection]?.session.authorized() }
             return finish(
                 .uploadHead(
                     UploadChunkReply(
@@ -216,46 +216,46 @@ final class SimServer {
                         totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last, uid: chunk.uid)))
         }
         later { [self] in
-            var next = intake
+            var next = exchange
             let input = store.perform(action, bytes: chunk.data)
             if case .token(.valid) = input, let user = UserID(chunk.uid) {
-                connections[job.connection]?.session.prove(user, token: chunk.token ?? "", now: world.now)
+                connections[job.connection]?.session.authenticate(user, token: chunk.token ?? "", now: world.now)
             }
             let following = next.handle(input)
             step(following, next, chunk, job, finish)
         }
     }
 
-    private func isProven(_ user: UserID?, _ token: String, seq: Int64, _ job: Job) -> Bool {
+    private func isAuthenticated(_ user: UserID?, _ token: String, seq: Int64, _ job: Job) -> Bool {
         guard let user, let connection = connections[job.connection] else { return false }
-        return connection.session.isProven(user, token: token, seq: seq, now: world.now)
+        return connection.session.isAuthenticated(user, token: token, seq: seq, now: world.now)
     }
 
     private func download(_ request: DownloadRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
         let uid = UserID(request.uid)
         let name = try? AvatarName(request.name)
-        var serving = DownloadServing(
+        var exchange = DownloadExchange(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token,
             chunkBytes: Int64(Life.chunkBytes),
-            isProven: isProven(uid, request.token, seq: request.seq, job),
+            isAuthenticated: isAuthenticated(uid, request.token, seq: request.seq, job),
             rememberedOwner: name.flatMap { connections[job.connection]?.session.owner(of: $0) })
         // Reads change nothing: a death between two of them is like one before them all.
         later { [self] in
             var read: [UInt8] = []
-            var action = serving.start()
+            var action = exchange.start()
             while true {
                 if case .reply(let reply) = action { return finish(.download(served(reply, request, job, read))) }
                 let input = store.perform(action, read: &read)
                 if case .token(.valid) = input, let uid {
-                    connections[job.connection]?.session.prove(uid, token: request.token, now: world.now)
+                    connections[job.connection]?.session.authenticate(uid, token: request.token, now: world.now)
                 }
-                action = serving.handle(input)
+                action = exchange.handle(input)
             }
         }
     }
 
     private func served(
-        _ reply: DownloadServing.Reply, _ request: DownloadRequest, _ job: Job, _ read: [UInt8]
+        _ reply: DownloadExchange.Reply, _ request: DownloadRequest, _ job: Job, _ read: [UInt8]
     ) -> DownloadReply {
         switch reply {
         case .error(let error):
@@ -271,16 +271,16 @@ final class SimServer {
     }
 
     private func sync(_ request: SyncFileRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
-        var answering = SyncAnswering(
+        var exchange = SyncExchange(
             md5: request.md5, uid: request.uid, name: request.name,
-            provenUsers: connections[job.connection]?.session.provenUsers ?? [])
-        var action = answering.start()
+            authenticatedUsers: connections[job.connection]?.session.authenticatedUsers ?? [])
+        var action = exchange.start()
         while true {
             switch action {
             case .loadProgress(let key):
                 let (record, held) = store.progress(key)
-                action = answering.handle(.progress(record, held: held))
-            case .findUploads: action = answering.handle(.records([]))
+                action = exchange.handle(.progress(record, held: held))
+            case .findUploads: action = exchange.handle(.records([]))
             case .reply(.error(let error)): return finish(.syncFile(SyncFileReply(error: error.rawValue)))
             case .reply(.progress(let record, let seq, let transSize)):
                 return finish(

@@ -31,7 +31,7 @@ final class SimStore {
     }
 
     /// One step of an upload; the chunk's bytes go with it.
-    func perform(_ action: UploadIntake.Action, bytes: [UInt8]) -> UploadIntake.Input {
+    func perform(_ action: UploadExchange.Action, bytes: [UInt8]) -> UploadExchange.Input {
         switch action {
         case .checkToken(let token, let user):
             guard let known = tokens[user] else { return .token(.unknownUser) }
@@ -84,7 +84,7 @@ final class SimStore {
         }
     }
 
-    func perform(_ action: DownloadServing.Action, read: inout [UInt8]) -> DownloadServing.Input {
+    func perform(_ action: DownloadExchange.Action, read: inout [UInt8]) -> DownloadExchange.Input {
         switch action {
         case .checkToken(let token, let user):
             guard let known = tokens[user] else { return .token(.unknownUser) }

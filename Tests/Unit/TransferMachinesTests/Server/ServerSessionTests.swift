@@ -113,7 +113,7 @@ import TransferMachines
 
     @Test func aConnectionWithoutAValidFrameIsClosedAfterTenMinutes() throws {
         var session = ServerSession(now: .zero)
-        session.prove(try #require(UserID(1)), token: "t", now: .zero)
+        session.authenticate(try #require(UserID(1)), token: "t", now: .zero)
         _ = session.receive(resource: a, bytes: 10, now: at(100))
         #expect(session.deadline == at(700))
         #expect(session.expire(now: at(699)) == nil)
@@ -123,23 +123,23 @@ import TransferMachines
     @Test func onlyTheLastFewTokensAreRemembered() throws {
         var session = ServerSession(now: .zero)
         let users = try (1...5).map { try #require(UserID($0)) }
-        for user in users { session.prove(user, token: "t\(user)", now: .zero) }
-        #expect(!session.isProven(users[0], token: "t1", seq: 2, now: .zero))
-        #expect(session.isProven(users[4], token: "t5", seq: 2, now: .zero))
-        #expect(!session.isProven(users[4], token: "t4", seq: 2, now: .zero))
-        #expect(session.provenUsers == Array(users[1...]))
+        for user in users { session.authenticate(user, token: "t\(user)", now: .zero) }
+        #expect(!session.isAuthenticated(users[0], token: "t1", seq: 2, now: .zero))
+        #expect(session.isAuthenticated(users[4], token: "t5", seq: 2, now: .zero))
+        #expect(!session.isAuthenticated(users[4], token: "t4", seq: 2, now: .zero))
+        #expect(session.authenticatedUsers == Array(users[1...]))
     }
 
     @Test func aTokenIsAskedForAgainWithAPictureThatBeginsALittleLater() throws {
         var session = ServerSession(now: .zero)
         let user = try #require(UserID(1))
-        session.prove(user, token: "t", now: .zero)
-        #expect(session.isProven(user, token: "t", seq: 1, now: .zero))
-        #expect(!session.isProven(user, token: "t", seq: 1, now: at(1)))
-        #expect(session.isProven(user, token: "t", seq: 2, now: at(100)))
-        session.prove(user, token: "t", now: at(1))
-        #expect(session.isProven(user, token: "t", seq: 1, now: at(1)))
-        #expect(session.provenUsers == [user])
+        session.authenticate(user, token: "t", now: .zero)
+        #expect(session.isAuthenticated(user, token: "t", seq: 1, now: .zero))
+        #expect(!session.isAuthenticated(user, token: "t", seq: 1, now: at(1)))
+        #expect(session.isAuthenticated(user, token: "t", seq: 2, now: at(100)))
+        session.authenticate(user, token: "t", now: at(1))
+        #expect(session.isAuthenticated(user, token: "t", seq: 1, now: at(1)))
+        #expect(session.authenticatedUsers == [user])
     }
 
     @Test func answeringWhatWasNeverAskedDoesNothing() {

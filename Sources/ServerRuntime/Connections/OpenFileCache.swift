@@ -5,7 +5,7 @@ internal import TransferMachines
 /// What the first chunk of a download found: under which keys was looked, and the open file where there was one.
 ///
 /// Chunks that follow are of that very file, whatever has taken its place meanwhile.
-struct FoundFiles: Sendable {
+struct DownloadFiles: Sendable {
     private var files: [(key: ResourceKey, file: (any StoredFile)?)] = []
 
     /// Notes what was found at `key`; nil: nothing.
@@ -16,12 +16,12 @@ struct FoundFiles: Sendable {
 }
 
 /// How many files all connections together keep open between two chunks.
-final class KeptFilesBudget: Sendable {
+final class OpenFileBudget: Sendable {
     private let count = Atomic<Int>(0)
 
     /// Whether there is room for one more, which is then taken.
     func take() -> Bool {
-        if count.add(1, ordering: .relaxed).newValue <= Limits.Server.downloadsKeptMax { return true }
+        if count.add(1, ordering: .relaxed).newValue <= Limits.Server.downloadsOpenMax { return true }
         give(1)
         return false
     }
@@ -31,18 +31,18 @@ final class KeptFilesBudget: Sendable {
 
 /// The downloads that one connection has under way, oldest first: their files stay open from the first chunk to the last, so that
 /// the chunks between need no look at the token and the folder, and mostly no worker.
-struct KeptDownloads {
-    private var downloads: [(key: ResourceKey, found: FoundFiles)] = []
-    private let budget: KeptFilesBudget
+struct OpenFileCache {
+    private var downloads: [(key: ResourceKey, found: DownloadFiles)] = []
+    private let budget: OpenFileBudget
 
-    init(_ budget: KeptFilesBudget) { self.budget = budget }
+    init(_ budget: OpenFileBudget) { self.budget = budget }
 
     /// - Parameter key: the asker and the name.
-    func found(_ key: ResourceKey) -> FoundFiles? { downloads.first { $0.key == key }?.found }
+    func found(_ key: ResourceKey) -> DownloadFiles? { downloads.first { $0.key == key }?.found }
 
-    mutating func keep(_ found: FoundFiles, for key: ResourceKey) {
+    mutating func keep(_ found: DownloadFiles, for key: ResourceKey) {
         forget(key)
-        if downloads.count == Limits.Server.downloadsKeptPerConnectionMax {
+        if downloads.count == Limits.Server.downloadsOpenPerConnectionMax {
             downloads.removeFirst()
             budget.give(1)
         }

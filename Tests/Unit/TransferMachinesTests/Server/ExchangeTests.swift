@@ -2,7 +2,7 @@ import AvatarCore
 import Testing
 import TransferMachines
 
-@Suite struct DownloadServingTests {
+@Suite struct DownloadExchangeTests {
     private let own: ResourceKey
     private let friends: ResourceKey
 
@@ -11,81 +11,82 @@ import TransferMachines
         friends = ResourceKey(owner: UserID(8), name: try AvatarName("a.png"))
     }
 
-    private func serving(
-        _ seq: Int64 = 1, uid: Int64 = 7, name: String = "a.png", isProven: Bool = false, owner: UserID? = nil
-    ) -> DownloadServing {
-        DownloadServing(
-            uid: uid, name: name, seq: seq, token: "t", chunkBytes: 2048, isProven: isProven, rememberedOwner: owner)
+    private func download(
+        _ seq: Int64 = 1, uid: Int64 = 7, name: String = "a.png", isAuthenticated: Bool = false, owner: UserID? = nil
+    ) -> DownloadExchange {
+        DownloadExchange(
+            uid: uid, name: name, seq: seq, token: "t", chunkBytes: 2048, isAuthenticated: isAuthenticated,
+            rememberedOwner: owner)
     }
 
     @Test func theAskersOwnFileComesFirst() {
-        var serving = serving(3)
-        #expect(serving.start() == .checkToken("t", UserID(7)!))
-        #expect(serving.handle(.token(.valid)) == .open(own))
-        #expect(serving.handle(.opened(size: 5000)) == .read(4096..<5000))
-        guard case .reply(.chunk(let chunk)) = serving.handle(.read(904)) else { return #expect(Bool(false)) }
+        var exchange = download(3)
+        #expect(exchange.start() == .checkToken("t", UserID(7)!))
+        #expect(exchange.handle(.token(.valid)) == .open(own))
+        #expect(exchange.handle(.opened(size: 5000)) == .read(4096..<5000))
+        guard case .reply(.chunk(let chunk)) = exchange.handle(.read(904)) else { return #expect(Bool(false)) }
         #expect(chunk.key == own)
         #expect(chunk.totalSize == 5000)
         #expect(chunk.isLast)
     }
 
     @Test func thenTheOneUserWhoseIconItIs() {
-        var serving = serving()
-        _ = serving.start()
-        _ = serving.handle(.token(.valid))
-        #expect(serving.handle(.opened(size: nil)) == .findOwners(own.name))
-        #expect(serving.handle(.owners([UserID(8)!])) == .open(friends))
-        #expect(serving.handle(.opened(size: 5000)) == .read(0..<2048))
+        var exchange = download()
+        _ = exchange.start()
+        _ = exchange.handle(.token(.valid))
+        #expect(exchange.handle(.opened(size: nil)) == .findOwners(own.name))
+        #expect(exchange.handle(.owners([UserID(8)!])) == .open(friends))
+        #expect(exchange.handle(.opened(size: 5000)) == .read(0..<2048))
     }
 
     @Test(arguments: [[], [8, 9]] as [[Int64]])
     func anIconOfNobodyOrOfSeveralIsNoFile(owners: [Int64]) {
-        var serving = serving()
-        _ = serving.start()
-        _ = serving.handle(.token(.valid))
-        _ = serving.handle(.opened(size: nil))
-        #expect(serving.handle(.owners(owners.compactMap { UserID($0) })) == .reply(.error(.fileNotExists)))
+        var exchange = download()
+        _ = exchange.start()
+        _ = exchange.handle(.token(.valid))
+        _ = exchange.handle(.opened(size: nil))
+        #expect(exchange.handle(.owners(owners.compactMap { UserID($0) })) == .reply(.error(.fileNotExists)))
     }
 
     @Test func aRememberedOwnerIsNotLookedUpAgain() {
-        var serving = serving(2, isProven: true, owner: UserID(8))
-        #expect(serving.start() == .open(own))
-        #expect(serving.handle(.opened(size: nil)) == .open(friends))
+        var exchange = download(2, isAuthenticated: true, owner: UserID(8))
+        #expect(exchange.start() == .open(own))
+        #expect(exchange.handle(.opened(size: nil)) == .open(friends))
     }
 
     @Test func aFirstChunkAsksForTheOwnerAnew() {
-        var serving = serving(1, isProven: true, owner: UserID(9))
-        #expect(serving.start() == .open(own))
-        #expect(serving.handle(.opened(size: nil)) == .findOwners(own.name))
+        var exchange = download(1, isAuthenticated: true, owner: UserID(9))
+        #expect(exchange.start() == .open(own))
+        #expect(exchange.handle(.opened(size: nil)) == .findOwners(own.name))
     }
 
     @Test func whatLiesOutsideTheFileIsAWrongOffset() {
         for (seq, size) in [(Int64(4), Int64(5000)), (1, 0), (Int64.max, 5000)] {
-            var serving = serving(seq, isProven: true)
-            _ = serving.start()
-            #expect(serving.handle(.opened(size: size)) == .reply(.error(.offsetInvalid)))
+            var exchange = download(seq, isAuthenticated: true)
+            _ = exchange.start()
+            #expect(exchange.handle(.opened(size: size)) == .reply(.error(.offsetInvalid)))
         }
     }
 
     @Test func aFileThatShrinksWhileItIsReadIsAReadError() {
-        var serving = serving(2, isProven: true)
-        _ = serving.start()
-        _ = serving.handle(.opened(size: 5000))
-        #expect(serving.handle(.read(100)) == .reply(.error(.readFailed)))
+        var exchange = download(2, isAuthenticated: true)
+        _ = exchange.start()
+        _ = exchange.handle(.opened(size: 5000))
+        #expect(exchange.handle(.read(100)) == .reply(.error(.readFailed)))
     }
 
     @Test func whatMakesNoSenseIsRefusedBeforeAnythingIsAsked() {
-        for (serving, error) in [
-            (serving(uid: 0), ClassicError.uidInvalid), (serving(name: "../x"), .readPermission),
-            (serving(0), .seqInvalid),
+        for (exchange, error) in [
+            (download(uid: 0), ClassicError.uidInvalid), (download(name: "../x"), .readPermission),
+            (download(0), .seqInvalid),
         ] {
-            var serving = serving
-            #expect(serving.start() == .reply(.error(error)))
+            var exchange = exchange
+            #expect(exchange.start() == .reply(.error(error)))
         }
     }
 }
 
-@Suite struct SyncAnsweringTests {
+@Suite struct SyncExchangeTests {
     private let record: UploadRecord
     private let md5 = "00112233445566778899aabbccddeeff"
 
@@ -96,25 +97,25 @@ import TransferMachines
     }
 
     @Test func byUserAndNameItTellsTheWholeChunksHeld() {
-        var answering = SyncAnswering(md5: md5, uid: 7, name: "a.png", provenUsers: [])
-        #expect(answering.start() == .loadProgress(record.key))
+        var exchange = SyncExchange(md5: md5, uid: 7, name: "a.png", authenticatedUsers: [])
+        #expect(exchange.start() == .loadProgress(record.key))
         #expect(
-            answering.handle(.progress(record, held: 4500)) == .reply(.progress(record, seq: 2, transSize: 4096)))
+            exchange.handle(.progress(record, held: 4500)) == .reply(.progress(record, seq: 2, transSize: 4096)))
     }
 
     @Test func byMD5AloneOnlyWhoShowedTheTokenIsTold() throws {
-        var stranger = SyncAnswering(md5: md5, uid: nil, name: nil, provenUsers: [])
+        var stranger = SyncExchange(md5: md5, uid: nil, name: nil, authenticatedUsers: [])
         #expect(stranger.start() == .findUploads(record.md5))
         #expect(stranger.handle(.records([record])) == .reply(.error(.fileNotExists)))
-        var known = SyncAnswering(md5: md5, uid: nil, name: nil, provenUsers: [try #require(UserID(7))])
+        var known = SyncExchange(md5: md5, uid: nil, name: nil, authenticatedUsers: [try #require(UserID(7))])
         _ = known.start()
         #expect(known.handle(.records([record])) == .loadProgress(record.key))
     }
 
     @Test func twoUploadsWithOneMD5AreAmbiguous() throws {
-        var answering = SyncAnswering(md5: md5, uid: nil, name: nil, provenUsers: [try #require(UserID(7))])
-        _ = answering.start()
-        #expect(answering.handle(.records([record, record])) == .reply(.error(.fileNotExists)))
+        var exchange = SyncExchange(md5: md5, uid: nil, name: nil, authenticatedUsers: [try #require(UserID(7))])
+        _ = exchange.start()
+        #expect(exchange.handle(.records([record, record])) == .reply(.error(.fileNotExists)))
     }
 }
 

@@ -4,7 +4,7 @@ package import AvatarCore
 ///
 /// A name is looked for under the asker, then under the one user whose current icon it is (DESIGN.md, "Identity"). Any valid
 /// seq is served; no progress is kept.
-package struct DownloadServing: Sendable {
+package struct DownloadExchange: Sendable {
     /// What to do next. All but `reply` are answered with an ``Input``.
     package enum Action: Hashable, Sendable {
         /// → `token`.
@@ -59,17 +59,17 @@ package struct DownloadServing: Sendable {
     private let seq: Int64
     private let token: String
     private let chunkBytes: Int64
-    private let isProven: Bool
+    private let isAuthenticated: Bool
     private let rememberedOwner: UserID?
     private var asker: UserID?
     private var wanted: AvatarName?
     private var state = State.new
 
     /// - Parameters:
-    ///   - isProven: the store need not be asked for the token (``ServerSession/isProven(_:token:seq:now:)``).
+    ///   - isAuthenticated: the store need not be asked for the token (``ServerSession/isAuthenticated(_:token:seq:now:)``).
     ///   - rememberedOwner: whose file seq 1 was found to be on this connection.
     package init(
-        uid: Int64, name: String, seq: Int64, token: String, chunkBytes: Int64, isProven: Bool,
+        uid: Int64, name: String, seq: Int64, token: String, chunkBytes: Int64, isAuthenticated: Bool,
         rememberedOwner: UserID?
     ) {
         self.uid = uid
@@ -77,7 +77,7 @@ package struct DownloadServing: Sendable {
         self.seq = seq
         self.token = token
         self.chunkBytes = chunkBytes
-        self.isProven = isProven
+        self.isAuthenticated = isAuthenticated
         self.rememberedOwner = rememberedOwner
     }
 
@@ -88,7 +88,7 @@ package struct DownloadServing: Sendable {
         guard seq >= 1 else { return end(.seqInvalid) }
         self.asker = asker
         self.wanted = wanted
-        guard isProven else {
+        guard isAuthenticated else {
             state = .checkingToken
             return .checkToken(token, asker)
         }

@@ -17,7 +17,7 @@ final class Part: Sendable {
 
 /// The parts that were written to last stay open, so that a chunk need not open its file. Calls for one part come one after the
 /// other: its lock belongs to the open file, and does not keep two threads of this process apart.
-final class KeptParts: Sendable {
+final class PartFileCache: Sendable {
     private struct State: Sendable {
         var parts: [UploadID: (part: Part, usedAt: UInt64)] = [:]
         var uses: UInt64 = 0
@@ -39,7 +39,7 @@ final class KeptParts: Sendable {
             state.uses += 1
             state.parts[id] = (part, state.uses)
             // A quarter goes at a time, so that the search for the oldest is rare.
-            guard state.parts.count > Limits.Server.partsKeptMax else { return }
+            guard state.parts.count > Limits.Server.partFilesOpenMax else { return }
             let uses = state.parts.values.map { $0.usedAt }.sorted()
             let oldest = uses[uses.count / 4]
             state.parts = state.parts.filter { $0.value.usedAt > oldest }

@@ -39,7 +39,7 @@ package struct ReceivedChunk: Hashable, Sendable {
 /// the same one after a crash, goes on where the last one stopped.
 ///
 /// The caller does each action in turn and hands its result to ``handle(_:)``, one chunk of a resource at a time.
-package struct UploadIntake: Sendable {
+package struct UploadExchange: Sendable {
     /// What configuration says.
     package struct Settings: Hashable, Sendable {
         /// Largest file taken.
@@ -131,17 +131,17 @@ package struct UploadIntake: Sendable {
 
     private let chunk: ReceivedChunk
     private let settings: Settings
-    private let isProven: Bool
+    private let isAuthenticated: Bool
     private let freshID: UploadID?
     private var state = State.new
 
     /// - Parameters:
-    ///   - isProven: the store need not be asked for the token (``ServerSession/isProven(_:token:seq:now:)``).
+    ///   - isAuthenticated: the store need not be asked for the token (``ServerSession/isAuthenticated(_:token:seq:now:)``).
     ///   - freshID: names the upload, should this chunk begin one; only a first chunk does.
-    package init(_ chunk: ReceivedChunk, settings: Settings, isProven: Bool = false, freshID: UploadID?) {
+    package init(_ chunk: ReceivedChunk, settings: Settings, isAuthenticated: Bool = false, freshID: UploadID?) {
         self.chunk = chunk
         self.settings = settings
-        self.isProven = isProven
+        self.isAuthenticated = isAuthenticated
         self.freshID = freshID
     }
 
@@ -156,7 +156,7 @@ package struct UploadIntake: Sendable {
         } catch {
             return end(error)
         }
-        if let owner = claim.key.owner, chunk.seq == 1, !isProven {
+        if let owner = claim.key.owner, chunk.seq == 1, !isAuthenticated {
             state = .checkingToken(claim)
             return .checkToken(chunk.token ?? "", owner)
         }
@@ -191,7 +191,7 @@ package struct UploadIntake: Sendable {
 }
 
 // Before anything is stored.
-extension UploadIntake {
+extension UploadExchange {
     /// What the chunk says of itself, when that makes sense at all.
     private func claim() throws(ClassicError) -> Claim {
         guard chunk.isHead || settings.openUpload else { throw .writePermission }
@@ -304,7 +304,7 @@ extension UploadIntake {
 }
 
 // Once the chunk is held.
-extension UploadIntake {
+extension UploadExchange {
     private mutating func held(_ record: UploadRecord) -> Action {
         guard chunk.last else { return end(nil) }
         state = .verifying(record)

@@ -2,45 +2,46 @@ internal import AvatarCore
 internal import TransferMachines
 internal import WireProtocol
 
-/// Does what ``TransferMachines/UploadIntake`` decides for one chunk, against the stores. Runs on a worker thread.
-struct UploadAnswering {
+/// Does what ``TransferMachines/UploadExchange`` decides for one chunk, against the stores. Runs on a worker thread.
+struct UploadService {
     let stores: Stores
     let chunk: UploadChunk
     let isHead: Bool
-    var intake: UploadIntake
+    var exchange: UploadExchange
     private(set) var failures: [StoreError] = []
-    private(set) var hasShownToken = false
+    private(set) var hasValidToken = false
 
     init(
-        _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadIntake.Settings, isProven: Bool,
+        _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadExchange.Settings, isAuthenticated: Bool,
         freshID: UploadID?
     ) {
         self.stores = stores
         self.chunk = chunk
         self.isHead = isHead
-        intake = UploadIntake(
-            ReceivedChunk(chunk, isHead: isHead), settings: settings, isProven: isProven, freshID: freshID)
+        exchange = UploadExchange(
+            ReceivedChunk(chunk, isHead: isHead), settings: settings, isAuthenticated: isAuthenticated, freshID: freshID
+        )
     }
 
     /// Acts until there is an answer: success is nil.
     mutating func run() -> ClassicError? {
-        var action = intake.start()
+        var action = exchange.start()
         while true {
             if case .reply(let error) = action { return error }
             do throws(StoreError) {
-                action = intake.handle(try perform(action))
+                action = exchange.handle(try perform(action))
             } catch {
                 failures.append(error)
-                action = intake.handle(.failed(error.failure))
+                action = exchange.handle(.failed(error.failure))
             }
         }
     }
 
-    private mutating func perform(_ action: UploadIntake.Action) throws(StoreError) -> UploadIntake.Input {
+    private mutating func perform(_ action: UploadExchange.Action) throws(StoreError) -> UploadExchange.Input {
         switch action {
         case .checkToken(let token, let user):
             let verdict = try stores.users.checkToken(token, of: user)
-            hasShownToken = verdict == .valid
+            hasValidToken = verdict == .valid
             return .token(verdict)
         case .loadProgress(let key):
             let progress = try stores.progress(of: key)
@@ -64,7 +65,7 @@ struct UploadAnswering {
     }
 
     /// The actions that only succeed or fail.
-    private func change(_ action: UploadIntake.Action) throws(StoreError) {
+    private func change(_ action: UploadExchange.Action) throws(StoreError) {
         switch action {
         case .begin(let record, let replaced):
             try stores.files.beginPart(record.uploadID, bytes: chunk.data)
@@ -83,13 +84,13 @@ struct UploadAnswering {
     }
 
     /// What the user has; the folder is only walked when there is a quota to hold it against.
-    private func use(besides key: ResourceKey) throws(StoreError) -> UploadIntake.Input {
+    private func use(besides key: ResourceKey) throws(StoreError) -> UploadExchange.Input {
         guard let owner = key.owner else { return .use(bytes: 0, uploads: 0) }
-        let bytes = intake.needsUse ? try stores.files.bytesUsed(by: owner, besides: key) : 0
+        let bytes = exchange.needsUse ? try stores.files.bytesUsed(by: owner, besides: key) : 0
         return .use(bytes: bytes, uploads: try stores.progress.unfinishedCount(of: owner, besides: key))
     }
 
-    private func isHeld(_ source: UploadIntake.Source, _ offset: Int64) throws(StoreError) -> Bool {
+    private func isHeld(_ source: UploadExchange.Source, _ offset: Int64) throws(StoreError) -> Bool {
         switch source {
         case .part(let id): return try stores.files.part(id, holds: chunk.data, at: offset)
         case .file(let key):

@@ -2,15 +2,15 @@ import AvatarCore
 internal import NIOConcurrencyHelpers
 
 /// What every connection of a server has a part in.
-struct SharedAmongConnections: Sendable {
+struct ConnectionResources: Sendable {
     let queue: WorkQueue
     let metrics: ServerMetrics
-    let keptFiles = KeptFilesBudget()
-    let users = UserShares()
+    let openFiles = OpenFileBudget()
+    let users = FairShare()
 }
 
 /// Bytes in flight of each user's connections together: many connections get one user no more than a few do.
-final class UserShares: Sendable {
+final class FairShare: Sendable {
     private struct Share {
         var bytes = 0
         var members = 0
@@ -21,12 +21,12 @@ final class UserShares: Sendable {
 
     /// One connection's part in its user's share: that of the first user whose token it has shown.
     struct Member {
-        private let shares: UserShares
+        private let shares: FairShare
         private var user: UserID?
         private(set) var bytes = 0
         private var isWaiting = false
 
-        init(_ shares: UserShares) { self.shares = shares }
+        init(_ shares: FairShare) { self.shares = shares }
 
         mutating func join(_ user: UserID) {
             guard self.user == nil else { return }

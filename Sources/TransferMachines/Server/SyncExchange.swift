@@ -4,10 +4,10 @@ package import AvatarCore
 ///
 /// By `md5` with `uid` and `name`; or by `md5` alone when that is unambiguous and this connection has shown the token of
 /// the user whose upload it is (PROTOCOL.md). Uploads of 1003 belong to nobody and need no token.
-package struct SyncAnswering: Sendable {
+package struct SyncExchange: Sendable {
     /// What to do next. All but `reply` are answered with an ``Input``.
     package enum Action: Hashable, Sendable {
-        /// → `progress`, as in ``UploadIntake``.
+        /// → `progress`, as in ``UploadExchange``.
         case loadProgress(ResourceKey)
         /// At most two records with this MD5 → `records`.
         case findUploads(MD5Digest)
@@ -31,15 +31,15 @@ package struct SyncAnswering: Sendable {
     private let md5: String
     private let uid: Int64?
     private let name: String?
-    private let provenUsers: [UserID]
+    private let authenticatedUsers: [UserID]
     private var digest: MD5Digest?
 
-    /// - Parameter provenUsers: whose tokens this connection has shown.
-    package init(md5: String, uid: Int64?, name: String?, provenUsers: [UserID]) {
+    /// - Parameter authenticatedUsers: whose tokens this connection has shown.
+    package init(md5: String, uid: Int64?, name: String?, authenticatedUsers: [UserID]) {
         self.md5 = md5
         self.uid = uid
         self.name = name
-        self.provenUsers = provenUsers
+        self.authenticatedUsers = authenticatedUsers
     }
 
     /// The first action.
@@ -57,7 +57,7 @@ package struct SyncAnswering: Sendable {
         switch input {
         case .records(let records):
             guard records.count == 1, let record = records.first,
-                record.key.owner.map(provenUsers.contains) ?? true
+                record.key.owner.map(authenticatedUsers.contains) ?? true
             else { return .reply(.error(.fileNotExists)) }
             return .loadProgress(record.key)
         case .progress(let record, let held):
