@@ -1,7 +1,8 @@
 import ArgumentParser
 import Foundation
+import Glibc
 
-/// The program itself; everything it does is in its commands.
+/// The program. Its subcommands do the work.
 @main
 struct AvatarServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,6 +14,12 @@ struct AvatarServerCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [ServeCommand.self, UserCommand.self, CheckCommand.self])
+
+    /// Begins the program. Every file that it makes from here on is for its own user alone, whatever library makes it.
+    static func main() async {
+        umask(0o077)
+        await main(nil)
+    }
 }
 
 /// How the program ends when it cannot do what it was asked (sysexits.h).
