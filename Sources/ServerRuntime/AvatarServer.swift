@@ -23,7 +23,8 @@ package final class AvatarServer: Service {
     private let group: MultiThreadedEventLoopGroup
     private let timeouts: ServerSession.Timeouts
     private let queue = WorkQueue(threadCount: Limits.Server.workerThreads)
-    private let registry = ConnectionRegistry()
+    private let registry: ConnectionRegistry
+    private let descriptors: DescriptorBudget
     private let whenListening: @Sendable (SocketAddress) throws -> Void
     private let listener = Mutex<(any Channel)?>(nil)
     private let metricsListener = Mutex<(any Channel)?>(nil)
@@ -36,14 +37,18 @@ package final class AvatarServer: Service {
     package let metrics = ServerMetrics()
 
     /// - Parameters:
+    ///   - descriptors: how many connections and open files the server may have.
     ///   - timeouts: shorter in tests.
     ///   - whenListening: called once with the bound address, before the first connection is served.
     package init(
-        _ settings: ServerSettings, stores: Stores, logger: Logger, timeouts: ServerSession.Timeouts = .init(),
+        _ settings: ServerSettings, stores: Stores, descriptors: DescriptorBudget = .init(limit: .max), logger: Logger,
+        timeouts: ServerSession.Timeouts = .init(),
         whenListening: @escaping @Sendable (SocketAddress) throws -> Void = { _ in }
     ) {
         self.settings = settings
         self.stores = stores
+        self.descriptors = descriptors
+        registry = ConnectionRegistry(connectionsMax: descriptors.connections)
         self.logger = logger
         self.timeouts = timeouts
         self.whenListening = whenListening
@@ -64,13 +69,12 @@ package final class AvatarServer: Service {
 
     /// Listens; the bound address comes back.
     package func start() async throws -> SocketAddress {
-        raiseFileLimit()
         queue.start()
         let swept = try stores.files.removeStaleParts()
         if swept > 0 { logger.info("removed parts of uploads that nobody finished", metadata: ["count": "\(swept)"]) }
         if let port = settings.metricsPort {
             let (metrics, health) = (metrics, stores.health)
-            let channel = try await MetricsHandler.bind(port: port, group: group) {
+            let channel = try await MetricsHandler.bind(port: port, group: group, logger: logger) {
                 metrics.prometheusText(health: health())
             }
             metricsListener.withLock { $0 = channel }
@@ -114,25 +118,24 @@ package final class AvatarServer: Service {
     private func bind() async throws -> any Channel {
         let service = ClassicService(
             stores: stores, upload: settings.upload, chunkBytes: Int64(settings.classicChunkBytes), logger: logger)
-        let shared = ConnectionResources(queue: queue, metrics: metrics)
+        let shared = ConnectionResources(
+            queue: queue, metrics: metrics, openFiles: OpenFileBudget(filesMax: descriptors.downloads))
         let (registry, logger, timeouts) = (registry, logger, timeouts)
         let bodyBytesMax = settings.classicBodyBytesMax
         return try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: CInt(Limits.Server.listenBacklog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.maxMessagesPerRead, value: UInt(registry.acceptsInTurnMax))
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptGate(registry))
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(registry, logger: logger))
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.recvAllocator, value: Self.receiveBuffers)
             .childChannelInitializer { channel in
-                guard registry.add(channel) else {
-                    return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
-                }
-                return channel.eventLoop.makeCompletedFuture {
+                channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         ConnectionHandler(
                             on: channel.eventLoop, service: service, shared: shared, timeouts: timeouts,
@@ -141,17 +144,6 @@ package final class AvatarServer: Service {
             }
             .bind(host: settings.listenHost, port: settings.listenPort)
             .get()
-    }
-
-    /// A connection is a file descriptor, and the usual soft limit of 1024 is soon reached.
-    private func raiseFileLimit() {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max
-        else { return }
-        limit.rlim_cur = limit.rlim_max
-        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 {
-            logger.warning("could not raise the limit of open files", metadata: ["errno": "\(errno)"])
-        }
     }
 }
 

@@ -4,9 +4,9 @@ internal import Synchronization
 internal import TransferMachines
 
 /// A part, open for reading and writing.
-final class Part: Sendable {
+final class PartFile: Sendable {
     let file: OpenFile
-    /// What it was when it was opened: another file may take its name.
+    /// The inode when the part was opened, to tell it from another file that has taken its name.
     let inode: UInt64
 
     init(_ file: consuming OpenFile) throws(PosixError) {
@@ -15,36 +15,49 @@ final class Part: Sendable {
     }
 }
 
-/// The parts that were written to last stay open, so that a chunk need not open its file. Calls for one part come one after the
-/// other: its lock belongs to the open file, and does not keep two threads of this process apart.
+/// Keeps the parts open that were written to last, so that a chunk need not open its file. The caller makes the calls for one part one
+/// after the other: the part's lock belongs to the open file, so it does not exclude two threads of this process.
 final class PartFileCache: Sendable {
     private struct State: Sendable {
-        var parts: [UploadID: (part: Part, usedAt: UInt64)] = [:]
+        var files: [UploadID: (part: PartFile, usedAt: UInt64)] = [:]
         var uses: UInt64 = 0
     }
 
+    private let filesMax: Int
     private let state = Mutex(State())
 
-    func part(_ id: UploadID) -> Part? {
+    init(filesMax: Int) { self.filesMax = filesMax }
+
+    func file(_ id: UploadID) -> PartFile? {
         state.withLock { state in
-            guard let part = state.parts[id]?.part else { return nil }
+            guard let part = state.files[id]?.part else { return nil }
             state.uses += 1
-            state.parts[id] = (part, state.uses)
+            state.files[id] = (part, state.uses)
             return part
         }
     }
 
-    func keep(_ part: Part, _ id: UploadID) {
-        state.withLock { state in
+    func insert(_ part: PartFile, _ id: UploadID) {
+        // The files that go are closed when this returns, after the lock is free: closing may wait for a disk.
+        let removed = state.withLock { state -> [PartFile] in
             state.uses += 1
-            state.parts[id] = (part, state.uses)
+            var removed: [PartFile] = []
+            if let other = state.files.updateValue((part, state.uses), forKey: id) { removed.append(other.part) }
             // A quarter goes at a time, so that the search for the oldest is rare.
-            guard state.parts.count > Limits.Server.partFilesOpenMax else { return }
-            let uses = state.parts.values.map { $0.usedAt }.sorted()
+            guard state.files.count > filesMax else { return removed }
+            let uses = state.files.values.map { $0.usedAt }.sorted()
             let oldest = uses[uses.count / 4]
-            state.parts = state.parts.filter { $0.value.usedAt > oldest }
+            for (id, entry) in state.files where entry.usedAt <= oldest {
+                state.files[id] = nil
+                removed.append(entry.part)
+            }
+            return removed
         }
+        withExtendedLifetime(removed) {}
     }
 
-    func forget(_ id: UploadID) { state.withLock { state in state.parts[id] = nil } }
+    func remove(_ id: UploadID) {
+        let removed = state.withLock { state in state.files.removeValue(forKey: id) }
+        withExtendedLifetime(removed) {}
+    }
 }
