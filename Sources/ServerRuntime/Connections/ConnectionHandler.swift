@@ -11,6 +11,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     typealias OutboundIn = Never
     typealias OutboundOut = ByteBuffer
 
+    private let id: QuotaReservations.Holder
     private let loop: any EventLoop
     private let service: ClassicService
     private let queue: WorkQueue
@@ -39,6 +40,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         timeouts: ServerSession.Timeouts, bodyBytesMax: Int, logger: Logger,
         clock: @escaping @Sendable () -> MonotonicTime
     ) {
+        id = shared.nextConnection()
         self.loop = loop
         self.service = service
         queue = shared.queue
@@ -67,7 +69,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         expiry?.cancel()
         drainCheck?.cancel()
         replies.removeAll()
-        downloads.forgetAll()
+        downloads.removeAll()
+        for upload in session.uploads { service.releaseUpload(upload, of: id) }
         metrics.bytesInFlight.add(-share.bytes)
         share.leave()
         context.fireChannelInactive()
@@ -88,7 +91,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
 // In.
 extension ConnectionHandler {
-    /// The kernel is read only while there is room; what a client sends beyond that waits on its side.
+    /// The server reads from the kernel only while it has room for a request; what a client sends beyond that waits on the client's side.
     func read(context: ChannelHandlerContext) {
         if acceptsRequests, !isStopping { context.read() } else { wantsRead = true }
     }
@@ -162,13 +165,13 @@ extension ConnectionHandler {
         let bytes = service.bytesInFlight(request, frameBytes: size)
         let ticket = session.receive(resource: resource?.key, bytes: bytes, now: now)
         hold()
-        let requestContext = requestContext(for: request, resource?.key, now)
-        if queue.isReadable(resource?.key), let answer = service.answerAtOnce(request, requestContext) {
+        let known = requestContext(for: request, resource?.key, now)
+        if queue.isReadable(resource?.key), let answer = service.answerAtOnce(request, known) {
             return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer.updates)
         }
         let me = NIOLoopBound(self, eventLoop: loop)
         queue.submit(resource?.key, resource?.access ?? .read) { [service, metrics, clock, loop] in
-            let answer = service.answer(request, requestContext)
+            let answer = service.answer(request, known)
             let buffer = encode(answer.reply, since: now, metrics, clock)
             loop.execute { me.value.answered(ticket, buffer, answer.updates) }
         }
@@ -177,36 +180,40 @@ extension ConnectionHandler {
     private func requestContext(
         for request: ClassicRequest, _ resource: ResourceKey?, _ now: MonotonicTime
     ) -> RequestContext {
-        var known = RequestContext()
+        var known = RequestContext(connection: id)
         switch request {
         case .download(let request):
-            known.isAuthenticated = isAuthenticated(request.uid, request.token, request.seq, now)
+            known.isAuthenticated = isAuthenticated(request.uid, request.token, now)
             guard let resource else { break }
-            known.rememberedOwner = session.owner(of: resource.name)
-            known.found = downloads.found(resource)
+            known.begunOwner = session.ownerOfDownload(resource, token: request.token)
+            known.files = downloads.files(of: resource)
         case .uploadHead(let chunk):
-            if let token = chunk.token { known.isAuthenticated = isAuthenticated(chunk.uid, token, chunk.seq, now) }
-        case .syncFile: known.authenticatedUsers = session.authenticatedUsers
+            if let token = chunk.token { known.isAuthenticated = isAuthenticated(chunk.uid, token, now) }
+        case .syncFile: known.uploads = session.uploads
         case .test, .uploadFile: break
         }
         return known
     }
 
-    private func isAuthenticated(_ uid: Int64, _ token: String, _ seq: Int64, _ now: MonotonicTime) -> Bool {
+    private func isAuthenticated(_ uid: Int64, _ token: String, _ now: MonotonicTime) -> Bool {
         guard let user = UserID(uid) else { return false }
-        return session.isAuthenticated(user, token: token, seq: seq, now: now)
+        return session.isAuthenticated(user, token: token, now: now)
     }
 
     private func apply(_ updates: [Answer.SessionUpdate]) {
-        for lesson in updates {
-            switch lesson {
+        for update in updates {
+            switch update {
             case .authenticated(let user, let token):
                 session.authenticate(user, token: token, now: clock())
                 share.join(user)
-            case .authorized: session.authorized()
-            case .owner(let owner, let name): session.remember(owner, of: name)
-            case .began(let key, let found): downloads.keep(found, for: key)
-            case .ended(let key): downloads.forget(key)
+            case .tookUpload(let key):
+                if let forgotten = session.takeUpload(key) { service.releaseUpload(forgotten, of: id) }
+            case .downloadBegan(let key, let token, let owner, let files):
+                session.beginDownload(key, token: token, owner: owner)
+                downloads.insert(files, for: key)
+            case .downloadEnded(let key):
+                session.endDownload(key)
+                downloads.remove(key)
             }
         }
     }
@@ -217,8 +224,11 @@ extension ConnectionHandler {
     private func answered(
         _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ updates: [Answer.SessionUpdate]
     ) {
-        // What is learnt of a connection that is gone would be kept for ever.
-        guard context != nil, !isClosed else { return }
+        guard context != nil, !isClosed else {
+            // The connection closed while a worker had the request: nobody else gives the upload's reservation back.
+            for case .tookUpload(let key) in updates { service.releaseUpload(key, of: id) }
+            return
+        }
         apply(updates)
         session.answer(ticket, bytes: reply.readableBytes)
         replies[ticket] = reply

@@ -4,40 +4,45 @@ internal import NIOConcurrencyHelpers
 import TransferMachines
 import WireProtocol
 
-/// What a connection knows when it hands a request over.
+/// What a connection knows when it hands a request to a worker.
 struct RequestContext: Sendable {
-    /// Whether the store need not be asked for the request's token.
+    /// Names the connection.
+    let connection: QuotaReservations.Holder
+    /// Whether a transfer that begins need not ask the store about its token.
     var isAuthenticated = false
-    /// Whose file a download's name was at seq 1.
-    var rememberedOwner: UserID?
-    /// What the first chunk of this download found, where it is still open.
-    var found: DownloadFiles?
-    /// Whose tokens this connection has shown.
-    var authenticatedUsers: [UserID] = []
+    /// In whose folder the file of a download lies that this connection has begun with the request's token.
+    var begunOwner: UserID?
+    /// The open file of that download.
+    var files: DownloadFiles?
+    /// The uploads of which this connection has brought a chunk.
+    var uploads: [ResourceKey] = []
 }
 
-/// A reply, and what the connection learns from it.
+/// A reply, and what its connection has to note.
 struct Answer: Sendable {
+    /// A change of what a connection knows.
     enum SessionUpdate: Sendable {
+        /// The store has confirmed the token.
         case authenticated(UserID, token: String)
-        case authorized
-        case owner(UserID?, of: AvatarName)
-        /// A download has begun, and goes on with what its first chunk found.
-        case began(ResourceKey, DownloadFiles)
-        /// A download is over, one way or the other.
-        case ended(ResourceKey)
+        /// The server has taken a chunk of this upload.
+        case tookUpload(ResourceKey)
+        /// A download has begun with a valid token; its next chunks are read from these files.
+        case downloadBegan(ResourceKey, token: String, owner: UserID, DownloadFiles)
+        /// A download has ended, with its last chunk or with an error.
+        case downloadEnded(ResourceKey)
     }
 
     var reply: ClassicReply
     var updates: [SessionUpdate] = []
 }
 
-/// Answers one classic request against the stores. Holds nothing between requests; runs on worker threads.
+/// Answers one classic request against the stores, on a worker thread. Between requests it keeps only the quota's reservations.
 struct ClassicService: Sendable {
     let stores: Stores
     let upload: UploadExchange.Settings
     let chunkBytes: Int64
     let logger: Logger
+    private let quota = QuotaLedger()
     private let failureLog = FailureLog()
 
     init(stores: Stores, upload: UploadExchange.Settings, chunkBytes: Int64, logger: Logger) {
@@ -47,7 +52,7 @@ struct ClassicService: Sendable {
         self.logger = logger
     }
 
-    /// Which resource a request touches, and how; nil when it touches none that exists.
+    /// The resource that a request reads or writes; nil for a request that names none.
     static func resource(
         of request: ClassicRequest
     ) -> (key: ResourceKey, access: ResourceOrder.Access)? {
@@ -63,7 +68,7 @@ struct ClassicService: Sendable {
         }
     }
 
-    /// Bytes that a request, or its answer where that is longer, will have in flight.
+    /// Bytes that a request will have in flight, or its answer when the answer is longer.
     func bytesInFlight(_ request: ClassicRequest, frameBytes: Int) -> Int {
         guard case .download = request else { return frameBytes }
         return max(frameBytes, Int(chunkBytes + 2) / 3 * 4 + Limits.Server.uploadFieldsBytes)
@@ -74,12 +79,12 @@ struct ClassicService: Sendable {
         return ResourceKey(owner: owner, name: name)
     }
 
-    /// The answer, where it takes no waiting, to be had on an event loop; nil where a worker has to give it.
+    /// The answer to a request that can be answered on an event loop, because nothing has to be waited for; nil for every other.
     func answerAtOnce(_ request: ClassicRequest, _ context: RequestContext) -> Answer? {
         switch request {
         case .test(let message): return test(message)
         case .download(let request):
-            guard context.isAuthenticated else { return nil }
+            guard request.seq == 1 ? context.isAuthenticated : context.begunOwner != nil else { return nil }
             var service = downloadService(request, context)
             guard let reply = service.runAtOnce() else { return nil }
             return answer(request, reply, service, context)
@@ -87,6 +92,12 @@ struct ClassicService: Sendable {
         }
     }
 
+    /// The connection does not carry this upload any more: it is closed, or has too many uploads.
+    func releaseUpload(_ key: ResourceKey, of connection: QuotaReservations.Holder) {
+        if upload.quotaBytes != nil { quota.release(key, heldBy: connection) }
+    }
+
+    /// The answer to a request; waits for disks and stores.
     func answer(_ request: ClassicRequest, _ context: RequestContext) -> Answer {
         switch request {
         case .test(let message): return test(message)
@@ -103,17 +114,17 @@ struct ClassicService: Sendable {
 
     private func upload(_ chunk: UploadChunk, isHead: Bool, _ context: RequestContext) -> Answer {
         var service = UploadService(
-            chunk, isHead: isHead, stores: stores, settings: upload, isAuthenticated: context.isAuthenticated,
-            freshID: chunk.seq == 1 ? .random() : nil)
+            chunk, isHead: isHead, stores: stores, settings: upload, quota: quota, connection: context.connection,
+            isAuthenticated: context.isAuthenticated, freshID: chunk.seq == 1 ? .random() : nil)
         let error = service.run()
         log(service.failures)
         let reply = UploadChunkReply(chunk, isHead: isHead, error)
         var answer = Answer(reply: isHead ? .uploadHead(reply) : .uploadFile(reply))
         if service.hasValidToken, let user = UserID(chunk.uid) {
             answer.updates.append(.authenticated(user, token: chunk.token ?? ""))
-        } else if error == nil {
-            answer.updates.append(.authorized)
         }
+        let request = isHead ? ClassicRequest.uploadHead(chunk) : .uploadFile(chunk)
+        if error == nil, let taken = Self.resource(of: request) { answer.updates.append(.tookUpload(taken.key)) }
         return answer
     }
 
@@ -127,9 +138,10 @@ struct ClassicService: Sendable {
     private func downloadService(_ request: DownloadRequest, _ context: RequestContext) -> DownloadService {
         let exchange = DownloadExchange(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token, chunkBytes: chunkBytes,
-            isAuthenticated: context.isAuthenticated, rememberedOwner: context.rememberedOwner)
-        // A first chunk looks at what is there now.
-        return DownloadService(exchange, stores: stores, known: request.seq > 1 ? context.found : nil)
+            isAuthenticated: context.isAuthenticated, begunOwner: context.begunOwner)
+        // A first chunk looks at what is there now, and so does a download that this connection has not begun.
+        let isBegun = request.seq > 1 && context.begunOwner != nil
+        return DownloadService(exchange, stores: stores, known: isBegun ? context.files : nil)
     }
 
     private func answer(
@@ -141,27 +153,21 @@ struct ClassicService: Sendable {
             answer.updates.append(.authenticated(user, token: request.token))
         }
         guard let asked = Self.key(request.uid, request.name) else { return answer }
+        let isBegun = context.begunOwner != nil
         guard case .chunk(let chunk) = reply else {
-            if request.seq == 1, context.found != nil { answer.updates.append(.ended(asked)) }
+            if request.seq == 1, isBegun { answer.updates.append(.downloadEnded(asked)) }
             return answer
         }
         if chunk.isLast {
-            if context.found != nil { answer.updates.append(.ended(asked)) }
-            if context.rememberedOwner != nil { answer.updates.append(.owner(nil, of: asked.name)) }
-            return answer
-        }
-        if request.seq == 1 {
-            answer.updates.append(.began(asked, service.found))
-            // Remembered from the first chunk to the last, so that one download is of one file also where too many are open.
-            if let owner = chunk.key.owner, owner != asked.owner {
-                answer.updates.append(.owner(owner, of: asked.name))
-            }
+            if isBegun { answer.updates.append(.downloadEnded(asked)) }
+        } else if request.seq == 1 || !isBegun, let owner = chunk.key.owner {
+            answer.updates.append(.downloadBegan(asked, token: request.token, owner: owner, service.found))
         }
         return answer
     }
 
     private func sync(_ request: SyncFileRequest, _ context: RequestContext) -> Answer {
-        var service = SyncService(request, stores: stores, authenticatedUsers: context.authenticatedUsers)
+        var service = SyncService(request, stores: stores, uploads: context.uploads)
         let reply = service.run()
         log(service.failures)
         return Answer(reply: .syncFile(SyncFileReply(reply, md5: request.md5)))

@@ -9,20 +9,20 @@ struct DownloadService {
     private(set) var failures: [StoreError] = []
     private(set) var data: [UInt8] = []
     private(set) var hasValidToken = false
-    /// Every place that was looked at, and what was there.
+    /// Every place where the exchange looked for the file.
     private(set) var found = DownloadFiles()
     private let known: DownloadFiles?
     private var file: (any StoredFile)?
 
-    /// - Parameter known: what the download's first chunk found, where that is still open.
+    /// - Parameter known: the files that the download's first chunk has opened, when they are still open.
     init(_ exchange: DownloadExchange, stores: Stores, known: DownloadFiles?) {
         self.stores = stores
         self.exchange = exchange
         self.known = known
     }
 
-    /// The answer, when it can be had without waiting: from a file that is open, or whose way is in the kernel's memory, and whose bytes
-    /// are too. Then it is ended; otherwise nil, and ``run()`` on a worker begins from the start, with another value of this.
+    /// The answer, when nothing has to be waited for: the file is open, or the kernel has its path in memory, and the kernel has its bytes
+    /// in memory. Otherwise nil; then a worker calls ``run()`` on another value of this type.
     mutating func runAtOnce() -> DownloadExchange.Reply? {
         var exchange = exchange
         var action = exchange.start()
@@ -79,7 +79,7 @@ struct DownloadService {
 }
 
 extension DownloadReply {
-    /// The answer to `request`, field for field as PROTOCOL.md's table has it.
+    /// The answer to `request`, field for field as in docs/protocol.md.
     init(_ request: DownloadRequest, _ reply: DownloadExchange.Reply, data: [UInt8]) {
         switch reply {
         case .error(let error):

@@ -8,10 +8,9 @@ struct SyncService {
     var exchange: SyncExchange
     private(set) var failures: [StoreError] = []
 
-    init(_ request: SyncFileRequest, stores: Stores, authenticatedUsers: [UserID]) {
+    init(_ request: SyncFileRequest, stores: Stores, uploads: [ResourceKey]) {
         self.stores = stores
-        exchange = SyncExchange(
-            md5: request.md5, uid: request.uid, name: request.name, authenticatedUsers: authenticatedUsers)
+        exchange = SyncExchange(md5: request.md5, uid: request.uid, name: request.name, uploads: uploads)
     }
 
     /// Acts until there is an answer.

@@ -5,17 +5,22 @@ internal import WireProtocol
 /// Does what ``TransferMachines/UploadExchange`` decides for one chunk, against the stores. Runs on a worker thread.
 struct UploadService {
     let stores: Stores
+    let quota: QuotaLedger
+    let connection: QuotaReservations.Holder
     let chunk: UploadChunk
     let isHead: Bool
     var exchange: UploadExchange
     private(set) var failures: [StoreError] = []
     private(set) var hasValidToken = false
+    private var hasReserved = false
 
     init(
-        _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadExchange.Settings, isAuthenticated: Bool,
-        freshID: UploadID?
+        _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadExchange.Settings, quota: QuotaLedger,
+        connection: QuotaReservations.Holder, isAuthenticated: Bool, freshID: UploadID?
     ) {
         self.stores = stores
+        self.quota = quota
+        self.connection = connection
         self.chunk = chunk
         self.isHead = isHead
         exchange = UploadExchange(
@@ -27,7 +32,10 @@ struct UploadService {
     mutating func run() -> ClassicError? {
         var action = exchange.start()
         while true {
-            if case .reply(let error) = action { return error }
+            if case .reply(let error) = action {
+                settleReservation(isTaken: error == nil)
+                return error
+            }
             do throws(StoreError) {
                 action = exchange.handle(try perform(action))
             } catch {
@@ -48,6 +56,9 @@ struct UploadService {
             return .progress(progress?.record, held: progress?.held)
         case .measureUse(let key):
             return try use(besides: key)
+        case .reserve(let bytes, let key, let room):
+            hasReserved = quota.reserve(bytes, for: key, room: room, holder: connection)
+            return .reserved(hasReserved)
         case .compare(let source, let offset):
             return .compared(try isHeld(source, offset))
         case .verify(let id):
@@ -56,6 +67,9 @@ struct UploadService {
         case .verifyFile(let key):
             let digested = try stores.files.digestFile(key)
             return .verified(size: digested.size, md5: digested.md5)
+        case .commit(let record, let quotaBytes):
+            let fits = try stores.files.commitPart(record.uploadID, as: record.key, quotaBytes: quotaBytes)
+            return .committed(fitsQuota: fits)
         case .setIcon(let name, let user):
             return .icon(userExists: try stores.users.setIcon(name, of: user))
         default:
@@ -74,16 +88,31 @@ struct UploadService {
         case .append(let record, let offset):
             try stores.files.writePart(record.uploadID, bytes: chunk.data, at: offset)
         case .advance(let record, let held): try stores.progress.advance(record, held: held)
-        case .commit(let record): try stores.files.commitPart(record.uploadID, as: record.key)
-        case .complete(let record): try stores.progress.save(record)
+        case .complete(let record):
+            try stores.progress.save(record)
+            quota.release(record.key)
         case .discard(let record):
+            quota.release(record.key)
             try stores.progress.remove(record)
             try stores.files.removePart(record.uploadID)
         default: break
         }
     }
 
-    /// What the user has; the folder is only walked when there is a quota to hold it against.
+    /// A begin that failed needs no reservation, and an upload that goes on keeps one while this connection is open.
+    private func settleReservation(isTaken: Bool) {
+        guard exchange.needsUse, let key else { return }
+        if !isTaken, hasReserved { quota.release(key) }
+        if isTaken, !chunk.last { quota.renew(chunk.totalSize, for: key, holder: connection) }
+    }
+
+    /// The resource that the chunk belongs to; nil for a chunk of 1003, which counts for nobody's quota.
+    private var key: ResourceKey? {
+        guard isHead, let owner = UserID(chunk.uid), let name = try? AvatarName(chunk.name) else { return nil }
+        return ResourceKey(owner: owner, name: name)
+    }
+
+    /// The bytes and the unfinished uploads of a user. The folder is only walked when there is a quota to compare with.
     private func use(besides key: ResourceKey) throws(StoreError) -> UploadExchange.Input {
         guard let owner = key.owner else { return .use(bytes: 0, uploads: 0) }
         let bytes = exchange.needsUse ? try stores.files.bytesUsed(by: owner, besides: key) : 0
@@ -119,7 +148,7 @@ extension ReceivedChunk {
 }
 
 extension UploadChunkReply {
-    /// The answer to `chunk`, field for field as PROTOCOL.md's table has it: 1032 echoes `last_seq`, 1004 does not.
+    /// The answer to `chunk`, field for field as in docs/protocol.md: 1032 echoes `last_seq`, 1004 does not.
     init(_ chunk: UploadChunk, isHead: Bool, _ error: ClassicError?) {
         self.init(
             error: error?.rawValue ?? ClassicError.success, md5: chunk.md5, name: chunk.name, seq: chunk.seq,

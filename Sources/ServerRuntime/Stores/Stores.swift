@@ -1,9 +1,8 @@
 package import AvatarCore
 package import TransferMachines
 
-// Every call here but those that say otherwise may block on a disk or a socket and is made on a worker thread, never on an event
-// loop. Calls for one
-// resource come one after the other, calls for different ones at once.
+// A call may block on a disk or a socket, so only worker threads make it, never an event loop; the calls that may be made on an event
+// loop say so. Calls for one resource come one after the other, calls for different resources at the same time.
 
 /// Who the users are, by which token they are known, and which picture is whose icon.
 package protocol UserStore: Sendable {
@@ -45,10 +44,15 @@ package protocol FileStore: Sendable {
     func part(_ id: UploadID, holds bytes: [UInt8], at offset: Int64) throws(StoreError) -> Bool
     /// Size and MD5 of the whole part.
     func digestPart(_ id: UploadID) throws(StoreError) -> (size: Int64, md5: MD5Digest)
-    /// Size and MD5 of a complete file; ``StoreFailure/missing`` when there is none.
+    /// Syncs a complete file as configured; its size and MD5. ``StoreFailure/missing`` when there is none.
     func digestFile(_ key: ResourceKey) throws(StoreError) -> (size: Int64, md5: MD5Digest)
-    /// Puts the part in the place of `key`, over what was there.
-    func commitPart(_ id: UploadID, as key: ResourceKey) throws(StoreError)
+    /// Renames the part to the place of `key`, over the file that may lie there. When a sync fails, the part is removed and the error is
+    /// ``TransferMachines/StoreFailure/unsynced``.
+    ///
+    /// - Parameter quotaBytes: how many bytes the files of the key's owner may have together. The check and the rename are one step for
+    ///   all threads and all instances that share the folder.
+    /// - Returns: false when the files would have more; then nothing has changed.
+    func commitPart(_ id: UploadID, as key: ResourceKey, quotaBytes: Int64?) throws(StoreError) -> Bool
     /// Removes a part, if there is one.
     func removePart(_ id: UploadID) throws(StoreError)
     /// Removes parts that nobody has written to for longer than an upload lives; how many there were.

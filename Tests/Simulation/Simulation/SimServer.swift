@@ -208,7 +208,9 @@ final class SimServer {
         _ finish: @escaping (ClassicReply) -> Void
     ) {
         if case .reply(let error) = action {
-            if error == nil { connections[job.connection]?.session.authorized() }
+            if error == nil, let key = Self.key(chunk.uid, chunk.name) {
+                _ = connections[job.connection]?.session.takeUpload(key)
+            }
             return finish(
                 .uploadHead(
                     UploadChunkReply(
@@ -226,25 +228,25 @@ final class SimServer {
         }
     }
 
-    private func isAuthenticated(_ user: UserID?, _ token: String, seq: Int64, _ job: Job) -> Bool {
-        guard let user, let connection = connections[job.connection] else { return false }
-        return connection.session.isAuthenticated(user, token: token, seq: seq, now: world.now)
-    }
-
     private func download(_ request: DownloadRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
         let uid = UserID(request.uid)
-        let name = try? AvatarName(request.name)
+        let key = Self.key(request.uid, request.name)
+        let session = connections[job.connection]?.session
+        let begunOwner = key.flatMap { session?.ownerOfDownload($0, token: request.token) }
         var exchange = DownloadExchange(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token,
             chunkBytes: Int64(Life.chunkBytes),
-            isAuthenticated: isAuthenticated(uid, request.token, seq: request.seq, job),
-            rememberedOwner: name.flatMap { connections[job.connection]?.session.owner(of: $0) })
+            isAuthenticated: uid.map { session?.isAuthenticated($0, token: request.token, now: world.now) ?? false }
+                ?? false,
+            begunOwner: begunOwner)
         // Reads change nothing: a death between two of them is like one before them all.
         later { [self] in
             var read: [UInt8] = []
             var action = exchange.start()
             while true {
-                if case .reply(let reply) = action { return finish(.download(served(reply, request, job, read))) }
+                if case .reply(let reply) = action {
+                    return finish(.download(served(reply, request, job, read, isBegun: begunOwner != nil)))
+                }
                 let input = store.perform(action, read: &read)
                 if case .token(.valid) = input, let uid {
                     connections[job.connection]?.session.authenticate(uid, token: request.token, now: world.now)
@@ -255,14 +257,18 @@ final class SimServer {
     }
 
     private func served(
-        _ reply: DownloadExchange.Reply, _ request: DownloadRequest, _ job: Job, _ read: [UInt8]
+        _ reply: DownloadExchange.Reply, _ request: DownloadRequest, _ job: Job, _ read: [UInt8], isBegun: Bool
     ) -> DownloadReply {
         switch reply {
         case .error(let error):
             return DownloadReply(error: error.rawValue, name: request.name, clientPath: request.clientPath)
         case .chunk(let chunk):
-            if let owner = chunk.key.owner, owner.value != request.uid, chunk.isLast || request.seq == 1 {
-                connections[job.connection]?.session.remember(chunk.isLast ? nil : owner, of: chunk.key.name)
+            if let asked = Self.key(request.uid, request.name) {
+                if chunk.isLast {
+                    connections[job.connection]?.session.endDownload(asked)
+                } else if request.seq == 1 || !isBegun, let owner = chunk.key.owner {
+                    connections[job.connection]?.session.beginDownload(asked, token: request.token, owner: owner)
+                }
             }
             return DownloadReply(
                 error: 0, name: request.name, clientPath: request.clientPath, seq: request.seq,
@@ -273,7 +279,7 @@ final class SimServer {
     private func sync(_ request: SyncFileRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
         var exchange = SyncExchange(
             md5: request.md5, uid: request.uid, name: request.name,
-            authenticatedUsers: connections[job.connection]?.session.authenticatedUsers ?? [])
+            uploads: connections[job.connection]?.session.uploads ?? [])
         var action = exchange.start()
         while true {
             switch action {

@@ -70,8 +70,8 @@ import TransferMachines
         #expect(exchange.handle(.progress(record(old), held: 4096)) == .append(record(old), offset: 4096))
         #expect(exchange.handle(.done) == .advance(record(old), held: 5000))
         #expect(exchange.handle(.done) == .verify(old))
-        #expect(exchange.handle(.verified(size: 5000, md5: md5)) == .commit(record(old)))
-        #expect(exchange.handle(.done) == .setIcon(key.name, UserID(7)!))
+        #expect(exchange.handle(.verified(size: 5000, md5: md5)) == .commit(record(old), quota: nil))
+        #expect(exchange.handle(.committed(fitsQuota: true)) == .setIcon(key.name, UserID(7)!))
         #expect(exchange.handle(.icon(userExists: true)) == .complete(record(old, isComplete: true)))
         #expect(exchange.handle(.done) == .reply(nil))
     }
@@ -208,7 +208,7 @@ import TransferMachines
         _ = exchange.handle(.progress(record(old), held: 4096))
         for _ in 0..<2 { _ = exchange.handle(.done) }
         _ = exchange.handle(.verified(size: 5000, md5: md5))
-        _ = exchange.handle(.done)
+        _ = exchange.handle(.committed(fitsQuota: true))
         #expect(exchange.handle(.icon(userExists: false)) == .reply(.uidInvalid))
     }
 
@@ -242,7 +242,7 @@ import TransferMachines
 
     @Test(arguments: [
         (StoreFailure.unavailable, ClassicError.saveProgressFailed), (.full, .writePermission),
-        (.forbidden, .writePermission), (.missing, .progressLost),
+        (.forbidden, .writePermission), (.missing, .progressLost), (.unsynced, .progressLost),
     ])
     func aStoreThatFailsIsToldByItsCode(failure: StoreFailure, error: ClassicError) {
         var exchange = upload(chunk(2))
@@ -275,6 +275,46 @@ import TransferMachines
             let action = exchange.handle(.use(bytes: use.0, uploads: use.1))
             #expect((action == .reply(.writePermission)) == refused)
         }
+    }
+
+    @Test func whatFitsIntoTheQuotaIsReservedBeforeTheUploadBegins() {
+        for fits in [true, false] {
+            var exchange = upload(chunk(1), quota: 10_000)
+            _ = exchange.start()
+            _ = exchange.handle(.token(.valid))
+            _ = exchange.handle(.progress(nil, held: nil))
+            #expect(exchange.handle(.use(bytes: 3000, uploads: 0)) == .reserve(5000, key, room: 7000))
+            #expect(
+                exchange.handle(.reserved(fits))
+                    == (fits ? .begin(record(fresh), replacing: nil) : .reply(.writePermission)))
+        }
+    }
+
+    /// Other instances begin uploads too: what is stored is counted once more when the file is put into place.
+    @Test func aFileThatDoesNotFitIntoTheQuotaAtItsEndIsDiscarded() {
+        var exchange = upload(chunk(3), quota: 10_000)
+        _ = exchange.start()
+        _ = exchange.handle(.progress(record(old), held: 4096))
+        for _ in 0..<2 { _ = exchange.handle(.done) }
+        #expect(exchange.handle(.verified(size: 5000, md5: md5)) == .commit(record(old), quota: 10_000))
+        #expect(exchange.handle(.committed(fitsQuota: false)) == .discard(record(old)))
+        #expect(exchange.handle(.done) == .reply(.writePermission))
+    }
+
+    /// The kernel drops pages that it cannot write and says so once: a second sync would succeed without them.
+    @Test func whatFailedToSyncIsThrownAwayAndSentAgainFromItsFirstChunk() {
+        var exchange = upload(chunk(3))
+        _ = exchange.start()
+        _ = exchange.handle(.progress(record(old), held: 4096))
+        for _ in 0..<2 { _ = exchange.handle(.done) }
+        _ = exchange.handle(.verified(size: 5000, md5: md5))
+        #expect(exchange.handle(.failed(.unsynced)) == .discard(record(old)))
+        #expect(exchange.handle(.done) == .reply(.progressLost))
+        var again = upload(chunk(3))
+        _ = again.start()
+        #expect(again.handle(.progress(record(old), held: nil)) == .verifyFile(key))
+        #expect(again.handle(.failed(.unsynced)) == .discard(record(old)))
+        #expect(again.handle(.done) == .reply(.progressLost))
     }
 
     @Test func anEmptyFileIsOneChunk() {
