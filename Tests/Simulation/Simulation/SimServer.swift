@@ -9,7 +9,9 @@ final class SimServer {
 
     let world: World
     let kind: Kind
+    private let mutation: Mutation?
     let store = SimStore()
+    private var reservations = QuotaReservations()
     private var random: SeededRandom
     private var order = ResourceOrder()
     private var waiting: [ResourceOrder.Job: Job] = [:]
@@ -35,6 +37,8 @@ final class SimServer {
         var session: ServerSession
         var frames = FrameBytes()
         var replies: [ServerSession.Ticket: ByteBuffer] = [:]
+        /// What a token was once confirmed for: what a mutation goes by.
+        var confirmed: Set<String> = []
 
         init(link: SimLink, now: MonotonicTime) {
             self.link = link
@@ -42,9 +46,10 @@ final class SimServer {
         }
     }
 
-    init(world: World, kind: Kind) {
+    init(world: World, kind: Kind, mutation: Mutation?) {
         self.world = world
         self.kind = kind
+        self.mutation = mutation
         random = world.random(31)
     }
 
@@ -57,6 +62,7 @@ final class SimServer {
         incarnation += 1
         for number in connections.keys.sorted() { connections[number]?.link.cut("the server died") }
         connections = [:]
+        reservations = QuotaReservations()
         order = ResourceOrder()
         waiting = [:]
     }
@@ -77,7 +83,7 @@ final class SimServer {
             connection.frames.append(bytes)
             takeFrames(connection, number)
         }
-        link.ends.server.closed = { [self] _ in connections[number] = nil }
+        link.ends.server.closed = { [self] _ in close(number) }
         guard kind == .ours else { return }
         expire(number)
     }
@@ -90,8 +96,13 @@ final class SimServer {
             guard incarnation == current, let connection = connections[number] else { return }
             guard connection.session.expire(now: world.now) != nil else { return expire(number) }
             connection.link.close(by: .server)
-            connections[number] = nil
+            close(number)
         }
+    }
+
+    private func close(_ number: Int) {
+        guard let connection = connections.removeValue(forKey: number) else { return }
+        for upload in connection.session.uploads { reservations.release(upload, heldBy: UInt64(number)) }
     }
 
     // MARK: Requests
@@ -173,10 +184,11 @@ final class SimServer {
         let isUpload = if case .uploadHead = job.request { true } else { false }
         if random.happens(isUpload ? loseReplyRate : loseReplyRate / 10) {
             connection.link.cut("the reply is lost")
-            connections[job.connection] = nil
+            close(job.connection)
             return
         }
-        if case .uploadHead(let chunk) = job.request, case .uploadHead(let answer) = reply {
+        if case .uploadHead(let chunk) = job.request, case .uploadHead(let answer) = reply, chunk.uid != SimVisitor.uid
+        {
             uploads(chunk, answer.error == ClassicError.success)
         }
         var buffer = ByteBuffer()
@@ -198,7 +210,7 @@ final class SimServer {
             isHead: true, uid: chunk.uid, name: chunk.name, md5: chunk.md5, seq: chunk.seq, totalSize: chunk.totalSize,
             transSize: chunk.transSize, last: chunk.last, bytes: Int64(chunk.data.count), token: chunk.token)
         var exchange = UploadExchange(
-            received, settings: UploadExchange.Settings(bytesMax: Limits.Picture.uploadBytesMaxDefault),
+            received, settings: Self.settings(of: chunk.uid),
             freshID: UploadID(high: random.next(), low: random.next()))
         step(exchange.start(), exchange, chunk, job, finish)
     }
@@ -219,13 +231,34 @@ final class SimServer {
         }
         later { [self] in
             var next = exchange
-            let input = store.perform(action, bytes: chunk.data)
+            let input = perform(action, chunk, job)
             if case .token(.valid) = input, let user = UserID(chunk.uid) {
                 connections[job.connection]?.session.authenticate(user, token: chunk.token ?? "", now: world.now)
             }
             let following = next.handle(input)
             step(following, next, chunk, job, finish)
         }
+    }
+
+    private static func settings(of uid: Int64) -> UploadExchange.Settings {
+        UploadExchange.Settings(
+            bytesMax: Limits.Picture.uploadBytesMaxDefault,
+            quotaBytes: uid == SimVisitor.uid ? SimVisitor.quotaBytes : nil)
+    }
+
+    /// One step of an upload. The reservations die with the process, everything else is in the store.
+    private func perform(_ action: UploadExchange.Action, _ chunk: UploadChunk, _ job: Job) -> UploadExchange.Input {
+        switch action {
+        case .reserve(let bytes, let key, let room):
+            if mutation == .forgetBegun { return .reserved(true) }
+            let holder = UInt64(job.connection)
+            return .reserved(reservations.reserve(bytes, for: key, room: room, holder: holder))
+        case .commit(let record, _) where mutation == .forgetBegun:
+            return store.perform(.commit(record, quota: nil), bytes: chunk.data)
+        case .complete(let record), .discard(let record): reservations.release(record.key)
+        default: break
+        }
+        return store.perform(action, bytes: chunk.data)
     }
 
     private func download(_ request: DownloadRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
@@ -247,8 +280,15 @@ final class SimServer {
                 if case .reply(let reply) = action {
                     return finish(.download(served(reply, request, job, read, isBegun: begunOwner != nil)))
                 }
-                let input = store.perform(action, read: &read)
+                var input = store.perform(action, read: &read)
+                let known = "\(request.uid) \(request.token)"
+                if mutation == .trustOldToken, case .token = input, request.seq > 1,
+                    connections[job.connection]?.confirmed.contains(known) == true
+                {
+                    input = .token(.valid)
+                }
                 if case .token(.valid) = input, let uid {
+                    connections[job.connection]?.confirmed.insert(known)
                     connections[job.connection]?.session.authenticate(uid, token: request.token, now: world.now)
                 }
                 action = exchange.handle(input)

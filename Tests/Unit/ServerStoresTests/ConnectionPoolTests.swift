@@ -119,7 +119,9 @@ private final class FakeService: Sendable {
     var closes: Int { state.withLock { $0.closes } }
 
     func pool() -> ConnectionPool<Connection> {
-        ConnectionPool(clock: { [self] in state.withLock { $0.now } }) { [self] () throws(StoreError) in try connect() }
+        ConnectionPool(
+            clock: { [self] in state.withLock { $0.now } },
+            connect: { [self] () throws(StoreError) in try connect() })
     }
 
     func answerTakes(_ duration: Duration, fails: Bool) {
