@@ -15,7 +15,7 @@ package import TransferMachines
 /// ...
 /// await server.stop()
 /// ```
-/// As a `Service` it starts, says so, and stops when asked to.
+/// As a `Service` it runs until its service group shuts down.
 package final class AvatarServer: Service {
     private let settings: ServerSettings
     private let stores: Stores
@@ -30,7 +30,7 @@ package final class AvatarServer: Service {
     private let metricsListener = Mutex<(any Channel)?>(nil)
     private let isStopped = Mutex(false)
 
-    /// Where the metrics are served, once that is so.
+    /// The port that serves the metrics; nil before the server has started, and where no port is configured.
     package var metricsPort: Int? { metricsListener.withLock { $0?.localAddress?.port } }
 
     /// What the server counts about itself.
@@ -67,7 +67,9 @@ package final class AvatarServer: Service {
         await stop()
     }
 
-    /// Listens; the bound address comes back.
+    /// Begins to listen.
+    ///
+    /// - Returns: the bound address.
     package func start() async throws -> SocketAddress {
         queue.start()
         let swept = try stores.files.removeStaleParts()
@@ -86,8 +88,8 @@ package final class AvatarServer: Service {
         return address
     }
 
-    /// Takes no more in, answers what is in flight within ``AvatarCore/Limits/Server/stopGrace``, and closes everything.
-    /// Only the first call does it.
+    /// Takes no more connections and requests, answers the requests in flight within ``AvatarCore/Limits/Server/stopGrace``, and closes
+    /// everything. Only the first call does so.
     package func stop() async {
         let isFirst = isStopped.withLock { isStopped in
             defer { isStopped = true }
@@ -102,13 +104,13 @@ package final class AvatarServer: Service {
         }
         await withCheckedContinuation { continuation in registry.stop { continuation.resume() } }
         grace.cancel()
-        // Replies out, connections gone: what the workers still do is somebody's write that was cut off, and finishes.
+        // Every connection is closed. A worker that still writes a chunk finishes it.
         try? await queue.stop()
         try? await group.shutdownGracefully()
     }
 
-    /// An idle connection keeps the buffer of its last read, which is why it begins small: a request for a chunk has some 200 bytes. A client
-    /// that sends more has one that fits after a few reads.
+    /// The sizes of read buffers. An idle connection keeps the buffer of its last read, so that buffers begin small: a request for a chunk
+    /// has some 200 bytes. The buffer of a client that sends more fits after a few reads.
     private static var receiveBuffers: AdaptiveRecvByteBufferAllocator {
         let sizes = Limits.Server.receiveBufferBytes
         return AdaptiveRecvByteBufferAllocator(
@@ -147,7 +149,7 @@ package final class AvatarServer: Service {
     }
 }
 
-/// CLOCK_BOOTTIME, so that a suspended machine's connections grow old too.
+/// CLOCK_BOOTTIME, so that connections grow old while the machine is suspended.
 @Sendable private func readClock() -> MonotonicTime {
     var now = timespec()
     clock_gettime(CLOCK_BOOTTIME, &now)

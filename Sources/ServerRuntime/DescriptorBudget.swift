@@ -2,7 +2,7 @@ internal import AvatarCore
 internal import Glibc
 
 /// How the server divides the descriptors that the kernel lets it have (RLIMIT_NOFILE) among connections, files that stay open between
-/// two chunks, and everything else. None of them can take what another needs.
+/// two chunks, and everything else, so that none of them can take the descriptors that another needs.
 package struct DescriptorBudget: Hashable, Sendable {
     /// Connections that may be open at once.
     package let connections: Int

@@ -3,14 +3,14 @@ internal import Logging
 internal import NIOCore
 internal import NIOPosix
 
-/// Answers every HTTP request on a loopback port with the metrics, and closes: all that Prometheus asks for.
+/// Answers an HTTP request on a loopback port with the metrics and closes the connection, which is all that Prometheus needs.
 ///
-/// It reads no more than a request's head, and knows one page; a whole HTTP server would be more to get wrong.
+/// The handler reads the head of a request and knows one page; a whole HTTP server would have more to get wrong.
 final class MetricsHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Bytes of a request's head; more is nobody's scraper.
+    /// Bytes of the head of a request; a connection that sends more is closed.
     private static let headBytesMax = 8192
 
     private let text: @Sendable () -> String

@@ -22,18 +22,18 @@ struct AvatarServerCommand: AsyncParsableCommand {
     }
 }
 
-/// How the program ends when it cannot do what it was asked (sysexits.h).
+/// The exit codes of the program (sysexits.h).
 enum Failure {
     /// A key or a value of the configuration.
     static let configuration = ExitCode(78)
     /// Something that the server needs is not there or does not answer.
     static let unavailable = ExitCode(69)
-    /// The thing asked about does not exist, or exists already.
+    /// The user that a command names does not exist, or exists already.
     static let refused = ExitCode(1)
     /// A file that cannot be read or written.
     static let noInput = ExitCode(66)
 
-    /// Says why on standard error.
+    /// Writes the reason to standard error.
     static func say(_ reason: String) {
         FileHandle.standardError.write(Data("avatar-server: \(reason)\n".utf8))
     }

@@ -4,8 +4,8 @@ internal import NIOCore
 internal import TransferMachines
 internal import WireProtocol
 
-/// One connection: bytes in, frames to the workers, replies out as ``TransferMachines/ServerSession`` lets them. Lives on its
-/// event loop.
+/// Drives one connection on its event loop: decodes frames, gives requests to the workers, and writes replies when
+/// ``TransferMachines/ServerSession`` allows it.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = Never
@@ -81,7 +81,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         context.close(promise: nil)
     }
 
-    /// The server stops: nothing more is taken in, what is in flight is answered, then the connection closes.
+    /// When the server stops, the connection takes no more requests, answers those in flight, and closes.
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard event is StopServing else { return context.fireUserInboundEventTriggered(event) }
         isStopping = true
@@ -89,14 +89,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 }
 
-// In.
+// Requests come in.
 extension ConnectionHandler {
     /// The server reads from the kernel only while it has room for a request; what a client sends beyond that waits on the client's side.
     func read(context: ChannelHandlerContext) {
         if acceptsRequests, !isStopping { context.read() } else { wantsRead = true }
     }
 
-    /// Whether there is room for another request: of this connection, and of its user's connections together.
+    /// Whether this connection may have another request in flight, and the connections of its user together may too.
     private var acceptsRequests: Bool {
         guard session.acceptsRequests else { return false }
         if session.isIdle { return true }
@@ -117,7 +117,9 @@ extension ConnectionHandler {
         pump()
     }
 
-    /// Takes what there is room for; whether that was anything. What can be answered at once waits for ``pump()``.
+    /// Takes as many requests as there is room for. Replies that are ready at once are written by ``pump()``.
+    ///
+    /// - Returns: whether there was a request.
     private func takeFrames() -> Bool {
         var hasTaken = false
         isTaking = true
@@ -128,7 +130,7 @@ extension ConnectionHandler {
                 hasTaken = true
             }
         } catch {
-            // As the seed does: there is no telling where the next frame would begin, so that nothing of it is looked at twice.
+            // Nobody can tell where the next frame begins, so the connection ends, as it does on the seed's server.
             unread.clear()
             metrics.framesRefused.add(1)
             logger.info("closing a connection", metadata: ["reason": "\(error)"])
@@ -158,7 +160,7 @@ extension ConnectionHandler {
         hand(request, size: size)
     }
 
-    /// Gives a request to the workers; the answer comes back to this event loop.
+    /// Answers a request at once, or gives it to a worker, whose answer comes back to this event loop.
     private func hand(_ request: ClassicRequest, size: Int) {
         let now = clock()
         let resource = ClassicService.resource(of: request)
@@ -219,13 +221,13 @@ extension ConnectionHandler {
     }
 }
 
-// Out.
+// Replies go out.
 extension ConnectionHandler {
     private func answered(
         _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ updates: [Answer.SessionUpdate]
     ) {
         guard context != nil, !isClosed else {
-            // The connection closed while a worker had the request: nobody else gives the upload's reservation back.
+            // The connection closed while a worker had the request, so the worker may have renewed a reservation after the close.
             for case .tookUpload(let key) in updates { service.releaseUpload(key, of: id) }
             return
         }
@@ -235,7 +237,7 @@ extension ConnectionHandler {
         if !isTaking { pump() }
     }
 
-    /// Writes every reply that may go now and takes in what there is room for, until there is no more of either.
+    /// Writes every reply that may go now and takes in every request that there is room for, until there is no more of either.
     private func pump() {
         guard !isPumping else { return }
         isPumping = true
@@ -247,7 +249,7 @@ extension ConnectionHandler {
         scheduleDrainCheck()
     }
 
-    /// Tells the user's share, and the metrics, what is in flight here.
+    /// Tells the fair share and the metrics how many bytes this connection has in flight.
     private func hold() {
         guard !isClosed else { return }
         let bytes = session.bytesHeld
@@ -255,7 +257,9 @@ extension ConnectionHandler {
         share.hold(bytes)
     }
 
-    /// Whether anything was written.
+    /// Writes the replies that may go now.
+    ///
+    /// - Returns: whether there was one.
     private func writeReplies(_ context: ChannelHandlerContext) -> Bool {
         var batch = 0
         var last: ByteBuffer?
@@ -281,7 +285,8 @@ extension ConnectionHandler {
         pump()
     }
 
-    /// There is no event for "acknowledged": while a reply waits for that, and only then, it is asked at growing intervals.
+    /// Asks the kernel at growing intervals whether the client has acknowledged the last reply, and only while another reply waits for
+    /// that: the kernel has no event for it.
     private func scheduleDrainCheck() {
         guard session.awaitsDrain else {
             drainCheckMilliseconds = Limits.Server.drainCheckMilliseconds.lowerBound
@@ -301,7 +306,9 @@ extension ConnectionHandler {
         }
     }
 
-    /// Takes in what has come, and asks for more; whether anything was taken.
+    /// Takes in the requests that have come and asks the kernel for more bytes.
+    ///
+    /// - Returns: whether there was a request.
     private func goOn() -> Bool {
         closeWhenIdle()
         guard let context, !isStopping, acceptsRequests else { return false }
@@ -318,7 +325,7 @@ extension ConnectionHandler {
     }
 
     private func scheduleExpiry() {
-        // Not the deadline to the nanosecond: one that keeps moving with every frame is looked at once, when it comes.
+        // The deadline moves with every frame. The timer does not follow it, but looks at the new deadline when it fires.
         let wait = max(session.deadline - clock(), .seconds(1))
         expiry = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.wholeNanoseconds)) { [self] in
             if let reason = session.expire(now: clock()) {
@@ -331,7 +338,7 @@ extension ConnectionHandler {
     }
 }
 
-/// The reply's frame; counted, with the time since its request came.
+/// Encodes a reply, and counts it and the time since its request came.
 private func encode(
     _ reply: ClassicReply, since start: MonotonicTime, _ metrics: ServerMetrics, _ clock: () -> MonotonicTime
 ) -> ByteBuffer {
@@ -342,7 +349,7 @@ private func encode(
 }
 
 extension ClassicReply {
-    /// The answer to a body that is none: 1001 under the id that the request's reply has.
+    /// The answer to a body that cannot be decoded: 1001, under the message id of the reply to such a request.
     static func malformed(answering id: UInt16) -> ClassicReply? {
         let error = ClassicError.badJSON.rawValue
         return switch id {
@@ -356,5 +363,5 @@ extension ClassicReply {
     }
 }
 
-/// The server is stopping: finish and close.
+/// Tells a connection that the server stops.
 struct StopServing: Sendable {}

@@ -22,7 +22,7 @@ final class OpenFileBudget: Sendable {
 
     init(filesMax: Int) { self.filesMax = filesMax }
 
-    /// Whether there is room for one more, which is then taken.
+    /// Takes room for one more file. Returns false when there is none.
     func take() -> Bool {
         if count.add(1, ordering: .relaxed).newValue <= filesMax { return true }
         give(1)

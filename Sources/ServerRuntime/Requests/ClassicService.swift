@@ -10,7 +10,7 @@ struct RequestContext: Sendable {
     let connection: QuotaReservations.Holder
     /// Whether a transfer that begins need not ask the store about its token.
     var isAuthenticated = false
-    /// In whose folder the file of a download lies that this connection has begun with the request's token.
+    /// The user in whose folder the file lies, when this connection has begun the download with the request's token.
     var begunOwner: UserID?
     /// The open file of that download.
     var files: DownloadFiles?
@@ -43,7 +43,7 @@ struct ClassicService: Sendable {
     let chunkBytes: Int64
     let logger: Logger
     private let quota = QuotaLedger()
-    private let failureLog = FailureLog()
+    private let errorLog = StoreErrorLog()
 
     init(stores: Stores, upload: UploadExchange.Settings, chunkBytes: Int64, logger: Logger) {
         self.stores = stores
@@ -117,7 +117,7 @@ struct ClassicService: Sendable {
             chunk, isHead: isHead, stores: stores, settings: upload, quota: quota, connection: context.connection,
             isAuthenticated: context.isAuthenticated, freshID: chunk.seq == 1 ? .random() : nil)
         let error = service.run()
-        log(service.failures)
+        log(service.errors)
         let reply = UploadChunkReply(chunk, isHead: isHead, error)
         var answer = Answer(reply: isHead ? .uploadHead(reply) : .uploadFile(reply))
         if service.hasValidToken, let user = UserID(chunk.uid) {
@@ -131,7 +131,7 @@ struct ClassicService: Sendable {
     private func download(_ request: DownloadRequest, _ context: RequestContext) -> Answer {
         var service = downloadService(request, context)
         let reply = service.run()
-        log(service.failures)
+        log(service.errors)
         return answer(request, reply, service, context)
     }
 
@@ -139,7 +139,7 @@ struct ClassicService: Sendable {
         let exchange = DownloadExchange(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token, chunkBytes: chunkBytes,
             isAuthenticated: context.isAuthenticated, begunOwner: context.begunOwner)
-        // A first chunk looks at what is there now, and so does a download that this connection has not begun.
+        // The first chunk opens the file anew, and so does every chunk of a download that this connection has not begun.
         let isBegun = request.seq > 1 && context.begunOwner != nil
         return DownloadService(exchange, stores: stores, known: isBegun ? context.files : nil)
     }
@@ -169,38 +169,40 @@ struct ClassicService: Sendable {
     private func sync(_ request: SyncFileRequest, _ context: RequestContext) -> Answer {
         var service = SyncService(request, stores: stores, uploads: context.uploads)
         let reply = service.run()
-        log(service.failures)
+        log(service.errors)
         return Answer(reply: .syncFile(SyncFileReply(reply, md5: request.md5)))
     }
 
-    private func log(_ failures: [StoreError]) {
-        for failure in failures where failure.failure != .missing { failureLog.note(failure, logger) }
+    private func log(_ errors: [StoreError]) {
+        for error in errors where error.code != .missing { errorLog.note(error, logger) }
     }
 }
 
-/// A store that fails is the operator's to know; what a client got wrong is not. One line a second says it: a store that is down
-/// fails every request.
-final class FailureLog: Sendable {
+/// Logs the errors of stores for the operator, at most once a second: while a store is down every request fails.
+final class StoreErrorLog: Sendable {
     private struct State {
         var loggedAt: ContinuousClock.Instant?
-        var untold = 0
+        var unlogged = 0
     }
 
     private let state = NIOLockedValueBox(State())
 
-    func note(_ failure: StoreError, _ logger: Logger) {
-        let untold = state.withLockedValue { state -> Int? in
+    func note(_ error: StoreError, _ logger: Logger) {
+        let unlogged = state.withLockedValue { state -> Int? in
             let now = ContinuousClock.now
             if let loggedAt = state.loggedAt, now - loggedAt < .seconds(1) {
-                state.untold += 1
+                state.unlogged += 1
                 return nil
             }
             defer { state = State(loggedAt: now) }
-            return state.untold
+            return state.unlogged
         }
-        guard let untold else { return }
+        guard let unlogged else { return }
         logger.warning(
-            "a store failed", metadata: ["detail": "\(failure.detail)", "untold failures before": "\(untold)"])
+            "a store failed",
+            metadata: [
+                "cause": "\(error.cause)", "location": "\(error.location)", "errors not logged before": "\(unlogged)",
+            ])
     }
 }
 

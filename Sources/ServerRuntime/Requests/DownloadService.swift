@@ -6,7 +6,7 @@ internal import WireProtocol
 struct DownloadService {
     let stores: Stores
     var exchange: DownloadExchange
-    private(set) var failures: [StoreError] = []
+    private(set) var errors: [StoreError] = []
     private(set) var data: [UInt8] = []
     private(set) var hasValidToken = false
     /// Every place where the exchange looked for the file.
@@ -43,7 +43,7 @@ struct DownloadService {
         }
     }
 
-    /// Acts until there is an answer; the bytes of a chunk are in ``data``.
+    /// Does action after action until the exchange answers; the bytes of a chunk are then in ``data``.
     mutating func run() -> DownloadExchange.Reply {
         var action = exchange.start()
         while true {
@@ -51,8 +51,8 @@ struct DownloadService {
             do throws(StoreError) {
                 action = exchange.handle(try perform(action))
             } catch {
-                failures.append(error)
-                action = exchange.handle(.failed(error.failure))
+                errors.append(error)
+                action = exchange.handle(.failed(error.code))
             }
         }
     }

@@ -6,14 +6,14 @@ internal import WireProtocol
 struct SyncService {
     let stores: Stores
     var exchange: SyncExchange
-    private(set) var failures: [StoreError] = []
+    private(set) var errors: [StoreError] = []
 
     init(_ request: SyncFileRequest, stores: Stores, uploads: [ResourceKey]) {
         self.stores = stores
         exchange = SyncExchange(md5: request.md5, uid: request.uid, name: request.name, uploads: uploads)
     }
 
-    /// Acts until there is an answer.
+    /// Does action after action until the exchange answers.
     mutating func run() -> SyncExchange.Reply {
         var action = exchange.start()
         while true {
@@ -21,8 +21,8 @@ struct SyncService {
             do throws(StoreError) {
                 action = exchange.handle(try perform(action))
             } catch {
-                failures.append(error)
-                action = exchange.handle(.failed(error.failure))
+                errors.append(error)
+                action = exchange.handle(.failed(error.code))
             }
         }
     }

@@ -10,7 +10,7 @@ struct UploadService {
     let chunk: UploadChunk
     let isHead: Bool
     var exchange: UploadExchange
-    private(set) var failures: [StoreError] = []
+    private(set) var errors: [StoreError] = []
     private(set) var hasValidToken = false
     private var hasReserved = false
 
@@ -28,7 +28,9 @@ struct UploadService {
         )
     }
 
-    /// Acts until there is an answer: success is nil.
+    /// Does action after action until the exchange answers.
+    ///
+    /// - Returns: nil for success.
     mutating func run() -> ClassicError? {
         var action = exchange.start()
         while true {
@@ -39,8 +41,8 @@ struct UploadService {
             do throws(StoreError) {
                 action = exchange.handle(try perform(action))
             } catch {
-                failures.append(error)
-                action = exchange.handle(.failed(error.failure))
+                errors.append(error)
+                action = exchange.handle(.failed(error.code))
             }
         }
     }
@@ -78,7 +80,7 @@ struct UploadService {
         }
     }
 
-    /// The actions that only succeed or fail.
+    /// Does an action whose only result is that it succeeds.
     private func change(_ action: UploadExchange.Action) throws(StoreError) {
         switch action {
         case .begin(let record, let replaced):
@@ -99,7 +101,7 @@ struct UploadService {
         }
     }
 
-    /// A begin that failed needs no reservation, and an upload that goes on keeps one while this connection is open.
+    /// Gives the reservation of a failed begin back, and renews that of an upload that goes on for this connection.
     private func settleReservation(isTaken: Bool) {
         guard exchange.needsUse, let key else { return }
         if !isTaken, hasReserved { quota.release(key) }
@@ -130,7 +132,7 @@ struct UploadService {
 }
 
 extension Stores {
-    /// The record of a resource's upload and how many bytes of it are here; nil when there is none.
+    /// The record of a resource's upload and how many bytes the server has of it; nil when there is no record.
     func progress(of key: ResourceKey) throws(StoreError) -> (record: UploadRecord, held: Int64?)? {
         guard let record = try progress.record(of: key) else { return nil }
         let held = record.isComplete ? try files.open(key)?.size : try files.partBytes(record.uploadID)

@@ -18,14 +18,14 @@ package final class Cluster: Sendable {
         do throws(StoreError) {
             _ = try redis { (redis) throws(StoreError) in try redis.command(["PING"]) }
         } catch {
-            problems.redis = error.detail
+            problems.redis = error.cause
         }
         do throws(StoreError) {
             _ = try mysql { (mysql) throws(StoreError) in
                 try mysql.run("SELECT uid, name, email, pwd, nick, `desc`, sex, icon FROM user LIMIT 0")
             }
         } catch {
-            problems.mysql = error.detail
+            problems.mysql = error.cause
         }
         return problems
     }

@@ -43,7 +43,7 @@ package final class ConnectionPool<Connection: Sendable>: Sendable {
             do throws(StoreError) {
                 return try run(idle, body)
             } catch {
-                guard error.failure == .unavailable else { throw error }
+                guard error.code == .unavailable else { throw error }
                 // A connection that the service has closed fails at once: only then is another one worth the wait.
                 guard clock() - begun < Limits.Cluster.hangs else {
                     throw failed(error, pause: Limits.Cluster.pauseAfterHang)
@@ -61,7 +61,7 @@ package final class ConnectionPool<Connection: Sendable>: Sendable {
         do throws(StoreError) {
             return try run(connection, body)
         } catch {
-            guard error.failure == .unavailable else { throw error }
+            guard error.code == .unavailable else { throw error }
             if clock() - begun >= Limits.Cluster.hangs { throw failed(error, pause: Limits.Cluster.pauseAfterHang) }
             // The service has answered, be it with an error: the next caller need not be kept from it.
             state.withLock { $0.breaker.succeeded() }
@@ -77,7 +77,7 @@ package final class ConnectionPool<Connection: Sendable>: Sendable {
             giveBack(connection)
             return value
         } catch {
-            if error.failure != .unavailable { giveBack(connection) }
+            if error.code != .unavailable { giveBack(connection) }
             throw error
         }
     }
@@ -95,7 +95,7 @@ package final class ConnectionPool<Connection: Sendable>: Sendable {
         // The idle connections lead to the same service. Closing them may take a while, so that it happens after the lock is free.
         let dropped = state.withLock { state -> [Connection] in
             defer { state.idle = [] }
-            state.breaker.failed(now: now, reason: error.detail, pause: pause)
+            state.breaker.failed(now: now, reason: error.cause, pause: pause)
             return state.idle
         }
         withExtendedLifetime(dropped) {}

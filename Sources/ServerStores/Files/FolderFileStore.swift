@@ -351,15 +351,15 @@ package final class OpenedFile: StoredFile {
 }
 
 extension StoreError {
-    /// What the kernel said, as far as a client's answer depends on it.
-    init(_ error: PosixError) {
-        let failure: StoreFailure =
+    /// Translates an error of the kernel.
+    init(_ error: PosixError, file: String = #fileID, line: Int = #line) {
+        let code: Code =
             switch error.code {
             case ENOENT, ENOTDIR: .missing
             case EACCES, EPERM, EROFS, ELOOP: .forbidden
             case ENOSPC, EDQUOT, EFBIG: .full
             default: .unavailable
             }
-        self.init(failure, error.description)
+        self.init(code, error.description, file: file, line: line)
     }
 }

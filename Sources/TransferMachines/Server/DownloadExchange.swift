@@ -27,7 +27,7 @@ package struct DownloadExchange: Sendable {
         case owners([UserID])
         /// How many bytes came.
         case read(Int64)
-        case failed(StoreFailure)
+        case failed(StoreErrorCode)
     }
 
     /// The end.
@@ -152,7 +152,7 @@ package struct DownloadExchange: Sendable {
         return .read(range)
     }
 
-    private mutating func failed(_ failure: StoreFailure) -> Action {
+    private mutating func failed(_ failure: StoreErrorCode) -> Action {
         switch failure {
         case .missing: end(.fileNotExists)
         case .forbidden: end(.readPermission)

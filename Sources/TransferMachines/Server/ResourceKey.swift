@@ -83,8 +83,8 @@ package enum TokenVerdict: Hashable, Sendable {
     case unknownUser
 }
 
-/// Why a store could not do an action, as far as the answer to the client depends on the reason.
-package enum StoreFailure: Hashable, Sendable {
+/// Why a store could not do an action, as far as the answer to the client depends on the reason; the code of `StoreError`.
+package enum StoreErrorCode: Hashable, Sendable {
     /// The file that the server was about to use is gone.
     case missing
     /// A sync failed. The kernel may have dropped what was written, and a second sync would not say so (fsync(2)).

@@ -18,7 +18,7 @@ package struct SyncExchange: Sendable {
     package enum Input: Hashable, Sendable {
         case progress(UploadRecord?, held: Int64?)
         case records([UploadRecord])
-        case failed(StoreFailure)
+        case failed(StoreErrorCode)
     }
 
     /// The end.

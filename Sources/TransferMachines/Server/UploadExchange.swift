@@ -108,7 +108,7 @@ package struct UploadExchange: Sendable {
         case committed(fitsQuota: Bool)
         case icon(userExists: Bool)
         case done
-        case failed(StoreFailure)
+        case failed(StoreErrorCode)
     }
 
     private struct Claim {
@@ -348,7 +348,7 @@ extension UploadExchange {
 
     /// Answers with the code that belongs to a failure. After a failed sync the record is discarded first: pages that the kernel could
     /// not write are lost even when a later sync succeeds (fsync(2)), so the client has to send them again.
-    private mutating func failed(_ failure: StoreFailure) -> Action {
+    private mutating func failed(_ failure: StoreErrorCode) -> Action {
         switch (failure, state) {
         case (.unsynced, .committing(let record)), (.unsynced, .verifyingFile(let record)):
             state = .discarding(.progressLost)

@@ -37,7 +37,7 @@ final class SimServer {
         var session: ServerSession
         var frames = FrameBytes()
         var replies: [ServerSession.Ticket: ByteBuffer] = [:]
-        /// What a token was once confirmed for: what a mutation goes by.
+        /// Users and tokens that the store has ever confirmed on this connection: what a mutation goes by.
         var confirmed: Set<String> = []
 
         init(link: SimLink, now: MonotonicTime) {

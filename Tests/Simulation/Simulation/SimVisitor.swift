@@ -130,7 +130,8 @@ final class SimVisitor {
         ask("friend-0.png", seq: 1)
         world.schedule(in: .seconds(2)) { [self] in
             store.tokens[user] = "visit-2"
-            world.schedule(in: .milliseconds(100)) { [self] in
+            // By then nothing may begin with the old token either.
+            world.schedule(in: Limits.Server.tokenTrust + .milliseconds(100)) { [self] in
                 mayNotRead = true
                 for seq in Int64(1)...3 { ask("friend-1.png", seq: seq) }
             }

@@ -53,7 +53,7 @@ import TransferMachines
 
     private func expectUnsynced(_ body: () throws -> Void) {
         let error = #expect(throws: StoreError.self) { try body() }
-        #expect(error?.failure == .unsynced)
+        #expect(error?.code == .unsynced)
     }
 
     private func withStore(_ body: (FolderFileStore, FailingDisk) throws -> Void) throws {

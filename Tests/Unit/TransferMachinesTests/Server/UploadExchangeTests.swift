@@ -241,10 +241,10 @@ import TransferMachines
     }
 
     @Test(arguments: [
-        (StoreFailure.unavailable, ClassicError.saveProgressFailed), (.full, .writePermission),
+        (StoreErrorCode.unavailable, ClassicError.saveProgressFailed), (.full, .writePermission),
         (.forbidden, .writePermission), (.missing, .progressLost), (.unsynced, .progressLost),
     ])
-    func aStoreThatFailsIsToldByItsCode(failure: StoreFailure, error: ClassicError) {
+    func aStoreThatFailsIsToldByItsCode(failure: StoreErrorCode, error: ClassicError) {
         var exchange = upload(chunk(2))
         _ = exchange.start()
         _ = exchange.handle(.progress(record(old), held: 2048))
