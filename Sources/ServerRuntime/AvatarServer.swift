@@ -15,37 +15,42 @@ package import TransferMachines
 /// ...
 /// await server.stop()
 /// ```
-/// As a `Service` it starts, says so, and stops when asked to.
+/// As a `Service` it runs until its service group shuts down.
 package final class AvatarServer: Service {
     private let settings: ServerSettings
     private let stores: Stores
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
-    private let patience: ServerSession.Patience
+    private let timeouts: ServerSession.Timeouts
     private let queue = WorkQueue(threadCount: Limits.Server.workerThreads)
-    private let registry = ConnectionRegistry()
+    private let registry: ConnectionRegistry
+    private let descriptors: DescriptorBudget
     private let whenListening: @Sendable (SocketAddress) throws -> Void
     private let listener = Mutex<(any Channel)?>(nil)
     private let metricsListener = Mutex<(any Channel)?>(nil)
     private let isStopped = Mutex(false)
 
-    /// Where the metrics are served, once that is so.
+    /// The port that serves the metrics; nil before the server has started, and where no port is configured.
     package var metricsPort: Int? { metricsListener.withLock { $0?.localAddress?.port } }
 
     /// What the server counts about itself.
     package let metrics = ServerMetrics()
 
     /// - Parameters:
-    ///   - patience: shorter in tests.
+    ///   - descriptors: how many connections and open files the server may have.
+    ///   - timeouts: shorter in tests.
     ///   - whenListening: called once with the bound address, before the first connection is served.
     package init(
-        _ settings: ServerSettings, stores: Stores, logger: Logger, patience: ServerSession.Patience = .init(),
+        _ settings: ServerSettings, stores: Stores, descriptors: DescriptorBudget = .init(limit: .max), logger: Logger,
+        timeouts: ServerSession.Timeouts = .init(),
         whenListening: @escaping @Sendable (SocketAddress) throws -> Void = { _ in }
     ) {
         self.settings = settings
         self.stores = stores
+        self.descriptors = descriptors
+        registry = ConnectionRegistry(connectionsMax: descriptors.connections)
         self.logger = logger
-        self.patience = patience
+        self.timeouts = timeouts
         self.whenListening = whenListening
         group = MultiThreadedEventLoopGroup(numberOfThreads: min(System.coreCount, 4))
     }
@@ -62,15 +67,16 @@ package final class AvatarServer: Service {
         await stop()
     }
 
-    /// Listens; the bound address comes back.
+    /// Begins to listen.
+    ///
+    /// - Returns: the bound address.
     package func start() async throws -> SocketAddress {
-        raiseFileLimit()
         queue.start()
         let swept = try stores.files.removeStaleParts()
         if swept > 0 { logger.info("removed parts of uploads that nobody finished", metadata: ["count": "\(swept)"]) }
         if let port = settings.metricsPort {
             let (metrics, health) = (metrics, stores.health)
-            let channel = try await MetricsHandler.bind(port: port, group: group) {
+            let channel = try await MetricsHandler.bind(port: port, group: group, logger: logger) {
                 metrics.prometheusText(health: health())
             }
             metricsListener.withLock { $0 = channel }
@@ -82,8 +88,8 @@ package final class AvatarServer: Service {
         return address
     }
 
-    /// Takes no more in, answers what is in flight within ``AvatarCore/Limits/Server/stopGrace``, and closes everything.
-    /// Only the first call does it.
+    /// Takes no more connections and requests, answers the requests in flight within ``AvatarCore/Limits/Server/stopGrace``, and closes
+    /// everything. Only the first call does so.
     package func stop() async {
         let isFirst = isStopped.withLock { isStopped in
             defer { isStopped = true }
@@ -98,13 +104,13 @@ package final class AvatarServer: Service {
         }
         await withCheckedContinuation { continuation in registry.stop { continuation.resume() } }
         grace.cancel()
-        // Replies out, connections gone: what the workers still do is somebody's write that was cut off, and finishes.
+        // Every connection is closed. A worker that still writes a chunk finishes it.
         try? await queue.stop()
         try? await group.shutdownGracefully()
     }
 
-    /// An idle connection keeps the buffer of its last read, which is why it begins small: a request for a chunk has some 200 bytes. A client
-    /// that sends more has one that fits after a few reads.
+    /// The sizes of read buffers. An idle connection keeps the buffer of its last read, so that buffers begin small: a request for a chunk
+    /// has some 200 bytes. The buffer of a client that sends more fits after a few reads.
     private static var receiveBuffers: AdaptiveRecvByteBufferAllocator {
         let sizes = Limits.Server.receiveBufferBytes
         return AdaptiveRecvByteBufferAllocator(
@@ -114,48 +120,36 @@ package final class AvatarServer: Service {
     private func bind() async throws -> any Channel {
         let service = ClassicService(
             stores: stores, upload: settings.upload, chunkBytes: Int64(settings.classicChunkBytes), logger: logger)
-        let shared = SharedAmongConnections(queue: queue, metrics: metrics)
-        let (registry, logger, patience) = (registry, logger, patience)
+        let shared = ConnectionResources(
+            queue: queue, metrics: metrics, openFiles: OpenFileBudget(filesMax: descriptors.downloads))
+        let (registry, logger, timeouts) = (registry, logger, timeouts)
         let bodyBytesMax = settings.classicBodyBytesMax
         return try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: CInt(Limits.Server.listenBacklog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.maxMessagesPerRead, value: UInt(registry.acceptsInTurnMax))
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptGate(registry))
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(registry, logger: logger))
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.recvAllocator, value: Self.receiveBuffers)
             .childChannelInitializer { channel in
-                guard registry.add(channel) else {
-                    return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
-                }
-                return channel.eventLoop.makeCompletedFuture {
+                channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         ConnectionHandler(
-                            on: channel.eventLoop, service: service, shared: shared, patience: patience,
+                            on: channel.eventLoop, service: service, shared: shared, timeouts: timeouts,
                             bodyBytesMax: bodyBytesMax, logger: logger, clock: readClock))
                 }
             }
             .bind(host: settings.listenHost, port: settings.listenPort)
             .get()
     }
-
-    /// A connection is a file descriptor, and the usual soft limit of 1024 is soon reached.
-    private func raiseFileLimit() {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max
-        else { return }
-        limit.rlim_cur = limit.rlim_max
-        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 {
-            logger.warning("could not raise the limit of open files", metadata: ["errno": "\(errno)"])
-        }
-    }
 }
 
-/// CLOCK_BOOTTIME, so that a suspended machine's connections grow old too.
+/// CLOCK_BOOTTIME, so that connections grow old while the machine is suspended.
 @Sendable private func readClock() -> MonotonicTime {
     var now = timespec()
     clock_gettime(CLOCK_BOOTTIME, &now)

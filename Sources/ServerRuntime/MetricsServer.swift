@@ -1,14 +1,16 @@
+internal import AvatarCore
+internal import Logging
 internal import NIOCore
 internal import NIOPosix
 
-/// Answers every HTTP request on a loopback port with the metrics, and closes: all that Prometheus asks for.
+/// Answers an HTTP request on a loopback port with the metrics and closes the connection, which is all that Prometheus needs.
 ///
-/// It reads no more than a request's head, and knows one page; a whole HTTP server would be more to get wrong.
+/// The handler reads the head of a request and knows one page; a whole HTTP server would have more to get wrong.
 final class MetricsHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Bytes of a request's head; more is nobody's scraper.
+    /// Bytes of the head of a request; a connection that sends more is closed.
     private static let headBytesMax = 8192
 
     private let text: @Sendable () -> String
@@ -33,12 +35,19 @@ final class MetricsHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
-    /// Listens on 127.0.0.1 only: what it tells is nobody else's.
+    /// Listens on 127.0.0.1 only, because the metrics are for this machine.
     static func bind(
-        port: Int, group: any EventLoopGroup, text: @escaping @Sendable () -> String
+        port: Int, group: any EventLoopGroup, logger: Logger, text: @escaping @Sendable () -> String
     ) async throws -> any Channel {
-        try await ServerBootstrap(group: group)
+        let registry = ConnectionRegistry(connectionsMax: Limits.Server.metricsConnectionsMax)
+        return try await ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.maxMessagesPerRead, value: UInt(registry.acceptsInTurnMax))
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(registry, logger: logger))
+                }
+            }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
@@ -57,7 +66,7 @@ extension ByteBufferView {
     }
 }
 
-/// Closes a scraper that says nothing.
+/// Closes a connection on which nothing has come or gone for a while.
 private final class IdleCloser: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

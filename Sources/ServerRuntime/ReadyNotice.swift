@@ -2,13 +2,13 @@ internal import Foundation
 internal import Glibc
 package import ProgramSupport
 
-/// Says that the server listens, to whoever waits for it.
+/// Tells a service manager, a descriptor and a file that the server listens.
 package struct ReadyNotice: Sendable {
-    /// A descriptor that is given `READY=1` and a line end, then closed (`--ready-fd`).
+    /// The descriptor to write `READY=1` and a line end to, and to close then (`--ready-fd`).
     package var descriptor: Int32?
-    /// systemd, or nobody.
+    /// The service manager that started the process, if one did.
     package var manager: ServiceManager
-    /// A file that is given the bound port (`--port-file`), whole or not at all.
+    /// The file to write the bound port into (`--port-file`), with a rename, so that it is never half written.
     package var portFile: String?
 
     package init(descriptor: Int32? = nil, manager: ServiceManager, portFile: String? = nil) {
@@ -17,7 +17,7 @@ package struct ReadyNotice: Sendable {
         self.portFile = portFile
     }
 
-    /// The server listens on `port`. Throws only when the port file cannot be written: somebody waits for it.
+    /// Tells that the server listens on `port`. Throws only when the port file cannot be written, because a program waits for that file.
     package func listening(on port: Int) throws {
         if let portFile {
             try Data("\(port)\n".utf8).write(to: URL(fileURLWithPath: portFile), options: .atomic)
@@ -30,6 +30,6 @@ package struct ReadyNotice: Sendable {
         }
     }
 
-    /// The server stops.
+    /// Tells that the server stops.
     package func stopping() { manager.stopping() }
 }

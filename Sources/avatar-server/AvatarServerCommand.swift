@@ -1,7 +1,8 @@
 import ArgumentParser
 import Foundation
+import Glibc
 
-/// The program itself; everything it does is in its commands.
+/// The program. Its subcommands do the work.
 @main
 struct AvatarServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,20 +14,26 @@ struct AvatarServerCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [ServeCommand.self, UserCommand.self, CheckCommand.self])
+
+    /// Begins the program. Every file that it makes from here on is for its own user alone, whatever library makes it.
+    static func main() async {
+        umask(0o077)
+        await main(nil)
+    }
 }
 
-/// How the program ends when it cannot do what it was asked (sysexits.h).
+/// The exit codes of the program (sysexits.h).
 enum Failure {
     /// A key or a value of the configuration.
     static let configuration = ExitCode(78)
     /// Something that the server needs is not there or does not answer.
     static let unavailable = ExitCode(69)
-    /// The thing asked about does not exist, or exists already.
+    /// The user that a command names does not exist, or exists already.
     static let refused = ExitCode(1)
     /// A file that cannot be read or written.
     static let noInput = ExitCode(66)
 
-    /// Says why on standard error.
+    /// Writes the reason to standard error.
     static func say(_ reason: String) {
         FileHandle.standardError.write(Data("avatar-server: \(reason)\n".utf8))
     }

@@ -4,7 +4,7 @@ import Foundation
 import ServerRuntime
 import ServerStores
 
-/// `avatar-server check`: everything that serving needs, each with what to do about it.
+/// `avatar-server check`: tests everything that `serve` needs, and says what to do about each fault.
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
@@ -48,7 +48,7 @@ struct CheckCommand: AsyncParsableCommand {
             _ = try users.all()
             return nil
         } catch {
-            return error.detail
+            return error.cause
         }
     }
 

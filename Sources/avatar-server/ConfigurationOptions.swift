@@ -48,7 +48,7 @@ struct ConfigurationOptions: ParsableArguments {
         return given.compactMapValues { $0 }
     }
 
-    /// The checked settings; ends the program with the key, the place and the reason when they make no sense.
+    /// The checked settings. When a value makes no sense, the program ends and names the key, the place and the reason.
     func settings() async throws -> ServerSettings {
         let file = config ?? (FileManager.default.fileExists(atPath: Self.defaultFile) ? Self.defaultFile : nil)
         do throws(ConfigurationError) {

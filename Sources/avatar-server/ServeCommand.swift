@@ -39,12 +39,15 @@ struct ServeCommand: AsyncParsableCommand {
         let notice = ReadyNotice(
             descriptor: readyFd, manager: ServiceManager(environment: ProcessInfo.processInfo.environment),
             portFile: portFile)
-        let server = AvatarServer(settings, stores: try openStores(settings), logger: logger) { address in
+        let descriptors = DescriptorBudget(limit: DescriptorBudget.raiseLimit())
+        let stores = try openStores(settings, descriptors)
+        let server = AvatarServer(settings, stores: stores, descriptors: descriptors, logger: logger) { address in
             logger.info(
                 "listening",
                 metadata: [
                     "address": "\(address.ipAddress ?? settings.listenHost)", "port": "\(address.port ?? 0)",
                     "stores": "\(settings.storesKind.rawValue)", "sync": "\(settings.storageSync.rawValue)",
+                    "connections at most": "\(descriptors.connections)",
                 ])
             try notice.listening(on: address.port ?? 0)
         }

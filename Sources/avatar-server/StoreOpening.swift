@@ -2,10 +2,11 @@ import Foundation
 import ServerRuntime
 import ServerStores
 
-/// Opens what the configuration names.
-func openStores(_ settings: ServerSettings) throws(StoreError) -> Stores {
+/// Opens the stores that the configuration names.
+func openStores(_ settings: ServerSettings, _ descriptors: DescriptorBudget) throws(StoreError) -> Stores {
     let isDurable = settings.storageSync == .full
-    let files = try FolderFileStore(root: settings.storageRoot, isDurable: isDurable)
+    let files = try FolderFileStore(
+        root: settings.storageRoot, sync: isDurable ? .full : .none, openPartsMax: descriptors.parts)
     let clock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }
     switch settings.storesKind {
     case .embedded:

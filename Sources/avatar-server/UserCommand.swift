@@ -4,7 +4,7 @@ import Foundation
 import ServerRuntime
 import ServerStores
 
-/// `avatar-server user …`: the embedded stores' users. The server may run meanwhile.
+/// `avatar-server user …`: adds and lists users of the embedded stores, also while the server runs.
 struct UserCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "user", abstract: "Adds and lists users of the embedded stores.",

@@ -1,6 +1,7 @@
 internal import AvatarCache
 internal import AvatarCore
 internal import Logging
+internal import PosixFiles
 internal import TransferMachines
 
 // What the catalog knows, for the machine and for subscribers.

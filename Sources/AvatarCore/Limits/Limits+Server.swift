@@ -22,23 +22,28 @@ extension Limits {
         package static let tokenWait = Duration.seconds(60)
         /// A connection without a valid frame for so long is closed.
         package static let silence = Duration.seconds(600)
-        /// Pairs of user and token that one connection is remembered to have shown; more push out the oldest.
-        package static let provenTokensMax = 4
-        /// How long the store's word for a token holds on the connection that has shown it: pictures that begin within it are not
-        /// asked about again, and a token that is taken back ends so much later.
+        /// Pairs of user and token that the server remembers as confirmed on one connection; one more pushes out the oldest.
+        package static let tokensPerConnectionMax = 4
+        /// After the store has confirmed a token, transfers that begin on the same connection within this time are not checked again. A
+        /// token that is replaced can therefore begin transfers for this long.
         package static let tokenTrust = Duration.seconds(1)
-        /// Downloads of other users' icons that one connection has under way at once; more push out the oldest.
-        package static let ownersRememberedMax = 64
-        /// Downloads of one connection whose files stay open between two chunks; more push out the oldest.
-        package static let downloadsKeptPerConnectionMax = 8
-        /// Such downloads of all connections; past it each chunk opens its file anew.
-        package static let downloadsKeptMax = 4096
-        /// Parts that stay open between two chunks; more push out the one that was used longest ago.
-        package static let partsKeptMax = 256
+        /// Downloads under way that the server remembers of one connection. One more pushes out the oldest, whose next chunk needs a
+        /// token that is valid then.
+        package static let downloadsRememberedMax = 64
+        /// Uploads that the server remembers of one connection; one more pushes out the oldest.
+        package static let uploadsRememberedMax = 64
+        /// Downloads of one connection whose files stay open between two chunks; one more closes the oldest.
+        package static let downloadsOpenPerConnectionMax = 8
+        /// Downloads of all connections whose files stay open between two chunks. Past it each chunk opens its file again.
+        package static let downloadsOpenMax = 4096
+        /// Parts that stay open between two chunks; one more closes those that were used longest ago.
+        package static let partFilesOpenMax = 256
         /// How long an unfinished upload can be gone on with: the seed's SETEX.
         package static let uploadLifeSeconds = 3600
         /// How often, at most, parts that nobody goes on with are looked for.
         package static let sweepSeconds: Int64 = 600
+        /// Lock files that make the quota's check and the rename one step; users share them by number.
+        package static let quotaLocks: Int64 = 64
         /// Unfinished uploads that one user may have at once.
         package static let uploadsPerUserMax = 64
         /// Records of uploads that the embedded store keeps in memory beside the file.
@@ -47,8 +52,20 @@ extension Limits {
         package static let workerThreads = 4
         /// Jobs of one resource that a worker does in a row before it looks at the others.
         package static let jobsInTurnMax = 16
-        /// Connections taken at once; more wait in the listen queue or are refused by the kernel.
+        /// Connections that are open at once, if the process may have as many descriptors. More wait in the kernel's queue, or the kernel
+        /// refuses them.
         package static let connectionsMax = 20_000
+        /// Descriptors that no connection and no file between two chunks may use: event loops, databases, services of the cluster, metrics,
+        /// and the files that the workers have open. A process that may have fewer than twice as many keeps half of them back.
+        package static let descriptorsKeptBack = 96
+        /// The limit of descriptors that is assumed when the kernel does not tell it.
+        package static let descriptorsAssumed = 1024
+        /// Connections taken from the kernel's queue in one go.
+        package static let acceptsInTurnMax = 4
+        /// When the system has no descriptor for a connection, accepting pauses until a connection closes, or for so long.
+        package static let acceptPause = Duration.seconds(1)
+        /// Connections of the metrics port that are open at once.
+        package static let metricsConnectionsMax = 8
         /// Connections that the kernel keeps until they are accepted.
         package static let listenBacklog = 1024
         /// What is in flight at a stop has so long to finish.

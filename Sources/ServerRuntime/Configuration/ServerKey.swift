@@ -29,6 +29,6 @@ package enum ServerKey: String, ConfigurationKey {
     case metricsPort = "metrics.port"
     case logLevel = "log.level"
 
-    /// Whether the value is never to be shown.
+    /// Whether messages must not show the value.
     package var isSecret: Bool { self == .redisPassword || self == .mysqlPassword }
 }

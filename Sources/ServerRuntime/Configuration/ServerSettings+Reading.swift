@@ -2,7 +2,7 @@ internal import AvatarCore
 package import ProgramSupport
 
 extension ServerSettings {
-    /// Reads and checks every key; what is not there keeps its default.
+    /// Reads and checks every key. A key that the configuration does not have keeps its default.
     package init(_ configuration: LayeredConfiguration<ServerKey>) throws(ConfigurationError) {
         self.init()
         let values = ConfigurationValues(configuration)

@@ -8,11 +8,11 @@ package struct ServerSettings: Sendable {
         case cluster
     }
 
-    /// How much is synced before a chunk is acknowledged, or a file is said to be there.
+    /// What the server syncs before it acknowledges the last chunk of an upload.
     package enum Sync: String, Sendable, CaseIterable {
-        /// fdatasync and fsync: survives a power cut.
+        /// The file with fdatasync and its folder with fsync: the upload survives a power cut.
         case full
-        /// Nothing: survives the death of the process.
+        /// Nothing: the upload survives the death of the process, not a power cut.
         case none
     }
 
@@ -59,7 +59,7 @@ package struct ServerSettings: Sendable {
     /// The defaults.
     package init() {}
 
-    var upload: UploadIntake.Settings {
-        UploadIntake.Settings(bytesMax: uploadBytesMax, quotaBytes: quotaBytesPerUser, openUpload: classicOpenUpload)
+    var upload: UploadExchange.Settings {
+        UploadExchange.Settings(bytesMax: uploadBytesMax, quotaBytes: quotaBytesPerUser, openUpload: classicOpenUpload)
     }
 }

@@ -4,13 +4,14 @@ internal import NIOCore
 internal import TransferMachines
 internal import WireProtocol
 
-/// One connection: bytes in, frames to the workers, replies out as ``TransferMachines/ServerSession`` lets them. Lives on its
-/// event loop.
+/// Drives one connection on its event loop: decodes frames, gives requests to the workers, and writes replies when
+/// ``TransferMachines/ServerSession`` allows it.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = Never
     typealias OutboundOut = ByteBuffer
 
+    private let id: QuotaReservations.Holder
     private let loop: any EventLoop
     private let service: ClassicService
     private let queue: WorkQueue
@@ -22,8 +23,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var decoder: FrameDecoder
     private var unread = ByteBuffer()
     private var replies: [ServerSession.Ticket: ByteBuffer] = [:]
-    private var downloads: KeptDownloads
-    private var share: UserShares.Member
+    private var downloads: OpenFileCache
+    private var share: FairShare.Member
     private var context: ChannelHandlerContext?
     private var wantsRead = false
     private var isStopping = false
@@ -35,19 +36,20 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var drainCheckMilliseconds = Limits.Server.drainCheckMilliseconds.lowerBound
 
     init(
-        on loop: any EventLoop, service: ClassicService, shared: SharedAmongConnections,
-        patience: ServerSession.Patience, bodyBytesMax: Int, logger: Logger,
+        on loop: any EventLoop, service: ClassicService, shared: ConnectionResources,
+        timeouts: ServerSession.Timeouts, bodyBytesMax: Int, logger: Logger,
         clock: @escaping @Sendable () -> MonotonicTime
     ) {
+        id = shared.nextConnection()
         self.loop = loop
         self.service = service
         queue = shared.queue
         metrics = shared.metrics
         self.logger = logger
         self.clock = clock
-        session = ServerSession(now: clock(), patience: patience)
-        downloads = KeptDownloads(shared.keptFiles)
-        share = UserShares.Member(shared.users)
+        session = ServerSession(now: clock(), timeouts: timeouts)
+        downloads = OpenFileCache(shared.openFiles)
+        share = FairShare.Member(shared.users)
         decoder = FrameDecoder(bodyBytesMax: bodyBytesMax)
     }
 
@@ -67,7 +69,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         expiry?.cancel()
         drainCheck?.cancel()
         replies.removeAll()
-        downloads.forgetAll()
+        downloads.removeAll()
+        for upload in session.uploads { service.releaseUpload(upload, of: id) }
         metrics.bytesInFlight.add(-share.bytes)
         share.leave()
         context.fireChannelInactive()
@@ -78,7 +81,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         context.close(promise: nil)
     }
 
-    /// The server stops: nothing more is taken in, what is in flight is answered, then the connection closes.
+    /// When the server stops, the connection takes no more requests, answers those in flight, and closes.
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard event is StopServing else { return context.fireUserInboundEventTriggered(event) }
         isStopping = true
@@ -86,14 +89,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 }
 
-// In.
+// Requests come in.
 extension ConnectionHandler {
-    /// The kernel is read only while there is room; what a client sends beyond that waits on its side.
+    /// The server reads from the kernel only while it has room for a request; what a client sends beyond that waits on the client's side.
     func read(context: ChannelHandlerContext) {
         if acceptsRequests, !isStopping { context.read() } else { wantsRead = true }
     }
 
-    /// Whether there is room for another request: of this connection, and of its user's connections together.
+    /// Whether this connection may have another request in flight, and the connections of its user together may too.
     private var acceptsRequests: Bool {
         guard session.acceptsRequests else { return false }
         if session.isIdle { return true }
@@ -114,7 +117,9 @@ extension ConnectionHandler {
         pump()
     }
 
-    /// Takes what there is room for; whether that was anything. What can be answered at once waits for ``pump()``.
+    /// Takes as many requests as there is room for. Replies that are ready at once are written by ``pump()``.
+    ///
+    /// - Returns: whether there was a request.
     private func takeFrames() -> Bool {
         var hasTaken = false
         isTaking = true
@@ -125,7 +130,7 @@ extension ConnectionHandler {
                 hasTaken = true
             }
         } catch {
-            // As the seed does: there is no telling where the next frame would begin, so that nothing of it is looked at twice.
+            // Nobody can tell where the next frame begins, so the connection ends, as it does on the seed's server.
             unread.clear()
             metrics.framesRefused.add(1)
             logger.info("closing a connection", metadata: ["reason": "\(error)"])
@@ -155,77 +160,84 @@ extension ConnectionHandler {
         hand(request, size: size)
     }
 
-    /// Gives a request to the workers; the answer comes back to this event loop.
+    /// Answers a request at once, or gives it to a worker, whose answer comes back to this event loop.
     private func hand(_ request: ClassicRequest, size: Int) {
         let now = clock()
         let resource = ClassicService.resource(of: request)
         let bytes = service.bytesInFlight(request, frameBytes: size)
         let ticket = session.receive(resource: resource?.key, bytes: bytes, now: now)
         hold()
-        let knowledge = knowledge(for: request, resource?.key, now)
-        if queue.isReadable(resource?.key), let answer = service.answerAtOnce(request, knowledge) {
-            return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer.lessons)
+        let known = requestContext(for: request, resource?.key, now)
+        if queue.isReadable(resource?.key), let answer = service.answerAtOnce(request, known) {
+            return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer.updates)
         }
         let me = NIOLoopBound(self, eventLoop: loop)
         queue.submit(resource?.key, resource?.access ?? .read) { [service, metrics, clock, loop] in
-            let answer = service.answer(request, knowledge)
+            let answer = service.answer(request, known)
             let buffer = encode(answer.reply, since: now, metrics, clock)
-            loop.execute { me.value.answered(ticket, buffer, answer.lessons) }
+            loop.execute { me.value.answered(ticket, buffer, answer.updates) }
         }
     }
 
-    private func knowledge(
+    private func requestContext(
         for request: ClassicRequest, _ resource: ResourceKey?, _ now: MonotonicTime
     ) -> RequestContext {
-        var known = RequestContext()
+        var known = RequestContext(connection: id)
         switch request {
         case .download(let request):
-            known.isProven = isProven(request.uid, request.token, request.seq, now)
+            known.isAuthenticated = isAuthenticated(request.uid, request.token, now)
             guard let resource else { break }
-            known.rememberedOwner = session.owner(of: resource.name)
-            known.found = downloads.found(resource)
+            known.begunOwner = session.ownerOfDownload(resource, token: ExactString(request.token))
+            known.files = downloads.files(of: resource)
         case .uploadHead(let chunk):
-            if let token = chunk.token { known.isProven = isProven(chunk.uid, token, chunk.seq, now) }
-        case .syncFile: known.provenUsers = session.provenUsers
+            if let token = chunk.token { known.isAuthenticated = isAuthenticated(chunk.uid, token, now) }
+        case .syncFile: known.uploads = session.uploads
         case .test, .uploadFile: break
         }
         return known
     }
 
-    private func isProven(_ uid: Int64, _ token: String, _ seq: Int64, _ now: MonotonicTime) -> Bool {
+    private func isAuthenticated(_ uid: Int64, _ token: String, _ now: MonotonicTime) -> Bool {
         guard let user = UserID(uid) else { return false }
-        return session.isProven(user, token: ExactString(token), seq: seq, now: now)
+        return session.isAuthenticated(user, token: ExactString(token), now: now)
     }
 
-    private func learn(_ lessons: [Answer.Lesson]) {
-        for lesson in lessons {
-            switch lesson {
-            case .proven(let user, let token):
-                session.prove(user, token: ExactString(token), now: clock())
+    private func apply(_ updates: [Answer.SessionUpdate]) {
+        for update in updates {
+            switch update {
+            case .authenticated(let user, let token):
+                session.authenticate(user, token: ExactString(token), now: clock())
                 share.join(user)
-            case .vouched: session.vouched()
-            case .owner(let owner, let name): session.remember(owner, of: name)
-            case .began(let key, let found): downloads.keep(found, for: key)
-            case .ended(let key): downloads.forget(key)
+            case .tookUpload(let key):
+                if let forgotten = session.takeUpload(key) { service.releaseUpload(forgotten, of: id) }
+            case .downloadBegan(let key, let token, let owner, let files):
+                session.beginDownload(key, token: ExactString(token), owner: owner)
+                downloads.insert(files, for: key)
+            case .downloadEnded(let key):
+                session.endDownload(key)
+                downloads.remove(key)
             }
         }
     }
 }
 
-// Out.
+// Replies go out.
 extension ConnectionHandler {
     private func answered(
-        _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ lessons: [Answer.Lesson]
+        _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ updates: [Answer.SessionUpdate]
     ) {
-        // What is learnt of a connection that is gone would be kept for ever.
-        guard context != nil, !isClosed else { return }
-        learn(lessons)
+        guard context != nil, !isClosed else {
+            // The connection closed while a worker had the request, so the worker may have renewed a reservation after the close.
+            for case .tookUpload(let key) in updates { service.releaseUpload(key, of: id) }
+            return
+        }
+        apply(updates)
         session.answer(ticket, bytes: reply.readableBytes)
         replies[ticket] = reply
         if !isTaking { pump() }
     }
 
-    /// Writes every reply that may go now and takes in what there is room for, until there is no more of either.
+    /// Writes every reply that may go now and takes in every request that there is room for, until there is no more of either.
     private func pump() {
         guard !isPumping else { return }
         isPumping = true
@@ -237,7 +249,7 @@ extension ConnectionHandler {
         scheduleDrainCheck()
     }
 
-    /// Tells the user's share, and the metrics, what is in flight here.
+    /// Tells the fair share and the metrics how many bytes this connection has in flight.
     private func hold() {
         guard !isClosed else { return }
         let bytes = session.bytesHeld
@@ -245,7 +257,9 @@ extension ConnectionHandler {
         share.hold(bytes)
     }
 
-    /// Whether anything was written.
+    /// Writes the replies that may go now.
+    ///
+    /// - Returns: whether there was one.
     private func writeReplies(_ context: ChannelHandlerContext) -> Bool {
         var batch = 0
         var last: ByteBuffer?
@@ -271,7 +285,8 @@ extension ConnectionHandler {
         pump()
     }
 
-    /// There is no event for "acknowledged": while a reply waits for that, and only then, it is asked at growing intervals.
+    /// Asks the kernel at growing intervals whether the client has acknowledged the last reply, and only while another reply waits for
+    /// that: the kernel has no event for it.
     private func scheduleDrainCheck() {
         guard session.awaitsDrain else {
             drainCheckMilliseconds = Limits.Server.drainCheckMilliseconds.lowerBound
@@ -291,7 +306,9 @@ extension ConnectionHandler {
         }
     }
 
-    /// Takes in what has come, and asks for more; whether anything was taken.
+    /// Takes in the requests that have come and asks the kernel for more bytes.
+    ///
+    /// - Returns: whether there was a request.
     private func goOn() -> Bool {
         closeWhenIdle()
         guard let context, !isStopping, acceptsRequests else { return false }
@@ -308,7 +325,7 @@ extension ConnectionHandler {
     }
 
     private func scheduleExpiry() {
-        // Not the deadline to the nanosecond: one that keeps moving with every frame is looked at once, when it comes.
+        // The deadline moves with every frame. The timer does not follow it, but looks at the new deadline when it fires.
         let wait = max(session.deadline - clock(), .seconds(1))
         expiry = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.wholeNanoseconds)) { [self] in
             if let reason = session.expire(now: clock()) {
@@ -321,7 +338,7 @@ extension ConnectionHandler {
     }
 }
 
-/// The reply's frame; counted, with the time since its request came.
+/// Encodes a reply, and counts it and the time since its request came.
 private func encode(
     _ reply: ClassicReply, since start: MonotonicTime, _ metrics: ServerMetrics, _ clock: () -> MonotonicTime
 ) -> ByteBuffer {
@@ -332,7 +349,7 @@ private func encode(
 }
 
 extension ClassicReply {
-    /// The answer to a body that is none: 1001 under the id that the request's reply has.
+    /// The answer to a body that cannot be decoded: 1001, under the message id of the reply to such a request.
     static func malformed(answering id: UInt16) -> ClassicReply? {
         let error = ClassicError.badJSON.rawValue
         return switch id {
@@ -346,5 +363,5 @@ extension ClassicReply {
     }
 }
 
-/// The server is stopping: finish and close.
+/// Tells a connection that the server stops.
 struct StopServing: Sendable {}

@@ -2,18 +2,26 @@ internal import AvatarCore
 internal import NIOConcurrencyHelpers
 internal import NIOCore
 
-/// Every open connection, so that a stop can reach them, and so that no more are accepted than the bound allows.
+/// Knows every open connection of one listening socket, so that a stop can reach them, and so that no more are accepted than
+/// `connectionsMax`.
 final class ConnectionRegistry: Sendable {
     private struct State {
         var channels: [ObjectIdentifier: any Channel] = [:]
         var isStopping = false
-        var waiting: [@Sendable () -> Void] = []
+        var whenRoom: (@Sendable () -> Void)?
+        var whenClosed: (@Sendable () -> Void)?
         var whenEmpty: [@Sendable () -> Void] = []
     }
 
+    private let connectionsMax: Int
     private let state = NIOLockedValueBox(State())
 
-    /// Takes a connection in; it goes by itself when it closes. False while the server stops.
+    init(connectionsMax: Int) { self.connectionsMax = connectionsMax }
+
+    /// How many connections one turn of accepting may take; the bound is at least that.
+    var acceptsInTurnMax: Int { max(1, min(Limits.Server.acceptsInTurnMax, connectionsMax)) }
+
+    /// Takes a connection in, and out again when it closes. False while the server stops.
     func add(_ channel: any Channel) -> Bool {
         let id = ObjectIdentifier(channel)
         let isIn = state.withLockedValue { state in
@@ -26,15 +34,21 @@ final class ConnectionRegistry: Sendable {
         return true
     }
 
-    /// Runs `proceed` at once when there is room for another connection, else when there is.
-    func whenRoom(_ proceed: @escaping @Sendable () -> Void) {
-        let now = state.withLockedValue { state in
-            guard state.channels.count >= Limits.Server.connectionsMax else { return true }
-            state.waiting.append(proceed)
+    /// Whether one more turn of accepting stays within the bound. If not, `whenRoom` is called once when it does.
+    func hasRoom(_ whenRoom: @escaping @Sendable () -> Void) -> Bool {
+        state.withLockedValue { state in
+            if hasRoom(state) { return true }
+            state.whenRoom = whenRoom
             return false
         }
-        if now { proceed() }
     }
+
+    /// Calls `whenClosed` once when the next connection has closed; only the last one that was given is called.
+    func onNextClose(_ whenClosed: @escaping @Sendable () -> Void) {
+        state.withLockedValue { state in state.whenClosed = whenClosed }
+    }
+
+    private func hasRoom(_ state: State) -> Bool { state.channels.count + acceptsInTurnMax <= connectionsMax }
 
     /// Lets no more in, tells every connection to finish, and calls `whenEmpty` when the last has gone.
     func stop(whenEmpty: @escaping @Sendable () -> Void) {
@@ -48,7 +62,7 @@ final class ConnectionRegistry: Sendable {
         for channel in channels { channel.pipeline.fireUserInboundEventTriggered(StopServing()) }
     }
 
-    /// Closes what has not finished in time.
+    /// Closes every connection that is still open.
     func closeAll() {
         for channel in state.withLockedValue({ Array($0.channels.values) }) { channel.close(promise: nil) }
     }
@@ -56,8 +70,15 @@ final class ConnectionRegistry: Sendable {
     private func remove(_ id: ObjectIdentifier) {
         let calls = state.withLockedValue { state -> [@Sendable () -> Void] in
             state.channels.removeValue(forKey: id)
-            var calls = state.waiting
-            state.waiting = []
+            var calls: [@Sendable () -> Void] = []
+            if let whenClosed = state.whenClosed {
+                state.whenClosed = nil
+                calls.append(whenClosed)
+            }
+            if let whenRoom = state.whenRoom, hasRoom(state) {
+                state.whenRoom = nil
+                calls.append(whenRoom)
+            }
             if state.channels.isEmpty {
                 calls += state.whenEmpty
                 state.whenEmpty = []
@@ -65,22 +86,5 @@ final class ConnectionRegistry: Sendable {
             return calls
         }
         for call in calls { call() }
-    }
-}
-
-/// Stands on the listening socket and accepts only while there is room; the kernel's queue keeps the others.
-final class AcceptGate: ChannelOutboundHandler {
-    typealias OutboundIn = Never
-
-    private let registry: ConnectionRegistry
-
-    init(_ registry: ConnectionRegistry) { self.registry = registry }
-
-    func read(context: ChannelHandlerContext) {
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        let loop = context.eventLoop
-        registry.whenRoom {
-            if loop.inEventLoop { bound.value.read() } else { loop.execute { bound.value.read() } }
-        }
     }
 }

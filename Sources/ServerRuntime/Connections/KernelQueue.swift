@@ -1,7 +1,7 @@
 internal import Glibc
 internal import NIOCore
 
-/// What the kernel still holds of what was written to a TCP socket.
+/// Asks the kernel for the bytes of a TCP socket that the other side has not acknowledged.
 enum KernelQueue {
     /// Bytes unsent or not yet acknowledged (SIOCOUTQ, tcp(7)); nil when the channel has no socket to ask.
     static func bytesUnacknowledged(_ pipeline: ChannelPipeline.SynchronousOperations) -> Int? {

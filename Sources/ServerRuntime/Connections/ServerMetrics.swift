@@ -1,9 +1,9 @@
 internal import Synchronization
 internal import WireProtocol
 
-/// What the server counts about itself; read by the metrics port.
+/// The numbers that the metrics port gives out.
 package final class ServerMetrics: Sendable {
-    /// A number that grows, or that goes up and down.
+    /// A number that any thread may change.
     final class Counter: Sendable {
         private let number = Atomic<Int>(0)
         func add(_ amount: Int) { number.add(amount, ordering: .relaxed) }

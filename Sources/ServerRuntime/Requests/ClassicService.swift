@@ -4,50 +4,55 @@ internal import NIOConcurrencyHelpers
 import TransferMachines
 import WireProtocol
 
-/// What a connection knows when it hands a request over.
+/// What a connection knows when it hands a request to a worker.
 struct RequestContext: Sendable {
-    /// Whether the store need not be asked for the request's token.
-    var isProven = false
-    /// Whose file a download's name was at seq 1.
-    var rememberedOwner: UserID?
-    /// What the first chunk of this download found, where it is still open.
-    var found: FoundFiles?
-    /// Whose tokens this connection has shown.
-    var provenUsers: [UserID] = []
+    /// Names the connection.
+    let connection: QuotaReservations.Holder
+    /// Whether a transfer that begins need not ask the store about its token.
+    var isAuthenticated = false
+    /// The user in whose folder the file lies, when this connection has begun the download with the request's token.
+    var begunOwner: UserID?
+    /// The open file of that download.
+    var files: DownloadFiles?
+    /// The uploads of which this connection has brought a chunk.
+    var uploads: [ResourceKey] = []
 }
 
-/// A reply, and what the connection learns from it.
+/// A reply, and what its connection has to note.
 struct Answer: Sendable {
-    enum Lesson: Sendable {
-        case proven(UserID, token: String)
-        case vouched
-        case owner(UserID?, of: AvatarName)
-        /// A download has begun, and goes on with what its first chunk found.
-        case began(ResourceKey, FoundFiles)
-        /// A download is over, one way or the other.
-        case ended(ResourceKey)
+    /// A change of what a connection knows.
+    enum SessionUpdate: Sendable {
+        /// The store has confirmed the token.
+        case authenticated(UserID, token: String)
+        /// The server has taken a chunk of this upload.
+        case tookUpload(ResourceKey)
+        /// A download has begun with a valid token; its next chunks are read from these files.
+        case downloadBegan(ResourceKey, token: String, owner: UserID, DownloadFiles)
+        /// A download has ended, with its last chunk or with an error.
+        case downloadEnded(ResourceKey)
     }
 
     var reply: ClassicReply
-    var lessons: [Lesson] = []
+    var updates: [SessionUpdate] = []
 }
 
-/// Answers one classic request against the stores. Holds nothing between requests; runs on worker threads.
+/// Answers one classic request against the stores, on a worker thread. Between requests it keeps only the quota's reservations.
 struct ClassicService: Sendable {
     let stores: Stores
-    let upload: UploadIntake.Settings
+    let upload: UploadExchange.Settings
     let chunkBytes: Int64
     let logger: Logger
-    private let failureLog = FailureLog()
+    private let quota = QuotaLedger()
+    private let errorLog = StoreErrorLog()
 
-    init(stores: Stores, upload: UploadIntake.Settings, chunkBytes: Int64, logger: Logger) {
+    init(stores: Stores, upload: UploadExchange.Settings, chunkBytes: Int64, logger: Logger) {
         self.stores = stores
         self.upload = upload
         self.chunkBytes = chunkBytes
         self.logger = logger
     }
 
-    /// Which resource a request touches, and how; nil when it touches none that exists.
+    /// The resource that a request reads or writes; nil for a request that names none.
     static func resource(
         of request: ClassicRequest
     ) -> (key: ResourceKey, access: ResourceOrder.Access)? {
@@ -63,7 +68,7 @@ struct ClassicService: Sendable {
         }
     }
 
-    /// Bytes that a request, or its answer where that is longer, will have in flight.
+    /// Bytes that a request will have in flight, or its answer when the answer is longer.
     func bytesInFlight(_ request: ClassicRequest, frameBytes: Int) -> Int {
         guard case .download = request else { return frameBytes }
         return max(frameBytes, Int(chunkBytes + 2) / 3 * 4 + Limits.Server.uploadFieldsBytes)
@@ -74,19 +79,25 @@ struct ClassicService: Sendable {
         return ResourceKey(owner: owner, name: name)
     }
 
-    /// The answer, where it takes no waiting, to be had on an event loop; nil where a worker has to give it.
+    /// The answer to a request that can be answered on an event loop, because nothing has to be waited for; nil for every other.
     func answerAtOnce(_ request: ClassicRequest, _ context: RequestContext) -> Answer? {
         switch request {
         case .test(let message): return test(message)
         case .download(let request):
-            guard context.isProven else { return nil }
-            var answering = downloadAnswering(request, context)
-            guard let reply = answering.runAtOnce() else { return nil }
-            return answer(request, reply, answering, context)
+            guard request.seq == 1 ? context.isAuthenticated : context.begunOwner != nil else { return nil }
+            var service = downloadService(request, context)
+            guard let reply = service.runAtOnce() else { return nil }
+            return answer(request, reply, service, context)
         case .uploadHead, .uploadFile, .syncFile: return nil
         }
     }
 
+    /// The connection does not carry this upload any more: it is closed, or has too many uploads.
+    func releaseUpload(_ key: ResourceKey, of connection: QuotaReservations.Holder) {
+        if upload.quotaBytes != nil { quota.release(key, heldBy: connection) }
+    }
+
+    /// The answer to a request; waits for disks and stores.
     func answer(_ request: ClassicRequest, _ context: RequestContext) -> Answer {
         switch request {
         case .test(let message): return test(message)
@@ -102,114 +113,96 @@ struct ClassicService: Sendable {
     }
 
     private func upload(_ chunk: UploadChunk, isHead: Bool, _ context: RequestContext) -> Answer {
-        var answering = UploadAnswering(
-            chunk, isHead: isHead, stores: stores, settings: upload, isProven: context.isProven,
-            freshID: chunk.seq == 1 ? .random() : nil)
-        let error = answering.run()
-        log(answering.failures)
+        var service = UploadService(
+            chunk, isHead: isHead, stores: stores, settings: upload, quota: quota, connection: context.connection,
+            isAuthenticated: context.isAuthenticated, freshID: chunk.seq == 1 ? .random() : nil)
+        let error = service.run()
+        log(service.errors)
         let reply = UploadChunkReply(chunk, isHead: isHead, error)
         var answer = Answer(reply: isHead ? .uploadHead(reply) : .uploadFile(reply))
-        if answering.hasShownToken, let user = UserID(chunk.uid) {
-            answer.lessons.append(.proven(user, token: chunk.token ?? ""))
-        } else if error == nil {
-            answer.lessons.append(.vouched)
+        if service.hasValidToken, let user = UserID(chunk.uid) {
+            answer.updates.append(.authenticated(user, token: chunk.token ?? ""))
         }
+        let request = isHead ? ClassicRequest.uploadHead(chunk) : .uploadFile(chunk)
+        if error == nil, let taken = Self.resource(of: request) { answer.updates.append(.tookUpload(taken.key)) }
         return answer
     }
 
     private func download(_ request: DownloadRequest, _ context: RequestContext) -> Answer {
-        var answering = downloadAnswering(request, context)
-        let reply = answering.run()
-        log(answering.failures)
-        return answer(request, reply, answering, context)
+        var service = downloadService(request, context)
+        let reply = service.run()
+        log(service.errors)
+        return answer(request, reply, service, context)
     }
 
-    private func downloadAnswering(_ request: DownloadRequest, _ context: RequestContext) -> DownloadAnswering {
-        let serving = DownloadServing(
+    private func downloadService(_ request: DownloadRequest, _ context: RequestContext) -> DownloadService {
+        let exchange = DownloadExchange(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token, chunkBytes: chunkBytes,
-            isProven: context.isProven, rememberedOwner: context.rememberedOwner)
-        // A first chunk looks at what is there now.
-        return DownloadAnswering(serving, stores: stores, known: request.seq > 1 ? context.found : nil)
+            isAuthenticated: context.isAuthenticated, begunOwner: context.begunOwner)
+        // The first chunk opens the file anew, and so does every chunk of a download that this connection has not begun.
+        let isBegun = request.seq > 1 && context.begunOwner != nil
+        return DownloadService(exchange, stores: stores, known: isBegun ? context.files : nil)
     }
 
     private func answer(
-        _ request: DownloadRequest, _ reply: DownloadServing.Reply, _ answering: DownloadAnswering,
+        _ request: DownloadRequest, _ reply: DownloadExchange.Reply, _ service: DownloadService,
         _ context: RequestContext
     ) -> Answer {
-        var answer = Answer(reply: .download(DownloadReply(request, reply, data: answering.data)))
-        if answering.hasShownToken, let user = UserID(request.uid) {
-            answer.lessons.append(.proven(user, token: request.token))
+        var answer = Answer(reply: .download(DownloadReply(request, reply, data: service.data)))
+        if service.hasValidToken, let user = UserID(request.uid) {
+            answer.updates.append(.authenticated(user, token: request.token))
         }
         guard let asked = Self.key(request.uid, request.name) else { return answer }
+        let isBegun = context.begunOwner != nil
         guard case .chunk(let chunk) = reply else {
-            if request.seq == 1, context.found != nil { answer.lessons.append(.ended(asked)) }
+            if request.seq == 1, isBegun { answer.updates.append(.downloadEnded(asked)) }
             return answer
         }
         if chunk.isLast {
-            if context.found != nil { answer.lessons.append(.ended(asked)) }
-            if context.rememberedOwner != nil { answer.lessons.append(.owner(nil, of: asked.name)) }
-            return answer
-        }
-        if request.seq == 1 {
-            answer.lessons.append(.began(asked, answering.found))
-            // Remembered from the first chunk to the last, so that one download is of one file also where too many are open.
-            if let owner = chunk.key.owner, owner != asked.owner {
-                answer.lessons.append(.owner(owner, of: asked.name))
-            }
+            if isBegun { answer.updates.append(.downloadEnded(asked)) }
+        } else if request.seq == 1 || !isBegun, let owner = chunk.key.owner {
+            answer.updates.append(.downloadBegan(asked, token: request.token, owner: owner, service.found))
         }
         return answer
     }
 
     private func sync(_ request: SyncFileRequest, _ context: RequestContext) -> Answer {
-        var answering = SyncAnswering(
-            md5: request.md5, uid: request.uid, name: request.name, provenUsers: context.provenUsers)
-        var action = answering.start()
-        while true {
-            do throws(StoreError) {
-                switch action {
-                case .loadProgress(let key):
-                    let progress = try stores.progress(of: key)
-                    action = answering.handle(.progress(progress?.record, held: progress?.held))
-                case .findUploads(let md5):
-                    action = answering.handle(.records(try stores.progress.records(md5: md5)))
-                case .reply(let reply):
-                    return Answer(reply: .syncFile(SyncFileReply(reply, md5: request.md5)))
-                }
-            } catch {
-                log([error])
-                action = answering.handle(.failed(error.failure))
-            }
-        }
+        var service = SyncService(request, stores: stores, uploads: context.uploads)
+        let reply = service.run()
+        log(service.errors)
+        return Answer(reply: .syncFile(SyncFileReply(reply, md5: request.md5)))
     }
 
-    private func log(_ failures: [StoreError]) {
-        for failure in failures where failure.failure != .missing { failureLog.note(failure, logger) }
+    private func log(_ errors: [StoreError]) {
+        for error in errors where error.code != .missing { errorLog.note(error, logger) }
     }
 }
 
-/// A store that fails is the operator's to know; what a client got wrong is not. One line a second says it: a store that is down
-/// fails every request.
-final class FailureLog: Sendable {
+/// Logs the errors of stores for the operator, at most once a second: while a store is down every request fails.
+final class StoreErrorLog: Sendable {
     private struct State {
         var loggedAt: ContinuousClock.Instant?
-        var untold = 0
+        var unlogged = 0
     }
 
     private let state = NIOLockedValueBox(State())
 
-    func note(_ failure: StoreError, _ logger: Logger) {
-        let untold = state.withLockedValue { state -> Int? in
+    func note(_ error: StoreError, _ logger: Logger) {
+        let unlogged = state.withLockedValue { state -> Int? in
             let now = ContinuousClock.now
             if let loggedAt = state.loggedAt, now - loggedAt < .seconds(1) {
-                state.untold += 1
+                state.unlogged += 1
                 return nil
             }
             defer { state = State(loggedAt: now) }
-            return state.untold
+            return state.unlogged
         }
-        guard let untold else { return }
+        guard let unlogged else { return }
         logger.warning(
-            "a store failed", metadata: ["detail": "\(failure.detail)", "untold failures before": "\(untold)"])
+            "a store failed",
+            metadata: [
+                "cause": "\(error.cause)", "location": "\(error.location)", "errors not logged before": "\(unlogged)",
+            ])
     }
 }
 
@@ -217,17 +210,5 @@ extension UploadID {
     fileprivate static func random() -> UploadID {
         var random = SystemRandomNumberGenerator()
         return UploadID(high: random.next(), low: random.next())
-    }
-}
-
-extension SyncFileReply {
-    init(_ reply: SyncAnswering.Reply, md5: String) {
-        switch reply {
-        case .error(let error): self.init(error: error.rawValue)
-        case .progress(let record, let seq, let transSize):
-            self.init(
-                error: ClassicError.success, md5: md5, name: record.key.name.string, seq: seq,
-                totalSize: record.totalSize, transSize: transSize)
-        }
     }
 }

@@ -3,7 +3,7 @@ internal import NIOPosix
 internal import Synchronization
 internal import TransferMachines
 
-/// Runs requests on worker threads: in order per resource, beside each other otherwise.
+/// Runs requests on worker threads. Requests for one resource run in order, requests for different resources at the same time.
 final class WorkQueue: Sendable {
     typealias Job = @Sendable () -> Void
 
@@ -22,7 +22,7 @@ final class WorkQueue: Sendable {
 
     func start() { threads.start() }
 
-    /// Ends the threads once what they were given is done.
+    /// Ends the threads when every job that was submitted is done.
     func stop() async throws { try await threads.shutdownGracefully() }
 
     /// Runs `job` on a worker when its turn has come.
@@ -37,13 +37,14 @@ final class WorkQueue: Sendable {
         if turn == .atOnce { run { [self] in runInTurn(job, key) } }
     }
 
-    /// Whether a job that only reads `key` has nothing to wait for.
+    /// Whether a job that only reads `key` could run now.
     func isReadable(_ key: ResourceKey?) -> Bool {
         guard let key else { return true }
         return turns.withLock { $0.order.isReadable(key) }
     }
 
-    /// Runs a job, and what waited for it: the first of them needs no other thread to be woken. Now and then others get their turn.
+    /// Runs a job and the jobs of the same resource that waited for it, without waking another thread for them. After some jobs the rest
+    /// goes to the end of the queue, so that other resources get their turn.
     private func runInTurn(_ job: @escaping Job, _ key: ResourceKey) {
         var next: Job? = job
         for _ in 0..<Limits.Server.jobsInTurnMax {
@@ -60,7 +61,7 @@ final class WorkQueue: Sendable {
 
     private func run(_ job: @escaping Job) {
         threads.submit { state in
-            // Cancelled only once the pool is stopped, after every connection is closed: nobody waits for this any more.
+            // The pool cancels jobs only when it is stopped. Every connection is closed by then, so that no client waits for this job.
             if state == .active { job() }
         }
     }

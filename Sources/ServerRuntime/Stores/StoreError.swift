@@ -1,16 +1,22 @@
 package import TransferMachines
 
-/// A store that could not do what it was asked: what kind of failure, and what a person should read about it.
+/// A store could not do what it was asked to do.
 package struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What the answer to the client depends on.
-    package let failure: StoreFailure
-    /// What was tried and why it failed; holds no secret.
-    package let detail: String
+    package typealias Code = StoreErrorCode
 
-    package init(_ failure: StoreFailure, _ detail: String) {
-        self.failure = failure
-        self.detail = detail
+    /// Which kind of error it is.
+    package let code: Code
+    /// What the store tried and why that failed, for a person to read. Holds no secret.
+    package let cause: String
+    /// The file and the line that made the error.
+    package let location: String
+
+    package init(_ code: Code, _ cause: String, file: String = #fileID, line: Int = #line) {
+        self.code = code
+        self.cause = cause
+        location = "\(file):\(line)"
     }
 
-    package var description: String { detail }
+    package var description: String { cause }
 }

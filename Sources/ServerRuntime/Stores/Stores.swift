@@ -1,19 +1,18 @@
 package import AvatarCore
 package import TransferMachines
 
-// Every call here but those that say otherwise may block on a disk or a socket and is made on a worker thread, never on an event
-// loop. Calls for one
-// resource come one after the other, calls for different ones at once.
+// A call may block on a disk or a socket, so only worker threads make it, never an event loop; the calls that may be made on an event
+// loop say so. Calls for one resource come one after the other, calls for different resources at the same time.
 
-/// Who the users are, by which token they are known, and which picture is whose icon.
+/// The users, their tokens and their icons.
 package protocol UserStore: Sendable {
-    /// Whether `token` is this user's. An empty token is nobody's.
+    /// Whether `token` is the token of `user`. An empty token is never valid.
     func checkToken(_ token: String, of user: UserID) throws(StoreError) -> TokenVerdict
-    /// Makes `name` the user's icon; false when there is no such user.
+    /// Makes `name` the icon of `user`. Returns false when there is no such user.
     func setIcon(_ name: AvatarName, of user: UserID) throws(StoreError) -> Bool
-    /// The user's icon as it is stored, or nil when there is no such user, or no icon.
+    /// The icon of `user` as it is stored; nil when there is no such user, or the user has no icon.
     func icon(of user: UserID) throws(StoreError) -> String?
-    /// The users whose icon is `name`, lowest uid first; at most two, since two are already too many.
+    /// The users whose icon is `name`, lowest uid first. At most two: the server serves an icon that exactly one user has.
     func users(withIcon name: AvatarName) throws(StoreError) -> [UserID]
 }
 
@@ -27,17 +26,17 @@ package protocol ProgressStore: Sendable {
     func advance(_ record: UploadRecord, held: Int64) throws(StoreError)
     /// Forgets the record, unless another upload has taken its place.
     func remove(_ record: UploadRecord) throws(StoreError)
-    /// The records with this MD5; at most two, since two are already too many.
+    /// The records with this MD5. At most two: an MD5 that several uploads have names none of them.
     func records(md5: MD5Digest) throws(StoreError) -> [UploadRecord]
-    /// How many unfinished uploads this user has, not counting `key`'s.
+    /// How many unfinished uploads `user` has, not counting the one of `key`.
     func unfinishedCount(of user: UserID, besides key: ResourceKey) throws(StoreError) -> Int
 }
 
 /// The files: complete ones at `<root>/<uid>/<name>`, unfinished ones as parts in a hidden folder beside them.
 package protocol FileStore: Sendable {
-    /// Makes the part, empty before, with its first bytes.
+    /// Makes a part with its first bytes.
     func beginPart(_ id: UploadID, bytes: [UInt8]) throws(StoreError)
-    /// Writes into a part that is there; ``StoreFailure/missing`` when it is not.
+    /// Writes into a part. The error is ``TransferMachines/StoreErrorCode/missing`` when the part does not exist.
     func writePart(_ id: UploadID, bytes: [UInt8], at offset: Int64) throws(StoreError)
     /// The part's size, or nil when there is none.
     func partBytes(_ id: UploadID) throws(StoreError) -> Int64?
@@ -45,39 +44,45 @@ package protocol FileStore: Sendable {
     func part(_ id: UploadID, holds bytes: [UInt8], at offset: Int64) throws(StoreError) -> Bool
     /// Size and MD5 of the whole part.
     func digestPart(_ id: UploadID) throws(StoreError) -> (size: Int64, md5: MD5Digest)
-    /// Size and MD5 of a complete file; ``StoreFailure/missing`` when there is none.
+    /// Syncs a complete file as configured, and gives its size and MD5. The error is ``TransferMachines/StoreErrorCode/missing`` when
+    /// there is no such file, and ``TransferMachines/StoreErrorCode/unsynced`` when the sync fails; then the file is removed.
     func digestFile(_ key: ResourceKey) throws(StoreError) -> (size: Int64, md5: MD5Digest)
-    /// Puts the part in the place of `key`, over what was there.
-    func commitPart(_ id: UploadID, as key: ResourceKey) throws(StoreError)
+    /// Renames the part to the place of `key`, over the file that may lie there. When a sync fails, the part or the renamed file is removed
+    /// and the error is ``TransferMachines/StoreErrorCode/unsynced``.
+    ///
+    /// - Parameter quotaBytes: how many bytes the files of the key's owner may have together. The check and the rename are one step for
+    ///   all threads and all instances that share the folder.
+    /// - Returns: false when the files would have more; then nothing has changed.
+    func commitPart(_ id: UploadID, as key: ResourceKey, quotaBytes: Int64?) throws(StoreError) -> Bool
     /// Removes a part, if there is one.
     func removePart(_ id: UploadID) throws(StoreError)
-    /// Removes parts that nobody has written to for longer than an upload lives; how many there were.
+    /// Removes the parts that were last written to longer ago than an upload lives, and returns how many.
     func removeStaleParts() throws(StoreError) -> Int
 
-    /// Opens a complete file, or nil when there is none. What it was then is read, whatever replaces it.
+    /// Opens a complete file; nil when there is none. Reads give the bytes of the opened file, even after another has taken its place.
     func open(_ key: ResourceKey) throws(StoreError) -> (any StoredFile)?
-    /// As ``open(_:)``, when that takes no waiting; nil when it does. May be called on an event loop.
+    /// Does what ``open(_:)`` does, when the kernel need not wait for a disk; nil when it must. May be called on an event loop.
     func openAtOnce(_ key: ResourceKey) -> (any StoredFile)??
-    /// Bytes of this user's complete files, not counting `key`'s.
+    /// Bytes of the complete files of `user`, not counting the one of `key`.
     func bytesUsed(by user: UserID, besides key: ResourceKey) throws(StoreError) -> Int64
 }
 
-/// A complete file, open for reading until it is let go.
+/// A complete file, open for reading as long as this value exists.
 package protocol StoredFile: Sendable {
-    /// Bytes when it was opened.
+    /// How many bytes the file had when it was opened.
     var size: Int64 { get }
     /// Up to `count` bytes from `offset`; fewer only at the end.
     func read(at offset: Int64, count: Int) throws(StoreError) -> [UInt8]
-    /// Exactly `count` bytes from `offset`, when that takes no waiting; nil when it does. May be called on an event loop.
+    /// Exactly `count` bytes from `offset`, when the kernel need not wait for a disk; nil when it must. May be called on an event loop.
     func readAtOnce(at offset: Int64, count: Int) -> [UInt8]?
 }
 
-/// All that the server stands on.
+/// The stores of one server.
 package struct Stores: Sendable {
     package let users: any UserStore
     package let progress: any ProgressStore
     package let files: any FileStore
-    /// The services that the stores stand on, each with whether it could be reached when it was last needed. Does not wait.
+    /// The services that the stores use, each with whether it could be reached when it was last needed. Does not wait.
     package let health: @Sendable () -> [(service: String, isUp: Bool)]
 
     package init(

@@ -1,36 +1,36 @@
 internal import AvatarCore
 package import ServerRuntime
 
-/// The two services that instances share, each with its pool.
+/// Redis and MariaDB, which all instances share, each with its pool of connections.
 package final class Cluster: Sendable {
     private let redisPool: ConnectionPool<RedisConnection>
     private let mysqlPool: ConnectionPool<MariaDBConnection>
 
     /// Connects to neither yet: a store that is down now may be up when it is needed.
     package init(redis: ServerSettings.Redis, mysql: ServerSettings.MySQL) {
-        redisPool = ConnectionPool("Redis") { () throws(StoreError) in try RedisConnection(redis) }
-        mysqlPool = ConnectionPool("MariaDB") { () throws(StoreError) in try MariaDBConnection(mysql) }
+        redisPool = ConnectionPool { () throws(StoreError) in try RedisConnection(redis) }
+        mysqlPool = ConnectionPool { () throws(StoreError) in try MariaDBConnection(mysql) }
     }
 
-    /// What each service says when it is asked for nothing: nil when all is well, else why not.
+    /// Makes one call to each service that changes nothing: nil when it answers, otherwise why it does not.
     package func health() -> (redis: String?, mysql: String?) {
         var problems: (redis: String?, mysql: String?) = (nil, nil)
         do throws(StoreError) {
             _ = try redis { (redis) throws(StoreError) in try redis.command(["PING"]) }
         } catch {
-            problems.redis = error.detail
+            problems.redis = error.cause
         }
         do throws(StoreError) {
             _ = try mysql { (mysql) throws(StoreError) in
                 try mysql.run("SELECT uid, name, email, pwd, nick, `desc`, sex, icon FROM user LIMIT 0")
             }
         } catch {
-            problems.mysql = error.detail
+            problems.mysql = error.cause
         }
         return problems
     }
 
-    /// Whether each service could be reached when it was last needed; asks none of them.
+    /// Whether each service could be reached when it was last needed. Makes no call.
     package var state: [(service: String, isUp: Bool)] {
         [("redis", redisPool.failure == nil), ("mysql", mysqlPool.failure == nil)]
     }

@@ -1,41 +1,72 @@
-internal import AvatarCore
+package import AvatarCore
 internal import Glibc
-internal import ServerRuntime
+package import ServerRuntime
 internal import Synchronization
 internal import TransferMachines
 
-/// Connections to one store, used by one thread at a time each. There are never more than threads that ask.
+/// Keeps connections to one service and lends each to one thread at a time. There are never more connections than threads that ask.
 ///
-/// A connection that fails is dropped. When it was an old one, which the other side may have closed long ago, a new one is
-/// tried at once: everything the stores ask for has the same result when it is asked twice.
-final class ConnectionPool<Connection: Sendable>: Sendable {
+/// The pool drops a connection on which a call has failed. When that was an idle one, which the service may have closed long ago, the pool
+/// connects and makes the call again at once: everything that the stores ask for has the same result when it is asked twice. When a
+/// service refuses a connection or does not answer in time, a circuit breaker keeps the other threads from waiting for it too.
+package final class ConnectionPool<Connection: Sendable>: Sendable {
     private struct State: Sendable {
         var idle: [Connection] = []
-        var failedAt: Int64?
-        var lastFailure = ""
+        var breaker = CircuitBreaker()
     }
 
-    private let name: String
     private let connect: @Sendable () throws(StoreError) -> Connection
+    private let clock: @Sendable () -> MonotonicTime
     private let state = Mutex(State())
 
-    init(_ name: String, connect: @escaping @Sendable () throws(StoreError) -> Connection) {
-        self.name = name
+    /// - Parameter clock: how long calls take is measured with it.
+    package init(
+        clock: @escaping @Sendable () -> MonotonicTime = bootTime,
+        connect: @escaping @Sendable () throws(StoreError) -> Connection
+    ) {
+        self.clock = clock
         self.connect = connect
     }
 
-    /// Why the store cannot be reached, or nil while it can, as far as the last call knew.
-    var failure: String? { state.withLock { $0.failedAt == nil ? nil : $0.lastFailure } }
+    /// Why the service cannot be reached, or nil while it can, as far as the last call knew. Never waits for the service.
+    package var failure: String? { state.withLock { $0.breaker.failure } }
 
-    func with<Value>(_ body: (Connection) throws(StoreError) -> Value) throws(StoreError) -> Value {
-        if let connection = state.withLock({ $0.idle.popLast() }) {
+    /// Makes one call, or throws at once while the service is taken to be down.
+    package func with<Value>(_ body: (Connection) throws(StoreError) -> Value) throws(StoreError) -> Value {
+        let (admission, idle) = state.withLock { state -> (CircuitBreaker.Admission, Connection?) in
+            let admission = state.breaker.admit(now: clock())
+            return (admission, admission == .ask ? state.idle.popLast() : nil)
+        }
+        if case .refuse(let reason) = admission { throw StoreError(.unavailable, reason) }
+        if let idle {
+            let begun = clock()
             do throws(StoreError) {
-                return try run(connection, body)
+                return try run(idle, body)
             } catch {
-                guard error.failure == .unavailable else { throw error }
+                guard error.code == .unavailable else { throw error }
+                // A connection that the service has closed fails at once: only then is another one worth the wait.
+                guard clock() - begun < Limits.Cluster.hangs else {
+                    throw failed(error, pause: Limits.Cluster.pauseAfterHang)
+                }
             }
         }
-        return try run(try fresh(), body)
+        let begun = clock()
+        let connection: Connection
+        do throws(StoreError) {
+            connection = try connect()
+        } catch {
+            let hangs = clock() - begun >= Limits.Cluster.hangs
+            throw failed(error, pause: hangs ? Limits.Cluster.pauseAfterHang : Limits.Cluster.pauseAfterRefusal)
+        }
+        do throws(StoreError) {
+            return try run(connection, body)
+        } catch {
+            guard error.code == .unavailable else { throw error }
+            if clock() - begun >= Limits.Cluster.hangs { throw failed(error, pause: Limits.Cluster.pauseAfterHang) }
+            // The service has answered, be it with an error: the next caller need not be kept from it.
+            state.withLock { $0.breaker.succeeded() }
+            throw error
+        }
     }
 
     private func run<Value>(
@@ -46,41 +77,35 @@ final class ConnectionPool<Connection: Sendable>: Sendable {
             giveBack(connection)
             return value
         } catch {
-            if error.failure != .unavailable { giveBack(connection) }
+            if error.code != .unavailable { giveBack(connection) }
             throw error
         }
     }
 
     private func giveBack(_ connection: Connection) {
         state.withLock { state in
-            state.failedAt = nil
+            state.breaker.succeeded()
             if state.idle.count < Limits.Server.workerThreads { state.idle.append(connection) }
         }
     }
 
-    private func fresh() throws(StoreError) -> Connection {
-        let now = milliseconds()
-        let refusal = state.withLock { state -> String? in
-            guard let failedAt = state.failedAt, now - failedAt < Limits.Cluster.retryMilliseconds else { return nil }
-            return state.lastFailure
+    /// Tells the breaker that the service does not answer; the error to throw.
+    private func failed(_ error: StoreError, pause: Duration) -> StoreError {
+        let now = clock()
+        // The idle connections lead to the same service. Closing them may take a while, so that it happens after the lock is free.
+        let dropped = state.withLock { state -> [Connection] in
+            defer { state.idle = [] }
+            state.breaker.failed(now: now, reason: error.cause, pause: pause)
+            return state.idle
         }
-        if let refusal { throw StoreError(.unavailable, refusal) }
-        do throws(StoreError) {
-            return try connect()
-        } catch {
-            state.withLock { state in
-                // What was idle leads to the same dead end.
-                state.idle = []
-                state.failedAt = milliseconds()
-                state.lastFailure = error.detail
-            }
-            throw error
-        }
+        withExtendedLifetime(dropped) {}
+        return error
     }
+}
 
-    private func milliseconds() -> Int64 {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_BOOTTIME, &now)
-        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
-    }
+/// CLOCK_BOOTTIME, so that a pause ends during a suspend too.
+@Sendable package func bootTime() -> MonotonicTime {
+    var now = timespec()
+    unsafe clock_gettime(CLOCK_BOOTTIME, &now)
+    return MonotonicTime(nanoseconds: Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec))
 }

@@ -1,6 +1,8 @@
 internal import AvatarCore
 internal import Foundation
 internal import GRDB
+internal import Glibc
+internal import PosixFiles
 package import ServerRuntime
 internal import TransferMachines
 
@@ -21,6 +23,7 @@ package final class EmbeddedDatabase: Sendable {
                 try FileManager.default.createDirectory(
                     atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             }
+            try Self.makePrivate(path)
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
             pool = try DatabasePool(path: path, configuration: configuration)
@@ -28,14 +31,24 @@ package final class EmbeddedDatabase: Sendable {
             // After the journal mode, since GRDB lowers it to NORMAL together with that.
             try pool.writeWithoutTransaction { try $0.setSynchronous(isDurable ? "FULL" : "OFF") }
             try Self.migrations.migrate(pool)
-            // It holds what tokens are made of.
-            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
         } catch {
             throw StoreError(.unavailable, "the database \(path) cannot be opened: \(error)")
         }
     }
 
-    /// Named, append-only: a released one is never changed.
+    /// Gives the database the mode 0600 before SQLite opens it, because it holds digests of tokens. SQLite makes `-wal` and `-shm` with the
+    /// mode of the database; those that an earlier version has left get theirs here.
+    private static func makePrivate(_ path: String) throws(PosixError) {
+        let made = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard made >= 0 else { throw .last("open", path: path) }
+        let file = OpenFile(adopting: made)
+        guard fchmod(file.descriptor, 0o600) == 0 else { throw .last("fchmod", path: path) }
+        for companion in ["-wal", "-shm"] where unsafe chmod(path + companion, 0o600) != 0 && errno != ENOENT {
+            throw .last("chmod", path: path + companion)
+        }
+    }
+
+    /// The migrations have names and are only ever appended: one that was released never changes.
     static var migrations: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1 users and uploads") { database in

@@ -7,28 +7,36 @@ package import TransferMachines
 
 /// Files as the seed's server keeps them, `<root>/<uid>/<name>`, with parts in `<root>/.parts`, so that a rename commits.
 ///
-/// Several instances may share the folder: a part is written under its lock, and only ever grows until it is committed.
+/// Several instances may share the folder. An instance writes to a part only while it holds the lock of the part's file, and a part only
+/// grows until it is renamed into place.
 package final class FolderFileStore: FileStore {
     /// Where parts lie; no name begins with a dot, so nothing can collide with it.
     package static let partsFolder = ".parts"
+    /// Where the lock files lie that make the quota's check and the rename one step; made when a quota is first checked.
+    private static let locksFolder = ".quota"
 
     private let root: Folder
     private let parts: Folder
-    private let isDurable: Bool
+    private let sync: DiskSync
     private let sweptAt = Mutex<Int64>(0)
-    private let kept = KeptParts()
+    private let openParts: PartFileCache
 
     /// Opens the folder, and makes it where it is missing.
     ///
-    /// - Parameter isDurable: whether a committed file must survive a power cut (`storage.sync: full`).
-    package init(root path: String, isDurable: Bool) throws(StoreError) {
+    /// - Parameters:
+    ///   - sync: whether a committed file must survive a power cut (`storage.sync`).
+    ///   - openPartsMax: how many parts stay open between two chunks.
+    package init(
+        root path: String, sync: DiskSync, openPartsMax: Int = Limits.Server.partFilesOpenMax
+    ) throws(StoreError) {
         do {
             root = try Folder.make(path: path)
             parts = try root.subfolder(Self.partsFolder)
         } catch {
             throw StoreError(error)
         }
-        self.isDurable = isDurable
+        self.sync = sync
+        openParts = PartFileCache(filesMax: openPartsMax)
     }
 
     package func beginPart(_ id: UploadID, bytes: [UInt8]) throws(StoreError) {
@@ -41,16 +49,16 @@ package final class FolderFileStore: FileStore {
         }
         if isTime { _ = try removeStaleParts() }
         do {
-            let part = try Part(parts.create(id.hex))
+            let part = try PartFile(parts.create(id.hex))
             unsafe try part.file.write(bytes.span.bytes, at: 0)
-            kept.keep(part, id)
+            openParts.insert(part, id)
         } catch {
             throw StoreError(error)
         }
     }
 
     package func writePart(_ id: UploadID, bytes: [UInt8], at offset: Int64) throws(StoreError) {
-        do {
+        try storing {
             let part = try part(id)
             try part.file.lock()
             defer { part.file.unlock() }
@@ -60,12 +68,6 @@ package final class FolderFileStore: FileStore {
                 throw StoreError(.unavailable, "the part \(id) was written to by another instance")
             }
             unsafe try part.file.write(bytes.span.bytes, at: offset)
-        } catch let error as PosixError {
-            throw StoreError(error)
-        } catch let error as StoreError {
-            throw error
-        } catch {
-            throw StoreError(.unavailable, "\(error)")
         }
     }
 
@@ -94,10 +96,15 @@ package final class FolderFileStore: FileStore {
     }
 
     package func digestFile(_ key: ResourceKey) throws(StoreError) -> (size: Int64, md5: MD5Digest) {
-        do {
-            return try Self.digest(openFile(key))
-        } catch {
-            throw StoreError(error)
+        try storing {
+            let file = try openFile(key)
+            do throws(PosixError) {
+                try sync.file(file)
+                try syncFolders(of: key)
+            } catch {
+                throw discard(key, after: error)
+            }
+            return try Self.digest(file)
         }
     }
 
@@ -122,31 +129,76 @@ package final class FolderFileStore: FileStore {
         throw PosixError("MD5", code: EIO)
     }
 
-    package func commitPart(_ id: UploadID, as key: ResourceKey) throws(StoreError) {
-        do {
+    package func commitPart(
+        _ id: UploadID, as key: ResourceKey, quotaBytes: Int64?
+    ) throws(StoreError) -> Bool {
+        try storing {
             let part = try part(id)
             try part.file.lock()
             defer { part.file.unlock() }
-            _ = try heldBytes(part, id)
-            if isDurable { try part.file.syncData() }
-            defer { kept.forget(id) }
-            guard let owner = key.owner else {
-                try parts.rename(id.hex, to: key.name.string, in: root)
-                if isDurable { try root.sync() }
-                return
+            let size = try heldBytes(part, id)
+            do {
+                try sync.file(part.file)
+            } catch {
+                // A second sync of this file may succeed although the kernel has dropped pages of it (fsync(2)): nobody may try.
+                try removePart(id)
+                throw StoreError(.unsynced, "\(error); the part \(id) was removed")
             }
-            let folder = try userFolder(owner)
+            guard try place(id, size, at: key, quotaBytes: quotaBytes) else { return false }
+            openParts.remove(id)
+            do throws(PosixError) {
+                try syncFolders(of: key)
+            } catch {
+                throw discard(key, after: error)
+            }
+            return true
+        }
+    }
+
+    /// Renames the part; false when the quota does not allow that.
+    private func place(
+        _ id: UploadID, _ size: Int64, at key: ResourceKey, quotaBytes: Int64?
+    ) throws -> Bool {
+        guard let owner = key.owner else {
+            try parts.rename(id.hex, to: key.name.string, in: root)
+            return true
+        }
+        let folder = try userFolder(owner)
+        guard let quotaBytes else {
             try parts.rename(id.hex, to: key.name.string, in: folder)
-            guard isDurable else { return }
-            try folder.sync()
-            try root.sync()
-        } catch {
-            throw StoreError(error)
+            return true
+        }
+        let locks = try root.subfolder(Self.locksFolder)
+        let lock = try locks.openForWriting(String(owner.value % Limits.Server.quotaLocks))
+        try lock.lock()
+        defer { lock.unlock() }
+        guard try bytesUsed(by: owner, besides: key) <= quotaBytes - size else { return false }
+        try parts.rename(id.hex, to: key.name.string, in: folder)
+        return true
+    }
+
+    /// Syncs the names that a rename has changed.
+    private func syncFolders(of key: ResourceKey) throws(PosixError) {
+        if let owner = key.owner { try sync.folder(userFolder(owner)) }
+        try sync.folder(root)
+    }
+
+    /// Removes a file in its place that could not be synced, so that the client sends it again; the error to throw.
+    private func discard(_ key: ResourceKey, after error: PosixError) -> StoreError {
+        do throws(PosixError) {
+            if let owner = key.owner {
+                try root.openSubfolder(String(owner.value)).remove(key.name.string)
+            } else {
+                try root.remove(key.name.string)
+            }
+            return StoreError(.unsynced, "\(error); the file \(key) was removed")
+        } catch let removal {
+            return StoreError(.unsynced, "\(error); the file \(key) could not be removed: \(removal)")
         }
     }
 
     package func removePart(_ id: UploadID) throws(StoreError) {
-        kept.forget(id)
+        openParts.remove(id)
         do {
             try parts.remove(id.hex)
         } catch {
@@ -156,20 +208,16 @@ package final class FolderFileStore: FileStore {
 
     package func removeStaleParts() throws(StoreError) -> Int {
         let oldest = (Self.secondsSince1970 - Int64(Limits.Server.uploadLifeSeconds)) * 1_000_000_000
-        var stale: [String] = []
-        do {
+        return try storing {
+            var stale: [String] = []
             try parts.forEachName { name in
                 guard let facts = try parts.facts(of: name), facts.kind == .regular, facts.modified < oldest
                 else { return }
                 stale.append(name)
             }
             for name in stale { try parts.remove(name) }
-        } catch let error as PosixError {
-            throw StoreError(error)
-        } catch {
-            throw StoreError(.unavailable, "\(error)")
+            return stale.count
         }
-        return stale.count
     }
 
     package func open(_ key: ResourceKey) throws(StoreError) -> (any StoredFile)? {
@@ -208,6 +256,19 @@ package final class FolderFileStore: FileStore {
         return bytes
     }
 
+    /// Runs `body` and says of its errors what the kernel said.
+    private func storing<Value>(_ body: () throws -> Value) throws(StoreError) -> Value {
+        do {
+            return try body()
+        } catch let error as StoreError {
+            throw error
+        } catch let error as PosixError {
+            throw StoreError(error)
+        } catch {
+            throw StoreError(.unavailable, "\(error)")
+        }
+    }
+
     private static var secondsSince1970: Int64 {
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
@@ -220,17 +281,17 @@ package final class FolderFileStore: FileStore {
     }
 
     /// The open part; ENOENT when there is none.
-    private func part(_ id: UploadID) throws(PosixError) -> Part {
-        if let part = kept.part(id) { return part }
-        let part = try Part(parts.openForUpdating(id.hex))
-        kept.keep(part, id)
+    private func part(_ id: UploadID) throws(PosixError) -> PartFile {
+        if let part = openParts.file(id) { return part }
+        let part = try PartFile(parts.openForUpdating(id.hex))
+        openParts.insert(part, id)
         return part
     }
 
     /// The part's size, once its lock is held. It may have been committed or removed before that: then it is missing.
-    private func heldBytes(_ part: Part, _ id: UploadID) throws(PosixError) -> Int64 {
+    private func heldBytes(_ part: PartFile, _ id: UploadID) throws(PosixError) -> Int64 {
         guard let facts = try parts.facts(of: id.hex), facts.inode == part.inode else {
-            kept.forget(id)
+            openParts.remove(id)
             throw PosixError("flock", path: id.hex, code: ENOENT)
         }
         return facts.size
@@ -290,15 +351,15 @@ package final class OpenedFile: StoredFile {
 }
 
 extension StoreError {
-    /// What the kernel said, as far as a client's answer depends on it.
-    init(_ error: PosixError) {
-        let failure: StoreFailure =
+    /// Translates an error of the kernel.
+    init(_ error: PosixError, file: String = #fileID, line: Int = #line) {
+        let code: Code =
             switch error.code {
             case ENOENT, ENOTDIR: .missing
             case EACCES, EPERM, EROFS, ELOOP: .forbidden
             case ENOSPC, EDQUOT, EFBIG: .full
             default: .unavailable
             }
-        self.init(failure, error.description)
+        self.init(code, error.description, file: file, line: line)
     }
 }

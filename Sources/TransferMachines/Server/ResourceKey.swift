@@ -1,6 +1,6 @@
 package import AvatarCore
 
-/// One file on the server: whose, and under which name.
+/// One file on the server: the user whose file it is, and its name.
 package struct ResourceKey: Hashable, Sendable, CustomStringConvertible {
     /// Whose folder it lies in; nil for files of 1003, which the seed keeps at `<output>/<name>`.
     package let owner: UserID?
@@ -38,7 +38,7 @@ package struct UploadID: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What is known of an upload from the chunk that showed the token on; the length of its part file says how far it is.
+/// What the first chunk of an upload promised. The length of the part file says how many bytes the server has.
 package struct UploadRecord: Hashable, Sendable {
     package let key: ResourceKey
     package let uploadID: UploadID
@@ -83,10 +83,12 @@ package enum TokenVerdict: Hashable, Sendable {
     case unknownUser
 }
 
-/// Why an action could not be done, as far as the answer depends on it.
-package enum StoreFailure: Hashable, Sendable {
-    /// What was there a moment ago is gone.
+/// Why a store could not do an action, as far as the answer to the client depends on the reason; the code of `StoreError`.
+package enum StoreErrorCode: Hashable, Sendable {
+    /// The file that the server was about to use is gone.
     case missing
+    /// A sync failed. The kernel may have dropped what was written, and a second sync would not say so (fsync(2)).
+    case unsynced
     /// The system does not let this process read or write there.
     case forbidden
     /// No room on the disk.

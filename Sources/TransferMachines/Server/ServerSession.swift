@@ -24,8 +24,8 @@ package struct ServerSession: Sendable {
         }
     }
 
-    /// How long a connection may stay without giving a reason to.
-    package struct Patience: Hashable, Sendable {
+    /// How long a connection may stay open without a token, and without a valid frame.
+    package struct Timeouts: Hashable, Sendable {
         package var tokenWait = Limits.Server.tokenWait
         package var silence = Limits.Server.silence
 
@@ -39,7 +39,7 @@ package struct ServerSession: Sendable {
     }
 
     private let opened: MonotonicTime
-    private let patience: Patience
+    private let timeouts: Timeouts
     private var lastFrame: MonotonicTime
     private var slots: Deque<Slot> = []
     private var firstTicket: Ticket = 0
@@ -48,16 +48,19 @@ package struct ServerSession: Sendable {
     /// Whether the last reply may still be on its way to the client's own memory.
     private var isDraining = false
     private var lastAnswered: ResourceKey?
-    private var proven: Deque<(user: UserID, token: ExactString, at: MonotonicTime)> = []
-    private var hasShownToken = false
-    private var owners: Deque<(name: AvatarName, owner: UserID)> = []
+    /// Whether the client may stay longer than ``Timeouts/tokenWait``.
+    private var hasAuthenticated = false
+    private var confirmed: Deque<(user: UserID, token: ExactString, at: MonotonicTime)> = []
+    private var downloads: Deque<(key: ResourceKey, token: ExactString, owner: UserID)> = []
+    /// The uploads of which this connection has brought a chunk, oldest first.
+    private(set) package var uploads: [ResourceKey] = []
 
     /// Whether the client has had two requests for one resource in flight: then it can take replies as they come.
     private(set) package var isPipelining = false
 
-    package init(now: MonotonicTime, patience: Patience = Patience()) {
+    package init(now: MonotonicTime, timeouts: Timeouts = Timeouts()) {
         opened = now
-        self.patience = patience
+        self.timeouts = timeouts
         lastFrame = now
     }
 }
@@ -90,7 +93,7 @@ extension ServerSession {
         if let resource, !isPipelining {
             isPipelining = slots.contains { $0.resource == resource }
         }
-        // Who asks for the next chunk of a picture has dealt with the last one; so has who asks for one thing at a time.
+        // A client that asks for the next chunk of a picture has read the last reply, and so has a client with nothing else in flight.
         if slots.isEmpty || (resource != nil && resource == lastAnswered) { drained() }
         slots.append(Slot(resource: resource, requestBytes: bytes, replyBytes: nil))
         bytesInFlight += bytes
@@ -127,55 +130,69 @@ extension ServerSession {
     package mutating func drained() { if bytesUnsent == 0 { isDraining = false } }
 }
 
-// Who it is, and for how long it may stay.
+// Who the client is, and which transfers it has under way.
 extension ServerSession {
-    /// The store has said that this is this user's token.
-    package mutating func prove(_ user: UserID, token: ExactString, now: MonotonicTime) {
-        hasShownToken = true
-        if let index = proven.firstIndex(where: { $0.user == user && $0.token == token }) {
-            proven[index].at = now
+    /// The store has confirmed that `token` is the token of `user`.
+    package mutating func authenticate(_ user: UserID, token: ExactString, now: MonotonicTime) {
+        hasAuthenticated = true
+        if let index = confirmed.firstIndex(where: { $0.user == user && $0.token == token }) {
+            confirmed[index].at = now
             return
         }
-        if proven.count == Limits.Server.provenTokensMax { proven.removeFirst() }
-        proven.append((user, token, now))
+        if confirmed.count == Limits.Server.tokensPerConnectionMax { confirmed.removeFirst() }
+        confirmed.append((user, token, now))
     }
 
-    /// A chunk that goes on with an upload was taken: as good as the token that its first chunk showed.
-    package mutating func vouched() { hasShownToken = true }
-
-    /// Whether chunk `seq` needs no look at the store for this token: this connection has shown it for this user, and for a picture
-    /// that begins, no longer ago than ``Limits/Server/tokenTrust``.
-    package func isProven(_ user: UserID, token: ExactString, seq: Int64, now: MonotonicTime) -> Bool {
-        proven.contains {
-            $0.user == user && $0.token == token && (seq > 1 || now < $0.at + Limits.Server.tokenTrust)
-        }
+    /// Whether a transfer may begin without asking the store about `token`: the store confirmed it for `user` on this connection less
+    /// than ``Limits/Server/tokenTrust`` ago.
+    package func isAuthenticated(_ user: UserID, token: ExactString, now: MonotonicTime) -> Bool {
+        confirmed.contains { $0.user == user && $0.token == token && now < $0.at + Limits.Server.tokenTrust }
     }
 
-    /// Whose tokens this connection has shown, oldest first.
-    package var provenUsers: [UserID] { proven.map(\.user) }
-
-    /// Whose file `name` was at seq 1.
-    package func owner(of name: AvatarName) -> UserID? { owners.first { $0.name == name }?.owner }
-
-    /// Remembers or forgets (nil) whose file `name` is, for the chunks that follow.
-    package mutating func remember(_ owner: UserID?, of name: AvatarName) {
-        owners.removeAll { $0.name == name }
-        guard let owner else { return }
-        if owners.count == Limits.Server.ownersRememberedMax { owners.removeFirst() }
-        owners.append((name, owner))
+    /// The first chunk of a download was served after its token had been checked: the chunks that follow are authorized by that.
+    ///
+    /// - Parameters:
+    ///   - key: the user who asks, and the name.
+    ///   - token: the token that the first chunk showed.
+    ///   - owner: the user in whose folder the file lies.
+    package mutating func beginDownload(_ key: ResourceKey, token: ExactString, owner: UserID) {
+        endDownload(key)
+        if downloads.count == Limits.Server.downloadsRememberedMax { downloads.removeFirst() }
+        downloads.append((key, token, owner))
     }
 
+    /// The last chunk of a download was served, or the download failed.
+    package mutating func endDownload(_ key: ResourceKey) { downloads.removeAll { $0.key == key } }
+
+    /// In whose folder the file of a download lies that this connection has begun with `token`; nil when it has begun none.
+    package func ownerOfDownload(_ key: ResourceKey, token: ExactString) -> UserID? {
+        downloads.first { $0.key == key && $0.token == token }?.owner
+    }
+
+    /// A chunk of an upload was taken on this connection: the first one, or one that goes on with an upload begun elsewhere.
+    ///
+    /// - Returns: an upload that this connection does not remember any more, because it has too many.
+    package mutating func takeUpload(_ key: ResourceKey) -> ResourceKey? {
+        hasAuthenticated = true
+        guard !uploads.contains(key) else { return nil }
+        uploads.append(key)
+        return uploads.count > Limits.Server.uploadsRememberedMax ? uploads.removeFirst() : nil
+    }
+}
+
+// For how long the client may stay.
+extension ServerSession {
     /// When to call ``expire(now:)`` next.
     package var deadline: MonotonicTime {
-        let silent = lastFrame + patience.silence
-        return hasShownToken ? silent : min(silent, opened + patience.tokenWait)
+        let silent = lastFrame + timeouts.silence
+        return hasAuthenticated ? silent : min(silent, opened + timeouts.tokenWait)
     }
 
-    /// Whether the connection has outstayed its welcome. A reader that has stopped reading sends no frames that we take in,
-    /// so that it ends here too.
+    /// Why the connection is to be closed now, or nil. A client that has stopped reading is closed as silent, because its requests are
+    /// no longer read either.
     package func expire(now: MonotonicTime) -> CloseReason? {
-        if !hasShownToken, now >= opened + patience.tokenWait { return .noToken }
-        if now >= lastFrame + patience.silence { return .silent }
+        if !hasAuthenticated, now >= opened + timeouts.tokenWait { return .noToken }
+        if now >= lastFrame + timeouts.silence { return .silent }
         return nil
     }
 }

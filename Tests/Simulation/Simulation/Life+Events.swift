@@ -24,6 +24,7 @@ extension Life {
         for _ in 0..<options.lags { at { self.lag() } }
         at { self.register(keep: false) }
         if options.suspendsForAWeek { at { self.suspend() } }
+        if server.kind == .ours { visitor.schedule(before: options.faultTime) }
         heal()
     }
 

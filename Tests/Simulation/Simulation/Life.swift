@@ -29,6 +29,7 @@ package final class Life {
     let disk: SimDisk
     let watch: SimWatch
     let server: SimServer
+    let visitor: SimVisitor
     let agent: SimAgent
     let oracle: Oracle
     let politeness: Politeness
@@ -70,10 +71,11 @@ package final class Life {
         namesMax = options.friends + 1 + options.crops
         disk = SimDisk(world: world, durable: options.isDurable, mutation: mutation)
         watch = SimWatch(world: world, options: options, ignoresOverflow: mutation == .ignoreOverflow)
-        server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours)
+        server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours, mutation: mutation)
         agent = SimAgent(world: world, disk: disk, watch: watch, uid: me, token: "token-1", mutation: mutation)
         let oracle = Oracle(world: world)
         self.oracle = oracle
+        visitor = SimVisitor(world: world, server: server) { oracle.fail($0) }
         politeness = Politeness(world: world) { oracle.fail($0) }
         try populate()
     }
@@ -128,6 +130,7 @@ package final class Life {
         disk.cacheChanged = { _, _ in }
         disk.harmed = { _ in }
         disk.refusalLost = { _ in }
+        visitor.leave()
         for link in links { link.ends = (SimLink.End(), SimLink.End()) }
     }
 

@@ -1,4 +1,4 @@
-/// A fault built into the agent or its disk on purpose, to prove that the oracles can fail (docs/simulation.md has the table).
+/// A fault built into the agent, its disk or the server on purpose, to prove that the oracles can fail (docs/simulation.md has the table).
 ///
 /// Each is an interposition of the simulation between the machine and what carries its actions out; the product has no such switch.
 package enum Mutation: String, CaseIterable, Sendable {
@@ -46,4 +46,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case shareCrops = "share-crops"
     /// A subscriber that hung up stays subscribed.
     case forgetHangUps = "forget-hang-ups"
+    /// The server counts toward a user's quota only what was stored when an upload began.
+    case forgetBegun = "forget-begun"
+    /// The server trusts a token for later chunks of everything, once it was confirmed on the connection.
+    case trustOldToken = "trust-old-token"
 }

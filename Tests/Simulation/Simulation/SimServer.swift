@@ -9,7 +9,9 @@ final class SimServer {
 
     let world: World
     let kind: Kind
+    private let mutation: Mutation?
     let store = SimStore()
+    private var reservations = QuotaReservations()
     private var random: SeededRandom
     private var order = ResourceOrder()
     private var waiting: [ResourceOrder.Job: Job] = [:]
@@ -35,6 +37,8 @@ final class SimServer {
         var session: ServerSession
         var frames = FrameBytes()
         var replies: [ServerSession.Ticket: ByteBuffer] = [:]
+        /// Users and tokens that the store has ever confirmed on this connection: what a mutation goes by.
+        var confirmed: Set<String> = []
 
         init(link: SimLink, now: MonotonicTime) {
             self.link = link
@@ -42,9 +46,10 @@ final class SimServer {
         }
     }
 
-    init(world: World, kind: Kind) {
+    init(world: World, kind: Kind, mutation: Mutation?) {
         self.world = world
         self.kind = kind
+        self.mutation = mutation
         random = world.random(31)
     }
 
@@ -57,6 +62,7 @@ final class SimServer {
         incarnation += 1
         for number in connections.keys.sorted() { connections[number]?.link.cut("the server died") }
         connections = [:]
+        reservations = QuotaReservations()
         order = ResourceOrder()
         waiting = [:]
     }
@@ -77,7 +83,7 @@ final class SimServer {
             connection.frames.append(bytes)
             takeFrames(connection, number)
         }
-        link.ends.server.closed = { [self] _ in connections[number] = nil }
+        link.ends.server.closed = { [self] _ in close(number) }
         guard kind == .ours else { return }
         expire(number)
     }
@@ -90,8 +96,13 @@ final class SimServer {
             guard incarnation == current, let connection = connections[number] else { return }
             guard connection.session.expire(now: world.now) != nil else { return expire(number) }
             connection.link.close(by: .server)
-            connections[number] = nil
+            close(number)
         }
+    }
+
+    private func close(_ number: Int) {
+        guard let connection = connections.removeValue(forKey: number) else { return }
+        for upload in connection.session.uploads { reservations.release(upload, heldBy: UInt64(number)) }
     }
 
     // MARK: Requests
@@ -173,10 +184,11 @@ final class SimServer {
         let isUpload = if case .uploadHead = job.request { true } else { false }
         if random.happens(isUpload ? loseReplyRate : loseReplyRate / 10) {
             connection.link.cut("the reply is lost")
-            connections[job.connection] = nil
+            close(job.connection)
             return
         }
-        if case .uploadHead(let chunk) = job.request, case .uploadHead(let answer) = reply {
+        if case .uploadHead(let chunk) = job.request, case .uploadHead(let answer) = reply, chunk.uid != SimVisitor.uid
+        {
             uploads(chunk, answer.error == ClassicError.success)
         }
         var buffer = ByteBuffer()
@@ -197,18 +209,20 @@ final class SimServer {
         let received = ReceivedChunk(
             isHead: true, uid: chunk.uid, name: chunk.name, md5: chunk.md5, seq: chunk.seq, totalSize: chunk.totalSize,
             transSize: chunk.transSize, last: chunk.last, bytes: Int64(chunk.data.count), token: chunk.token)
-        var intake = UploadIntake(
-            received, settings: UploadIntake.Settings(bytesMax: Limits.Picture.uploadBytesMaxDefault),
+        var exchange = UploadExchange(
+            received, settings: Self.settings(of: chunk.uid),
             freshID: UploadID(high: random.next(), low: random.next()))
-        step(intake.start(), intake, chunk, job, finish)
+        step(exchange.start(), exchange, chunk, job, finish)
     }
 
     private func step(
-        _ action: UploadIntake.Action, _ intake: UploadIntake, _ chunk: UploadChunk, _ job: Job,
+        _ action: UploadExchange.Action, _ exchange: UploadExchange, _ chunk: UploadChunk, _ job: Job,
         _ finish: @escaping (ClassicReply) -> Void
     ) {
         if case .reply(let error) = action {
-            if error == nil { connections[job.connection]?.session.vouched() }
+            if error == nil, let key = Self.key(chunk.uid, chunk.name) {
+                _ = connections[job.connection]?.session.takeUpload(key)
+            }
             return finish(
                 .uploadHead(
                     UploadChunkReply(
@@ -216,53 +230,85 @@ final class SimServer {
                         totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last, uid: chunk.uid)))
         }
         later { [self] in
-            var next = intake
-            let input = store.perform(action, bytes: chunk.data)
+            var next = exchange
+            let input = perform(action, chunk, job)
             if case .token(.valid) = input, let user = UserID(chunk.uid) {
-                connections[job.connection]?.session.prove(user, token: ExactString(chunk.token ?? ""), now: world.now)
+                connections[job.connection]?.session.authenticate(user, token: ExactString(chunk.token ?? ""), now: world.now)
             }
             let following = next.handle(input)
             step(following, next, chunk, job, finish)
         }
     }
 
-    private func isProven(_ user: UserID?, _ token: String, seq: Int64, _ job: Job) -> Bool {
-        guard let user, let connection = connections[job.connection] else { return false }
-        return connection.session.isProven(user, token: ExactString(token), seq: seq, now: world.now)
+    private static func settings(of uid: Int64) -> UploadExchange.Settings {
+        UploadExchange.Settings(
+            bytesMax: Limits.Picture.uploadBytesMaxDefault,
+            quotaBytes: uid == SimVisitor.uid ? SimVisitor.quotaBytes : nil)
+    }
+
+    /// One step of an upload. The reservations die with the process, everything else is in the store.
+    private func perform(_ action: UploadExchange.Action, _ chunk: UploadChunk, _ job: Job) -> UploadExchange.Input {
+        switch action {
+        case .reserve(let bytes, let key, let room):
+            if mutation == .forgetBegun { return .reserved(true) }
+            let holder = UInt64(job.connection)
+            return .reserved(reservations.reserve(bytes, for: key, room: room, holder: holder))
+        case .commit(let record, _) where mutation == .forgetBegun:
+            return store.perform(.commit(record, quota: nil), bytes: chunk.data)
+        case .complete(let record), .discard(let record): reservations.release(record.key)
+        default: break
+        }
+        return store.perform(action, bytes: chunk.data)
     }
 
     private func download(_ request: DownloadRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
         let uid = UserID(request.uid)
-        let name = try? AvatarName(request.name)
-        var serving = DownloadServing(
+        let key = Self.key(request.uid, request.name)
+        let session = connections[job.connection]?.session
+        let begunOwner = key.flatMap { session?.ownerOfDownload($0, token: ExactString(request.token)) }
+        var exchange = DownloadExchange(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token,
             chunkBytes: Int64(Life.chunkBytes),
-            isProven: isProven(uid, request.token, seq: request.seq, job),
-            rememberedOwner: name.flatMap { connections[job.connection]?.session.owner(of: $0) })
+            isAuthenticated: uid.map { session?.isAuthenticated($0, token: ExactString(request.token), now: world.now) ?? false }
+                ?? false,
+            begunOwner: begunOwner)
         // Reads change nothing: a death between two of them is like one before them all.
         later { [self] in
             var read: [UInt8] = []
-            var action = serving.start()
+            var action = exchange.start()
             while true {
-                if case .reply(let reply) = action { return finish(.download(served(reply, request, job, read))) }
-                let input = store.perform(action, read: &read)
-                if case .token(.valid) = input, let uid {
-                    connections[job.connection]?.session.prove(uid, token: ExactString(request.token), now: world.now)
+                if case .reply(let reply) = action {
+                    return finish(.download(served(reply, request, job, read, isBegun: begunOwner != nil)))
                 }
-                action = serving.handle(input)
+                var input = store.perform(action, read: &read)
+                let known = "\(request.uid) \(request.token)"
+                if mutation == .trustOldToken, case .token = input, request.seq > 1,
+                    connections[job.connection]?.confirmed.contains(known) == true
+                {
+                    input = .token(.valid)
+                }
+                if case .token(.valid) = input, let uid {
+                    connections[job.connection]?.confirmed.insert(known)
+                    connections[job.connection]?.session.authenticate(uid, token: ExactString(request.token), now: world.now)
+                }
+                action = exchange.handle(input)
             }
         }
     }
 
     private func served(
-        _ reply: DownloadServing.Reply, _ request: DownloadRequest, _ job: Job, _ read: [UInt8]
+        _ reply: DownloadExchange.Reply, _ request: DownloadRequest, _ job: Job, _ read: [UInt8], isBegun: Bool
     ) -> DownloadReply {
         switch reply {
         case .error(let error):
             return DownloadReply(error: error.rawValue, name: request.name, clientPath: request.clientPath)
         case .chunk(let chunk):
-            if let owner = chunk.key.owner, owner.value != request.uid, chunk.isLast || request.seq == 1 {
-                connections[job.connection]?.session.remember(chunk.isLast ? nil : owner, of: chunk.key.name)
+            if let asked = Self.key(request.uid, request.name) {
+                if chunk.isLast {
+                    connections[job.connection]?.session.endDownload(asked)
+                } else if request.seq == 1 || !isBegun, let owner = chunk.key.owner {
+                    connections[job.connection]?.session.beginDownload(asked, token: ExactString(request.token), owner: owner)
+                }
             }
             return DownloadReply(
                 error: 0, name: request.name, clientPath: request.clientPath, seq: request.seq,
@@ -271,16 +317,16 @@ final class SimServer {
     }
 
     private func sync(_ request: SyncFileRequest, _ job: Job, _ finish: @escaping (ClassicReply) -> Void) {
-        var answering = SyncAnswering(
+        var exchange = SyncExchange(
             md5: request.md5, uid: request.uid, name: request.name,
-            provenUsers: connections[job.connection]?.session.provenUsers ?? [])
-        var action = answering.start()
+            uploads: connections[job.connection]?.session.uploads ?? [])
+        var action = exchange.start()
         while true {
             switch action {
             case .loadProgress(let key):
                 let (record, held) = store.progress(key)
-                action = answering.handle(.progress(record, held: held))
-            case .findUploads: action = answering.handle(.records([]))
+                action = exchange.handle(.progress(record, held: held))
+            case .findUploads: action = exchange.handle(.records([]))
             case .reply(.error(let error)): return finish(.syncFile(SyncFileReply(error: error.rawValue)))
             case .reply(.progress(let record, let seq, let transSize)):
                 return finish(

@@ -30,8 +30,15 @@ final class SimStore {
         return (record, held.map { Int64($0) })
     }
 
+    /// Bytes of the complete files of the key's owner, less the one of `key`.
+    func bytesUsed(besides key: ResourceKey) -> Int64 {
+        files.reduce(0) { sum, file in
+            file.key.owner == key.owner && file.key != key ? sum + Int64(file.value.count) : sum
+        }
+    }
+
     /// One step of an upload; the chunk's bytes go with it.
-    func perform(_ action: UploadIntake.Action, bytes: [UInt8]) -> UploadIntake.Input {
+    func perform(_ action: UploadExchange.Action, bytes: [UInt8]) -> UploadExchange.Input {
         switch action {
         case .checkToken(let token, let user):
             guard let known = tokens[user] else { return .token(.unknownUser) }
@@ -39,7 +46,9 @@ final class SimStore {
         case .loadProgress(let key):
             let (record, held) = progress(key)
             return .progress(record, held: held)
-        case .measureUse: return .use(bytes: 0, uploads: 0)
+        case .measureUse(let key): return .use(bytes: bytesUsed(besides: key), uploads: 0)
+        // The server's memory, not the store's, holds the reservations.
+        case .reserve: return .failed(.unavailable)
         case .begin(let record, let replacing):
             if let replacing { parts[replacing] = nil }
             parts[record.uploadID] = bytes
@@ -65,11 +74,15 @@ final class SimStore {
         case .verifyFile(let key):
             guard let file = files[key], let md5 = try? MD5Digest(of: file.span.bytes) else { return .failed(.missing) }
             return .verified(size: Int64(file.count), md5: md5)
-        case .commit(let record):
-            guard let part = parts.removeValue(forKey: record.uploadID) else { return .failed(.missing) }
+        case .commit(let record, let quota):
+            guard let part = parts[record.uploadID] else { return .failed(.missing) }
+            if let quota, bytesUsed(besides: record.key) > quota - Int64(part.count) {
+                return .committed(fitsQuota: false)
+            }
+            parts[record.uploadID] = nil
             files[record.key] = part
             commits.append((record.key, record.md5))
-            return .done
+            return .committed(fitsQuota: true)
         case .setIcon(let name, let user):
             icons[user] = name
             return .icon(userExists: tokens[user] != nil)
@@ -84,7 +97,7 @@ final class SimStore {
         }
     }
 
-    func perform(_ action: DownloadServing.Action, read: inout [UInt8]) -> DownloadServing.Input {
+    func perform(_ action: DownloadExchange.Action, read: inout [UInt8]) -> DownloadExchange.Input {
         switch action {
         case .checkToken(let token, let user):
             guard let known = tokens[user] else { return .token(.unknownUser) }
@@ -102,7 +115,7 @@ final class SimStore {
     }
 }
 
-// The seed's ways (PROTOCOL.md: what it accepts, what it forgets, what it appends).
+// The seed's ways (docs/protocol.md: what it accepts, what it forgets, what it appends).
 extension SimStore {
     func seedUpload(_ chunk: UploadChunk) -> ClassicReply {
         guard let user = UserID(chunk.uid), let name = try? AvatarName(chunk.name) else {

@@ -115,6 +115,54 @@ import WireProtocol
         }
     }
 
+    /// A Redis that takes requests and never answers costs one wait, not one for every request.
+    @Test func aRedisThatHangsIsWaitedForOnceAndComesBack() async throws {
+        try await TestServer.with(.cluster) { server async throws in
+            let redis = try #require(server.backend.redis)
+            let pid = try redis.pid
+            let all = try chunks(of: pattern(8000), name: "a.png")
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(all[0]) == 0)
+                redis.send(SIGSTOP, to: pid)
+                defer { redis.send(SIGCONT, to: pid) }
+                let started = ContinuousClock.now
+                #expect(try await client.upload(all[1]) == 1013)
+                let waited = ContinuousClock.now
+                #expect(waited - started < .milliseconds(Limits.Cluster.answerSeconds * 1000 + 1500))
+                for _ in 0..<20 { #expect(try await client.upload(all[1]) == 1013) }
+                #expect(ContinuousClock.now - waited < .seconds(1))
+                #expect(server.storesUp == ["redis": false, "mysql": true])
+                redis.send(SIGCONT, to: pid)
+                var error = 1013
+                let deadline = ContinuousClock.now + .seconds(20)
+                while error == 1013, ContinuousClock.now < deadline { error = try await client.upload(all[1]) }
+                #expect(error == 0)
+                #expect(try await client.upload(Array(all[2...])) == 0)
+                #expect(server.storesUp == ["redis": true, "mysql": true])
+            }
+        }
+    }
+
+    /// A socket that accepts and never answers, in the place of each service.
+    @Test func servicesThatNeverAnswerAreWaitedForOnce() async throws {
+        try await withFolder { folder async throws in
+            let socket = folder.appendingPathComponent("s").path
+            let silent = try SilentListener(socket)
+            defer { silent.close() }
+            var redis = ServerSettings.Redis()
+            redis.socket = socket
+            var mysql = ServerSettings.MySQL()
+            mysql.socket = socket
+            let cluster = Cluster(redis: redis, mysql: mysql)
+            let first = cluster.health()
+            #expect(first.redis != nil && first.mysql != nil)
+            let waited = ContinuousClock.now
+            for _ in 0..<20 { _ = cluster.health() }
+            #expect(ContinuousClock.now - waited < .milliseconds(500))
+            #expect(cluster.state.allSatisfy { !$0.isUp })
+        }
+    }
+
     @Test func healthNamesWhatIsDown() async throws {
         try await TestBackend.with(.cluster) { backend async throws in
             let cluster = try backend.cluster()
@@ -172,4 +220,24 @@ import WireProtocol
     private func json(_ text: String) throws -> [String: Any] {
         try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     }
+}
+
+/// A Unix socket whose kernel takes connections, and behind which nobody is.
+private struct SilentListener {
+    private let descriptor: Int32
+
+    init(_ path: String) throws {
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        let isListening = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 && listen(descriptor, 64) == 0
+            }
+        }
+        guard isListening else { throw POSIXError(.EADDRINUSE) }
+    }
+
+    func close() { _ = Glibc.close(descriptor) }
 }

@@ -199,9 +199,9 @@ import WireProtocol
     }
 
     @Test func aConnectionThatShowsNoTokenIsClosed() async throws {
-        var patience = ServerSession.Patience()
-        patience.tokenWait = .seconds(1)
-        try await TestServer.with(patience: patience) { server async throws in
+        var timeouts = ServerSession.Timeouts()
+        timeouts.tokenWait = .seconds(1)
+        try await TestServer.with(timeouts: timeouts) { server async throws in
             try server.place(pattern(10), 1019, "a.png")
             try await TestClient.with(server.port) { known async throws in
                 #expect(try await known.download("a.png") == pattern(10))
@@ -217,9 +217,9 @@ import WireProtocol
     }
 
     @Test func aConnectionWithoutAValidFrameIsClosed() async throws {
-        var patience = ServerSession.Patience()
-        patience.silence = .seconds(1)
-        try await TestServer.with(patience: patience) { server async throws in
+        var timeouts = ServerSession.Timeouts()
+        timeouts.silence = .seconds(1)
+        try await TestServer.with(timeouts: timeouts) { server async throws in
             try server.place(pattern(10), 1019, "a.png")
             try await TestClient.with(server.port) { client async throws in
                 let started = ContinuousClock.now

@@ -126,6 +126,20 @@ final class RedisDaemon: Sendable {
         daemon.withLock { $0 = new }
     }
 
+    /// Stops it in its tracks, or lets it go on: a service that hangs, and does not refuse.
+    func send(_ signal: Int32, to pid: Int32) { kill(pid, signal) }
+
+    /// Its process.
+    var pid: Int32 {
+        get throws {
+            let line = try command(["INFO", "server"]).split(whereSeparator: \.isNewline).first {
+                $0.hasPrefix("process_id:")
+            }
+            guard let pid = line.flatMap({ Int32($0.dropFirst("process_id:".count)) }) else { throw POSIXError(.ESRCH) }
+            return pid
+        }
+    }
+
     @discardableResult
     func command(_ words: [String]) throws -> String { try runProgram("redis-cli", ["-s", socket] + words) }
 }

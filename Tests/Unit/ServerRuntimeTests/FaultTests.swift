@@ -5,7 +5,7 @@ import ServerRuntime
 import Testing
 import WireProtocol
 
-/// PROTOCOL.md, "What the seed's server does wrong, and ours must not": each one, and what we do instead.
+/// What the seed's server does wrong (docs/protocol.md): each fault, and what this server does instead.
 @Suite struct FaultTests {
     @Test(arguments: StoreKind.allCases) func aRepeatedChunkIsAcknowledgedAgainAndNotWrittenAgain(kind: StoreKind)
         async throws

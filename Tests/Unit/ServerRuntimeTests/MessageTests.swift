@@ -4,7 +4,7 @@ import ServerRuntime
 import Testing
 import WireProtocol
 
-/// Every message of the classic dialect, answered as PROTOCOL.md's table has it.
+/// Every message of the classic dialect, answered as docs/protocol.md has it.
 @Suite struct MessageTests {
     @Test(arguments: StoreKind.allCases) func testIsEchoed(kind: StoreKind) async throws {
         try await TestServer.with(kind) { server async throws in
@@ -63,7 +63,7 @@ import WireProtocol
                 #expect(try await client.upload(Array(all[..<2])) == 0)
                 let expected = SyncFileReply(
                     error: 0, md5: all[0].md5, name: "a.png", seq: 2, totalSize: 10_000, transSize: 4096)
-                // By MD5 alone, since this connection has shown the token; and by user and name.
+                // By MD5 alone, since this connection has brought its chunks; and by user and name.
                 #expect(try await client.ask(.syncFile(SyncFileRequest(md5: all[0].md5))) == .syncFile(expected))
                 let named = SyncFileRequest(md5: all[0].md5, uid: 1019, name: "a.png")
                 #expect(try await client.ask(.syncFile(named)) == .syncFile(expected))

@@ -67,7 +67,7 @@ final class TestBackend: Sendable {
 
     /// Fresh stores over the same data, as another instance or another run has them.
     func stores() throws -> Stores {
-        let files = try FolderFileStore(root: root, isDurable: false)
+        let files = try FolderFileStore(root: root, sync: .none)
         switch kind {
         case .embedded:
             let database = try database()
@@ -120,6 +120,15 @@ final class TestBackend: Sendable {
                     (\(uid), 'user \(uid)', '\(uid)@example.org', 'pw', 'nick "\(uid)"', 'desc', 1, ':/res/head_1.jpg')
                 """, schema: schema)
             _ = try redis?.command(["SET", "utoken_\(uid)", token])
+        }
+    }
+
+    /// Gives a user another token, as a login in the chat system does.
+    func replaceToken(of uid: Int64, with token: String) throws {
+        switch kind {
+        case .embedded:
+            if let user = UserID(uid) { _ = try EmbeddedUsers(database()).setToken(token, of: user) }
+        case .cluster: _ = try redis?.command(["SET", "utoken_\(uid)", token])
         }
     }
 

@@ -20,19 +20,19 @@ struct TestServer {
     /// Two users, 1019 with the token "token-1019" and 1020 with "token-1020".
     static func with(
         _ kind: StoreKind = .embedded, _ settings: ServerSettings = ServerSettings(),
-        patience: ServerSession.Patience = .init(), _ body: (TestServer) async throws -> Void
+        timeouts: ServerSession.Timeouts = .init(), _ body: (TestServer) async throws -> Void
     ) async throws {
         try await TestBackend.with(kind) { backend async throws in
-            try await TestServer.with(backend, settings, patience: patience, body)
+            try await TestServer.with(backend, settings, timeouts: timeouts, body)
         }
     }
 
     /// A server over stores that are there already, beside others perhaps.
     static func with(
         _ backend: TestBackend, _ settings: ServerSettings = ServerSettings(),
-        patience: ServerSession.Patience = .init(), _ body: (TestServer) async throws -> Void
+        timeouts: ServerSession.Timeouts = .init(), _ body: (TestServer) async throws -> Void
     ) async throws {
-        let test = try await TestServer(backend, settings, patience: patience)
+        let test = try await TestServer(backend, settings, timeouts: timeouts)
         do {
             try await body(test)
         } catch {
@@ -43,7 +43,7 @@ struct TestServer {
     }
 
     init(
-        _ backend: TestBackend, _ given: ServerSettings = ServerSettings(), patience: ServerSession.Patience = .init()
+        _ backend: TestBackend, _ given: ServerSettings = ServerSettings(), timeouts: ServerSession.Timeouts = .init()
     ) async throws {
         self.backend = backend
         var settings = given
@@ -53,7 +53,7 @@ struct TestServer {
         stores = try backend.stores()
         server = AvatarServer(
             settings, stores: stores,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), patience: patience)
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), timeouts: timeouts)
         port = try await server.start().port ?? 0
     }
 

@@ -9,7 +9,7 @@ import TransferMachines
     @Test func onlyPartsOlderThanAnUploadLivesAreRemoved() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("avatar-parts-\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
-        let files = try FolderFileStore(root: folder.path, isDurable: false)
+        let files = try FolderFileStore(root: folder.path, sync: .none)
         let (old, new) = (UploadID(high: 0, low: 1), UploadID(high: 0, low: 2))
         try files.beginPart(old, bytes: [1])
         try files.beginPart(new, bytes: [2])
@@ -25,7 +25,7 @@ import TransferMachines
     @Test func whatIsHeldIsNeverWrittenOver() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("avatar-parts-\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
-        let files = try FolderFileStore(root: folder.path, isDurable: false)
+        let files = try FolderFileStore(root: folder.path, sync: .none)
         let id = UploadID(high: 0, low: 1)
         try files.beginPart(id, bytes: [1, 2])
         try files.writePart(id, bytes: [3, 4], at: 2)

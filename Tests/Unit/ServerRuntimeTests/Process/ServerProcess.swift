@@ -6,6 +6,7 @@ final class ServerProcess: Sendable {
     struct NotReady: Error { let output: String }
 
     let port: Int
+    let pid: Int32
     private let process: Mutex<Process>
 
     /// The executable beside the test bundle.
@@ -15,14 +16,16 @@ final class ServerProcess: Sendable {
     }
 
     /// Starts `avatar-server serve` over `folder` and returns once it says READY=1.
-    init(folder: URL, flags: [String] = []) throws {
+    ///
+    /// - Parameter limits: what a shell does to itself before it becomes the server (`ulimit -n 128`, say).
+    init(folder: URL, flags: [String] = [], limits: String = "") throws {
         let portFile = folder.appendingPathComponent("port-\(UUID())")
         let process = Process()
-        process.executableURL = Self.executable
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
         // Standard output is the descriptor that is told READY=1: nothing else is written there.
         process.arguments =
-            ["serve", "--ready-fd", "1", "--port-file", portFile.path, "--listen-port", "0"] + Self.storage(folder)
-            + flags
+            ["-c", limits + "\nexec \"$0\" \"$@\"", Self.executable.path, "serve", "--ready-fd", "1"]
+            + ["--port-file", portFile.path, "--listen-port", "0"] + Self.storage(folder) + flags
         let ready = try ClosingPipe()
         process.standardOutput = ready.writing
         process.standardError = FileHandle.nullDevice
@@ -36,7 +39,24 @@ final class ServerProcess: Sendable {
             throw NotReady(output: String(decoding: line, as: UTF8.self))
         }
         self.port = port
+        pid = process.processIdentifier
         self.process = Mutex(process)
+    }
+
+    /// Processor time that it has used so far.
+    var processorTime: Duration {
+        get throws {
+            let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+            // After the name, which stands in brackets, utime and stime are the 12th and the 13th field (proc(5)).
+            let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+            let ticks = (Int(fields[11]) ?? 0) + (Int(fields[12]) ?? 0)
+            return .milliseconds(ticks * 1000 / sysconf(Int32(_SC_CLK_TCK)))
+        }
+    }
+
+    /// How many descriptors it has open.
+    var descriptors: Int {
+        get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count }
     }
 
     /// Where a test's server keeps its things.

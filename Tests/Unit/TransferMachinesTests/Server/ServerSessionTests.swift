@@ -113,7 +113,7 @@ import TransferMachines
 
     @Test func aConnectionWithoutAValidFrameIsClosedAfterTenMinutes() throws {
         var session = ServerSession(now: .zero)
-        session.prove(try #require(UserID(1)), token: "t", now: .zero)
+        session.authenticate(try #require(UserID(1)), token: "t", now: .zero)
         _ = session.receive(resource: a, bytes: 10, now: at(100))
         #expect(session.deadline == at(700))
         #expect(session.expire(now: at(699)) == nil)
@@ -123,23 +123,48 @@ import TransferMachines
     @Test func onlyTheLastFewTokensAreRemembered() throws {
         var session = ServerSession(now: .zero)
         let users = try (1...5).map { try #require(UserID($0)) }
-        for user in users { session.prove(user, token: "t\(user)", now: .zero) }
-        #expect(!session.isProven(users[0], token: "t1", seq: 2, now: .zero))
-        #expect(session.isProven(users[4], token: "t5", seq: 2, now: .zero))
-        #expect(!session.isProven(users[4], token: "t4", seq: 2, now: .zero))
-        #expect(session.provenUsers == Array(users[1...]))
+        for user in users { session.authenticate(user, token: ExactString("t\(user)"), now: .zero) }
+        #expect(!session.isAuthenticated(users[0], token: "t1", now: .zero))
+        #expect(session.isAuthenticated(users[4], token: "t5", now: .zero))
+        #expect(!session.isAuthenticated(users[4], token: "t4", now: .zero))
     }
 
-    @Test func aTokenIsAskedForAgainWithAPictureThatBeginsALittleLater() throws {
+    @Test func aTokenIsCheckedAgainForATransferThatBeginsALittleLater() throws {
         var session = ServerSession(now: .zero)
         let user = try #require(UserID(1))
-        session.prove(user, token: "t", now: .zero)
-        #expect(session.isProven(user, token: "t", seq: 1, now: .zero))
-        #expect(!session.isProven(user, token: "t", seq: 1, now: at(1)))
-        #expect(session.isProven(user, token: "t", seq: 2, now: at(100)))
-        session.prove(user, token: "t", now: at(1))
-        #expect(session.isProven(user, token: "t", seq: 1, now: at(1)))
-        #expect(session.provenUsers == [user])
+        session.authenticate(user, token: "t", now: .zero)
+        #expect(session.isAuthenticated(user, token: "t", now: .zero))
+        #expect(!session.isAuthenticated(user, token: "t", now: at(1)))
+        session.authenticate(user, token: "t", now: at(1))
+        #expect(session.isAuthenticated(user, token: "t", now: at(1)))
+    }
+
+    @Test func aDownloadIsKnownFromItsBeginToItsEndByTheTokenThatBeganIt() throws {
+        var session = ServerSession(now: .zero)
+        let friend = try #require(UserID(2))
+        session.authenticate(try #require(UserID(1)), token: "t", now: .zero)
+        #expect(session.ownerOfDownload(a, token: "t") == nil)
+        session.beginDownload(a, token: "t", owner: friend)
+        #expect(session.ownerOfDownload(a, token: "t") == friend)
+        #expect(session.ownerOfDownload(a, token: "other") == nil)
+        #expect(session.ownerOfDownload(b, token: "t") == nil)
+        session.endDownload(a)
+        #expect(session.ownerOfDownload(a, token: "t") == nil)
+    }
+
+    @Test func onlyTheLastDownloadsAndUploadsAreRemembered() throws {
+        var session = ServerSession(now: .zero)
+        let owner = try #require(UserID(1))
+        let keys = try (0...Limits.Server.downloadsRememberedMax).map {
+            ResourceKey(owner: owner, name: try AvatarName("\($0).png"))
+        }
+        for key in keys { session.beginDownload(key, token: "t", owner: owner) }
+        #expect(session.ownerOfDownload(keys[0], token: "t") == nil)
+        #expect(session.ownerOfDownload(keys[1], token: "t") == owner)
+        for key in keys.dropLast() { #expect(session.takeUpload(key) == nil) }
+        #expect(session.takeUpload(keys[keys.count - 1]) == keys[0])
+        #expect(session.takeUpload(keys[1]) == nil)
+        #expect(session.uploads == Array(keys[1...]))
     }
 
     @Test func answeringWhatWasNeverAskedDoesNothing() {

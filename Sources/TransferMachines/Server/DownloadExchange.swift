@@ -2,9 +2,10 @@ package import AvatarCore
 
 /// Decides how one 1033 is answered: who asks, whose file it is, and which bytes.
 ///
-/// A name is looked for under the asker, then under the one user whose current icon it is (DESIGN.md, "Identity"). Any valid
-/// seq is served; no progress is kept.
-package struct DownloadServing: Sendable {
+/// The exchange looks for the name in the asker's folder, then in the folder of the one user whose current icon has that name
+/// (docs/protocol.md). It serves every seq that the file has. A later chunk needs a token that is valid now, unless this connection
+/// began the same download with a token that was valid then.
+package struct DownloadExchange: Sendable {
     /// What to do next. All but `reply` are answered with an ``Input``.
     package enum Action: Hashable, Sendable {
         /// → `token`.
@@ -26,7 +27,7 @@ package struct DownloadServing: Sendable {
         case owners([UserID])
         /// How many bytes came.
         case read(Int64)
-        case failed(StoreFailure)
+        case failed(StoreErrorCode)
     }
 
     /// The end.
@@ -59,26 +60,27 @@ package struct DownloadServing: Sendable {
     private let seq: Int64
     private let token: String
     private let chunkBytes: Int64
-    private let isProven: Bool
-    private let rememberedOwner: UserID?
+    private let isAuthenticated: Bool
+    private let begunOwner: UserID?
     private var asker: UserID?
     private var wanted: AvatarName?
     private var state = State.new
 
     /// - Parameters:
-    ///   - isProven: the store need not be asked for the token (``ServerSession/isProven(_:token:seq:now:)``).
-    ///   - rememberedOwner: whose file seq 1 was found to be on this connection.
+    ///   - isAuthenticated: whether a first chunk needs no look at the store (``ServerSession/isAuthenticated(_:token:now:)``).
+    ///   - begunOwner: in whose folder the file lies, when this connection has begun this download
+    ///     (``ServerSession/ownerOfDownload(_:token:)``).
     package init(
-        uid: Int64, name: String, seq: Int64, token: String, chunkBytes: Int64, isProven: Bool,
-        rememberedOwner: UserID?
+        uid: Int64, name: String, seq: Int64, token: String, chunkBytes: Int64, isAuthenticated: Bool,
+        begunOwner: UserID?
     ) {
         self.uid = uid
         self.name = name
         self.seq = seq
         self.token = token
         self.chunkBytes = chunkBytes
-        self.isProven = isProven
-        self.rememberedOwner = rememberedOwner
+        self.isAuthenticated = isAuthenticated
+        self.begunOwner = begunOwner
     }
 
     /// The first action.
@@ -88,7 +90,8 @@ package struct DownloadServing: Sendable {
         guard seq >= 1 else { return end(.seqInvalid) }
         self.asker = asker
         self.wanted = wanted
-        guard isProven else {
+        if seq > 1, let begunOwner { return openOwners(begunOwner, wanted) }
+        guard seq == 1, isAuthenticated else {
             state = .checkingToken
             return .checkToken(token, asker)
         }
@@ -125,7 +128,6 @@ package struct DownloadServing: Sendable {
     private mutating func openedOwn(_ size: Int64?) -> Action {
         guard let asker, let wanted else { return end(.readFailed) }
         if let size { return opened(ResourceKey(owner: asker, name: wanted), size) }
-        if seq > 1, let rememberedOwner { return openOwners(rememberedOwner, wanted) }
         state = .findingOwner
         return .findOwners(wanted)
     }
@@ -150,11 +152,11 @@ package struct DownloadServing: Sendable {
         return .read(range)
     }
 
-    private mutating func failed(_ failure: StoreFailure) -> Action {
+    private mutating func failed(_ failure: StoreErrorCode) -> Action {
         switch failure {
         case .missing: end(.fileNotExists)
         case .forbidden: end(.readPermission)
-        case .full, .unavailable: end(.readFailed)
+        case .full, .unsynced, .unavailable: end(.readFailed)
         }
     }
 

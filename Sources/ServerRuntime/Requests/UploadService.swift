@@ -2,51 +2,65 @@ internal import AvatarCore
 internal import TransferMachines
 internal import WireProtocol
 
-/// Does what ``TransferMachines/UploadIntake`` decides for one chunk, against the stores. Runs on a worker thread.
-struct UploadAnswering {
+/// Does what ``TransferMachines/UploadExchange`` decides for one chunk, against the stores. Runs on a worker thread.
+struct UploadService {
     let stores: Stores
+    let quota: QuotaLedger
+    let connection: QuotaReservations.Holder
     let chunk: UploadChunk
     let isHead: Bool
-    var intake: UploadIntake
-    private(set) var failures: [StoreError] = []
-    private(set) var hasShownToken = false
+    var exchange: UploadExchange
+    private(set) var errors: [StoreError] = []
+    private(set) var hasValidToken = false
+    private var hasReserved = false
 
     init(
-        _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadIntake.Settings, isProven: Bool,
-        freshID: UploadID?
+        _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadExchange.Settings, quota: QuotaLedger,
+        connection: QuotaReservations.Holder, isAuthenticated: Bool, freshID: UploadID?
     ) {
         self.stores = stores
+        self.quota = quota
+        self.connection = connection
         self.chunk = chunk
         self.isHead = isHead
-        intake = UploadIntake(
-            ReceivedChunk(chunk, isHead: isHead), settings: settings, isProven: isProven, freshID: freshID)
+        exchange = UploadExchange(
+            ReceivedChunk(chunk, isHead: isHead), settings: settings, isAuthenticated: isAuthenticated, freshID: freshID
+        )
     }
 
-    /// Acts until there is an answer: success is nil.
+    /// Does action after action until the exchange answers.
+    ///
+    /// - Returns: nil for success.
     mutating func run() -> ClassicError? {
-        var action = intake.start()
+        var action = exchange.start()
         while true {
-            if case .reply(let error) = action { return error }
+            if case .reply(let error) = action {
+                settleReservation(isTaken: error == nil)
+                return error
+            }
             do throws(StoreError) {
-                action = intake.handle(try perform(action))
+                action = exchange.handle(try perform(action))
             } catch {
-                failures.append(error)
-                action = intake.handle(.failed(error.failure))
+                errors.append(error)
+                action = exchange.handle(.failed(error.code))
             }
         }
     }
 
-    private mutating func perform(_ action: UploadIntake.Action) throws(StoreError) -> UploadIntake.Input {
+    private mutating func perform(_ action: UploadExchange.Action) throws(StoreError) -> UploadExchange.Input {
         switch action {
         case .checkToken(let token, let user):
             let verdict = try stores.users.checkToken(token, of: user)
-            hasShownToken = verdict == .valid
+            hasValidToken = verdict == .valid
             return .token(verdict)
         case .loadProgress(let key):
             let progress = try stores.progress(of: key)
             return .progress(progress?.record, held: progress?.held)
         case .measureUse(let key):
             return try use(besides: key)
+        case .reserve(let bytes, let key, let room):
+            hasReserved = quota.reserve(bytes, for: key, room: room, holder: connection)
+            return .reserved(hasReserved)
         case .compare(let source, let offset):
             return .compared(try isHeld(source, offset))
         case .verify(let id):
@@ -55,6 +69,9 @@ struct UploadAnswering {
         case .verifyFile(let key):
             let digested = try stores.files.digestFile(key)
             return .verified(size: digested.size, md5: digested.md5)
+        case .commit(let record, let quotaBytes):
+            let fits = try stores.files.commitPart(record.uploadID, as: record.key, quotaBytes: quotaBytes)
+            return .committed(fitsQuota: fits)
         case .setIcon(let name, let user):
             return .icon(userExists: try stores.users.setIcon(name, of: user))
         default:
@@ -63,8 +80,8 @@ struct UploadAnswering {
         }
     }
 
-    /// The actions that only succeed or fail.
-    private func change(_ action: UploadIntake.Action) throws(StoreError) {
+    /// Does an action whose only result is that it succeeds.
+    private func change(_ action: UploadExchange.Action) throws(StoreError) {
         switch action {
         case .begin(let record, let replaced):
             try stores.files.beginPart(record.uploadID, bytes: chunk.data)
@@ -73,23 +90,38 @@ struct UploadAnswering {
         case .append(let record, let offset):
             try stores.files.writePart(record.uploadID, bytes: chunk.data, at: offset)
         case .advance(let record, let held): try stores.progress.advance(record, held: held)
-        case .commit(let record): try stores.files.commitPart(record.uploadID, as: record.key)
-        case .complete(let record): try stores.progress.save(record)
+        case .complete(let record):
+            try stores.progress.save(record)
+            quota.release(record.key)
         case .discard(let record):
+            quota.release(record.key)
             try stores.progress.remove(record)
             try stores.files.removePart(record.uploadID)
         default: break
         }
     }
 
-    /// What the user has; the folder is only walked when there is a quota to hold it against.
-    private func use(besides key: ResourceKey) throws(StoreError) -> UploadIntake.Input {
+    /// Gives the reservation of a failed begin back, and renews that of an upload that goes on for this connection.
+    private func settleReservation(isTaken: Bool) {
+        guard exchange.needsUse, let key else { return }
+        if !isTaken, hasReserved { quota.release(key) }
+        if isTaken, !chunk.last { quota.renew(chunk.totalSize, for: key, holder: connection) }
+    }
+
+    /// The resource that the chunk belongs to; nil for a chunk of 1003, which counts for nobody's quota.
+    private var key: ResourceKey? {
+        guard isHead, let owner = UserID(chunk.uid), let name = try? AvatarName(chunk.name) else { return nil }
+        return ResourceKey(owner: owner, name: name)
+    }
+
+    /// The bytes and the unfinished uploads of a user. The folder is only walked when there is a quota to compare with.
+    private func use(besides key: ResourceKey) throws(StoreError) -> UploadExchange.Input {
         guard let owner = key.owner else { return .use(bytes: 0, uploads: 0) }
-        let bytes = intake.needsUse ? try stores.files.bytesUsed(by: owner, besides: key) : 0
+        let bytes = exchange.needsUse ? try stores.files.bytesUsed(by: owner, besides: key) : 0
         return .use(bytes: bytes, uploads: try stores.progress.unfinishedCount(of: owner, besides: key))
     }
 
-    private func isHeld(_ source: UploadIntake.Source, _ offset: Int64) throws(StoreError) -> Bool {
+    private func isHeld(_ source: UploadExchange.Source, _ offset: Int64) throws(StoreError) -> Bool {
         switch source {
         case .part(let id): return try stores.files.part(id, holds: chunk.data, at: offset)
         case .file(let key):
@@ -100,7 +132,7 @@ struct UploadAnswering {
 }
 
 extension Stores {
-    /// The record of a resource's upload and how many bytes of it are here; nil when there is none.
+    /// The record of a resource's upload and how many bytes the server has of it; nil when there is no record.
     func progress(of key: ResourceKey) throws(StoreError) -> (record: UploadRecord, held: Int64?)? {
         guard let record = try progress.record(of: key) else { return nil }
         let held = record.isComplete ? try files.open(key)?.size : try files.partBytes(record.uploadID)
@@ -118,7 +150,7 @@ extension ReceivedChunk {
 }
 
 extension UploadChunkReply {
-    /// The answer to `chunk`, field for field as PROTOCOL.md's table has it: 1032 echoes `last_seq`, 1004 does not.
+    /// The answer to `chunk`, field for field as in docs/protocol.md: 1032 echoes `last_seq`, 1004 does not.
     init(_ chunk: UploadChunk, isHead: Bool, _ error: ClassicError?) {
         self.init(
             error: error?.rawValue ?? ClassicError.success, md5: chunk.md5, name: chunk.name, seq: chunk.seq,

@@ -1,16 +1,28 @@
 import AvatarCore
 internal import NIOConcurrencyHelpers
+internal import Synchronization
 
-/// What every connection of a server has a part in.
-struct SharedAmongConnections: Sendable {
+/// What all connections of a server use together.
+final class ConnectionResources: Sendable {
     let queue: WorkQueue
     let metrics: ServerMetrics
-    let keptFiles = KeptFilesBudget()
-    let users = UserShares()
+    let openFiles: OpenFileBudget
+    let users = FairShare()
+    private let lastConnection = Atomic<UInt64>(0)
+
+    init(queue: WorkQueue, metrics: ServerMetrics, openFiles: OpenFileBudget) {
+        self.queue = queue
+        self.metrics = metrics
+        self.openFiles = openFiles
+    }
+
+    /// A number that no other connection of this server has.
+    func nextConnection() -> UInt64 { lastConnection.add(1, ordering: .relaxed).newValue }
 }
 
-/// Bytes in flight of each user's connections together: many connections get one user no more than a few do.
-final class UserShares: Sendable {
+/// Admits requests by user: all connections of one user together have a bounded number of bytes in flight, so that a user with many
+/// connections gets no more of the server than a user with few.
+final class FairShare: Sendable {
     private struct Share {
         var bytes = 0
         var members = 0
@@ -19,14 +31,14 @@ final class UserShares: Sendable {
 
     private let shares = NIOLockedValueBox<[UserID: Share]>([:])
 
-    /// One connection's part in its user's share: that of the first user whose token it has shown.
+    /// One connection, counted in the share of the first user whose token was confirmed on it.
     struct Member {
-        private let shares: UserShares
+        private let shares: FairShare
         private var user: UserID?
         private(set) var bytes = 0
         private var isWaiting = false
 
-        init(_ shares: UserShares) { self.shares = shares }
+        init(_ shares: FairShare) { self.shares = shares }
 
         mutating func join(_ user: UserID) {
             guard self.user == nil else { return }
@@ -41,8 +53,8 @@ final class UserShares: Sendable {
             self.bytes = bytes
         }
 
-        /// Whether the user may have more in flight; if not, `whenRoom` is called once when they may, and has to call
-        /// ``stopWaiting()``.
+        /// Whether the user may have more bytes in flight. If not, the share calls `whenRoom` once when the user may, and `whenRoom` has to
+        /// call ``stopWaiting()``.
         mutating func hasRoom(_ whenRoom: @escaping @Sendable () -> Void) -> Bool {
             guard let user else { return true }
             if !isWaiting { isWaiting = !shares.hasRoom(user, whenRoom) }

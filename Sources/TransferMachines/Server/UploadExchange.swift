@@ -34,12 +34,12 @@ package struct ReceivedChunk: Hashable, Sendable {
     package var offset: Int64 { transSize - bytes }
 }
 
-/// Decides what becomes of one chunk: written, acknowledged again, or refused, and at the last one whether the file is what
-/// was promised. Holds nothing between chunks: the record and the part file are the whole truth, so that any instance, or
-/// the same one after a crash, goes on where the last one stopped.
+/// Decides what the server does with one chunk of an upload: write it, acknowledge it again, or refuse it; and after the last chunk,
+/// whether the file is what the first chunk promised. The exchange keeps nothing between chunks. The record and the part file say
+/// everything, so that another instance, or this one after a crash, can go on with the upload.
 ///
 /// The caller does each action in turn and hands its result to ``handle(_:)``, one chunk of a resource at a time.
-package struct UploadIntake: Sendable {
+package struct UploadExchange: Sendable {
     /// What configuration says.
     package struct Settings: Hashable, Sendable {
         /// Largest file taken.
@@ -70,6 +70,9 @@ package struct UploadIntake: Sendable {
         case loadProgress(ResourceKey)
         /// The user's files and unfinished uploads, less this key's → `use`.
         case measureUse(ResourceKey)
+        /// Reserves so many bytes of the user's quota for this key, if they and everything reserved for the user's other uploads fit
+        /// into `room` (``QuotaReservations``) → `reserved`.
+        case reserve(Int64, ResourceKey, room: Int64)
         /// Makes the part with the chunk's bytes, then stores the record, then drops `replacing`'s part → `done`.
         case begin(UploadRecord, replacing: UploadID?)
         /// Writes the chunk's bytes into the part → `done`.
@@ -80,10 +83,10 @@ package struct UploadIntake: Sendable {
         case compare(Source, offset: Int64)
         /// Digests the whole part → `verified`.
         case verify(UploadID)
-        /// Digests the whole file at that place → `verified`.
+        /// Syncs the whole file at that place as configured and digests it → `verified`.
         case verifyFile(ResourceKey)
-        /// Renames the part into place, synced as configured → `done`.
-        case commit(UploadRecord)
+        /// Renames the part into place, synced as configured, unless the user's files would then exceed `quota` → `committed`.
+        case commit(UploadRecord, quota: Int64?)
         /// → `icon`.
         case setIcon(AvatarName, UserID)
         /// Stores the record as complete → `done`.
@@ -99,11 +102,13 @@ package struct UploadIntake: Sendable {
         case token(TokenVerdict)
         case progress(UploadRecord?, held: Int64?)
         case use(bytes: Int64, uploads: Int)
+        case reserved(Bool)
         case compared(Bool)
         case verified(size: Int64, md5: MD5Digest)
+        case committed(fitsQuota: Bool)
         case icon(userExists: Bool)
         case done
-        case failed(StoreFailure)
+        case failed(StoreErrorCode)
     }
 
     private struct Claim {
@@ -116,6 +121,7 @@ package struct UploadIntake: Sendable {
         case checkingToken(Claim)
         case loading(Claim)
         case measuring(Claim, replacing: UploadID?)
+        case reserving(Claim, replacing: UploadID?)
         case beginning(UploadRecord)
         case appending(UploadRecord)
         case advancing(UploadRecord)
@@ -131,17 +137,17 @@ package struct UploadIntake: Sendable {
 
     private let chunk: ReceivedChunk
     private let settings: Settings
-    private let isProven: Bool
+    private let isAuthenticated: Bool
     private let freshID: UploadID?
     private var state = State.new
 
     /// - Parameters:
-    ///   - isProven: the store need not be asked for the token (``ServerSession/isProven(_:token:seq:now:)``).
+    ///   - isAuthenticated: whether a first chunk needs no look at the store (``ServerSession/isAuthenticated(_:token:now:)``).
     ///   - freshID: names the upload, should this chunk begin one; only a first chunk does.
-    package init(_ chunk: ReceivedChunk, settings: Settings, isProven: Bool = false, freshID: UploadID?) {
+    package init(_ chunk: ReceivedChunk, settings: Settings, isAuthenticated: Bool = false, freshID: UploadID?) {
         self.chunk = chunk
         self.settings = settings
-        self.isProven = isProven
+        self.isAuthenticated = isAuthenticated
         self.freshID = freshID
     }
 
@@ -156,7 +162,7 @@ package struct UploadIntake: Sendable {
         } catch {
             return end(error)
         }
-        if let owner = claim.key.owner, chunk.seq == 1, !isProven {
+        if let owner = claim.key.owner, chunk.seq == 1, !isAuthenticated {
             state = .checkingToken(claim)
             return .checkToken(chunk.token ?? "", owner)
         }
@@ -172,6 +178,8 @@ package struct UploadIntake: Sendable {
         case (.loading(let claim), .progress(let record, let held)): return loaded(record, held, claim)
         case (.measuring(let claim, let replacing), .use(let bytes, let uploads)):
             return measured(bytes, uploads, claim, replacing: replacing)
+        case (.reserving(let claim, let replacing), .reserved(let fits)):
+            return fits ? begin(claim, replacing: replacing) : end(.writePermission)
         case (.beginning(let record), .done), (.appending(let record), .done):
             state = .advancing(record)
             return .advance(record, held: chunk.transSize)
@@ -180,7 +188,10 @@ package struct UploadIntake: Sendable {
         case (.verifying(let record), .verified(let size, let md5)): return verified(size, md5, record)
         case (.verifyingFile(let record), .verified(let size, let md5)):
             return size == record.totalSize && md5 == record.md5 ? committed(record) : end(.progressLost)
-        case (.committing(let record), .done): return committed(record)
+        case (.committing(let record), .committed(let fitsQuota)):
+            if fitsQuota { return committed(record) }
+            state = .discarding(.writePermission)
+            return .discard(record)
         case (.settingIcon(let record), .icon(let userExists)):
             return userExists ? completing(record) : end(.uidInvalid)
         case (.completing, .done): return end(nil)
@@ -191,7 +202,7 @@ package struct UploadIntake: Sendable {
 }
 
 // Before anything is stored.
-extension UploadIntake {
+extension UploadExchange {
     /// What the chunk says of itself, when that makes sense at all.
     private func claim() throws(ClassicError) -> Claim {
         guard chunk.isHead || settings.openUpload else { throw .writePermission }
@@ -224,7 +235,7 @@ extension UploadIntake {
         guard chunk.seq > 1 else { return first(record, held, claim) }
         guard let record else { return end(.progressLost) }
         guard let held else { return gone(record, claim) }
-        // Only the chunk that showed the token vouches for those that follow.
+        // The first chunk showed the token for this content: a chunk of other content is not authorized.
         guard record.md5 == claim.md5, record.totalSize == chunk.totalSize else { return end(.tokenInvalid) }
         guard let geometry = record.geometry, let range = geometry.range(of: chunk.seq) else { return end(.seqInvalid) }
         guard range.lowerBound == chunk.offset, range.upperBound == chunk.transSize else { return end(.offsetInvalid) }
@@ -239,8 +250,8 @@ extension UploadIntake {
         return .append(record, offset: chunk.offset)
     }
 
-    /// There is no part. When the last chunk comes again it may be because the file was put into place, and then the icon's store
-    /// or this process failed: what was acknowledged is not lost, and what is left to do is done now.
+    /// Decides about a chunk whose part does not exist. When the last chunk comes again, the part may have been renamed into place before
+    /// the icon's store or this process failed. Then the exchange verifies the file that lies there and does the steps that are left.
     private mutating func gone(_ record: UploadRecord, _ claim: Claim) -> Action {
         guard chunk.last, !record.isComplete, record.md5 == claim.md5, record.totalSize == chunk.totalSize,
             let range = record.geometry?.range(of: chunk.seq), range == chunk.offset..<chunk.transSize
@@ -249,8 +260,8 @@ extension UploadIntake {
         return .verifyFile(record.key)
     }
 
-    /// A first chunk begins anew, unless it is one that is held already: then what follows it is held too. One that is the whole file, and
-    /// lies in its place, comes again because its reply was lost.
+    /// Decides about a first chunk. It begins a new upload, unless the part holds the same chunk already: then the upload under way goes
+    /// on. When the chunk is the whole file and that file is in place, the client has lost the reply and sends the chunk again.
     private mutating func first(_ record: UploadRecord?, _ held: Int64?, _ claim: Claim) -> Action {
         if let record, let held, !record.isComplete, record.md5 == claim.md5, record.totalSize == chunk.totalSize,
             record.chunkSize == chunk.bytes, held >= chunk.bytes
@@ -273,8 +284,10 @@ extension UploadIntake {
 
     private mutating func measured(_ bytes: Int64, _ uploads: Int, _ claim: Claim, replacing: UploadID?) -> Action {
         guard uploads < Limits.Server.uploadsPerUserMax else { return end(.writePermission) }
-        if let quota = settings.quotaBytes, bytes > quota - chunk.totalSize { return end(.writePermission) }
-        return begin(claim, replacing: replacing)
+        guard let quota = settings.quotaBytes else { return begin(claim, replacing: replacing) }
+        guard bytes <= quota - chunk.totalSize else { return end(.writePermission) }
+        state = .reserving(claim, replacing: replacing)
+        return .reserve(chunk.totalSize, claim.key, room: quota - bytes)
     }
 
     private mutating func begin(_ claim: Claim, replacing: UploadID?) -> Action {
@@ -304,7 +317,7 @@ extension UploadIntake {
 }
 
 // Once the chunk is held.
-extension UploadIntake {
+extension UploadExchange {
     private mutating func held(_ record: UploadRecord) -> Action {
         guard chunk.last else { return end(nil) }
         state = .verifying(record)
@@ -317,7 +330,7 @@ extension UploadIntake {
             return .discard(record)
         }
         state = .committing(record)
-        return .commit(record)
+        return .commit(record, quota: record.key.owner == nil ? nil : settings.quotaBytes)
     }
 
     private mutating func committed(_ record: UploadRecord) -> Action {
@@ -333,10 +346,17 @@ extension UploadIntake {
         return .complete(complete)
     }
 
-    /// A part that is gone is lost progress; everything else is told as what it is.
-    private mutating func failed(_ failure: StoreFailure) -> Action {
-        switch failure {
-        case .missing: end(.progressLost)
+    /// Answers with the code that belongs to a failure. After a failed sync the record is discarded first: pages that the kernel could
+    /// not write are lost even when a later sync succeeds (fsync(2)), so the client has to send them again.
+    private mutating func failed(_ failure: StoreErrorCode) -> Action {
+        switch (failure, state) {
+        case (.unsynced, .committing(let record)), (.unsynced, .verifyingFile(let record)):
+            state = .discarding(.progressLost)
+            return .discard(record)
+        default: break
+        }
+        return switch failure {
+        case .missing, .unsynced: end(.progressLost)
         case .forbidden, .full: end(.writePermission)
         case .unavailable: end(.saveProgressFailed)
         }

@@ -2,66 +2,66 @@ internal import AvatarCore
 internal import TransferMachines
 internal import WireProtocol
 
-/// Does what ``TransferMachines/DownloadServing`` decides for one 1033, against the stores. Runs on a worker thread.
-struct DownloadAnswering {
+/// Does what ``TransferMachines/DownloadExchange`` decides for one 1033, against the stores. Runs on a worker thread.
+struct DownloadService {
     let stores: Stores
-    var serving: DownloadServing
-    private(set) var failures: [StoreError] = []
+    var exchange: DownloadExchange
+    private(set) var errors: [StoreError] = []
     private(set) var data: [UInt8] = []
-    private(set) var hasShownToken = false
-    /// Every place that was looked at, and what was there.
-    private(set) var found = FoundFiles()
-    private let known: FoundFiles?
+    private(set) var hasValidToken = false
+    /// Every place where the exchange looked for the file.
+    private(set) var found = DownloadFiles()
+    private let known: DownloadFiles?
     private var file: (any StoredFile)?
 
-    /// - Parameter known: what the download's first chunk found, where that is still open.
-    init(_ serving: DownloadServing, stores: Stores, known: FoundFiles?) {
+    /// - Parameter known: the files that the download's first chunk has opened, when they are still open.
+    init(_ exchange: DownloadExchange, stores: Stores, known: DownloadFiles?) {
         self.stores = stores
-        self.serving = serving
+        self.exchange = exchange
         self.known = known
     }
 
-    /// The answer, when it can be had without waiting: from a file that is open, or whose way is in the kernel's memory, and whose bytes
-    /// are too. Then it is ended; otherwise nil, and ``run()`` on a worker begins from the start, with another value of this.
-    mutating func runAtOnce() -> DownloadServing.Reply? {
-        var serving = serving
-        var action = serving.start()
+    /// The answer, when nothing has to be waited for: the file is open, or the kernel has its path in memory, and the kernel has its bytes
+    /// in memory. Otherwise nil; then a worker calls ``run()`` on another value of this type.
+    mutating func runAtOnce() -> DownloadExchange.Reply? {
+        var exchange = exchange
+        var action = exchange.start()
         while true {
             switch action {
             case .open(let key):
                 guard let here = known?.file(at: key) ?? stores.files.openAtOnce(key) else { return nil }
                 file = here
                 found.note(here, at: key)
-                action = serving.handle(.opened(size: here?.size))
+                action = exchange.handle(.opened(size: here?.size))
             case .read(let range):
                 guard let bytes = file?.readAtOnce(at: range.lowerBound, count: Int(range.count)) else { return nil }
                 data = bytes
-                action = serving.handle(.read(range.upperBound - range.lowerBound))
+                action = exchange.handle(.read(range.upperBound - range.lowerBound))
             case .reply(let reply): return reply
             case .checkToken, .findOwners: return nil
             }
         }
     }
 
-    /// Acts until there is an answer; the bytes of a chunk are in ``data``.
-    mutating func run() -> DownloadServing.Reply {
-        var action = serving.start()
+    /// Does action after action until the exchange answers; the bytes of a chunk are then in ``data``.
+    mutating func run() -> DownloadExchange.Reply {
+        var action = exchange.start()
         while true {
             if case .reply(let reply) = action { return reply }
             do throws(StoreError) {
-                action = serving.handle(try perform(action))
+                action = exchange.handle(try perform(action))
             } catch {
-                failures.append(error)
-                action = serving.handle(.failed(error.failure))
+                errors.append(error)
+                action = exchange.handle(.failed(error.code))
             }
         }
     }
 
-    private mutating func perform(_ action: DownloadServing.Action) throws(StoreError) -> DownloadServing.Input {
+    private mutating func perform(_ action: DownloadExchange.Action) throws(StoreError) -> DownloadExchange.Input {
         switch action {
         case .checkToken(let token, let user):
             let verdict = try stores.users.checkToken(token, of: user)
-            hasShownToken = verdict == .valid
+            hasValidToken = verdict == .valid
             return .token(verdict)
         case .open(let key):
             if let known = known?.file(at: key) { file = known } else { file = try stores.files.open(key) }
@@ -79,8 +79,8 @@ struct DownloadAnswering {
 }
 
 extension DownloadReply {
-    /// The answer to `request`, field for field as PROTOCOL.md's table has it.
-    init(_ request: DownloadRequest, _ reply: DownloadServing.Reply, data: [UInt8]) {
+    /// The answer to `request`, field for field as in docs/protocol.md.
+    init(_ request: DownloadRequest, _ reply: DownloadExchange.Reply, data: [UInt8]) {
         switch reply {
         case .error(let error):
             self.init(

@@ -2,12 +2,12 @@ package import AvatarCore
 
 /// Decides how one 1005 is answered: how far is the upload with this MD5?
 ///
-/// By `md5` with `uid` and `name`; or by `md5` alone when that is unambiguous and this connection has shown the token of
-/// the user whose upload it is (PROTOCOL.md). Uploads of 1003 belong to nobody and need no token.
-package struct SyncAnswering: Sendable {
+/// The client names the upload by `md5`, `uid` and `name`; or by `md5` alone, when only one upload has it and this connection has
+/// brought a chunk of that upload (docs/protocol.md). Uploads of 1003 belong to nobody, so every connection may ask for them.
+package struct SyncExchange: Sendable {
     /// What to do next. All but `reply` are answered with an ``Input``.
     package enum Action: Hashable, Sendable {
-        /// → `progress`, as in ``UploadIntake``.
+        /// → `progress`, as in ``UploadExchange``.
         case loadProgress(ResourceKey)
         /// At most two records with this MD5 → `records`.
         case findUploads(MD5Digest)
@@ -18,7 +18,7 @@ package struct SyncAnswering: Sendable {
     package enum Input: Hashable, Sendable {
         case progress(UploadRecord?, held: Int64?)
         case records([UploadRecord])
-        case failed(StoreFailure)
+        case failed(StoreErrorCode)
     }
 
     /// The end.
@@ -31,15 +31,15 @@ package struct SyncAnswering: Sendable {
     private let md5: String
     private let uid: Int64?
     private let name: String?
-    private let provenUsers: [UserID]
+    private let uploads: [ResourceKey]
     private var digest: MD5Digest?
 
-    /// - Parameter provenUsers: whose tokens this connection has shown.
-    package init(md5: String, uid: Int64?, name: String?, provenUsers: [UserID]) {
+    /// - Parameter uploads: the uploads of which this connection has brought a chunk.
+    package init(md5: String, uid: Int64?, name: String?, uploads: [ResourceKey]) {
         self.md5 = md5
         self.uid = uid
         self.name = name
-        self.provenUsers = provenUsers
+        self.uploads = uploads
     }
 
     /// The first action.
@@ -57,14 +57,14 @@ package struct SyncAnswering: Sendable {
         switch input {
         case .records(let records):
             guard records.count == 1, let record = records.first,
-                record.key.owner.map(provenUsers.contains) ?? true
+                record.key.owner == nil || uploads.contains(record.key)
             else { return .reply(.error(.fileNotExists)) }
             return .loadProgress(record.key)
         case .progress(let record, let held):
             guard let record, let held, record.md5 == digest else { return .reply(.error(.fileNotExists)) }
             let progress = record.progress(held: held)
             return .reply(.progress(record, seq: progress.seq, transSize: progress.transSize))
-        case .failed(.unavailable), .failed(.full): return .reply(.error(.progressLost))
+        case .failed(.unavailable), .failed(.full), .failed(.unsynced): return .reply(.error(.progressLost))
         case .failed(.missing): return .reply(.error(.fileNotExists))
         case .failed(.forbidden): return .reply(.error(.readPermission))
         }
