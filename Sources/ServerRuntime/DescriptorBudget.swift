@@ -13,7 +13,7 @@ package struct DescriptorBudget: Hashable, Sendable {
 
     /// Divides `limit` descriptors.
     package init(limit: Int) {
-        let keptBack = min(Limits.Server.descriptorsKeptBack, limit / 2)
+        let keptBack = min(Limits.Server.descriptorsKeptBack, limit / 3 * 2)
         let divided = max(1, limit - keptBack)
         parts = min(Limits.Server.partFilesOpenMax, divided / 8)
         downloads = min(Limits.Server.downloadsOpenMax, divided / 4)

@@ -1,26 +1,26 @@
 extension Limits {
     /// The resource server.
     package enum Server {
-        /// The largest request body taken unless `classic.bodyBytesMax` says otherwise: what the seed's later servers take,
-        /// so that clients of either generation are served.
+        /// The default of `classic.bodyBytesMax`, the largest body of a request. It is that of the seed's later servers, so that clients of
+        /// both generations are served.
         package static let bodyBytesMaxDefault = 51_200
         /// The largest `classic.bodyBytesMax`: a chunk of 4 MiB in base64, and its JSON.
         package static let bodyBytesMax = 6 * 1024 * 1024
-        /// What the fields beside `data` take in an upload's body, with a name of 200 bytes.
+        /// Bytes of the fields beside `data` in the body of an upload, with a name of 200 bytes.
         package static let uploadFieldsBytes = 512
-        /// Requests of one connection that are begun and not yet answered.
+        /// Requests of one connection that the server has taken in and not yet answered.
         package static let requestsInFlightMax = 256
-        /// Bytes of requests and of replies not yet handed to the kernel, of one connection. One request is always taken.
+        /// Bytes of the requests of one connection, and of its replies that are not yet written. The server always takes one request.
         package static let bytesInFlightMax = 1024 * 1024
-        /// Bytes in flight of all connections of one user. Past it they are read no further, but that each may have one request.
+        /// Bytes in flight of all connections of one user. Beyond it the server takes requests of these connections one at a time each.
         package static let bytesInFlightPerUserMax = 8 * 1024 * 1024
-        /// Bytes taken from the kernel with one read: at first and at least, and at most.
+        /// Bytes of one read: the size at first, which is also the least, and the largest.
         package static let receiveBufferBytes: ClosedRange<Int> = 512...65_536
-        /// Bytes of replies handed to the network layer and not yet taken by the kernel; the next waits beyond it.
+        /// Bytes of replies that are written and that the kernel has not taken; beyond it the next reply waits.
         package static let replyBytesUnsentMax = 256 * 1024
-        /// A connection that has shown no token by then is closed.
+        /// The server closes a connection that has shown no valid token for this time.
         package static let tokenWait = Duration.seconds(60)
-        /// A connection without a valid frame for so long is closed.
+        /// The server closes a connection on which no valid frame has come for this time.
         package static let silence = Duration.seconds(600)
         /// Pairs of user and token that the server remembers as confirmed on one connection; one more pushes out the oldest.
         package static let tokensPerConnectionMax = 4
@@ -38,9 +38,9 @@ extension Limits {
         package static let downloadsOpenMax = 4096
         /// Parts that stay open between two chunks; one more closes those that were used longest ago.
         package static let partFilesOpenMax = 256
-        /// How long an unfinished upload can be gone on with: the seed's SETEX.
+        /// How long a client may wait before it goes on with an unfinished upload; the seed's server has the same (SETEX).
         package static let uploadLifeSeconds = 3600
-        /// How often, at most, parts that nobody goes on with are looked for.
+        /// The shortest time between two searches for old parts.
         package static let sweepSeconds: Int64 = 600
         /// Lock files that make the quota's check and the rename one step; users share them by number.
         package static let quotaLocks: Int64 = 64
@@ -56,7 +56,7 @@ extension Limits {
         /// refuses them.
         package static let connectionsMax = 20_000
         /// Descriptors that no connection and no file between two chunks may use: event loops, databases, services of the cluster, metrics,
-        /// and the files that the workers have open. A process that may have fewer than twice as many keeps half of them back.
+        /// and the files that the workers have open. A process that may have few descriptors keeps two of three back.
         package static let descriptorsKeptBack = 96
         /// The limit of descriptors that is assumed when the kernel does not tell it.
         package static let descriptorsAssumed = 1024
@@ -66,11 +66,11 @@ extension Limits {
         package static let acceptPause = Duration.seconds(1)
         /// Connections of the metrics port that are open at once.
         package static let metricsConnectionsMax = 8
-        /// Connections that the kernel keeps until they are accepted.
+        /// Connections that the kernel keeps until the server accepts them.
         package static let listenBacklog = 1024
-        /// What is in flight at a stop has so long to finish.
+        /// How long the requests in flight may take to finish when the server stops.
         package static let stopGrace = Duration.milliseconds(1500)
-        /// How long the next reply waits before it is asked again whether the last one is acknowledged: first and at most.
+        /// How long the server waits before it asks the kernel again whether the last reply is acknowledged: at first, and at most.
         package static let drainCheckMilliseconds: ClosedRange<Int64> = 4...32
     }
 }

@@ -6,7 +6,7 @@ package final class Cluster: Sendable {
     private let redisPool: ConnectionPool<RedisConnection>
     private let mysqlPool: ConnectionPool<MariaDBConnection>
 
-    /// Connects to neither yet: a store that is down now may be up when it is needed.
+    /// Makes the pools and does not connect: a service that is down now may be up when it is needed.
     package init(redis: ServerSettings.Redis, mysql: ServerSettings.MySQL) {
         redisPool = ConnectionPool { () throws(StoreError) in try RedisConnection(redis) }
         mysqlPool = ConnectionPool { () throws(StoreError) in try MariaDBConnection(mysql) }

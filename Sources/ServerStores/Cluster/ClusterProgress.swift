@@ -3,7 +3,7 @@ internal import Foundation
 package import ServerRuntime
 package import TransferMachines
 
-/// Uploads in Redis, for every instance to go on with.
+/// Keeps the records of uploads in Redis, so that every instance can go on with every upload.
 ///
 /// | key | what |
 /// |---|---|
@@ -12,7 +12,7 @@ package import TransferMachines
 /// | `avatard:uploads:<uid>` | the user's unfinished names, scored by the second they end |
 /// | `file_upload_<name>` | what the seed's servers write, kept up for whoever reads it |
 ///
-/// Every one of them ends by itself after an upload's life (SETEX 3600, as the seed's). uid 0: a file of 1003.
+/// Redis removes each key after the life of an upload (3600 s, as with the seed's server). A file of 1003 has the uid 0.
 package struct ClusterProgress: ProgressStore {
     private let cluster: Cluster
     private let root: String
@@ -59,7 +59,7 @@ package struct ClusterProgress: ProgressStore {
     }
 
     package func remove(_ record: UploadRecord) throws(StoreError) {
-        // In one step, so that a record that another instance has just stored is not the one removed.
+        // A script is one step, so it never removes a record that another instance stores at the same time.
         let script = """
             local held = redis.call('GET', KEYS[1])
             if not held or not string.find(held, ARGV[1], 1, true) then return 0 end
@@ -102,7 +102,7 @@ package struct ClusterProgress: ProgressStore {
             ])
         }
         guard case .integer(let count) = replies[0] else { return 0 }
-        // A score comes back as text.
+        // Redis gives a score as text.
         let ownEnds = replies[1].text.flatMap(Double.init) ?? 0
         return Int(count) - (ownEnds >= Double(secondsSince1970()) ? 1 : 0)
     }
@@ -112,7 +112,7 @@ package struct ClusterProgress: ProgressStore {
     private static func recordKey(_ key: ResourceKey) -> String { "avatard:upload:\(owner(key)):\(key.name)" }
     private static func userKey(_ user: UserID?) -> String { "avatard:uploads:\(user?.value ?? 0)" }
 
-    /// What the seed's server writes with every chunk.
+    /// The command that the seed's server gives with every chunk.
     private func seed(_ record: UploadRecord, held: Int64) -> [String] {
         let folder = record.key.owner.map { "\(root)/\($0)" } ?? root
         let progress = record.progress(held: held)
@@ -144,13 +144,13 @@ private struct StoredRecord: Codable {
         isComplete = record.isComplete
     }
 
-    /// Nil for what we did not write.
+    /// Reads a record; nil when this server has not written it.
     init?(json: String) {
         guard let stored = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)) else { return nil }
         self = stored
     }
 
-    /// Only digits, letters and booleans: nothing in it can fail to be JSON.
+    /// The record as JSON. Its values are digits, letters and booleans, which need no escapes.
     var json: String {
         """
         {"chunkSize":\(chunkSize),"isComplete":\(isComplete),"md5":"\(md5)","totalSize":\(totalSize),\

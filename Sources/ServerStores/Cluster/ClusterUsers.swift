@@ -3,8 +3,8 @@ internal import Foundation
 package import ServerRuntime
 package import TransferMachines
 
-/// Users where the chat system keeps them: tokens in Redis `utoken_<uid>`, everything else in the table `user` of MySQL, and
-/// what the chat servers read in Redis `ubaseinfo_<uid>`.
+/// Reads and writes users where the chat system keeps them: tokens in Redis `utoken_<uid>`, everything else in the table `user` of MySQL,
+/// and a copy for the chat servers in Redis `ubaseinfo_<uid>`.
 package struct ClusterUsers: UserStore {
     private let cluster: Cluster
 
@@ -16,7 +16,7 @@ package struct ClusterUsers: UserStore {
         return !token.isEmpty && ExactString(token) == ExactString(stored) ? .valid : .wrong
     }
 
-    /// As the seed does after an upload: the column, then `ubaseinfo_<uid>` from the whole row.
+    /// Sets the column, then writes `ubaseinfo_<uid>` from the whole row, as the seed's server does after an upload.
     package func setIcon(_ name: AvatarName, of user: UserID) throws(StoreError) -> Bool {
         let row = try cluster.mysql { (mysql) throws(StoreError) -> [String?]? in
             let updated = try mysql.run(
@@ -51,7 +51,7 @@ package struct ClusterUsers: UserStore {
     }
 
     package func users(withIcon name: AvatarName) throws(StoreError) -> [UserID] {
-        // The first condition may use an index; the second is what the column's collation may not be: exact.
+        // MySQL can use an index for the first condition. The second one compares bytes, which the column's collation may not do.
         let rows = try cluster.mysql { (mysql) throws(StoreError) in
             try mysql.run(
                 "SELECT uid FROM user WHERE icon = ? AND BINARY icon = ? ORDER BY uid LIMIT 2",

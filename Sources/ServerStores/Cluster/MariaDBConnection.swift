@@ -19,7 +19,7 @@ enum SQLValue: Sendable {
         let pointer: UnsafeMutablePointer<MYSQL_STMT>
     }
 
-    /// Before the first connection, once per process: mysql_init() would do it in every thread at once.
+    /// Starts the library once per process, before the first connection: mysql_init() does so too, and not safely in several threads.
     private static let libraryIsReady = mysql_server_init(0, nil, nil) == 0
 
     init(_ settings: ServerSettings.MySQL) throws(StoreError) {
@@ -32,7 +32,7 @@ enum SQLValue: Sendable {
         unsafe mysql_options(made, MYSQL_OPT_READ_TIMEOUT, &answerSeconds)
         unsafe mysql_options(made, MYSQL_OPT_WRITE_TIMEOUT, &answerSeconds)
         unsafe mysql_options(made, MYSQL_SET_CHARSET_NAME, "utf8mb4")
-        // CLIENT_FOUND_ROWS: a row whose icon is already the new one counts as updated.
+        // With CLIENT_FOUND_ROWS a row whose icon is the new one already counts as updated.
         let connected = unsafe mysql_real_connect(
             made, settings.socket == nil ? settings.host : nil, settings.user, settings.password, settings.schema,
             UInt32(settings.port), settings.socket, UInt(CLIENT_FOUND_ROWS))
@@ -50,7 +50,7 @@ enum SQLValue: Sendable {
         unsafe mysql_close(handle)
     }
 
-    /// Runs one statement: its rows, every column as text, and how many rows it found or changed.
+    /// Runs one statement. Returns its rows with every column as text, and how many rows it found or changed.
     func run(_ sql: String, _ values: [SQLValue] = []) throws(StoreError) -> (rows: [[String?]], affected: Int) {
         let statement = unsafe try prepare(sql).pointer
         unsafe try execute(statement, sql, values)
@@ -77,7 +77,7 @@ enum SQLValue: Sendable {
         return statement
     }
 
-    /// The parameters lie in one allocation each for as long as the statement runs.
+    /// Executes a statement. Each parameter lies in an allocation of its own as long as the statement runs.
     private func execute(
         _ statement: UnsafeMutablePointer<MYSQL_STMT>, _ sql: String, _ values: [SQLValue]
     ) throws(StoreError) {
@@ -110,7 +110,7 @@ enum SQLValue: Sendable {
         else { throw unsafe fault(statement, sql) }
     }
 
-    /// First the lengths, by binding nothing; then each column into room of its own.
+    /// Fetches the rows. It binds no buffers, so that each fetch tells the lengths, and then reads each column into a buffer that fits.
     private func fetch(
         _ statement: UnsafeMutablePointer<MYSQL_STMT>, _ sql: String, columns: Int
     ) throws(StoreError) -> [[String?]] {

@@ -4,7 +4,7 @@ internal import Glibc
 internal import ServerRuntime
 internal import TransferMachines
 
-/// What Redis answers.
+/// An answer of Redis.
 enum RedisReply: Sendable, Equatable {
     case text(String)
     case integer(Int64)
@@ -46,7 +46,7 @@ enum RedisReply: Sendable, Equatable {
         try pipeline([words]).first ?? .nothing
     }
 
-    /// Sends all commands, then reads all answers: one round trip.
+    /// Sends all commands and then reads all answers, in one round trip.
     func pipeline(_ commands: [[String]]) throws(StoreError) -> [RedisReply] {
         for words in commands { try append(words) }
         var replies: [RedisReply] = []
@@ -59,7 +59,7 @@ enum RedisReply: Sendable, Equatable {
             }
             defer { unsafe freeReplyObject(raw) }
             let reply = unsafe raw.assumingMemoryBound(to: redisReply.self)
-            // Every answer is taken off the line before an error is told, or the next command would read this one's.
+            // Reads every answer before it throws, or the next command would read the answer of this one.
             if unsafe reply.pointee.type == REDIS_REPLY_ERROR { refusal = unsafe Self.text(reply) ?? "refused" }
             replies.append(unsafe Self.read(reply))
         }
@@ -72,7 +72,7 @@ enum RedisReply: Sendable, Equatable {
         let lengths = texts.map(\.count)
         let bytes = texts.flatMap { $0.map { CChar(bitPattern: $0) } }
         let result = unsafe bytes.withUnsafeBufferPointer { buffer in
-            // Without a single byte there is no command.
+            // A command has at least one byte.
             guard let start = buffer.baseAddress else { return REDIS_ERR }
             var pointers: [UnsafePointer<CChar>?] = unsafe []
             var offset = 0
@@ -110,7 +110,7 @@ enum RedisReply: Sendable, Equatable {
             decoding: UnsafeRawBufferPointer(start: start, count: reply.pointee.len), as: UTF8.self)
     }
 
-    /// What hiredis noted; the text lies in an array inside the context.
+    /// The reason that hiredis has written into an array of the context.
     private static func reason(_ context: UnsafeMutablePointer<redisContext>) -> String {
         let text = unsafe withUnsafeBytes(of: context.pointee.errstr) { bytes in
             unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)

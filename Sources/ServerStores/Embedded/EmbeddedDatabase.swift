@@ -6,14 +6,14 @@ internal import PosixFiles
 package import ServerRuntime
 internal import TransferMachines
 
-/// The one SQLite file of the embedded stores: users, and uploads under way.
+/// The SQLite file of the embedded stores, with the users and the uploads under way.
 ///
-/// Other processes may change users while the server runs (`avatar-server user …`); uploads belong to the server alone.
+/// Other processes may change users while the server runs (`avatar-server user …`). Only the server changes uploads.
 package final class EmbeddedDatabase: Sendable {
     let pool: DatabasePool
     private let isDurable: Bool
 
-    /// Opens the file, makes it and its folder where they are missing, and brings it to the newest form.
+    /// Opens the file, makes it and its folder where they are missing, and runs the migrations that it lacks.
     ///
     /// - Parameter isDurable: whether a commit must survive a power cut (`storage.sync: full`).
     package init(path: String, isDurable: Bool) throws(StoreError) {
@@ -28,7 +28,7 @@ package final class EmbeddedDatabase: Sendable {
             configuration.busyMode = .timeout(5)
             pool = try DatabasePool(path: path, configuration: configuration)
             self.isDurable = isDurable
-            // After the journal mode, since GRDB lowers it to NORMAL together with that.
+            // GRDB sets NORMAL together with the journal mode, so this comes after it.
             try pool.writeWithoutTransaction { try $0.setSynchronous(isDurable ? "FULL" : "OFF") }
             try Self.migrations.migrate(pool)
         } catch {
@@ -80,12 +80,12 @@ package final class EmbeddedDatabase: Sendable {
         return migrator
     }
 
-    /// What SQLite itself says of the setting: 0 off, 1 normal, 2 full.
+    /// The value that SQLite has for the setting: 0 off, 1 normal, 2 full.
     package func synchronousLevel() throws(StoreError) -> Int {
         try write("reading PRAGMA synchronous") { try Int.fetchOne($0, sql: "PRAGMA synchronous") ?? -1 }
     }
 
-    /// One statement, which needs no transaction around it.
+    /// Runs one statement that reads, without a transaction around it.
     func read<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
             return try pool.unsafeRead(body)
@@ -94,20 +94,20 @@ package final class EmbeddedDatabase: Sendable {
         }
     }
 
-    /// Like ``write(_:_:)``, for what a power cut may take: the journal is written and not waited for, and the next durable statement
-    /// takes it to the disk (SQLite, "PRAGMA synchronous").
+    /// Runs one statement whose change a power cut may lose: SQLite writes the journal and does not wait for the disk. The next durable
+    /// statement takes the journal to the disk (SQLite, "PRAGMA synchronous").
     func writeLazily(_ what: String, _ body: (Database) throws -> Void) throws(StoreError) {
         guard isDurable else { return try write(what, body) }
         try write(what) { database in
             try database.setSynchronous("NORMAL")
             let result = Result { try body(database) }
-            // Not in a `defer`: were it to fail without a word, tokens and icons would no longer be waited for.
+            // Not in a `defer`, which would hide an error: then SQLite would no longer wait for the disk with tokens and icons.
             try database.setSynchronous("FULL")
             try result.get()
         }
     }
 
-    /// One statement, which is a transaction of its own.
+    /// Runs one statement that writes; it is a transaction of its own.
     func write<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
             return try pool.writeWithoutTransaction(body)
@@ -122,7 +122,7 @@ package final class EmbeddedDatabase: Sendable {
 extension Database {
     fileprivate func setSynchronous(_ level: String) throws { try execute(sql: "PRAGMA synchronous = \(level)") }
 
-    /// Runs a statement that gives no rows, prepared once per connection.
+    /// Runs a statement that gives no rows. Each connection prepares it once.
     func change(_ sql: String, _ arguments: StatementArguments) throws {
         try cachedStatement(sql: sql).execute(arguments: arguments)
     }

@@ -5,17 +5,17 @@ package import ServerRuntime
 internal import Synchronization
 package import TransferMachines
 
-/// Uploads in SQLite, and in memory too: the server is the only one that writes them, so what memory says is so.
+/// Keeps the records of uploads in SQLite, and a copy in memory. Only this server writes them, so that the copy is always right.
 ///
-/// They must outlive the process, not the machine: a power cut may cost an unfinished upload.
+/// A record survives the death of the process. A power cut may lose the record of an unfinished upload, which then begins again.
 package final class EmbeddedProgress: ProgressStore {
     private let database: EmbeddedDatabase
     private let secondsSince1970: @Sendable () -> Int64
     private let memory = Mutex(Memory())
 
-    /// Reads what was under way when the server ended.
+    /// Reads the records that an earlier run of the server has left.
     ///
-    /// - Parameter secondsSince1970: what time it is, on a clock that goes on while the server is down.
+    /// - Parameter secondsSince1970: the time on a clock that goes on while the server is down.
     package init(
         _ database: EmbeddedDatabase, secondsSince1970: @escaping @Sendable () -> Int64
     ) throws(StoreError) {
@@ -67,7 +67,7 @@ package final class EmbeddedProgress: ProgressStore {
         memory.withLock { $0.keep(record, touchedAt: now) }
     }
 
-    /// Now and then: what is too old goes.
+    /// Removes the records that are too old, at most once in ``touchSeconds``.
     private func prune(now: Int64) throws(StoreError) {
         let isTime = memory.withLock { memory in
             guard now - memory.prunedAt >= Self.touchSeconds else { return false }
@@ -82,7 +82,7 @@ package final class EmbeddedProgress: ProgressStore {
         memory.withLock { $0.forget(before: oldest) }
     }
 
-    /// The part says how far it is; here only its age is renewed, now and then.
+    /// Renews the age of the record, at most once in ``touchSeconds``. How far the upload is, the part file says.
     package func advance(_ record: UploadRecord, held: Int64) throws(StoreError) {
         let now = secondsSince1970()
         guard let entry = memory.withLock({ $0.entries[record.key] }), now - entry.touchedAt >= Self.touchSeconds
@@ -133,7 +133,7 @@ package final class EmbeddedProgress: ProgressStore {
     private var oldest: Int64 { secondsSince1970() - Int64(Limits.Server.uploadLifeSeconds) }
 }
 
-/// The uploads that memory knows; all that SQLite has while there are not too many.
+/// The records that are in memory: all that SQLite has, while they are not too many.
 private struct Memory: Sendable {
     struct Entry: Sendable {
         var record: UploadRecord
@@ -142,13 +142,13 @@ private struct Memory: Sendable {
 
     private(set) var entries: [ResourceKey: Entry] = [:]
     private var unfinished: [UserID: Set<AvatarName>] = [:]
-    /// Whether SQLite has nothing that is not here, or too old.
+    /// Whether every record in SQLite that is not too old is here.
     private(set) var isWhole = true
     var prunedAt: Int64 = 0
 
     mutating func keep(_ record: UploadRecord, touchedAt: Int64) {
         if entries.count >= Limits.Server.uploadsInMemoryMax, entries[record.key] == nil {
-            // Bounded the simple way: from now on what is needed is read again.
+            // There are too many records for memory. From now on a record is read from SQLite when it is needed.
             entries = [:]
             unfinished = [:]
             isWhole = false
@@ -185,7 +185,7 @@ private struct Memory: Sendable {
 }
 
 extension UploadRecord {
-    /// Nil for a row that nobody could have written.
+    /// Reads a row; nil when a value in it is not valid.
     init?(_ row: Row) {
         guard let name = try? AvatarName(row["name"]), let id = UploadID(hex: row["upload_id"]),
             let md5 = MD5Digest(bytes: [UInt8](row["md5"] as Data))

@@ -5,7 +5,7 @@ internal import PosixFiles
 package import ServerRuntime
 package import TransferMachines
 
-/// Users in SQLite. Of a token only its SHA-256 is kept: whoever reads the file learns none.
+/// Keeps users in SQLite. The database holds the SHA-256 of each token, so that nobody who reads the file learns a token.
 package struct EmbeddedUsers: UserStore {
     private let database: EmbeddedDatabase
 
@@ -57,9 +57,9 @@ package struct EmbeddedUsers: UserStore {
     }
 }
 
-// What `avatar-server user …` does.
+// What `avatar-server user …` needs.
 extension EmbeddedUsers {
-    /// One user as a person may see it.
+    /// What `avatar-server user list` shows of a user.
     package struct Listed: Hashable, Sendable {
         package let uid: UserID
         package let name: String
@@ -67,7 +67,7 @@ extension EmbeddedUsers {
         package let hasToken: Bool
     }
 
-    /// Makes a user; false when there is one with this uid already, who stays as they are.
+    /// Adds a user. Returns false and changes nothing when there is a user with this uid already.
     package func add(_ user: UserID, name: String, token: String) throws(StoreError) -> Bool {
         let digest = try Self.digest(token)
         return try database.write("adding a user") { database in
@@ -78,7 +78,7 @@ extension EmbeddedUsers {
         }
     }
 
-    /// Gives a user another token, and ends the one before; false when there is no such user.
+    /// Replaces the token of a user. Returns false when there is no such user.
     package func setToken(_ token: String, of user: UserID) throws(StoreError) -> Bool {
         let digest = try Self.digest(token)
         return try database.write("setting a token") { database in

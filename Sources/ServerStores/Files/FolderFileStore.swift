@@ -40,7 +40,7 @@ package final class FolderFileStore: FileStore {
     }
 
     package func beginPart(_ id: UploadID, bytes: [UInt8]) throws(StoreError) {
-        // New parts are what makes old ones pile up: so they clear them away, now and then.
+        // Old parts pile up only while uploads begin, so a begin clears them away, at most once in `sweepSeconds`.
         let now = Self.secondsSince1970
         let isTime = sweptAt.withLock { sweptAt in
             guard now - sweptAt >= Limits.Server.sweepSeconds else { return false }
@@ -62,7 +62,7 @@ package final class FolderFileStore: FileStore {
             let part = try part(id)
             try part.file.lock()
             defer { part.file.unlock() }
-            // Whoever came first has written these bytes already, and what is held is never written over.
+            // Another instance has written these bytes already. Bytes that a part holds are never written over.
             let size = try heldBytes(part, id)
             guard size >= offset, size < offset + Int64(bytes.count) else {
                 throw StoreError(.unavailable, "the part \(id) was written to by another instance")
@@ -114,7 +114,7 @@ package final class FolderFileStore: FileStore {
         do {
             var digester = try Digester(.md5)
             while true {
-                // One more than there should be, so that the end is seen.
+                // Asks for one byte more than there should be, to see the end of the file.
                 let piece = try file.read(at: size, count: Int(min(expected - size + 1, 256 * 1024)))
                 if piece.isEmpty { break }
                 unsafe try digester.update(piece.span.bytes)
@@ -124,7 +124,7 @@ package final class FolderFileStore: FileStore {
         } catch let error as PosixError {
             throw error
         } catch {
-            // libcrypto without MD5: nothing that was sent can be believed.
+            // libcrypto has no MD5, so no upload can be verified.
         }
         throw PosixError("MD5", code: EIO)
     }
@@ -140,7 +140,7 @@ package final class FolderFileStore: FileStore {
             do {
                 try sync.file(part.file)
             } catch {
-                // A second sync of this file may succeed although the kernel has dropped pages of it (fsync(2)): nobody may try.
+                // The kernel may have dropped pages of this file, and a second sync of it would succeed all the same (fsync(2)).
                 try removePart(id)
                 throw StoreError(.unsynced, "\(error); the part \(id) was removed")
             }
@@ -155,7 +155,7 @@ package final class FolderFileStore: FileStore {
         }
     }
 
-    /// Renames the part; false when the quota does not allow that.
+    /// Renames the part into place. Returns false when the quota does not allow that.
     private func place(
         _ id: UploadID, _ size: Int64, at key: ResourceKey, quotaBytes: Int64?
     ) throws -> Bool {
@@ -183,7 +183,9 @@ package final class FolderFileStore: FileStore {
         try sync.folder(root)
     }
 
-    /// Removes a file in its place that could not be synced, so that the client sends it again; the error to throw.
+    /// Removes a renamed file that could not be synced, so that the client sends it again.
+    ///
+    /// - Returns: the error to throw.
     private func discard(_ key: ResourceKey, after error: PosixError) -> StoreError {
         do throws(PosixError) {
             if let owner = key.owner {
@@ -256,7 +258,7 @@ package final class FolderFileStore: FileStore {
         return bytes
     }
 
-    /// Runs `body` and says of its errors what the kernel said.
+    /// Runs `body` and makes a ``ServerRuntime/StoreError`` of every error.
     private func storing<Value>(_ body: () throws -> Value) throws(StoreError) -> Value {
         do {
             return try body()
@@ -280,7 +282,7 @@ package final class FolderFileStore: FileStore {
         return try root.openSubfolder(String(owner.value)).openForReading(key.name.string)
     }
 
-    /// The open part; ENOENT when there is none.
+    /// The open part. The error is ENOENT when there is none.
     private func part(_ id: UploadID) throws(PosixError) -> PartFile {
         if let part = openParts.file(id) { return part }
         let part = try PartFile(parts.openForUpdating(id.hex))
@@ -288,7 +290,8 @@ package final class FolderFileStore: FileStore {
         return part
     }
 
-    /// The part's size, once its lock is held. It may have been committed or removed before that: then it is missing.
+    /// The size of a part whose lock the caller holds. The error is ENOENT when another thread or instance has committed or removed the part
+    /// before the caller got the lock.
     private func heldBytes(_ part: PartFile, _ id: UploadID) throws(PosixError) -> Int64 {
         guard let facts = try parts.facts(of: id.hex), facts.inode == part.inode else {
             openParts.remove(id)
@@ -308,7 +311,7 @@ package final class FolderFileStore: FileStore {
 }
 
 extension FolderFileStore {
-    /// Why a file could not be made, renamed and removed below `root`, as an upload does; nil when it could.
+    /// Makes, renames and removes a file below `root`, as an upload does. Returns the reason why that failed, or nil.
     package static func problem(root path: String) -> String? {
         do throws(PosixError) {
             let folder = try Folder.make(path: path)
@@ -331,7 +334,7 @@ package final class OpenedFile: StoredFile {
 
     init(_ file: consuming OpenFile) throws(PosixError) {
         let facts = try file.facts()
-        // A folder or a FIFO under a picture's name is nobody's picture.
+        // A folder or a FIFO is no picture.
         guard facts.kind == .regular else { throw PosixError("open", code: ENOENT) }
         size = facts.size
         self.file = file

@@ -1,25 +1,25 @@
 package import AvatarCore
 
-/// Decides how one 1033 is answered: who asks, whose file it is, and which bytes.
+/// Decides how the server answers one 1033: it checks who asks, finds the file, and reads the chunk.
 ///
 /// The exchange looks for the name in the asker's folder, then in the folder of the one user whose current icon has that name
 /// (docs/protocol.md). It serves every seq that the file has. A later chunk needs a token that is valid now, unless this connection
 /// began the same download with a token that was valid then.
 package struct DownloadExchange: Sendable {
-    /// What to do next. All but `reply` are answered with an ``Input``.
+    /// What the driver has to do next. It answers every action but `reply` with an ``Input``; the arrow names which.
     package enum Action: Hashable, Sendable {
         /// → `token`.
         case checkToken(String, UserID)
         /// Opens a file → `opened`.
         case open(ResourceKey)
-        /// At most two users whose current icon has this name → `owners`.
+        /// Finds at most two users whose current icon has this name → `owners`.
         case findOwners(AvatarName)
         /// Reads that range of the open file → `read`.
         case read(Range<Int64>)
         case reply(Reply)
     }
 
-    /// What came of an action.
+    /// The result of an action.
     package enum Input: Hashable, Sendable {
         case token(TokenVerdict)
         /// Its size, or nil when there is none.
@@ -30,7 +30,7 @@ package struct DownloadExchange: Sendable {
         case failed(StoreErrorCode)
     }
 
-    /// The end.
+    /// The reply to the client.
     package enum Reply: Hashable, Sendable {
         case error(ClassicError)
         /// The bytes that were read, and where they lie in the file.
@@ -111,7 +111,7 @@ package struct DownloadExchange: Sendable {
             guard let size else { return end(.fileNotExists) }
             return opened(key, size)
         case (.reading(let chunk), .read(let count)):
-            // Fewer bytes than the size promised: the file was replaced or cut in between.
+            // There are fewer bytes than the size promised, so another program has cut the file meanwhile.
             guard count == Int64(chunk.range.count) else { return end(.readFailed) }
             state = .ended
             return .reply(.chunk(chunk))
@@ -144,7 +144,7 @@ package struct DownloadExchange: Sendable {
     }
 
     private mutating func opened(_ key: ResourceKey, _ size: Int64) -> Action {
-        // An empty file has no chunk at all, and every seq lies outside it: 1018, as the seed has it.
+        // An empty file has no chunk, so every seq lies outside it: 1018, as on the seed's server.
         guard let geometry = ChunkGeometry(totalSize: size, chunkSize: chunkBytes),
             let range = geometry.range(of: seq)
         else { return end(.offsetInvalid) }

@@ -2,7 +2,7 @@ package import AvatarCore
 
 /// One file on the server: the user whose file it is, and its name.
 package struct ResourceKey: Hashable, Sendable, CustomStringConvertible {
-    /// Whose folder it lies in; nil for files of 1003, which the seed keeps at `<output>/<name>`.
+    /// The user in whose folder the file lies; nil for files of 1003, which the seed keeps at `<output>/<name>`.
     package let owner: UserID?
     package let name: AvatarName
 
@@ -14,15 +14,15 @@ package struct ResourceKey: Hashable, Sendable, CustomStringConvertible {
     package var description: String { "\(owner.map { "\($0)/" } ?? "")\(name)" }
 }
 
-/// Names one attempt at an upload, and so its part file: two attempts at the same name never share bytes.
+/// Names one attempt at an upload and its part file, so that two attempts at the same name never share bytes.
 package struct UploadID: Hashable, Sendable, CustomStringConvertible {
     /// 32 lower-case hexadecimal digits.
     package let hex: String
 
-    /// Drawn by the caller; 128 bits make a repetition unthinkable.
+    /// Makes an id of 128 random bits, which the caller draws.
     package init(high: UInt64, low: UInt64) { hex = Self.digits(high) + Self.digits(low) }
 
-    /// As it was stored; nil when it is none.
+    /// Reads a stored id; nil when `hex` is none.
     package init?(hex: String) {
         guard hex.utf8.count == 32,
             hex.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
@@ -42,13 +42,14 @@ package struct UploadID: Hashable, Sendable, CustomStringConvertible {
 package struct UploadRecord: Hashable, Sendable {
     package let key: ResourceKey
     package let uploadID: UploadID
-    /// What the whole file's MD5 must be.
+    /// The MD5 that the whole file must have.
     package let md5: MD5Digest
     /// Bytes of the whole file.
     package let totalSize: Int64
-    /// Bytes of every chunk but the last: those of the first. 0 for an empty file.
+    /// Bytes of the first chunk, and of every other but the last. 0 for an empty file.
     package let chunkSize: Int64
-    /// Whether the file is in its place and the icon set. Kept for a while, for a client that lost the last reply.
+    /// Whether the file is in its place and the icon is set. The store keeps a complete record for a while, for a client that has lost the
+    /// last reply.
     package var isComplete: Bool
 
     package init(
@@ -74,12 +75,12 @@ package struct UploadRecord: Hashable, Sendable {
     }
 }
 
-/// What a store says of a token.
+/// What a store knows about a token.
 package enum TokenVerdict: Hashable, Sendable {
     case valid
-    /// The user is known, the token is another.
+    /// The user has another token.
     case wrong
-    /// No token is known for this user.
+    /// The store has no token for this user.
     case unknownUser
 }
 
@@ -91,8 +92,8 @@ package enum StoreErrorCode: Hashable, Sendable {
     case unsynced
     /// The system does not let this process read or write there.
     case forbidden
-    /// No room on the disk.
+    /// The disk has no room.
     case full
-    /// The store cannot be reached, or broke.
+    /// The store cannot be reached or has failed.
     case unavailable
 }

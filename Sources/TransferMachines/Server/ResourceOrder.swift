@@ -1,9 +1,9 @@
 internal import DequeModule
 
-/// Keeps the order of what touches one resource: writes one after the other as they came, reads beside each other but
-/// never across a write. Different resources know nothing of each other.
+/// Orders the jobs of each resource: writes run one after the other as they came, reads run beside each other but never across a write.
+/// Jobs of different resources do not wait for each other.
 ///
-/// The caller names each job by a number of its own, and gets it back when the job's turn has come.
+/// The caller names each job by a number, and gets the number back when the job may run.
 package struct ResourceOrder: Sendable {
     package typealias Job = UInt64
 
@@ -16,11 +16,11 @@ package struct ResourceOrder: Sendable {
     /// When a job may run.
     package enum Turn: Hashable, Sendable {
         case atOnce
-        /// Once ``ResourceOrder/finish(_:)`` hands it back.
+        /// When ``ResourceOrder/finish(_:)`` returns the job.
         case later
     }
 
-    /// What runs and what waits, of one resource.
+    /// The running and the waiting jobs of one resource.
     private struct Line: Sendable {
         private(set) var running = 0
         private var isWriting = false
@@ -37,7 +37,7 @@ package struct ResourceOrder: Sendable {
             return .atOnce
         }
 
-        /// One has ended: those whose turn has come.
+        /// A job has ended. Returns the jobs that may run now.
         mutating func finish() -> [Job] {
             running -= 1
             isWriting = false
@@ -67,18 +67,18 @@ package struct ResourceOrder: Sendable {
 
     package init() {}
 
-    /// How many resources have work.
+    /// How many resources have jobs.
     package var activeCount: Int { lines.count }
 
     /// Whether a job that only reads `key` would run at once.
     package func isReadable(_ key: ResourceKey) -> Bool { lines[key]?.isReadable ?? true }
 
-    /// When the job may run; one whose turn is later waits here.
+    /// Takes a job in and says when it may run.
     package mutating func submit(_ job: Job, to key: ResourceKey, _ access: Access) -> Turn {
         lines[key, default: Line()].submit(job, access)
     }
 
-    /// A job has ended: those whose turn has come, in order.
+    /// A job of `key` has ended. Returns the jobs that may run now, in the order in which they came.
     package mutating func finish(_ key: ResourceKey) -> [Job] {
         guard let index = lines.index(forKey: key) else { return [] }
         let started = lines.values[index].finish()

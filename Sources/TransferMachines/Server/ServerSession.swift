@@ -1,10 +1,10 @@
 package import AvatarCore
 internal import DequeModule
 
-/// One connection, without its socket: replies go out in the order in which the requests came, no more is taken in than
-/// the bounds allow, and a client that cannot take two replies at once gets them one by one.
+/// The rules of one connection: the server sends replies in the order of the requests, takes in no more requests than the bounds allow,
+/// and sends replies one by one to a client that cannot read two at once.
 ///
-/// The driver names each request by its ticket and keeps the bytes; here are only their counts.
+/// The driver keeps the bytes of requests and replies. It names each request by its ticket and tells the session how many bytes it has.
 package struct ServerSession: Sendable {
     /// Names one request, in the order in which they came.
     package typealias Ticket = UInt64
@@ -45,7 +45,7 @@ package struct ServerSession: Sendable {
     private var firstTicket: Ticket = 0
     private var bytesInFlight = 0
     private var bytesUnsent = 0
-    /// Whether the last reply may still be on its way to the client's own memory.
+    /// Whether the client may not have read the last reply yet.
     private var isDraining = false
     private var lastAnswered: ResourceKey?
     /// Whether the client may stay longer than ``Timeouts/tokenWait``.
@@ -55,7 +55,7 @@ package struct ServerSession: Sendable {
     /// The uploads of which this connection has brought a chunk, oldest first.
     private(set) package var uploads: [ResourceKey] = []
 
-    /// Whether the client has had two requests for one resource in flight: then it can take replies as they come.
+    /// Whether the client has had two requests for one resource in flight. Such a client can read several replies at once.
     private(set) package var isPipelining = false
 
     package init(now: MonotonicTime, timeouts: Timeouts = Timeouts()) {
@@ -67,27 +67,27 @@ package struct ServerSession: Sendable {
 
 // Requests and replies.
 extension ServerSession {
-    /// Whether another request may be taken in.
+    /// Whether the server may take in another request.
     package var acceptsRequests: Bool {
         slots.isEmpty
             || (slots.count < Limits.Server.requestsInFlightMax && bytesInFlight < Limits.Server.bytesInFlightMax)
     }
 
-    /// Requests that were taken in and whose answers have not gone out.
+    /// How many requests the server has taken in and not yet answered.
     package var requestsInFlight: Int { slots.count }
 
-    /// Bytes of requests and replies that are in flight, those included that the kernel has not taken yet.
+    /// Bytes of requests and replies in flight, including replies that the kernel has not taken yet.
     package var bytesHeld: Int { bytesInFlight + bytesUnsent }
 
-    /// Whether every request has been answered and every answer handed to the kernel.
+    /// Whether every request is answered and the kernel has taken every answer.
     package var isIdle: Bool { slots.isEmpty && bytesUnsent == 0 }
 
-    /// Whether a reply waits only for the last one, which the kernel has taken, to be acknowledged.
+    /// Whether a reply waits only for the client to acknowledge the last one, which the kernel has taken.
     package var awaitsDrain: Bool {
         isDraining && !isPipelining && bytesUnsent == 0 && slots.first?.replyBytes != nil
     }
 
-    /// A whole request has come. It is answered with ``answer(_:bytes:)``, whenever.
+    /// A whole request has come. The driver calls ``answer(_:bytes:)`` with its ticket at any time later.
     package mutating func receive(resource: ResourceKey?, bytes: Int, now: MonotonicTime) -> Ticket {
         lastFrame = now
         if let resource, !isPipelining {
@@ -100,7 +100,7 @@ extension ServerSession {
         return firstTicket + UInt64(slots.count - 1)
     }
 
-    /// The reply to a request is there, and has `bytes` bytes.
+    /// The driver has the reply to a request, which has `bytes` bytes.
     package mutating func answer(_ ticket: Ticket, bytes: Int) {
         guard ticket >= firstTicket, ticket - firstTicket < UInt64(slots.count) else { return }
         let index = Int(ticket - firstTicket)
@@ -110,7 +110,7 @@ extension ServerSession {
         slots[index].replyBytes = bytes
     }
 
-    /// The reply that may be handed to the network now, or nil while the next one is not there, or must wait.
+    /// The ticket of the reply that the driver may write now; nil while the next reply is not there or must wait.
     package mutating func nextReply() -> Ticket? {
         guard let bytes = slots.first?.replyBytes, bytesUnsent < Limits.Server.replyBytesUnsentMax else { return nil }
         guard isPipelining || !isDraining else { return nil }
@@ -125,8 +125,7 @@ extension ServerSession {
     /// The kernel has taken `bytes` bytes of replies.
     package mutating func sent(bytes: Int) { bytesUnsent -= bytes }
 
-    /// The client's side has the last reply: some time has passed, and the kernel holds nothing unsent or unacknowledged
-    /// (SIOCOUTQ is 0).
+    /// The client has the last reply: some time has passed, and the kernel holds no byte that is unsent or unacknowledged (SIOCOUTQ is 0).
     package mutating func drained() { if bytesUnsent == 0 { isDraining = false } }
 }
 
@@ -164,14 +163,14 @@ extension ServerSession {
     /// The last chunk of a download was served, or the download failed.
     package mutating func endDownload(_ key: ResourceKey) { downloads.removeAll { $0.key == key } }
 
-    /// In whose folder the file of a download lies that this connection has begun with `token`; nil when it has begun none.
+    /// The user in whose folder the file of a download lies; nil when this connection has not begun the download with `token`.
     package func ownerOfDownload(_ key: ResourceKey, token: ExactString) -> UserID? {
         downloads.first { $0.key == key && $0.token == token }?.owner
     }
 
     /// A chunk of an upload was taken on this connection: the first one, or one that goes on with an upload begun elsewhere.
     ///
-    /// - Returns: an upload that this connection does not remember any more, because it has too many.
+    /// - Returns: the upload that the session has forgotten, because it remembers no more than ``Limits/Server/uploadsRememberedMax``.
     package mutating func takeUpload(_ key: ResourceKey) -> ResourceKey? {
         hasAuthenticated = true
         guard !uploads.contains(key) else { return nil }

@@ -1,27 +1,27 @@
 package import AvatarCore
 
-/// Decides how one 1005 is answered: how far is the upload with this MD5?
+/// Decides how the server answers one 1005, which asks how far the upload with an MD5 is.
 ///
 /// The client names the upload by `md5`, `uid` and `name`; or by `md5` alone, when only one upload has it and this connection has
 /// brought a chunk of that upload (docs/protocol.md). Uploads of 1003 belong to nobody, so every connection may ask for them.
 package struct SyncExchange: Sendable {
-    /// What to do next. All but `reply` are answered with an ``Input``.
+    /// What the driver has to do next. It answers every action but `reply` with an ``Input``; the arrow names which.
     package enum Action: Hashable, Sendable {
         /// → `progress`, as in ``UploadExchange``.
         case loadProgress(ResourceKey)
-        /// At most two records with this MD5 → `records`.
+        /// Finds at most two records with this MD5 → `records`.
         case findUploads(MD5Digest)
         case reply(Reply)
     }
 
-    /// What came of an action.
+    /// The result of an action.
     package enum Input: Hashable, Sendable {
         case progress(UploadRecord?, held: Int64?)
         case records([UploadRecord])
         case failed(StoreErrorCode)
     }
 
-    /// The end.
+    /// The reply to the client.
     package enum Reply: Hashable, Sendable {
         case error(ClassicError)
         /// The record, the last whole chunk held, and the bytes up to its end.

@@ -1,8 +1,8 @@
 package import AvatarCore
 
-/// A chunk as it came with 1003 or 1031, before anything of it is believed.
+/// A chunk as it came with 1003 or 1031, before the server has checked any of its fields.
 package struct ReceivedChunk: Hashable, Sendable {
-    /// Whether it came with 1031: under a user, with a token, and the user's icon at the end.
+    /// Whether the chunk came with 1031. Then the file belongs to a user, the first chunk needs a token, and the last one sets the icon.
     package let isHead: Bool
     package let uid: Int64
     package let name: String
@@ -30,7 +30,7 @@ package struct ReceivedChunk: Hashable, Sendable {
         self.token = token
     }
 
-    /// Where it begins in the file, by what it says of itself.
+    /// Where the chunk begins in the file, computed from its own fields.
     package var offset: Int64 { transSize - bytes }
 }
 
@@ -40,13 +40,13 @@ package struct ReceivedChunk: Hashable, Sendable {
 ///
 /// The caller does each action in turn and hands its result to ``handle(_:)``, one chunk of a resource at a time.
 package struct UploadExchange: Sendable {
-    /// What configuration says.
+    /// The settings of the configuration that concern uploads.
     package struct Settings: Hashable, Sendable {
-        /// Largest file taken.
+        /// Bytes of the largest file that the server takes.
         package var bytesMax: Int64
-        /// Largest sum of one user's files; nil: no bound.
+        /// Bytes that all files of one user may have together; nil for no bound.
         package var quotaBytes: Int64?
-        /// Whether 1003 is answered at all.
+        /// Whether the server takes files of 1003, which shows no token.
         package var openUpload: Bool
 
         package init(bytesMax: Int64, quotaBytes: Int64? = nil, openUpload: Bool = false) {
@@ -56,30 +56,30 @@ package struct UploadExchange: Sendable {
         }
     }
 
-    /// Where bytes that are already here lie.
+    /// Where the server has bytes of an upload already.
     package enum Source: Hashable, Sendable {
         case part(UploadID)
         case file(ResourceKey)
     }
 
-    /// What to do next. All but `reply` are answered with an ``Input``.
+    /// What the driver has to do next. It answers every action but `reply` with an ``Input``; the arrow names which.
     package enum Action: Hashable, Sendable {
         /// → `token`.
         case checkToken(String, UserID)
         /// → `progress`, with the bytes that the part holds, or the file when the upload is complete.
         case loadProgress(ResourceKey)
-        /// The user's files and unfinished uploads, less this key's → `use`.
+        /// Counts the bytes of the user's files and the user's unfinished uploads, without those of this key → `use`.
         case measureUse(ResourceKey)
         /// Reserves so many bytes of the user's quota for this key, if they and everything reserved for the user's other uploads fit
         /// into `room` (``QuotaReservations``) → `reserved`.
         case reserve(Int64, ResourceKey, room: Int64)
-        /// Makes the part with the chunk's bytes, then stores the record, then drops `replacing`'s part → `done`.
+        /// Makes the part with the chunk's bytes, then stores the record, then removes the part `replacing` → `done`.
         case begin(UploadRecord, replacing: UploadID?)
         /// Writes the chunk's bytes into the part → `done`.
         case append(UploadRecord, offset: Int64)
-        /// Notes that the part now holds so many bytes, where a store wants to know → `done`.
+        /// Tells the progress store that the part now holds so many bytes → `done`.
         case advance(UploadRecord, held: Int64)
-        /// Are the chunk's bytes those at `offset`? → `compared`.
+        /// Compares the chunk's bytes with those at `offset` → `compared`.
         case compare(Source, offset: Int64)
         /// Digests the whole part → `verified`.
         case verify(UploadID)
@@ -93,11 +93,11 @@ package struct UploadExchange: Sendable {
         case complete(UploadRecord)
         /// Forgets record and part → `done`.
         case discard(UploadRecord)
-        /// The end: success is nil.
+        /// Sends the reply; nil is success.
         case reply(ClassicError?)
     }
 
-    /// What came of an action.
+    /// The result of an action.
     package enum Input: Hashable, Sendable {
         case token(TokenVerdict)
         case progress(UploadRecord?, held: Int64?)
@@ -143,7 +143,7 @@ package struct UploadExchange: Sendable {
 
     /// - Parameters:
     ///   - isAuthenticated: whether a first chunk needs no look at the store (``ServerSession/isAuthenticated(_:token:now:)``).
-    ///   - freshID: names the upload, should this chunk begin one; only a first chunk does.
+    ///   - freshID: the name of the upload that a first chunk begins; nil for every other chunk.
     package init(_ chunk: ReceivedChunk, settings: Settings, isAuthenticated: Bool = false, freshID: UploadID?) {
         self.chunk = chunk
         self.settings = settings
@@ -151,7 +151,7 @@ package struct UploadExchange: Sendable {
         self.freshID = freshID
     }
 
-    /// Whether `measureUse` needs the user's bytes, which cost a walk over the folder.
+    /// Whether `measureUse` has to count the bytes of the user's files, for which the driver reads the whole folder.
     package var needsUse: Bool { settings.quotaBytes != nil }
 
     /// The first action.
@@ -201,15 +201,15 @@ package struct UploadExchange: Sendable {
     }
 }
 
-// Before anything is stored.
+// What happens before the server stores the chunk.
 extension UploadExchange {
-    /// What the chunk says of itself, when that makes sense at all.
+    /// The key and the MD5 that the chunk claims to belong to, when its fields do not contradict each other.
     private func claim() throws(ClassicError) -> Claim {
         guard chunk.isHead || settings.openUpload else { throw .writePermission }
         let owner = UserID(chunk.uid)
         if chunk.isHead, owner == nil { throw .uidInvalid }
         guard let name = try? AvatarName(chunk.name) else { throw .writePermission }
-        // A file of 1003 beside the users' folders must not take the name of one.
+        // Files of 1003 lie beside the users' folders, so they must not have the name of such a folder.
         if !chunk.isHead, chunk.name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { throw .writePermission }
         guard let md5 = MD5Digest(hex: chunk.md5) else { throw .badJSON }
         guard chunk.seq >= 1 else { throw .seqInvalid }
@@ -305,18 +305,18 @@ extension UploadExchange {
 
     private mutating func compared(_ equal: Bool, _ record: UploadRecord, _ claim: Claim) -> Action {
         if equal, !record.isComplete { return held(record) }
-        // Nothing is written again. A picture of one chunk may also be sent anew, to be the icon once more: nothing tells that from a
-        // reply that was lost.
+        // The chunk is not written again. A client sends a picture of one chunk again when it has lost the reply, or to make the picture its
+        // icon once more. The server cannot tell which, so it sets the icon.
         if equal { return chunk.seq == 1 ? committed(record) : end(nil) }
         if chunk.seq == 1 { return beginOrMeasure(claim, replacing: record.isComplete ? nil : record.uploadID) }
         if record.isComplete { return end(.seqInvalid) }
-        // Another content under the same promise: what is held can no longer be trusted, so it starts again at 1.
+        // The client sends other bytes for a chunk that the part holds already. One of the two is wrong, so the upload begins again at 1.
         state = .discarding(.seqInvalid)
         return .discard(record)
     }
 }
 
-// Once the chunk is held.
+// What happens after the server has stored the chunk.
 extension UploadExchange {
     private mutating func held(_ record: UploadRecord) -> Action {
         guard chunk.last else { return end(nil) }
