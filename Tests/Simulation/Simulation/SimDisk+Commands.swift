@@ -310,6 +310,7 @@ extension SimDisk {
             catalog.crops[name] = SimCatalog.CropRow(
                 crop: crop, inode: file.inode, version: file.version, state: .pending)
             cropNames[crop.id] = name
+            recorded(crop)
             return [.cropRecorded(crop)]
         }
     }
