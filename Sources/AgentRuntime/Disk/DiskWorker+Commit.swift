@@ -17,16 +17,23 @@ extension DiskWorker {
         do throws(CacheError) {
             switch step {
             case .verify: return try verify(items)
-            case .syncParts: try cache.syncParts(names)
+            case .syncParts: return try sync(names)
             case .writeIntents: try cache.writeIntents(try candidates(items))
             case .rename: return try rename(names)
-            case .syncFolder: try cache.syncCacheFolder()
+            case .syncFolder: try cache.syncCacheFolder(placed: names)
             case .record: return try record(items)
             }
             return names.map { CommitOutcome($0, .done) }
         } catch {
             let outcome: CommitMachine.Outcome = error.code == .diskFull ? .diskFull : .failed(error.description)
             return names.map { CommitOutcome($0, outcome) }
+        }
+    }
+
+    private func sync(_ names: [AvatarName]) throws(CacheError) -> [CommitOutcome] {
+        zip(names, try cache.syncParts(names)).map { name, outcome in
+            guard case .discarded(let error) = outcome else { return CommitOutcome(name, .done) }
+            return CommitOutcome(name, error.code == .diskFull ? .diskFull : .failed(error.description))
         }
     }
 
