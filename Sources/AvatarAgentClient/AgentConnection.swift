@@ -137,7 +137,7 @@ final class ReplyHandler: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var read = unwrapInboundIn(data)
         inbound.append(&read)
-        do throws(BusMessage.Violation) {
+        do throws(BusMessageError) {
             while !isFinished, let message = try inbound.next() { take(try BusMessage.parseReply(message), context) }
             inbound.compact()
         } catch {

@@ -9,7 +9,7 @@ package enum PartFault: Error, Hashable, Sendable, CustomStringConvertible {
     /// The part has another size than was promised.
     case wrongSize(expected: Int64, found: Int64)
     /// The bytes are no complete picture.
-    case image(ImageFault)
+    case image(ImageError)
     /// The bytes could not be read.
     case unreadable(PosixError)
     /// libcrypto gave no digest.

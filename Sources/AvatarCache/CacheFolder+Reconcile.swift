@@ -19,7 +19,7 @@ package struct Comparison: Hashable, Sendable {
     /// Files whose inode, size and time are as recorded.
     package var same = 0
     /// Files whose names no avatar may have, at most a few.
-    package var invalid: [InvalidName] = []
+    package var invalid: [AvatarNameError] = []
 }
 
 extension CacheFolder {
@@ -137,7 +137,7 @@ extension CacheFolder {
             let image = try unsafe ImageStructure.examine(bytes.span.bytes)
             let digest = try unsafe SHA256Digest(of: bytes.span.bytes)
             return .success(VerifiedPart(identity: identity, sha256: digest, image: image))
-        } catch let fault as ImageFault {
+        } catch let fault as ImageError {
             return .failure(.image(fault))
         } catch {
             return .failure(.noDigest("\(error)"))

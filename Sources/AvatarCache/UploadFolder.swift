@@ -29,14 +29,14 @@ package enum CropFault: Hashable, Sendable, CustomStringConvertible {
     /// Over `upload.bytesMax`.
     case tooLarge(size: Int64, limit: Int64)
     /// No complete picture.
-    case image(ImageFault)
+    case image(ImageError)
     /// The agent may not read it.
     case unreadable(PosixError)
 
     /// Whether the bytes are the beginning of a picture: its writer may not be done.
     package var isIncomplete: Bool {
         switch self {
-        case .image(.truncated), .image(.empty): true
+        case .image(let error): error.code == .truncated || error.code == .empty
         default: false
         }
     }
@@ -47,7 +47,7 @@ package enum CropFault: Hashable, Sendable, CustomStringConvertible {
         case .symlink: "symlink"
         case .notRegular: "not-regular"
         case .tooLarge: "too-large"
-        case .image(let fault): fault.code
+        case .image(let error): error.code.rawValue
         case .unreadable: "unreadable"
         }
     }
@@ -164,7 +164,7 @@ package final class UploadFolder {
                 name: name, identity: identity, md5: try unsafe MD5Digest(of: bytes.span.bytes),
                 sha256: try unsafe SHA256Digest(of: bytes.span.bytes), image: image)
             return .settled(facts)
-        } catch let fault as ImageFault {
+        } catch let fault as ImageError {
             return .rejected(.image(fault), identity)
         } catch {
             return .rejected(.unreadable(PosixError("EVP_DigestInit", path: name.string, code: 38)), identity)

@@ -128,7 +128,7 @@ struct BusMapping: Sendable {
         do {
             return try AvatarName(text)
         } catch {
-            throw .invalidName(name: String(text.prefix(Limits.Name.bytesMax)), reason: error.reason.description)
+            throw .invalidName(name: String(text.prefix(Limits.Name.bytesMax)), reason: error.code.description)
         }
     }
 

@@ -121,7 +121,7 @@ package enum FolderChange: Hashable, Sendable {
     /// A file was removed or moved away.
     case gone(WatchedFolder, AvatarName)
     /// A file was closed after writing, or moved in, under a name that no avatar may have.
-    case unnameable(WatchedFolder, InvalidName)
+    case unnameable(WatchedFolder, AvatarNameError)
     /// Events were lost: look at everything.
     case overflow
     /// The folder itself is gone, or cannot be watched.
@@ -215,7 +215,8 @@ package enum DiskResult: Hashable, Sendable {
     case vanished(AvatarName, [AvatarEvent])
     /// A rescan found files of the upload folder to examine, oldest first, and cache files that are gone.
     case rescanned(
-        WatchedFolder, settled: [AvatarName], unnameable: [InvalidName], vanished: [AvatarName], events: [AvatarEvent])
+        WatchedFolder, settled: [AvatarName], unnameable: [AvatarNameError], vanished: [AvatarName],
+        events: [AvatarEvent])
     /// The folder could not be looked through: what changed in it is still to be found.
     case notRescanned(WatchedFolder, StorageFault)
     /// The folder that is open is not the one at its path any more.

@@ -151,12 +151,12 @@ extension AgentMachine {
         if let (name, mode) = looks.next() { actions.append(.disk(.examine(name, mode))) }
     }
 
-    private mutating func unnameable(_ name: InvalidName) {
+    private mutating func unnameable(_ name: AvatarNameError) {
         notUploaded(String(name.name.prefix(Limits.Name.bytesMax)), reason: name.description)
     }
 
     mutating func rescanned(
-        _ folder: WatchedFolder, settled: [AvatarName], unnameable: [InvalidName], gone: [AvatarName]
+        _ folder: WatchedFolder, settled: [AvatarName], unnameable: [AvatarNameError], gone: [AvatarName]
     ) {
         vanished(gone)
         guard folder == .crops else { return }

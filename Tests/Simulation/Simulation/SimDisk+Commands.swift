@@ -178,7 +178,7 @@ extension SimDisk {
         verified[item.name] = (inode, sha256)
         guard mutation != .skipVerify else { return .done }
         guard promised == Int64(bytes.count) else { return .corrupt("wrong size") }
-        do throws(ImageFault) {
+        do throws(ImageError) {
             _ = try ImageStructure.examine(bytes.span.bytes)
             return .done
         } catch {

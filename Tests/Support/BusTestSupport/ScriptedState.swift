@@ -161,10 +161,10 @@ extension ScriptedAgent.State {
 
     private mutating func fetch(_ parameters: FetchParameters, more: Bool, _ reply: ReplyStream) {
         for name in parameters.names {
-            do throws(InvalidName) {
+            do throws(AvatarNameError) {
                 _ = try AvatarName(name)
             } catch {
-                return reply.fail(.invalidName(name: name, reason: "\(error.reason)"))
+                return reply.fail(.invalidName(name: name, reason: "\(error.code)"))
             }
         }
         let names = Set(parameters.names)
