@@ -18,7 +18,7 @@ enum AgentConnection {
         let producer = NIOThrowingAsyncSequenceProducer.makeSequence(
             elementType: JSON.self, failureType: (any Error).self,
             backPressureStrategy: NIOAsyncSequenceProducerBackPressureStrategies.HighLowWatermark(
-                lowWatermark: 4, highWatermark: 16),
+                lowWatermark: Limits.Bus.clientReplies.lowerBound, highWatermark: Limits.Bus.clientReplies.upperBound),
             finishOnDeinit: true, delegate: delegate)
         let source = producer.source
         let channel: any Channel

@@ -1,8 +1,8 @@
-/// The stricter rule for one folder that is cache and upload folder at once (DESIGN.md, "Two folders"): a chat client that writes its own
+/// The stricter rule for one folder that is cache and upload folder at once (docs/architecture.md): a chat client that writes its own
 /// downloads there must not turn a friend's picture into the user's avatar.
 ///
-/// What it cannot tell apart is a friend's picture that another program writes in one piece under a name that nobody here has heard
-/// of: two folders are the safe setting.
+/// The rule cannot recognise one case: another program writes a friend's picture in one piece, under a name that the agent has never
+/// heard of. The agent takes that picture for the user's own. Two folders are the safe setting.
 package enum SharedFolderRule {
     /// What is known of a complete picture that was closed in, or moved into, the folder.
     package struct Candidate: Hashable, Sendable {
@@ -47,9 +47,9 @@ package enum SharedFolderRule {
 
 /// Counts how often each file of a shared folder is closed between two looks at it.
 ///
-/// A client that appends chunk by chunk may be done before the first of its closes is looked at: then the picture is whole, and only the
-/// number of closes tells. So the count is asked for after the look, and after the watch was flushed: a whole picture's closes have
-/// all happened by then.
+/// A client that appends chunk by chunk may have written its last chunk before the agent examines the file after the first close. The
+/// picture is whole then, and only the number of closes tells that it was appended to. The agent therefore asks for the count after it
+/// has examined the file and flushed the watch: by then all closes of a whole picture have been counted.
 package struct SharedFolderCloses: Hashable, Sendable {
     private var counts: [AvatarName: Int64] = [:]
 
@@ -57,15 +57,15 @@ package struct SharedFolderCloses: Hashable, Sendable {
 
     /// A file was closed after writing, or moved in.
     package mutating func closed(_ name: AvatarName) {
-        // Past the bound nothing is remembered of new names; they count as closed more than once.
+        // Past the bound a new name is not counted; `closes(of:)` answers 2 for it.
         guard counts.count < Limits.Watch.closesMax || counts[name] != nil else { return }
         counts[name, default: 0] += 1
     }
 
-    /// A file was looked at, deleted or moved away: the next close is the first.
+    /// The agent has examined the file, or somebody has deleted it or moved it away: the next close is counted as the first.
     package mutating func begin(_ name: AvatarName) { counts[name] = nil }
 
-    /// How many closes were heard since; 2 for a name that had no room.
+    /// How many closes of the file were counted since ``begin(_:)``; 2 for a name that found no room.
     package func closes(of name: AvatarName) -> Int64 {
         counts[name] ?? (counts.count < Limits.Watch.closesMax ? 0 : 2)
     }

@@ -1,7 +1,7 @@
 import AvatarCore
 package import NIOCore
 
-/// One message on the wire: `u16 message id | u32 body length | body`, big-endian (PROTOCOL.md).
+/// One message on the wire: `u16 message id | u32 body length | body`, big-endian (docs/protocol.md).
 package struct Frame: Hashable, Sendable {
     /// Bytes before the body.
     package static let headerBytes = 6
