@@ -19,7 +19,7 @@ package struct Comparison: Hashable, Sendable {
     /// Files whose inode, size and time are as recorded.
     package var same = 0
     /// Files whose names no avatar may have, at most a few.
-    package var invalid: [InvalidName] = []
+    package var invalid: [AvatarNameError] = []
 }
 
 extension CacheFolder {
@@ -151,7 +151,7 @@ extension CacheFolder {
                 VerifiedPart(
                     identity: identity, sha256: digest, image: image,
                     assurance: promised == nil ? .structural : .digest))
-        } catch let fault as ImageFault {
+        } catch let fault as ImageError {
             return .failure(.image(fault))
         } catch {
             return .failure(.noDigest("\(error)"))

@@ -11,7 +11,7 @@ package struct UploadComparison: Hashable, Sendable {
     /// Files that are there.
     package var files = 0
     /// Files whose names no avatar may have, at most a few.
-    package var invalid: [InvalidName] = []
+    package var invalid: [AvatarNameError] = []
 }
 
 extension UploadFolder {
@@ -92,7 +92,7 @@ extension UploadFolder {
     package func importFile(path: String) throws -> AvatarName {
         let bytes = try read(path)
         let image: ImageFacts
-        do throws(ImageFault) {
+        do throws(ImageError) {
             image = try unsafe ImageStructure.examine(bytes.span.bytes)
         } catch {
             throw ImportError.notAnImage(path: path, error)

@@ -123,7 +123,7 @@ package final class UploadFolder {
                 name: name, identity: identity, md5: try unsafe MD5Digest(of: bytes.span.bytes),
                 sha256: try unsafe SHA256Digest(of: bytes.span.bytes), image: image)
             return .settled(facts)
-        } catch let fault as ImageFault {
+        } catch let fault as ImageError {
             return .rejected(.image(fault), identity)
         } catch {
             return .rejected(.unreadable(PosixError("EVP_DigestInit", path: name.string, code: 38)), identity)

@@ -158,7 +158,8 @@ struct UploadQueue: Sendable {
         return events
     }
 
-    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent] {
+    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
+    {
         hold(way.progress(name: name, progress, now: now))
     }
 
