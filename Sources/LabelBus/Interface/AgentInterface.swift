@@ -84,7 +84,7 @@ package enum AgentInterface {
 
         error NotLoggedIn ()
         error UnknownAvatar (name: string)
-        error AvatarNameError (name: string, reason: string)
+        error InvalidName (name: string, reason: string)
         error NotAnImage (path: string, reason: string)
         error TooLarge (path: string, size: int, limit: int)
         error ServerRefused (code: int, reason: string)
