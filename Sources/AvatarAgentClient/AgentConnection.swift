@@ -18,7 +18,7 @@ enum AgentConnection {
         let producer = NIOThrowingAsyncSequenceProducer.makeSequence(
             elementType: JSON.self, failureType: (any Error).self,
             backPressureStrategy: NIOAsyncSequenceProducerBackPressureStrategies.HighLowWatermark(
-                lowWatermark: 4, highWatermark: 16),
+                lowWatermark: Limits.Bus.clientReplies.lowerBound, highWatermark: Limits.Bus.clientReplies.upperBound),
             finishOnDeinit: true, delegate: delegate)
         let source = producer.source
         let channel: any Channel
@@ -137,7 +137,7 @@ final class ReplyHandler: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var read = unwrapInboundIn(data)
         inbound.append(&read)
-        do throws(BusMessage.Violation) {
+        do throws(BusMessageError) {
             while !isFinished, let message = try inbound.next() { take(try BusMessage.parseReply(message), context) }
             inbound.compact()
         } catch {

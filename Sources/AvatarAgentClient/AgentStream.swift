@@ -4,8 +4,9 @@ internal import NIOCore
 
 public import struct LabelBus.Avatar
 
-/// The replies to one call, as they come. Reading slowly holds the agent's sending back, and in the end makes it give up
-/// (`AgentError.lagging`); nothing piles up here. Ceasing to read, or cancelling the task that does, hangs up.
+/// The replies to one call, as they come. A program that reads slowly holds back the agent, which gives up in the end
+/// (`AgentError.lagging`); few replies wait on this side. The stream hangs up when the program ceases to read, or cancels the task that
+/// reads.
 ///
 /// It can be iterated once.
 public struct AgentStream<Element: Sendable>: AsyncSequence, Sendable {

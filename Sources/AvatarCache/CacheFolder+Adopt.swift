@@ -19,15 +19,15 @@ package struct FoundFile: Hashable, Sendable {
 
 /// What a baseline took in.
 package struct Baseline: Hashable, Sendable {
-    /// Complete pictures that have rows now.
+    /// Complete pictures that were given rows.
     package var adopted = 0
-    /// Files that are no complete pictures: left where they are, without a row.
+    /// Files that are no complete pictures, and why. They stay where they are and have no rows.
     package var refused: [AvatarName: PartError] = [:]
 }
 
 extension CacheFolder {
-    /// Gives rows to files that were found complete; `changed` for a name that had one with another content, `ready` for a new one,
-    /// and no event where only inode or time changed.
+    /// Gives rows to files that were found complete. A name whose row had another content logs `changed`, a name without a row `ready`, and
+    /// a file whose bytes are as recorded nothing.
     package func adopt(_ found: [FoundFile], at now: UnixTime) throws(CacheError) -> [Committed] {
         try catalog.write("adopting \(found.count) files") { db in
             try found.compactMap { try adopt($0, at: now, db) }
@@ -41,7 +41,7 @@ extension CacheFolder {
             same.owner = same.owner ?? found.owner
             // The row's digest is the same, so whichever of the two proves more proves both.
             if found.file.assurance == .digest { same.assurance = .digest }
-            // A copy by another hand is that hand's: only the very inode that was recorded stays the agent's own.
+            // Another program may have copied the file: only the very inode that was recorded stays the agent's own.
             if earlier?.identity.inode != found.file.identity.inode { same.origin = found.origin }
             try catalog.put(same, replacing: earlier, db)
             return nil
@@ -56,29 +56,30 @@ extension CacheFolder {
         return Committed(avatar: row, event: event)
     }
 
-    /// Takes what lies in the folder as it is, after a catalog was lost (promise 2): every complete picture gets a row and nothing is
-    /// fetched again. Reads every file that has no row.
+    /// Takes what lies in the folder as it is, after a catalog was lost (`docs/architecture.md`): every complete picture gets a row, and
+    /// nothing is fetched again. Reads every file that has no row.
     ///
-    /// Where an agent had the folder before (``wasHereBefore``) and it is the agent's alone, the files are taken for downloads, so that
-    /// the cache can shrink again; in a folder that was somebody else's, or is `shared`, they are foreign and never removed.
+    /// In a folder that an agent had before (``wasHereBefore``) and shares with nobody, the files are recorded as downloads, so that the
+    /// cache can shrink again. In a folder that was another program's, or is `shared`, the files are recorded as foreign and never removed.
     package func adoptBaseline(shared: Bool, at now: UnixTime) throws(CacheError) -> Baseline {
         let origin: Origin = wasHereBefore && !shared ? .downloaded : .foreign
         var baseline = Baseline()
-        // What is told of as there must survive a power cut, and nobody knows what of it was synced.
+        // A picture that clients are told of must survive a power cut, and another program may not have synced the file. Each file is then
+        // read from the disk and not from the page cache, which may show pages that an earlier sync, or this one, lost.
         if catalog.sync == .full {
             do { try folder.syncFileSystem() } catch { throw CacheError(error, "syncing the cache folder") }
         }
         _ = try compare { (differences) throws(CacheError) in
             var found: [FoundFile] = []
             for case .unknown(let name, _) in differences {
-                switch try examine(name) {
+                switch try examine(name, fromDisk: catalog.sync == .full) {
                 case .success(let file): found.append(FoundFile(name: name, origin: origin, file: file))
                 case .failure(let fault):
                     if baseline.refused.count < Limits.Cache.differencesPerBatchMax { baseline.refused[name] = fault }
                 case nil: break
                 }
             }
-            // No events: the new epoch makes every client read again.
+            // Nothing is logged, since the catalog's new epoch makes every client read everything again.
             let adopted = found
             try catalog.write("adopting a baseline") { db in
                 for file in adopted {
@@ -94,7 +95,7 @@ extension CacheFolder {
         return baseline
     }
 
-    /// Whether the file is one that the agent itself has placed, or is about to: name, inode and digest are those of a row or of an intent.
+    /// Whether the agent itself has placed this file, or is about to: name, inode and digest are those of a row or of an intent.
     package func isOwnWrite(
         _ name: AvatarName, identity: FileIdentity, sha256: SHA256Digest
     ) throws(CacheError) -> Bool {

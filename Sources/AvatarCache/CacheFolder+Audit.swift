@@ -1,11 +1,11 @@
 package import AvatarCore
 internal import PosixFiles
 
-/// What reading a page of recorded files again found.
+/// The findings of one page of an audit.
 package struct AuditPage: Hashable, Sendable {
     /// Files that were read.
     package var checked = 0
-    /// Rows whose bytes are others now, and complete: somebody replaced the file.
+    /// Files that hold another complete picture than was recorded: another program replaced them.
     package var replaced: [FoundFile] = []
     /// Rows whose files are gone, or hold no complete picture: a power cut took their bytes.
     package var lost: [AvatarRow] = []
@@ -31,7 +31,8 @@ extension CacheFolder {
         return page
     }
 
-    /// Takes away what ``audit(after:limit:)`` found lost: the row, and the agent's own file where its inode still lies at the name.
+    /// Takes away the rows that ``audit(after:limit:)`` found lost, and their files where those are the agent's own and have the recorded
+    /// inode.
     package func removeLost(_ rows: [AvatarRow], at now: UnixTime) throws(CacheError) -> [EventRow] {
         for row in rows where row.origin != .foreign {
             do throws(PosixError) {

@@ -2,11 +2,19 @@ package import AvatarCore
 internal import GRDB
 package import PosixFiles
 
+/// What became of the sync of one part.
+package enum SyncOutcome: Hashable, Sendable {
+    /// The bytes are on the disk, as far as `storage.sync` asks.
+    case synced
+    /// The disk did not take the bytes. The part is gone, row and file: fetch it again from its first byte.
+    case discarded(CacheError)
+}
+
 /// What became of one rename.
 package enum RenameOutcome: Hashable, Sendable {
     /// The verified file has its final name.
     case placed
-    /// A file that is not the agent's has the name: it is as it was, and so is the part.
+    /// A file that is not the agent's has the name. That file and the part are as they were.
     case nameTaken
     /// The part is gone, or no longer the one that was verified, or there is no intent row.
     case notVerified
@@ -14,7 +22,7 @@ package enum RenameOutcome: Hashable, Sendable {
     case failed(PosixError)
 }
 
-/// What a commit made known.
+/// A picture that was committed, and the event that was logged of it.
 package struct Committed: Hashable, Sendable {
     package var avatar: AvatarRow
     package var event: EventRow
@@ -49,19 +57,25 @@ extension CacheFolder {
         }
     }
 
-    /// Step 2. Waits until the bytes of every part are on the disk; nothing with `storage.sync: none`.
+    /// Step 2. Waits until the bytes of every part are on the disk; nothing with `storage.sync: none`. The outcomes come in the order of
+    /// `names`.
     ///
-    /// Write-back of all begins first; then a few threads wait, so that one journal commit and one flush serve many files.
-    package func syncParts(_ names: [AvatarName]) throws(CacheError) {
-        guard catalog.sync == .full, !names.isEmpty else { return }
-        do {
-            try syncers.sync(names.map(Self.partFile), in: parts.descriptor)
-        } catch {
-            throw CacheError(error, "syncing \(names.count) parts")
-        }
+    /// Write-back of all begins first; then a few threads wait, so that one journal commit and one flush serve many files. A part that
+    /// could not be synced is discarded: a second sync may succeed although the disk lacks its pages (``PosixFiles/DiskSync``).
+    ///
+    /// - Throws: when a part that could not be synced could not be discarded either.
+    package func syncParts(_ names: [AvatarName]) throws(CacheError) -> [SyncOutcome] {
+        guard catalog.sync == .full else { return names.map { _ in .synced } }
+        let outcomes: [SyncOutcome] = zip(names, syncers.sync(names.map(Self.partFile), in: parts.descriptor, diskSync))
+            .map { name, error in
+                error.map { .discarded(CacheError($0, "syncing the part of \(name)")) } ?? .synced
+            }
+        let failed = zip(names, outcomes).filter { $0.1 != .synced }.map(\.0)
+        if !failed.isEmpty { try discardParts(failed) }
+        return outcomes
     }
 
-    /// Step 3. The durable note of what is about to be renamed: from here on the files are known as the agent's own.
+    /// Step 3. Writes down durably which files are about to be renamed: from here on the agent knows them as its own.
     package func writeIntents(_ candidates: [CommitCandidate]) throws(CacheError) {
         try catalog.write("writing \(candidates.count) intents") { db in
             for candidate in candidates {
@@ -73,7 +87,7 @@ extension CacheFolder {
         }
     }
 
-    /// The file that an earlier round gave the name and could not record, because the disk was full by then.
+    /// The file that an earlier round renamed to `name` and could not record, because the disk was full by then.
     private func unrecorded(_ name: AvatarName, _ db: Database) throws -> FileIdentity? {
         guard let left = try Catalog.intent(name, db)?.candidate.part.identity,
             try isOwn(name.string, in: folder, left)
@@ -115,7 +129,7 @@ extension CacheFolder {
             try parts.rename(part, to: name.string, in: folder)
             return .placed
         }
-        // The swap shows what lay there at that very moment; a file that is not the agent's goes back.
+        // The swap brought the file that lay at the name into `.parts/`; a file that is not the agent's goes back.
         guard try isOwn(part, in: parts, replaces) else {
             _ = try parts.exchange(part, with: name.string, in: folder)
             return .nameTaken
@@ -124,8 +138,8 @@ extension CacheFolder {
         return .placed
     }
 
-    /// The file at the final name that may be replaced: this name's own earlier one, or one with the very same bytes, such as a deletion
-    /// that a power cut undid leaves without a row. Nil for any other.
+    /// The file at the final name, when it may be replaced: the agent's own earlier file of that name, or a file with the very same bytes,
+    /// which lies there without a row when a power cut undid a deletion. Nil when the file is any other.
     private func replaceable(_ intent: IntentRow) throws(PosixError) -> FileIdentity? {
         let candidate = intent.candidate
         if let own = intent.replaces, try isOwn(candidate.name.string, in: folder, own) { return own }
@@ -135,7 +149,8 @@ extension CacheFolder {
         return lying.identity
     }
 
-    /// An inode's number is given out again as soon as its file is deleted, so size and time must be the recorded ones too.
+    /// Whether the file at `name` is the one with this identity. The file system gives an inode's number out again as soon as its file is
+    /// deleted, so size and time must be the recorded ones too.
     func isOwn(
         _ name: String, in folder: borrowing Folder, _ identity: FileIdentity
     ) throws(PosixError) -> Bool {
@@ -144,13 +159,49 @@ extension CacheFolder {
     }
 
     /// Step 5. Waits until the renames are on the disk; nothing with `storage.sync: none`.
-    package func syncCacheFolder() throws(CacheError) {
+    ///
+    /// When the disk does not take the renames, the files that this round `placed` are taken away from their final names, so that they
+    /// are fetched again: a second sync may succeed although the folder's pages are lost. Files of other hands stay.
+    ///
+    /// - Throws: the sync's error, or why a file could not be taken away.
+    package func syncCacheFolder(placed: [AvatarName]) throws(CacheError) {
         guard catalog.sync == .full else { return }
-        do { try folder.sync() } catch { throw CacheError(error, "syncing the cache folder") }
+        do throws(PosixError) {
+            try syncFolder()
+        } catch {
+            try takeBack(placed)
+            throw CacheError(error, "syncing the cache folder")
+        }
     }
 
-    /// Step 6. One transaction: the final rows, their events, and no intent, part or refusal any more. In the order of `names`;
-    /// a name without an intent row is passed over.
+    /// Removes the files that lie at their final names as their intents say, and then the intents and parts.
+    private func takeBack(_ names: [AvatarName]) throws(CacheError) {
+        let intents = try catalog.read("reading \(names.count) intents") { db in
+            try names.compactMap { try Catalog.intent($0, db) }
+        }
+        var failure: CacheError?
+        for candidate in intents.map(\.candidate) {
+            do throws(PosixError) {
+                guard try isOwn(candidate.name.string, in: folder, candidate.part.identity) else { continue }
+                try folder.remove(candidate.name.string)
+            } catch {
+                failure = failure ?? CacheError(error, "taking \(candidate.name) back")
+            }
+        }
+        if let failure { throw failure }
+        // An intent stays until the removal is on the disk: what a power cut brings back must be known as the agent's own, and no crop.
+        // ``recoverIntents(at:)`` forgets an intent whose file is gone.
+        do throws(PosixError) { try syncFolder() } catch { return }
+        try catalog.write("taking \(intents.count) intents back") { db in
+            for intent in intents {
+                try Catalog.deleteIntent(intent.candidate.name, db)
+                try Catalog.deletePart(intent.candidate.name, db)
+            }
+        }
+    }
+
+    /// Step 6. In one transaction, writes the final rows and their events, and deletes the intents, parts and refusals of these names.
+    /// Returns the pictures in the order of `names`; a name without an intent row is passed over.
     package func recordFinal(_ names: [AvatarName], at now: UnixTime) throws(CacheError) -> [Committed] {
         for name in names { openParts.close(name) }
         return try catalog.write("recording \(names.count) committed files") { db in

@@ -8,9 +8,9 @@ package struct Eviction: Hashable, Sendable {
     package var removed: [EventRow] = []
     /// Bytes of the files that went.
     package var bytesFreed: Int64 = 0
-    /// Bytes that the cache holds now, everybody's files included.
+    /// Bytes that the cache holds now, foreign files included.
     package var bytesHeld: Int64 = 0
-    /// What the agent may remove was not enough: the rest is kept, or not its own.
+    /// The cache still holds too much: the files that are left are to be kept, or are not the agent's own.
     package var isStillOver = false
 }
 
@@ -18,15 +18,15 @@ package struct Eviction: Hashable, Sendable {
 package struct PartsTrimmed: Hashable, Sendable {
     /// Transfers that were given up.
     package var names: [AvatarName] = []
-    /// Files that no row knows.
+    /// Files that had no row, and were removed.
     package var strayFiles = 0
 }
 
 extension CacheFolder {
     /// Removes the agent's own files, the least recently wanted first, until the cache holds at most `bytesMax`.
     ///
-    /// Never one of `keep` (what is visible, unsent, or the own icon), never a file that is not the recorded one (inode, size, time), never
-    /// through a symlink: the name is removed from the open folder, and only where it is a regular file.
+    /// A name in `keep` (visible, unsent, or the own icon) stays, and so does a file that is not the recorded one by inode, size and time.
+    /// No symlink is followed: a name is removed from the open folder, and only where a regular file lies.
     package func evict(bytesMax: Int64, keep: Set<AvatarName>, at now: UnixTime) throws(CacheError) -> Eviction {
         var eviction = Eviction(bytesHeld: catalog.totals.bytes)
         var after: (UnixTime, String)?
@@ -47,7 +47,8 @@ extension CacheFolder {
         return eviction
     }
 
-    /// Removes one complete file on request (`docs/label-bus.md`): false, and nothing done, when it is not the agent's own.
+    /// Removes one complete file because a person asked for that (`docs/label-bus.md`, `Forget`). Returns the event; nil, and nothing is
+    /// removed, when the file is not the agent's own.
     package func forget(_ name: AvatarName, at now: UnixTime) throws(CacheError) -> EventRow? {
         guard let row = try catalog.avatars(named: [name])[name], row.origin != .foreign, try removeOwn(row) else {
             return nil
@@ -55,13 +56,17 @@ extension CacheFolder {
         return try recordRemoved([name], reason: "forgotten", at: now).first
     }
 
-    /// Takes away the rows of files that are gone, once their going is on the disk: a power cut that brought a file back without its
-    /// row would leave a name that nothing could take.
+    /// Takes away the rows of files that are gone, once the disk has their removal: a power cut could bring back a file that has no row
+    /// any more, and then no picture could take the file's name.
+    ///
+    /// - Throws: when the disk does not take the removals. Then the rows stay, and the next call changes the folder before it syncs again.
     package func recordRemoved(
         _ names: [AvatarName], reason: String?, at now: UnixTime
     ) throws(CacheError) -> [EventRow] {
         guard !names.isEmpty else { return [] }
-        try syncCacheFolder()
+        if catalog.sync == .full {
+            do { try syncFolder() } catch { throw CacheError(error, "syncing the cache folder") }
+        }
         return try catalog.recordRemoved(names, reason: reason, at: now)
     }
 
@@ -77,8 +82,8 @@ extension CacheFolder {
         }
     }
 
-    /// Gives up transfers that are neither in `keep` nor may be gone on with (another boot, over an hour old), and removes files in
-    /// `.parts/` that no row knows.
+    /// Gives up the transfers that are not in `keep` and cannot go on, because they were begun in another boot or over an hour ago, and
+    /// removes files in `.parts/` that have no row.
     package func trimParts(keep: Set<AvatarName>, now: MonotonicTime) throws(CacheError) -> PartsTrimmed {
         var trimmed = PartsTrimmed()
         let rows = try catalog.parts()

@@ -65,8 +65,9 @@ extension CacheFolder {
     package func beginPart(_ start: PartStart, now: MonotonicTime) throws(CacheError) -> PartRow {
         openParts.close(start.name)
         do throws(PosixError) {
-            let file = try parts.openForWriting(Self.partFile(start.name))
-            try file.truncate(to: 0)
+            // A file of its own, since pages of an earlier one may have failed to reach the disk.
+            try parts.remove(Self.partFile(start.name))
+            _ = try parts.create(Self.partFile(start.name))
         } catch {
             throw CacheError(error, "beginning the part of \(start.name)")
         }
@@ -102,8 +103,8 @@ extension CacheFolder {
         }
     }
 
-    /// The part of `name`, if it may be gone on with: begun in this boot, less than an hour ago, from that server. Its offset is
-    /// what the catalog and the file agree on. Nil also when `totalSize` is known and another.
+    /// The part of `name`, if its transfer may go on: it was begun in this boot, less than an hour ago, from that server. Its offset is the
+    /// smaller one of the catalog's and the file's size. Nil also when `totalSize` is given and is not the part's.
     package func resumablePart(
         _ name: AvatarName, serverKey: String, totalSize: Int64? = nil, now: MonotonicTime
     ) throws(CacheError) -> PartRow? {
@@ -122,19 +123,24 @@ extension CacheFolder {
         return agreed
     }
 
-    /// Takes parts away, row and file.
+    /// Takes parts away, file and row. Either one that is gone is enough for the transfer to begin from nothing, so a failure with one
+    /// does not keep the other.
+    ///
+    /// - Throws: the first error, once all were tried.
     package func discardParts(_ names: [AvatarName]) throws(CacheError) {
-        try catalog.writeLazily("discarding \(names.count) parts") { db in
-            for name in names { try Catalog.deletePart(name, db) }
-        }
+        var failure: CacheError?
         for name in names {
             openParts.close(name)
             do throws(PosixError) {
                 try parts.remove(Self.partFile(name))
             } catch {
-                throw CacheError(error, "removing the part of \(name)")
+                failure = failure ?? CacheError(error, "removing the part of \(name)")
             }
         }
+        try catalog.writeLazily("discarding \(names.count) parts") { db in
+            for name in names { try Catalog.deletePart(name, db) }
+        }
+        if let failure { throw failure }
     }
 
     func openPart(_ name: AvatarName) throws(PosixError) -> OpenPart {

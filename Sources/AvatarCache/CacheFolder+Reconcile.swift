@@ -6,7 +6,7 @@ internal import PosixFiles
 package enum CacheDifference: Hashable, Sendable {
     /// The catalog knows a file that is not there.
     case missing(AvatarRow)
-    /// Another inode, size or time than was recorded: read it before it is trusted.
+    /// A file with another inode, size or time than was recorded: read it before you trust it.
     case changed(AvatarRow, FileIdentity)
     /// A file that the catalog does not know.
     case unknown(AvatarName, FileIdentity)
@@ -19,7 +19,7 @@ package struct Comparison: Hashable, Sendable {
     /// Files whose inode, size and time are as recorded.
     package var same = 0
     /// Files whose names no avatar may have, at most a few.
-    package var invalid: [InvalidName] = []
+    package var invalid: [AvatarNameError] = []
 }
 
 extension CacheFolder {
@@ -113,13 +113,18 @@ extension CacheFolder {
     }
 
     /// Reads the file at `name` and says what it is, without recording anything; nil where it is no regular file.
-    package func examine(_ name: AvatarName) throws(CacheError) -> Result<VerifiedPart, PartError>? {
+    ///
+    /// - Parameter fromDisk: lets go of the file's cached pages before reading.
+    package func examine(
+        _ name: AvatarName, fromDisk: Bool = false
+    ) throws(CacheError) -> Result<VerifiedPart, PartError>? {
         do throws(PosixError) {
             guard let facts = try folder.facts(of: name.string), facts.kind == .regular else { return nil }
             guard facts.size <= Limits.Picture.downloadBytesMax else {
                 return .failure(.wrongSize(expected: Limits.Picture.downloadBytesMax, found: facts.size))
             }
             let file = try folder.openForReading(name.string)
+            if fromDisk { file.dropCachedPages() }
             let bytes = try file.read(at: 0, count: Int(facts.size))
             let after = try file.facts()
             guard FileIdentity(after) == FileIdentity(facts), bytes.count == facts.size else {
@@ -146,7 +151,7 @@ extension CacheFolder {
                 VerifiedPart(
                     identity: identity, sha256: digest, image: image,
                     assurance: promised == nil ? .structural : .digest))
-        } catch let fault as ImageFault {
+        } catch let fault as ImageError {
             return .failure(.image(fault))
         } catch {
             return .failure(.noDigest("\(error)"))

@@ -9,8 +9,8 @@ package struct IntentFinding: Hashable, Sendable {
 }
 
 extension CacheFolder {
-    /// What every intent row finds, by name. Bytes are read, and their digest compared, only when they may have been lost: when the
-    /// last run was in another boot.
+    /// Looks for the files of every intent row, in the order of their names. When the last run was in another boot, a power cut may have
+    /// taken their bytes: then the files are read and their digests compared.
     package func intentFindings() throws(CacheError) -> [IntentFinding] {
         let doubtful = !catalog.opening.sameBoot
         var findings: [IntentFinding] = []
@@ -28,8 +28,9 @@ extension CacheFolder {
         return findings
     }
 
-    /// What lies at `name`. Without a power cut between, inode, size and time say whether it is the verified file; after one the bytes
-    /// must: an inode that holds no complete picture lost its data, one that holds another picture is another's by now.
+    /// What lies at `name`. In the same boot, inode, size and time say whether the verified file lies there. After a power cut its bytes
+    /// must say so: a file with its inode and no complete picture lost its data, and a file with its inode and another picture is
+    /// another program's by now.
     private func found(
         by intent: IntentRow, _ name: String, _ folder: borrowing Folder, reading: Bool
     ) throws(PosixError) -> CommitRecovery.Found {
@@ -49,14 +50,16 @@ extension CacheFolder {
         }
     }
 
-    /// Brings every intent row of an earlier run to the end that ``AvatarCore/CommitRecovery`` decides. Returns what became known.
+    /// Brings every intent row of an earlier run to the end that ``AvatarCore/CommitRecovery`` decides. Returns the pictures that were
+    /// recorded, with their events.
     package func recoverIntents(at now: UnixTime) throws(CacheError) -> [Committed] {
         let findings = try intentFindings()
         guard !findings.isEmpty else { return [] }
-        let inParts = findings.filter { $0.recovery == .place }.map(\.intent.candidate.name)
-        try syncParts(inParts)
+        let toPlace = findings.filter { $0.recovery == .place }.map(\.intent.candidate.name)
+        let inParts = zip(toPlace, try syncParts(toPlace)).filter { $0.1 == .synced }.map(\.0)
+        // A part that could not be synced is gone, and its intent with it.
+        try dropIntents(toPlace.filter { !inParts.contains($0) })
         let outcomes = try renameIntoPlace(inParts)
-        try syncCacheFolder()
         var final = zip(inParts, outcomes).filter { $0.1 == .placed }.map(\.0)
         var dropped = zip(inParts, outcomes).filter { $0.1 != .placed }.map(\.0)
         for finding in findings {
@@ -74,6 +77,7 @@ extension CacheFolder {
             case .forget: dropped.append(name)
             }
         }
+        try syncCacheFolder(placed: final)
         try dropIntents(dropped)
         return try recordFinal(final.sorted(), at: now)
     }
@@ -85,7 +89,7 @@ extension CacheFolder {
         }
     }
 
-    /// Removes what was found damaged just now, wherever it lies.
+    /// Removes the damaged file of an intent from its final name and from `.parts/`.
     private func removeDamaged(_ intent: IntentRow) throws(CacheError) {
         let candidate = intent.candidate
         let part = Self.partFile(candidate.name)
@@ -99,7 +103,7 @@ extension CacheFolder {
         }
     }
 
-    /// After a swap that was cut short the agent's own earlier file lies in `.parts/`.
+    /// Removes the agent's own earlier file, which lies in `.parts/` after a swap that was cut short.
     private func removeReplaced(by intent: IntentRow) throws(CacheError) {
         let part = Self.partFile(intent.candidate.name)
         do throws(PosixError) {
@@ -110,7 +114,7 @@ extension CacheFolder {
         }
     }
 
-    /// Swaps another hand's file back to its name; false where the file system knows no swap.
+    /// Swaps another program's file back to its name; false where the file system cannot swap.
     private func giveBack(_ intent: IntentRow) throws(CacheError) -> Bool {
         let name = intent.candidate.name
         do throws(PosixError) {

@@ -1,16 +1,16 @@
 package import AvatarCore
 package import PosixFiles
 
-/// The cache folder with its `.parts/`: primitives and facts, one thread's own. What is done when is decided by the machines.
+/// The cache folder with its `.parts/`: primitives and facts. One thread uses it; the machines decide what is done when.
 ///
-/// Every file is reached by one checked name relative to an open folder, and no symlink is ever followed (promise 6).
+/// Every file is reached by one checked name relative to an open folder, and no symlink is ever followed (`docs/architecture.md`).
 package final class CacheFolder {
     /// The subfolder of part files, so that a rename commits.
     package static let partsName = ".parts"
 
     /// The catalog that belongs to this folder.
     package let catalog: Catalog
-    /// The folder's path, for messages and for what labels are told.
+    /// The folder's path, for messages and for the paths that labels get.
     package let path: String
     /// Whether `.parts/` was there: then an agent has had this folder before, even if its catalog is lost.
     package let wasHereBefore: Bool
@@ -20,6 +20,10 @@ package final class CacheFolder {
     let bootID: String
     var openParts = OpenParts()
     lazy var syncers = ParallelSync(threads: Limits.Cache.syncThreadsMax)
+    /// How this folder waits for the disk; a test puts a failing one here.
+    var diskSync = DiskSync()
+    /// The last sync of the folder failed, or there was none yet: an earlier run's may have failed.
+    private var isFolderDoubtful = true
 
     /// Opens the folder at `path`, made with mode 0700 where it is missing.
     package init(path: String, catalog: Catalog, bootID: String) throws(CacheError) {
@@ -29,7 +33,7 @@ package final class CacheFolder {
         } catch {
             throw CacheError(error, "opening the cache folder \(path)")
         }
-        // No agent's folder yet: nothing in it, or in the crops beside it, was dealt with before.
+        // No agent had this folder yet, so none has dealt with a file in it or in the upload folder.
         if !wasHereBefore { try catalog.baselineDone() }
         do throws(PosixError) {
             parts = try folder.subfolder(Self.partsName)
@@ -62,6 +66,17 @@ package final class CacheFolder {
     package func isUnchanged(_ row: AvatarRow) throws(CacheError) -> Bool {
         guard let facts = try facts(of: row.name), facts.kind == .regular else { return false }
         return FileIdentity(facts).isSameFile(as: row.identity)
+    }
+
+    /// Waits until the folder's entries are on the disk. After a failure the folder is changed before it is synced again.
+    func syncFolder() throws(PosixError) {
+        if isFolderDoubtful {
+            // Without a change a second sync could succeed by finding nothing to do.
+            try folder.markChanged()
+        }
+        isFolderDoubtful = true
+        try diskSync.folder(folder)
+        isFolderDoubtful = false
     }
 
     static func partFile(_ name: AvatarName) -> String { name.string + ".part" }

@@ -2,7 +2,7 @@ package import AvatarCore
 internal import GRDB
 
 extension Catalog {
-    /// What is known of the file `name` in the upload folder.
+    /// The row of the file `name` in the upload folder; nil for a file that the agent has not dealt with.
     package func crop(_ name: AvatarName) throws(CacheError) -> CropRow? {
         try read("looking up the crop \(name)") { try Self.crop(name, $0) }
     }
@@ -24,8 +24,8 @@ extension Catalog {
         }
     }
 
-    /// Notes why a file is not to be uploaded, so that it is said once; whether that is news (another file, or another
-    /// reason). An incomplete picture is counted: see ``CropRow/incompleteCloses``.
+    /// Notes why a file is not to be uploaded. Returns whether the file or the reason is another than was noted before, so that a person
+    /// is told once. An incomplete picture is counted: see ``CropRow/incompleteCloses``.
     @discardableResult
     package func recordRejected(
         _ name: AvatarName, identity: FileIdentity, reason: String, incomplete: Bool
@@ -64,7 +64,7 @@ extension Catalog {
         }
     }
 
-    /// Whether every crop that was recorded behind this one was written after it, too (its mtime is no earlier).
+    /// Whether every crop that was recorded after this one was also written after this one, by its mtime.
     package func isInOrder(_ row: CropRow) throws(CacheError) -> Bool {
         try read("looking for later crops") { db in
             try Bool.fetchOne(

@@ -28,8 +28,8 @@ extension Catalog {
         }
     }
 
-    /// Appends one event inside a transaction: its cursor follows the last without a gap, because a transaction that is taken
-    /// back takes the counter back too (SQLite, "AUTOINCREMENT").
+    /// Appends one event inside a transaction. Its cursor follows the last one without a gap, because a transaction that is rolled back
+    /// rolls SQLite's counter back too (SQLite, "AUTOINCREMENT").
     static func log(
         _ kind: EventRow.Kind, _ name: AvatarName, _ facts: EventFacts, at now: UnixTime, _ db: Database
     ) throws -> EventRow {

@@ -2,7 +2,7 @@ package import AvatarCore
 internal import GRDB
 
 extension Catalog {
-    /// Why each of `names` is not to be had, where that is known; whether it still holds is the caller's to decide.
+    /// The refusals of those of `names` that have one. The caller decides whether a refusal still holds.
     package func negatives(named names: [AvatarName]) throws(CacheError) -> [AvatarName: NegativeRow] {
         try read("looking up \(names.count) refusals") { db in
             var found: [AvatarName: NegativeRow] = [:]
@@ -11,7 +11,7 @@ extension Catalog {
         }
     }
 
-    /// Keeps a refusal and logs that the picture failed. Past ``Limits/Cache/negativesMax`` rows, the ones that end first go.
+    /// Keeps a refusal and logs that the picture failed. Past ``Limits/Cache/negativesMax`` rows, those that end first are deleted.
     @discardableResult
     package func setNegative(_ row: NegativeRow, at now: UnixTime) throws(CacheError) -> EventRow {
         try write("keeping the refusal of \(row.name)") { db in

@@ -4,7 +4,7 @@ internal import PosixFiles
 
 /// The durable memory of the folders: an SQLite file in WAL mode, mode 0600, with one table per kind of row.
 ///
-/// Everything here is synchronous and belongs to one thread. Each method is one transaction unless it says otherwise.
+/// One thread uses a catalog, and every call is synchronous. Each method is one transaction unless it says otherwise.
 package final class Catalog {
     /// The file's name in the state directory.
     package static let fileName = "catalog.sqlite"
@@ -17,12 +17,12 @@ package final class Catalog {
         package var damagedMovedTo: String?
         /// The last run ended by ``Catalog/close()``.
         package var wasClean: Bool
-        /// The last run was in this boot: what it wrote, synced or not, is in the page cache.
+        /// The last run was in this boot: whatever that run wrote, synced or not, is in the page cache.
         package var sameBoot: Bool
         /// Names the sequence of cursors; a new one means that clients read again.
         package var epoch: String
 
-        /// The machine went down under a run, and what lies in the cache has not been read again since
+        /// The machine went down under a run, and the files of the cache have not all been read again since
         /// (``CacheFolder/audit(after:limit:)``, ``Catalog/auditDone()``).
         package var needsAudit: Bool
     }
@@ -40,6 +40,8 @@ package final class Catalog {
     private var isDamaged = false
     /// The connection waits less for the disk than ``sync`` asks for: nothing is written before that is mended.
     private var isLowered = false
+    /// A write to the journal failed: pages of transactions that did not wait for the disk may be lost, although later ones are synced.
+    private var isJournalDoubtful = false
     /// Sets how much the connection waits for the disk (SQLite, "PRAGMA synchronous"); a test puts one that fails here.
     var setSynchronous: (_ level: String, Database) throws -> Void = { level, db in
         try db.execute(sql: "PRAGMA synchronous = \(level)")
@@ -87,7 +89,7 @@ package final class Catalog {
 
     /// Records that this run ended in order, and closes the file.
     package func close() throws(CacheError) {
-        // A damage that was met is looked for, and mended, when the file is opened again.
+        // The next opening looks for damage that this run met, since it finds no clean end.
         if !isDamaged { try write("closing the catalog") { try Self.set("clean", "1", $0) } }
         do { try queue.close() } catch { throw CacheError(error, "closing the catalog") }
     }
@@ -139,7 +141,7 @@ package final class Catalog {
     func write<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
         do {
             return try queue.writeWithoutTransaction { db in
-                try raise(db)
+                try mend(db)
                 return try transaction(what, db, body)
             }
         } catch {
@@ -156,7 +158,7 @@ package final class Catalog {
         guard sync == .full else { return try write(what, body) }
         do {
             return try queue.writeWithoutTransaction { db in
-                try raise(db)
+                try mend(db)
                 isLowered = true
                 try setSynchronous("NORMAL", db)
                 let outcome = Result { try transaction(what, db, body) }
@@ -169,6 +171,15 @@ package final class Catalog {
         } catch {
             throw failure(error, what)
         }
+    }
+
+    /// What an earlier failure left to be mended before anything else is written.
+    private func mend(_ db: Database) throws {
+        try raise(db)
+        guard isJournalDoubtful else { return }
+        // Everything in the journal is written once more, into the database itself, and the journal begun anew.
+        try db.checkpoint(.truncate)
+        isJournalDoubtful = false
     }
 
     /// Lets the connection wait for the disk again, where an earlier call left it lowered.
@@ -205,6 +216,7 @@ package final class Catalog {
     }
 
     private func failure(_ error: any Error, _ what: String) -> CacheError {
+        if let error = error as? DatabaseError, error.resultCode == .SQLITE_IOERR { isJournalDoubtful = true }
         let error = CacheError(error, what)
         if error.code == .catalogDamaged { isDamaged = true }
         return error
@@ -228,17 +240,18 @@ enum CatalogDamage {
 // MARK: - Settings
 
 extension Catalog {
-    /// Whether this catalog is new and what lies in the folders was not taken in yet (promise 2); a kill in between does not lose that.
+    /// Whether this catalog is new and the files of the folders were not taken in yet (`docs/architecture.md`). The catalog keeps that, so a
+    /// kill in between does not lose it.
     package func isBaselineDue() throws(CacheError) -> Bool {
         try read("looking for a baseline") { try Self.setting("baseline", $0) == "due" }
     }
 
-    /// What lay in the folders is known, or there was no agent here before whose folders they were.
+    /// Notes that the files of the folders were taken in, or that no agent had these folders before.
     package func baselineDone() throws(CacheError) {
         try write("noting the baseline") { try $0.execute(sql: "DELETE FROM settings WHERE key = 'baseline'") }
     }
 
-    /// Every recorded file was read again after the machine went down (``Opening/needsAudit``).
+    /// Notes that every recorded file was read again after the machine went down (``Opening/needsAudit``).
     package func auditDone() throws(CacheError) {
         try write("noting the end of the audit") { try $0.execute(sql: "DELETE FROM settings WHERE key = 'audit'") }
     }

@@ -20,13 +20,13 @@ package struct CropError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is wrong with the file.
     package let code: Code
     /// What the picture lacks, where that is the cause.
-    package let image: ImageFault?
+    package let image: ImageError?
     /// The system call that failed, where one did.
     package let posix: PosixError?
     /// The cause in words, where neither of the two says it.
     package let detail: String?
 
-    private init(_ code: Code, image: ImageFault? = nil, posix: PosixError? = nil, detail: String? = nil) {
+    private init(_ code: Code, image: ImageError? = nil, posix: PosixError? = nil, detail: String? = nil) {
         self.code = code
         self.image = image
         self.posix = posix
@@ -44,17 +44,14 @@ package struct CropError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The bytes are no complete picture.
-    package static func image(_ fault: ImageFault) -> CropError { CropError(.notAnImage, image: fault) }
+    package static func image(_ fault: ImageError) -> CropError { CropError(.notAnImage, image: fault) }
 
     /// The file could not be read.
     package static func unreadable(_ error: PosixError) -> CropError { CropError(.unreadable, posix: error) }
 
     /// Whether the bytes are the beginning of a picture: its writer may not be done.
     package var isIncomplete: Bool {
-        switch image {
-        case .truncated, .empty: true
-        default: false
-        }
+        image?.code == .truncated || image?.code == .empty
     }
 
     package var description: String {

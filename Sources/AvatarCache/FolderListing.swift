@@ -17,7 +17,7 @@ struct FolderListing {
     private var names: [UInt8] = []
     private var entries: [Entry] = []
     /// Entries that no avatar's name fits, at most a few, for a report.
-    private(set) var invalid: [InvalidName] = []
+    private(set) var invalid: [AvatarNameError] = []
 
     /// Reads the folder: symlinks, folders and everything else that is no regular file are passed over.
     init(_ folder: borrowing Folder) throws {
@@ -28,12 +28,12 @@ struct FolderListing {
             guard unsafe fstatat(descriptor, name, &raw, AT_SYMLINK_NOFOLLOW) == 0 else {
                 // A name that is no UTF-8 was repaired for reading, and so nothing lies at it.
                 if errno == ENOENT, name.unicodeScalars.contains("\u{fffd}") {
-                    note(InvalidName(name: name, reason: .notUTF8))
+                    note(AvatarNameError(.notUTF8, name: name))
                 }
                 return
             }
             guard raw.st_mode & S_IFMT == S_IFREG else { return }
-            do throws(InvalidName) {
+            do throws(AvatarNameError) {
                 _ = try AvatarName(name)
             } catch {
                 return note(error)
@@ -49,13 +49,13 @@ struct FolderListing {
         sort()
     }
 
-    private mutating func note(_ name: InvalidName) {
+    private mutating func note(_ name: AvatarNameError) {
         if invalid.count < Limits.Cache.differencesPerBatchMax { invalid.append(name) }
     }
 
     var count: Int { entries.count }
 
-    func name(_ index: Int) throws(InvalidName) -> AvatarName {
+    func name(_ index: Int) throws(AvatarNameError) -> AvatarName {
         let entry = entries[index]
         let bytes = names[Int(entry.nameStart)..<Int(entry.nameStart) + Int(entry.nameLength)]
         return try AvatarName(String(decoding: bytes, as: UTF8.self))

@@ -20,7 +20,7 @@ package struct ImportError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The file that was to be imported, as the person named it.
     package let path: String
     /// What the picture lacks, where that is the cause.
-    package let image: ImageFault?
+    package let image: ImageError?
     /// The system call that failed, where one did.
     package let posix: PosixError?
     /// Bytes of the file, where there are too many.
@@ -29,7 +29,7 @@ package struct ImportError: Error, Hashable, Sendable, CustomStringConvertible {
     package let limit: Int64?
 
     private init(
-        _ code: Code, path: String, image: ImageFault? = nil, posix: PosixError? = nil, size: Int64? = nil,
+        _ code: Code, path: String, image: ImageError? = nil, posix: PosixError? = nil, size: Int64? = nil,
         limit: Int64? = nil
     ) {
         self.code = code
@@ -41,7 +41,7 @@ package struct ImportError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The bytes are no complete picture.
-    package static func notAnImage(path: String, _ fault: ImageFault) -> ImportError {
+    package static func notAnImage(path: String, _ fault: ImageError) -> ImportError {
         ImportError(.notAnImage, path: path, image: fault)
     }
 

@@ -11,32 +11,35 @@ final class ParallelSync {
         queues = (0..<threads).map { DispatchQueue(label: "avatard.sync.\($0)") }
     }
 
-    /// Syncs every file of `names` in the open folder `folder`; throws the first error, once all threads are done.
-    func sync(_ names: [String], in folder: Int32) throws(PosixError) {
-        for name in names {
-            let file = try OpenFile.open(name, in: folder)
-            file.startWriteBack()
-        }
+    /// Syncs every file of `names` in the open folder `folder` with `sync`. Says for each, in their order, why its bytes may not be on the
+    /// disk; nil where they are.
+    func sync(_ names: [String], in folder: Int32, _ sync: DiskSync) -> [PosixError?] {
+        guard !names.isEmpty else { return [] }
+        // A file that cannot be opened here cannot be opened below, where it counts.
+        for name in names { if let file = try? OpenFile.open(name, in: folder) { file.startWriteBack() } }
         let group = DispatchGroup()
-        let failure = FirstFailure()
+        let failures = Failures(count: names.count)
         let share = (names.count + queues.count - 1) / queues.count
         for (queue, start) in zip(queues, stride(from: 0, to: names.count, by: share)) {
-            let own = Array(names[start..<min(start + share, names.count)])
+            let end = min(start + share, names.count)
             queue.async(group: group) {
-                do throws(PosixError) {
-                    for name in own { try OpenFile.open(name, in: folder).syncData() }
-                } catch {
-                    failure.keep(error)
+                for index in start..<end {
+                    do throws(PosixError) {
+                        try sync.data(try OpenFile.open(names[index], in: folder))
+                    } catch {
+                        failures.keep(error, index)
+                    }
                 }
             }
         }
         group.wait()
-        if let error = failure.error.withLock({ $0 }) { throw error }
+        return failures.all.withLock { $0 }
     }
 }
 
-/// The first error of several threads.
-private final class FirstFailure: Sendable {
-    let error = Mutex<PosixError?>(nil)
-    func keep(_ new: PosixError) { error.withLock { $0 = $0 ?? new } }
+/// The errors of several threads, each at its file's place.
+private final class Failures: Sendable {
+    let all: Mutex<[PosixError?]>
+    init(count: Int) { all = Mutex(Array(repeating: nil, count: count)) }
+    func keep(_ error: PosixError, _ index: Int) { all.withLock { $0[index] = error } }
 }

@@ -22,13 +22,13 @@ package struct PartError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What the caller can do about it.
     package let code: Code
     /// What the picture lacks, where that is the cause.
-    package let image: ImageFault?
+    package let image: ImageError?
     /// The system call that failed, where one did.
     package let posix: PosixError?
     /// The cause in words, where neither of the two says it.
     package let detail: String?
 
-    private init(_ code: Code, image: ImageFault? = nil, posix: PosixError? = nil, detail: String? = nil) {
+    private init(_ code: Code, image: ImageError? = nil, posix: PosixError? = nil, detail: String? = nil) {
         self.code = code
         self.image = image
         self.posix = posix
@@ -49,7 +49,7 @@ package struct PartError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The bytes are no complete picture.
-    package static func image(_ fault: ImageFault) -> PartError { PartError(.notAnImage, image: fault) }
+    package static func image(_ fault: ImageError) -> PartError { PartError(.notAnImage, image: fault) }
 
     /// The bytes could not be read.
     package static func unreadable(_ error: PosixError) -> PartError { PartError(.unreadable, posix: error) }

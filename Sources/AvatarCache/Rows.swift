@@ -2,7 +2,7 @@ package import AvatarCore
 
 /// How much a commit waits for the disk (`storage.sync`).
 package enum SyncLevel: String, Hashable, Sendable {
-    /// Data, intent, rename and row are on the disk before they are told of.
+    /// Data, intent, rename and row are on the disk before clients are told of the picture.
     case full
     /// The order is kept, but nothing waits: a crash of the program costs nothing, a power cut may.
     case none
@@ -14,7 +14,7 @@ package enum Origin: String, Hashable, Sendable {
     case downloaded
     /// The user's own crop, placed in the cache once it was uploaded.
     case own
-    /// Somebody else put it there: shown, never replaced, never evicted.
+    /// Another program put it there. The agent shows it, and never replaces or evicts it.
     case foreign
 }
 
@@ -36,7 +36,7 @@ package struct FileIdentity: Hashable, Sendable {
         self.modified = modified
     }
 
-    /// Whether inode, size and time are the same (issue of the folder, "Start").
+    /// Whether inode, size and time are the same. The device may differ.
     package func isSameFile(as other: Self) -> Bool {
         inode == other.inode && size == other.size && modified == other.modified
     }
@@ -65,7 +65,7 @@ package struct PartRow: Hashable, Sendable {
     package var totalSize: Int64
     /// Bytes of one chunk, as the server showed it; nil on a way that knows no chunks.
     package var chunkSize: Int64?
-    /// Bytes held from the first on: what catalog and file agree on.
+    /// Bytes that the part holds, counted from the first.
     package var offset: Int64
     /// The boot in which it was begun; another boot starts it again.
     package var bootID: String

@@ -11,7 +11,7 @@ package struct UploadComparison: Hashable, Sendable {
     /// Files that are there.
     package var files = 0
     /// Files whose names no avatar may have, at most a few.
-    package var invalid: [InvalidName] = []
+    package var invalid: [AvatarNameError] = []
 }
 
 extension UploadFolder {
@@ -51,7 +51,8 @@ extension UploadFolder {
         return result
     }
 
-    /// Takes what lies in the folder for dealt with, unread, after a catalog was lost (promise 2); how many files there are.
+    /// Records every file in the folder as dealt with, without reading it, after a catalog was lost (`docs/architecture.md`). Returns how
+    /// many files were recorded.
     package func adoptBaseline(in catalog: Catalog) throws(CacheError) -> Int {
         let listing: FolderListing
         do { listing = try FolderListing(folder) } catch { throw CacheError(error, "reading the upload folder") }
@@ -71,7 +72,7 @@ extension UploadFolder {
         }
     }
 
-    /// Removes what an import that was killed left behind.
+    /// Removes the temporary files of imports that were killed.
     package func removeLeftovers() throws(CacheError) {
         do {
             var leftovers: [String] = []
@@ -85,13 +86,13 @@ extension UploadFolder {
     private static let importPrefix = "\(WorkFile.prefix)import-"
 
     /// Copies a picture from anywhere into this folder, as `<first 32 digits of its SHA-256>.<extension>`, when it is not there
-    /// already (`docs/label-bus.md`). It appears under that name complete, by a rename.
+    /// already (`docs/label-bus.md`, `Upload`). It appears under that name complete, by a rename.
     ///
     /// - Throws: ``ImportError`` for what is no picture, too large, or not readable; ``CacheError`` for this folder's own trouble.
     package func importFile(path: String) throws -> AvatarName {
         let bytes = try read(path)
         let image: ImageFacts
-        do throws(ImageFault) {
+        do throws(ImageError) {
             image = try unsafe ImageStructure.examine(bytes.span.bytes)
         } catch {
             throw ImportError.notAnImage(path: path, error)
@@ -104,25 +105,10 @@ extension UploadFolder {
                 if there == bytes { return name }
             }
             let temporary = Self.importPrefix + digest.hex.prefix(32)
-            try folder.remove(temporary)
-            try place(bytes, temporary, name)
+            try unsafe folder.place(bytes.span.bytes, at: name.string, by: temporary, sync: diskSync)
             return name
         } catch {
             throw CacheError(error, "importing \(path)")
-        }
-    }
-
-    /// Writes the bytes whole and durably, then names them; what failed leaves no file behind.
-    private func place(_ bytes: [UInt8], _ temporary: String, _ name: AvatarName) throws(PosixError) {
-        do throws(PosixError) {
-            let file = try folder.create(temporary)
-            try unsafe file.write(bytes.span.bytes, at: 0)
-            try file.syncData()
-            try folder.rename(temporary, to: name.string, in: folder)
-            try folder.sync()
-        } catch {
-            _ = try? folder.remove(temporary)
-            throw error
         }
     }
 

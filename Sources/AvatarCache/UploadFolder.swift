@@ -39,12 +39,14 @@ package enum CropChunk: Hashable, Sendable {
     case changed
 }
 
-/// The folder of crops: every closed picture in it is the user's next avatar. One thread's own.
+/// The folder of crops: every closed picture in it is the user's next avatar. One thread uses it.
 package final class UploadFolder {
     /// The folder's path, for messages.
     package let path: String
     let folder: Folder
     let bytesMax: Int64
+    /// How this folder waits for the disk; a test puts a failing one here.
+    var diskSync = DiskSync()
     private let probe: (borrowing OpenFile) -> OpenFile.LeaseAnswer
     private var open: [(facts: CropFacts, file: OpenPart)] = []
 
@@ -70,14 +72,14 @@ package final class UploadFolder {
         self.probe = probe
     }
 
-    /// Whether the path still leads to the folder that is open here; not so when it was replaced, moved away or unmounted, and then
-    /// this object is done for.
+    /// Whether the path still leads to the folder that is open here. When the folder was replaced, moved away or unmounted it does not,
+    /// and the caller opens another.
     package func isAtItsPath() -> Bool { folder.isAtItsPath() }
 
     /// Looks at `name`: whether it is settled, and what it is.
     ///
-    /// No writer by a read lease, probed before and after the digest; besides, size and time must be the same before and after, and where
-    /// there are no leases the bytes too.
+    /// A file is settled when a read lease, probed before and after the file is read, shows no writer, and when size and time are the same
+    /// before and after. Where the file system has no leases, two reads must give the same bytes.
     package func examine(_ name: AvatarName) -> CropFinding {
         do throws(PosixError) {
             guard let lying = try folder.facts(of: name.string) else { return .vanished }
@@ -103,10 +105,10 @@ package final class UploadFolder {
         }
         let bytes = try file.read(at: 0, count: Int(before.size))
         let verdict = Self.verdict(name, identity, bytes)
-        // Whatever was read means nothing when somebody wrote meanwhile.
+        // The bytes that were read mean nothing when somebody wrote meanwhile.
         guard probe(file) != .writer else { return .busy }
         if answer == .unknown {
-            // A clock tick may hide a write from the time; two reads that differ do not lie.
+            // A write within one tick of the clock leaves the file's time as it was; two reads that differ show the write.
             guard try file.read(at: 0, count: Int(before.size)) == bytes else { return .busy }
         }
         guard FileIdentity(try file.facts()) == identity, bytes.count == before.size else { return .busy }
@@ -121,7 +123,7 @@ package final class UploadFolder {
                 name: name, identity: identity, md5: try unsafe MD5Digest(of: bytes.span.bytes),
                 sha256: try unsafe SHA256Digest(of: bytes.span.bytes), image: image)
             return .settled(facts)
-        } catch let fault as ImageFault {
+        } catch let fault as ImageError {
             return .rejected(.image(fault), identity)
         } catch {
             return .rejected(.unreadable(PosixError("EVP_DigestInit", path: name.string, code: 38)), identity)

@@ -10,9 +10,9 @@ package struct AvatarName: Hashable, Sendable, Comparable, CustomStringConvertib
     package var string: String { exact.string }
 
     /// Checks `string` and keeps it as it is: no trimming, no normalisation, so that equal bytes mean the same file.
-    package init(_ string: String) throws(InvalidName) {
-        if let reason = Self.fault(in: string) {
-            throw InvalidName(name: string, reason: reason)
+    package init(_ string: String) throws(AvatarNameError) {
+        if let code = Self.fault(in: string) {
+            throw AvatarNameError(code, name: string)
         }
         exact = ExactString(string)
     }
@@ -23,7 +23,7 @@ package struct AvatarName: Hashable, Sendable, Comparable, CustomStringConvertib
         left.exact < right.exact
     }
 
-    private static func fault(in string: String) -> InvalidName.Reason? {
+    private static func fault(in string: String) -> AvatarNameError.Code? {
         if string.isEmpty { return .empty }
         if string.utf8.count > Limits.Name.bytesMax { return .tooLong(bytes: string.utf8.count) }
         if string.utf8.first == UInt8(ascii: ".") { return .leadingDot }
@@ -43,9 +43,9 @@ package struct AvatarName: Hashable, Sendable, Comparable, CustomStringConvertib
 }
 
 /// A name that cannot be an avatar's, and why.
-package struct InvalidName: Error, Hashable, Sendable, CustomStringConvertible {
+package struct AvatarNameError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is wrong with the name.
-    package enum Reason: Hashable, Sendable, CustomStringConvertible {
+    package enum Code: Hashable, Sendable, CustomStringConvertible {
         case empty
         case tooLong(bytes: Int)
         case leadingDot
@@ -68,15 +68,15 @@ package struct InvalidName: Error, Hashable, Sendable, CustomStringConvertible {
     /// The name as it came, for the log; never used as a path.
     package let name: String
     /// What is wrong with it.
-    package let reason: Reason
+    package let code: Code
 
-    /// Makes the error for a name that was found wrong elsewhere (bytes that are no UTF-8, say).
-    package init(name: String, reason: Reason) {
+    /// The error for a name that was found wrong elsewhere: bytes that are no UTF-8, say.
+    package init(_ code: Code, name: String) {
+        self.code = code
         self.name = name
-        self.reason = reason
     }
 
-    package var description: String { "the name \(reason)" }
+    package var description: String { "the name \(code)" }
 }
 
 private func hex4(_ value: UInt32) -> String {

@@ -1,4 +1,4 @@
-/// What to do at start with a commit that a crash cut short (DESIGN.md, promise 1), decided from what its intent row finds at the final
+/// What to do at start with a commit that a crash cut short (docs/architecture.md), decided from what its intent row finds at the final
 /// name and among the parts.
 package enum CommitRecovery: Hashable, Sendable {
     /// The rename happened: what it replaced goes, and the final row is written.

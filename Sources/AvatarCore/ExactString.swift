@@ -6,18 +6,27 @@
 package struct ExactString: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// The text as it came.
     package let string: String
+    /// Most identifiers are ASCII. `String` compares those by their bytes, and faster than is possible from outside of it.
+    private let isASCII: Bool
 
     /// Keeps `string` as it is, without normalising it.
-    package init(_ string: String) { self.string = string }
+    package init(_ string: String) {
+        self.string = string
+        isASCII = string.utf8.allSatisfy { $0 < 0x80 }
+    }
 
     package var description: String { string }
 
     package static func == (left: Self, right: Self) -> Bool {
-        guard left.string.utf8.count == right.string.utf8.count else { return false }
+        // Equal bytes are always equivalent, and equivalent ASCII always has equal bytes.
+        guard left.string == right.string else { return false }
+        if left.isASCII, right.isASCII { return true }
         return left.withBytes { left in right.withBytes { right in left.elementsEqual(right) } }
     }
 
     package func hash(into hasher: inout Hasher) {
+        if isASCII { return string.hash(into: &hasher) }
+        // Not String's own hash: it is the same for all equivalent texts, of which a client could make thousands.
         withBytes { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
         // No UTF-8 holds this byte: it ends the text, so that what is hashed behind the text cannot be taken for a part of it.
         hasher.combine(0xFF as UInt8)

@@ -1,10 +1,10 @@
-/// Where and when an interrupted transfer was begun, which decides whether what it left may be gone on with.
+/// Where and when a transfer was begun. It decides whether an interrupted transfer may be resumed from its part file.
 package struct PartOrigin: Hashable, Sendable {
-    /// The boot in which it was begun: what was not synced is unsure in another.
+    /// The boot in which the transfer was begun: after another boot, bytes that were not synced may be missing.
     package let bootID: String
-    /// The server and user, and the version where the server says so: bytes of another are never mixed in.
+    /// The server and the user, and the picture's version where the server tells it: bytes of different ones are never mixed.
     package let serverKey: String
-    /// When it was begun, on that boot's clock.
+    /// When the transfer was begun, on that boot's clock.
     package let startedAt: MonotonicTime
 
     package init(bootID: String, serverKey: String, startedAt: MonotonicTime) {
@@ -13,12 +13,12 @@ package struct PartOrigin: Hashable, Sendable {
         self.startedAt = startedAt
     }
 
-    /// Whether a download from `serverKey` may go on from it.
+    /// Whether a download from `serverKey` may be resumed from the part file.
     package func isResumable(from serverKey: String, bootID: String, now: MonotonicTime) -> Bool {
         ExactString(self.serverKey) == ExactString(serverKey) && !isAbandoned(bootID: bootID, now: now)
     }
 
-    /// Whether nobody can go on from it any more, whatever the server.
+    /// Whether no download may be resumed from the part file any more, whatever its server.
     package func isAbandoned(bootID: String, now: MonotonicTime) -> Bool {
         ExactString(self.bootID) != ExactString(bootID) || now - startedAt >= Limits.Download.partAge
     }

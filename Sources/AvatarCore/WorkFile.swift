@@ -1,5 +1,5 @@
-/// The agent's own unfinished files where they must lie beside finished ones: no picture's name can be such a name, because of the
-/// leading dot, and the folder watch passes over them.
+/// The names of the agent's own unfinished files, where such a file must lie beside finished ones. They begin with a dot, which no
+/// picture's name does, and the folder watch ignores them.
 package enum WorkFile {
     /// What such names begin with.
     package static let prefix = ".avatard-"

@@ -60,15 +60,15 @@ package enum FolderLoss: String, Hashable, Sendable {
 /// A file's name as the kernel gave it: one that an avatar may have, or one to be reported.
 package enum WatchedName: Hashable, Sendable {
     case valid(AvatarName)
-    case invalid(InvalidName)
+    case invalid(AvatarNameError)
 
     /// Checks the bytes of a directory entry's name.
     package init(bytes: [UInt8]) {
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            self = .invalid(InvalidName(name: String(decoding: bytes, as: UTF8.self), reason: .notUTF8))
+            self = .invalid(AvatarNameError(.notUTF8, name: String(decoding: bytes, as: UTF8.self)))
             return
         }
-        do throws(InvalidName) {
+        do throws(AvatarNameError) {
             self = .valid(try AvatarName(text))
         } catch {
             self = .invalid(error)

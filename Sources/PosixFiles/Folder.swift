@@ -104,6 +104,13 @@ package struct Folder: ~Copyable {
         return true
     }
 
+    /// Changes the folder without changing anything: its mode is set to what it is. A sync that comes after a failed one then has
+    /// something to write, and cannot succeed by finding nothing to do; a journal writes what came before it first.
+    package func markChanged() throws(PosixError) {
+        let mode = try facts().permissions
+        guard fchmod(descriptor, mode_t(mode)) == 0 else { throw .last("fchmod", path: path) }
+    }
+
     /// Waits until this folder's entries are on the disk.
     package func sync() throws(PosixError) { try file.syncAll() }
 

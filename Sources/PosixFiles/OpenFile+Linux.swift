@@ -48,6 +48,10 @@ extension OpenFile {
     /// left to the sync that follows.
     package func startWriteBack() { _ = linux_start_write_back(descriptor) }
 
+    /// Lets go of the file's cached pages that are not waiting to be written (posix_fadvise(2), POSIX_FADV_DONTNEED), so that the next
+    /// read shows what the disk has; a hint.
+    package func dropCachedPages() { _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) }
+
     /// What a read lease, taken and released at once, said about writers (fcntl(2), "Leases").
     package enum LeaseAnswer: Hashable, Sendable {
         /// Nobody has the file open for writing.

@@ -1,7 +1,7 @@
 import AvatarCore
 package import NIOCore
 
-/// One message on the wire: `u16 message id | u32 body length | body`, big-endian (PROTOCOL.md).
+/// One message on the wire: `u16 message id | u32 body length | body`, big-endian (docs/protocol.md).
 package struct Frame: Hashable, Sendable {
     /// Bytes before the body.
     package static let headerBytes = 6
@@ -25,18 +25,32 @@ package struct Frame: Hashable, Sendable {
 }
 
 /// A header that no honest peer sends; the connection cannot go on behind it.
-package enum FrameError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// A message id past ``Limits/Wire/messageIDMax``.
-    case messageIDTooLarge(UInt16)
-    /// A body of `claimed` bytes where at most `limit` are taken.
-    case bodyTooLarge(claimed: UInt32, limit: Int)
+package struct FrameError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong with the header.
+    package enum Code: Hashable, Sendable {
+        /// A message id past ``Limits/Wire/messageIDMax``.
+        case messageIDTooLarge
+        /// A longer body than is taken.
+        case bodyTooLarge
+    }
+
+    /// What is wrong.
+    package let code: Code
+    /// What the header claims: a message id, or the body's bytes.
+    package let claimed: Int
+    /// The largest that is taken.
+    package let limit: Int
+
+    package init(_ code: Code, claimed: Int, limit: Int) {
+        self.code = code
+        self.claimed = claimed
+        self.limit = limit
+    }
 
     package var description: String {
-        switch self {
-        case .messageIDTooLarge(let id):
-            "a frame with message id \(id): at most \(Limits.Wire.messageIDMax) is allowed"
-        case .bodyTooLarge(let claimed, let limit):
-            "a frame that claims \(claimed) bytes: at most \(limit) are taken"
+        switch code {
+        case .messageIDTooLarge: "a frame with message id \(claimed): at most \(limit) is allowed"
+        case .bodyTooLarge: "a frame that claims \(claimed) bytes: at most \(limit) are taken"
         }
     }
 }
@@ -58,9 +72,11 @@ package struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
         guard let id = buffer.getInteger(at: buffer.readerIndex, as: UInt16.self),
             let length = buffer.getInteger(at: buffer.readerIndex + 2, as: UInt32.self)
         else { return nil }
-        guard id <= Limits.Wire.messageIDMax else { throw FrameError.messageIDTooLarge(id) }
+        guard id <= Limits.Wire.messageIDMax else {
+            throw FrameError(.messageIDTooLarge, claimed: Int(id), limit: Int(Limits.Wire.messageIDMax))
+        }
         guard Int(length) <= bodyBytesMax else {
-            throw FrameError.bodyTooLarge(claimed: length, limit: bodyBytesMax)
+            throw FrameError(.bodyTooLarge, claimed: Int(length), limit: bodyBytesMax)
         }
         guard buffer.readableBytes - Frame.headerBytes >= Int(length) else { return nil }
         buffer.moveReaderIndex(forwardBy: Frame.headerBytes)

@@ -39,7 +39,7 @@ struct ServeCommand: AsyncParsableCommand {
         let notice = ReadyNotice(
             descriptor: readyFd, manager: ServiceManager(environment: ProcessInfo.processInfo.environment),
             portFile: portFile)
-        let descriptors = DescriptorBudget(limit: DescriptorBudget.raiseLimit())
+        let descriptors = DescriptorBudget(limit: DescriptorLimit.raise())
         let stores = try openStores(settings, descriptors)
         let server = AvatarServer(settings, stores: stores, descriptors: descriptors, logger: logger) { address in
             logger.info(

@@ -55,7 +55,7 @@ extension CommonOptions {
     }
 }
 
-/// Something that went wrong before the agent was asked.
+/// Something that went wrong on this side, before the agent was asked.
 struct LocalError: Error, CustomStringConvertible {
     /// One sentence, as a person reads it.
     let description: String

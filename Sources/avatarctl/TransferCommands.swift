@@ -164,7 +164,7 @@ struct Sync: AsyncParsableCommand {
             // With no names too: whoever asks for anything ends the wait.
             var failed = 0
             repeat {
-                let some = missing.prefix(Limits.Bus.fetchNamesMax)
+                let some = missing.prefix(Limits.Labels.fetchNamesMax)
                 missing.removeFirst(some.count)
                 failed += try await common.follow(Array(some), client)
             } while !missing.isEmpty

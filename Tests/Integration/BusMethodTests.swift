@@ -90,7 +90,7 @@ extension RealPrograms {
                 ("ServerRefused at once", "ServerRefused", refused), ("UnknownAvatar of Get", "UnknownAvatar", unknown),
                 ("UnknownAvatar of Forget", "UnknownAvatar", unknown),
                 ("UnknownAvatar of Explain", "UnknownAvatar", unknown),
-                ("InvalidName", "InvalidName", ["name": "../a.png", "reason": "begins with a dot"]),
+                ("AvatarNameError", "AvatarNameError", ["name": "../a.png", "reason": "begins with a dot"]),
                 ("NotAnImage", "NotAnImage", nil), ("TooLarge", "TooLarge", nil), ("Lagging", "Lagging", nil),
                 ("TooMany", "TooMany", ["what": "labels", "limit": 500]),
                 ("UnknownSubscription", "UnknownSubscription", nil),

@@ -44,6 +44,35 @@ extension RealPrograms {
             }
         }
 
+        @Test("two names that only Unicode calls equal are two pictures with a label each")
+        func lookalikes() async throws {
+            try await Stage.run { stage in
+                let pictures = [
+                    ("caf\u{E9}.png", try TestPictures.picture("marta.bmp")),
+                    ("cafe\u{301}.png", try TestPictures.picture("jonas.webp")),
+                ]
+                for (name, bytes) in pictures { try stage.server.place(bytes, name, for: stage.ada) }
+                try await stage.startAgent()
+                // The labels themselves are told apart by their bytes, too.
+                let told = try await within(patience, "both labels") {
+                    var told: [[UInt8]: String] = [:]
+                    let requests = pictures.map { LabelRequest(label: $0.0, name: $0.0) }
+                    for try await reply in try await stage.agent.client.register(requests) {
+                        for state in reply.labels where state.avatar.state == .ready {
+                            told[Array(state.label.utf8)] = state.avatar.path
+                        }
+                    }
+                    return told
+                }
+                #expect(told.count == 2)
+                for (name, bytes) in pictures {
+                    let path = try #require(told[Array(name.utf8)])
+                    #expect(path.utf8.elementsEqual(stage.agent.cached(name).utf8))
+                    #expect(sha256(ofFile: path) == sha256(bytes))
+                }
+            }
+        }
+
         @Test("a client written with PyPI's varlink hears of both its labels, once")
         func python() async throws {
             try await Stage.run { stage in

@@ -125,6 +125,6 @@ private final class BusErrorHandler: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         logger.debug("a client of the label bus was closed", metadata: ["reason": "\(error)"])
         // A violation closes by itself, after the replies before it.
-        if !(error is BusMessage.Violation) { context.close(promise: nil) }
+        if !(error is BusMessageError) { context.close(promise: nil) }
     }
 }

@@ -3,7 +3,7 @@ internal import LabelBus
 internal import PosixFiles
 internal import TransferMachines
 
-/// Between what the machine means and what subscribers read (IPC.md).
+/// Between what the machine means and what subscribers read (docs/label-bus.md).
 struct BusMapping: Sendable {
     /// The cache folder's path.
     let cacheDirectory: String
@@ -128,7 +128,7 @@ struct BusMapping: Sendable {
         do {
             return try AvatarName(text)
         } catch {
-            throw .invalidName(name: String(text.prefix(Limits.Name.bytesMax)), reason: error.reason.description)
+            throw .invalidName(name: String(text.prefix(Limits.Name.bytesMax)), reason: error.code.description)
         }
     }
 

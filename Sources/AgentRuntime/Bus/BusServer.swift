@@ -66,7 +66,7 @@ package final class BusServer: Service {
         let clients = clients
         let listener = try await ServerBootstrap(group: group)
             // SwiftNIO listens once more, and would make the queue shorter.
-            .serverChannelOption(.backlog, value: BusSocket.backlog)
+            .serverChannelOption(.backlog, value: Limits.Bus.listenBacklog)
             .serverChannelOption(.maxMessagesPerRead, value: 16)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 1)

@@ -1,3 +1,4 @@
+internal import AvatarCore
 internal import Glibc
 package import PosixFiles
 
@@ -54,12 +55,9 @@ package struct BusSocket: ~Copyable {
             case .missing: break
             }
         }
-        let file = try UnixSocket.listen(path, backlog: backlog)
+        let file = try UnixSocket.listen(path, backlog: Limits.Bus.listenBacklog)
         return BusSocket(file: file, ownedPath: path, facts: try folder.facts(of: name))
     }
-
-    /// Connections that the kernel keeps until they are accepted.
-    static let backlog: Int32 = 1024
 
     private static func split(_ path: String) -> (folder: String, name: String) {
         guard let slash = path.lastIndex(of: "/") else { return (".", path) }

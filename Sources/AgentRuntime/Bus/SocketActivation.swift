@@ -1,6 +1,6 @@
 /// Sockets that systemd opened for this process (sd_listen_fds(3), `systemd-socket-activate`).
 package enum SocketActivation {
-    /// The name that the socket must have: `FileDescriptorName=varlink` in the socket unit (IPC.md, "Where").
+    /// The name that the socket must have: `FileDescriptorName=varlink` in the socket unit (docs/label-bus.md).
     package static let descriptorName = "varlink"
     /// The variables, which are not for children of this process.
     package static let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]

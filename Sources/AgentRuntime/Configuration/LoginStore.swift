@@ -46,18 +46,16 @@ struct LoginStore: Sendable {
         let data = try JSONEncoder().encode(
             Kept(
                 host: account.server.host, port: account.server.port, uid: account.uid.value, token: account.token))
-        let folder = try Folder(path: stateDirectory)
-        try folder.remove(Self.fileName + ".new")
-        let file = try folder.create(Self.fileName + ".new")
-        try file.write(Array(data).span.bytes, at: 0)
-        try file.syncData()
-        try folder.rename(Self.fileName + ".new", to: Self.fileName, in: folder)
-        try folder.sync()
+        try Folder(path: stateDirectory).place(
+            Array(data).span.bytes, at: Self.fileName, by: Self.fileName + ".new")
     }
 
     func remove() throws {
         let folder = try Folder(path: stateDirectory)
         try folder.remove(Self.fileName)
+        try folder.remove(Self.fileName + ".new")
+        // A second try finds nothing to remove, and must not take that for a sync.
+        try folder.markChanged()
         try folder.sync()
     }
 }

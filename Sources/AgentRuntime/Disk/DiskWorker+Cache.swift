@@ -62,7 +62,9 @@ extension DiskWorker {
 
     func evict(keep: [AvatarName]) throws(CacheError) {
         guard let cacheBytesMax else { return }
-        let events = try cache.evict(bytesMax: cacheBytesMax, keep: Set(keep), at: now()).removed.map { AvatarEvent($0) }
+        let events = try cache.evict(bytesMax: cacheBytesMax, keep: Set(keep), at: now()).removed.map {
+            AvatarEvent($0)
+        }
         results.append(.evicted(events.map(\.name), events))
     }
 

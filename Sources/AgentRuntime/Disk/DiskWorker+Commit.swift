@@ -64,10 +64,16 @@ extension DiskWorker {
         do throws(CacheError) {
             switch step {
             case .verify: return try verify(items, &verified)
-            case .syncParts: try cache.syncParts(names)
+            case .syncParts:
+                return zip(names, try cache.syncParts(names)).map { name, outcome in
+                    switch outcome {
+                    case .synced: (name, .done)
+                    case .discarded(let error): (name, self.outcome(of: error))
+                    }
+                }
             case .writeIntents: try cache.writeIntents(items.compactMap { candidate($0, verified[$0.name]) })
             case .rename: return try rename(names)
-            case .syncFolder: try cache.syncCacheFolder()
+            case .syncFolder: try cache.syncCacheFolder(placed: names)
             case .record: return try record(items)
             }
             return names.map { ($0, .done) }
@@ -76,9 +82,8 @@ extension DiskWorker {
         }
     }
 
-    private func outcome(of error: CacheError?) -> CommitMachine.Outcome {
-        guard let error else { return .done }
-        return error.code == .diskFull ? .diskFull : .failed(error.description)
+    private func outcome(of error: CacheError) -> CommitMachine.Outcome {
+        error.code == .diskFull ? .diskFull : .failed(error.description)
     }
 
     private func verify(
@@ -91,8 +96,9 @@ extension DiskWorker {
                 verified[name] = part
                 return (name, .done)
             case .failure(let error):
-                guard let posix = error.posix else { return (name, .corrupt(error.description)) }
-                return (name, posix.isDiskFull ? .diskFull : .failed(posix.description))
+                if let posix = error.posix { return (name, posix.isDiskFull ? .diskFull : .failed(posix.description)) }
+                // A part that is gone is fetched again; bytes that are no picture, or not the promised one, are not to be had for now.
+                return (name, error.code == .missing ? .failed(error.description) : .corrupt(error.description))
             }
         }
     }

@@ -1,7 +1,7 @@
 /// BMP: a file header, a bitmap header whose length says which, and rows of a length that follows from it (Microsoft,
 /// "Bitmap Header Types").
 enum BMPStructure {
-    static func examine(_ reader: ByteReader) throws(ImageFault) -> ImageFacts {
+    static func examine(_ reader: ByteReader) throws(ImageError) -> ImageFacts {
         guard let fileSize = reader.littleEndian32(2), let pixels = reader.littleEndian32(10),
             let headerSize = reader.littleEndian32(14)
         else { throw .truncated("the file header") }
@@ -22,7 +22,7 @@ enum BMPStructure {
         let height: Int
         let pixelBytes: Int
 
-        init(_ reader: ByteReader, size: Int) throws(ImageFault) {
+        init(_ reader: ByteReader, size: Int) throws(ImageError) {
             guard [12, 40, 52, 56, 64, 108, 124].contains(size) else {
                 throw .malformed("a bitmap header of \(size) bytes")
             }

@@ -52,38 +52,47 @@ package struct ImageFacts: Hashable, Sendable {
     }
 }
 
-/// Why bytes are no complete picture.
-package enum ImageFault: Error, Hashable, Sendable, CustomStringConvertible {
-    /// No bytes at all.
-    case empty
-    /// The first bytes are none of the four formats'.
-    case notAnImage
-    /// It begins as a picture and ends too early; the reason says inside what.
-    case truncated(String)
-    /// The header claims more pixels than anyone should decode (``Limits/Picture/pixelsMax``).
-    case tooManyPixels(width: Int, height: Int)
-    /// It begins as a picture and breaks its format's rules; the reason says which.
-    case malformed(String)
+/// Bytes that are no complete picture.
+package struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong; one word for the log, the catalog and the bus.
+    package enum Code: String, Hashable, Sendable, CaseIterable {
+        /// No bytes at all.
+        case empty
+        /// The first bytes are none of the four formats'.
+        case notAnImage = "not-an-image"
+        /// It begins as a picture and ends too early.
+        case truncated
+        /// The header claims more pixels than anyone should decode (``Limits/Picture/pixelsMax``).
+        case tooManyPixels = "too-many-pixels"
+        /// It begins as a picture and breaks its format's rules.
+        case malformed
+    }
 
-    /// One word for the log, the catalog and the bus.
-    package var code: String {
-        switch self {
-        case .empty: "empty"
-        case .notAnImage: "not-an-image"
-        case .truncated: "truncated"
-        case .tooManyPixels: "too-many-pixels"
-        case .malformed: "malformed"
-        }
+    /// What is wrong.
+    package let code: Code
+    /// Inside what the bytes end, which rule they break, or how many pixels they claim; empty where the code says it all.
+    package let detail: String
+
+    private init(_ code: Code, _ detail: String = "") {
+        self.code = code
+        self.detail = detail
+    }
+
+    package static let empty = ImageError(.empty)
+    package static let notAnImage = ImageError(.notAnImage)
+    package static func truncated(_ inside: String) -> ImageError { ImageError(.truncated, inside) }
+    package static func malformed(_ rule: String) -> ImageError { ImageError(.malformed, rule) }
+    package static func tooManyPixels(width: Int, height: Int) -> ImageError {
+        ImageError(.tooManyPixels, "\(width) × \(height)")
     }
 
     package var description: String {
-        switch self {
+        switch code {
         case .empty: "the file is empty"
         case .notAnImage: "the file is no PNG, JPEG, WebP or BMP picture by its first bytes"
-        case .truncated(let inside): "the picture is cut off inside \(inside)"
-        case .tooManyPixels(let width, let height):
-            "the picture claims \(width) × \(height) pixels, at most \(Limits.Picture.pixelsMax) are taken"
-        case .malformed(let reason): "the picture is malformed: \(reason)"
+        case .truncated: "the picture is cut off inside \(detail)"
+        case .tooManyPixels: "the picture claims \(detail) pixels, at most \(Limits.Picture.pixelsMax) are taken"
+        case .malformed: "the picture is malformed: \(detail)"
         }
     }
 }

@@ -1,11 +1,11 @@
-/// Whether a whole file is a structurally complete picture (DESIGN.md, "Verified").
+/// Whether a whole file is a structurally complete picture (docs/architecture.md).
 ///
 /// Only the structure is walked, no pixel is decoded: PNG chunk by chunk with their CRCs up to IEND, JPEG marker by marker up
 /// to EOI, WebP and BMP by their lengths. Bytes behind a complete picture are no fault: cameras and editors leave some, and
 /// every viewer ignores them; how long the file must be is the promised size's business.
 package enum ImageStructure {
     /// What the picture in `bytes`, a whole file, is; or why it is none.
-    package static func examine(_ bytes: RawSpan) throws(ImageFault) -> ImageFacts {
+    package static func examine(_ bytes: RawSpan) throws(ImageError) -> ImageFacts {
         guard !bytes.isEmpty else { throw .empty }
         guard let format = ImageFormat(firstBytes: bytes) else { throw .notAnImage }
         let reader = ByteReader(_bytes: bytes)
@@ -18,7 +18,7 @@ package enum ImageStructure {
     }
 
     /// Checks a header's claim before anything else is believed.
-    static func facts(_ format: ImageFormat, width: Int, height: Int) throws(ImageFault) -> ImageFacts {
+    static func facts(_ format: ImageFormat, width: Int, height: Int) throws(ImageError) -> ImageFacts {
         guard width > 0, height > 0 else { throw .malformed("it claims \(width) × \(height) pixels") }
         let (pixels, overflow) = Int64(width).multipliedReportingOverflow(by: Int64(height))
         guard !overflow, pixels <= Limits.Picture.pixelsMax else {

@@ -11,7 +11,7 @@ enum JPEGStructure {
         static func standsAlone(_ code: UInt8) -> Bool { (0xd0...0xd7).contains(code) || code == 0x01 }
     }
 
-    static func examine(_ reader: ByteReader) throws(ImageFault) -> ImageFacts {
+    static func examine(_ reader: ByteReader) throws(ImageError) -> ImageFacts {
         var offset = 2
         var facts: ImageFacts?
         var scans = 0
@@ -40,7 +40,7 @@ enum JPEGStructure {
     }
 
     /// Reads the marker at `offset`, any number of fill bytes before its code, and steps behind it.
-    private static func marker(_ reader: ByteReader, _ offset: inout Int) throws(ImageFault) -> UInt8 {
+    private static func marker(_ reader: ByteReader, _ offset: inout Int) throws(ImageError) -> UInt8 {
         guard let first = reader.byte(offset) else { throw .truncated("the markers: there is no EOI") }
         guard first == 0xff else { throw .malformed("byte \(offset) should begin a marker") }
         while let code = reader.byte(offset) {
@@ -52,7 +52,7 @@ enum JPEGStructure {
 
     private static func frame(
         _ reader: ByteReader, _ offset: Int, _ length: Int
-    ) throws(ImageFault) -> ImageFacts {
+    ) throws(ImageError) -> ImageFacts {
         guard length >= 8, let height = reader.bigEndian16(offset + 3), let width = reader.bigEndian16(offset + 5)
         else {
             throw .malformed("the frame header is too short")
@@ -61,7 +61,7 @@ enum JPEGStructure {
     }
 
     /// Where the entropy-coded data ends: at the first marker that is neither a stuffed zero nor a restart.
-    private static func endOfScan(_ reader: ByteReader, from start: Int) throws(ImageFault) -> Int {
+    private static func endOfScan(_ reader: ByteReader, from start: Int) throws(ImageError) -> Int {
         var offset = start
         while let found = reader.nextFF(from: offset) {
             guard let code = reader.byte(found + 1) else { break }

@@ -2,7 +2,7 @@
 enum PNGStructure {
     static let signature: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
 
-    static func examine(_ reader: ByteReader) throws(ImageFault) -> ImageFacts {
+    static func examine(_ reader: ByteReader) throws(ImageError) -> ImageFacts {
         var offset = signature.count
         let facts = try header(reader, at: offset)
         var paletteSeen = false
@@ -33,7 +33,7 @@ enum PNGStructure {
         }
     }
 
-    private static func header(_ reader: ByteReader, at offset: Int) throws(ImageFault) -> ImageFacts {
+    private static func header(_ reader: ByteReader, at offset: Int) throws(ImageError) -> ImageFacts {
         guard let length = reader.bigEndian32(offset), let type = reader.bigEndian32(offset + 4) else {
             throw .truncated("the IHDR chunk")
         }
@@ -53,7 +53,7 @@ enum PNGStructure {
         return facts
     }
 
-    private static func name(_ type: Int) throws(ImageFault) -> String {
+    private static func name(_ type: Int) throws(ImageError) -> String {
         let letters = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: type >> $0) }
         for letter in letters where !(65...90).contains(letter) && !(97...122).contains(letter) {
             throw .malformed("a chunk's type is no four letters")

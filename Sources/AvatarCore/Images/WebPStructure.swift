@@ -1,6 +1,6 @@
 /// WebP: a RIFF container whose length says how much there must be (RFC 9649).
 enum WebPStructure {
-    static func examine(_ reader: ByteReader) throws(ImageFault) -> ImageFacts {
+    static func examine(_ reader: ByteReader) throws(ImageError) -> ImageFacts {
         guard let riff = reader.littleEndian32(4), reader.byte(11) != nil else { throw .truncated("the RIFF header") }
         guard riff >= 12 else { throw .malformed("RIFF claims \(riff) bytes") }
         let end = 8 + riff
@@ -35,7 +35,7 @@ enum WebPStructure {
 
     private static func facts(
         _ reader: ByteReader, at offset: Int, data: Int, size: Int
-    ) throws(ImageFault) -> Chunk {
+    ) throws(ImageError) -> Chunk {
         if reader.matches(Array("VP8 ".utf8), at: offset) { return .picture(try lossy(reader, data, size)) }
         if reader.matches(Array("VP8L".utf8), at: offset) { return .picture(try lossless(reader, data, size)) }
         if reader.matches(Array("VP8X".utf8), at: offset) { return .canvas(try extended(reader, data, size)) }
@@ -48,7 +48,7 @@ enum WebPStructure {
     }
 
     /// RFC 6386, section 9.1: a key frame's three bytes, its start code, then 14 bits of width and of height.
-    private static func lossy(_ reader: ByteReader, _ data: Int, _ size: Int) throws(ImageFault) -> ImageFacts {
+    private static func lossy(_ reader: ByteReader, _ data: Int, _ size: Int) throws(ImageError) -> ImageFacts {
         guard size >= 10 else { throw .malformed("the VP8 chunk is too short") }
         guard let tag = reader.littleEndian24(data), let width = reader.littleEndian16(data + 6),
             let height = reader.littleEndian16(data + 8)
@@ -63,7 +63,7 @@ enum WebPStructure {
     /// RFC 9649, section 3.4: a signature byte, then 14 bits of width - 1 and of height - 1.
     private static func lossless(
         _ reader: ByteReader, _ data: Int, _ size: Int
-    ) throws(ImageFault) -> ImageFacts {
+    ) throws(ImageError) -> ImageFacts {
         guard size >= 5 else { throw .malformed("the VP8L chunk is too short") }
         guard let signature = reader.byte(data), let bits = reader.littleEndian32(data + 1) else {
             throw .truncated("the VP8L header")
@@ -75,7 +75,7 @@ enum WebPStructure {
     /// RFC 9649, section 2.7: flags, then 24 bits of canvas width - 1 and height - 1.
     private static func extended(
         _ reader: ByteReader, _ data: Int, _ size: Int
-    ) throws(ImageFault) -> ImageFacts {
+    ) throws(ImageError) -> ImageFacts {
         guard size >= 10 else { throw .malformed("the VP8X chunk is too short") }
         guard let width = reader.littleEndian24(data + 4), let height = reader.littleEndian24(data + 7) else {
             throw .truncated("the VP8X header")

@@ -3,7 +3,7 @@ extension Limits {
     package enum Connection {
         /// The first wait after a failed connection; it doubles up to the longest.
         package static let backoffFirst = Duration.milliseconds(500)
-        /// The longest wait before a dead server is tried again (DESIGN.md, promise 8).
+        /// The longest wait before a dead server is tried again (docs/architecture.md).
         package static let backoffMax = Duration.seconds(60)
         /// Changes of the network that come sooner after another do not end a wait: a route that flaps must not become a storm.
         package static let networkChangeInterval = Duration.seconds(5)
@@ -81,11 +81,11 @@ extension Limits {
         package static let settled = Duration.seconds(24 * 3600)
     }
 
-    /// Labels and the streams they are told over.
+    /// Labels, and the streams that tell of their pictures.
     package enum Labels {
-        /// Labels in one reply.
+        /// Labels or avatars in one reply, and labels of a `Register` without `more`.
         package static let perReplyMax = 500
-        /// Labels of one subscription.
+        /// Labels of one subscription, and in one `Register` or `Adjust`.
         package static let perSubscriptionMax = 20_000
         /// Labels of all subscriptions.
         package static let totalMax = 200_000
@@ -93,7 +93,7 @@ extension Limits {
         package static let fetchNamesMax = 10_000
         /// Names that are cared for at once, with or without a label.
         package static let wishesMax = 250_000
-        /// The longest silence of a stream that asked for heartbeats.
+        /// The longest silence of a stream that asked for heartbeats; systemd's client gives up after 45 s.
         package static let heartbeatInterval = Duration.seconds(30)
         /// Changes in one reply of a Watch.
         package static let changesPerReplyMax = 500

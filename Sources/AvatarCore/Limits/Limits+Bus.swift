@@ -1,5 +1,5 @@
 extension Limits {
-    /// The label bus (IPC.md): what one client, and all clients together, may cost the agent.
+    /// The label bus (docs/label-bus.md): what one client, and all clients together, may cost the agent.
     package enum Bus {
         /// The largest message taken from a client, without its NUL: ten thousand labels with long names fit.
         package static let messageBytesMax = 4 * 1024 * 1024
@@ -21,6 +21,10 @@ extension Limits {
         package static let waitingBytesMax = 64 * 1024 * 1024
         /// Seconds that a laggard, or a client that was refused, has to read its last reply before it is closed.
         package static let lastReplySecondsMax = 5
+        /// Connections that the kernel keeps until they are accepted.
+        package static let listenBacklog: Int32 = 1024
+        /// Replies that wait for the reader of a client's stream: below the first figure the socket is read again, at the second no more.
+        package static let clientReplies: ClosedRange<Int> = 4...16
         /// Clients connected at once.
         package static let connectionsMax = 2048
         /// File descriptors that are left for everything but the bus's clients.
@@ -29,21 +33,9 @@ extension Limits {
         package static let descriptorsUnknown = 1024
         /// Clients that are being told that there are too many; past it they are closed without a word.
         package static let refusedConnectionsMax = 64
-        /// Labels in one `Register` or `Adjust`, and in one subscription.
-        package static let labelsMax = 20_000
-        /// Labels' states in one reply, and labels in a `Register` without `more` (IPC.md).
-        package static let labelsPerReplyMax = 500
         /// Bytes of UTF-8 in a label, which is the subscriber's own id.
         package static let labelBytesMax = 256
-        /// Names in one `Fetch`.
-        package static let fetchNamesMax = 10_000
-        /// Avatars in one reply to `List`, whatever `limit` asks for.
-        package static let listAvatarsMax = 500
         /// Bytes of a path in `Upload` (PATH_MAX).
         package static let pathBytesMax = 4096
-        /// Bytes of a token in `Login`.
-        package static let tokenBytesMax = 4096
-        /// The longest silence on a subscription that asked for a heartbeat; systemd's client gives up after 45 s.
-        package static let heartbeatSeconds = 30
     }
 }

@@ -1,7 +1,7 @@
 extension Limits {
-    /// Tokens, as they lie in files.
+    /// Tokens, in files and in a `Login` over the label bus.
     package enum Token {
-        /// Bytes of one token.
+        /// Bytes of UTF-8 in one token.
         package static let bytesMax = 4096
     }
 }

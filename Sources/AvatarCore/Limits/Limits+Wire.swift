@@ -1,5 +1,5 @@
 extension Limits {
-    /// The wire between agent and resource server (PROTOCOL.md).
+    /// The wire between agent and resource server (docs/protocol.md).
     package enum Wire {
         /// The largest message id either side takes; the seed resets above it.
         package static let messageIDMax: UInt16 = 4096

@@ -4,7 +4,7 @@
 package enum Limits {
     /// Names of pictures.
     package enum Name {
-        /// Bytes of UTF-8 in one name (DESIGN.md, promise 6).
+        /// Bytes of UTF-8 in one name (docs/architecture.md).
         package static let bytesMax = 200
     }
 }

@@ -44,7 +44,7 @@ extension AgentError {
         switch self {
         case .notLoggedIn: "org.avatard.Agent.NotLoggedIn"
         case .unknownAvatar: "org.avatard.Agent.UnknownAvatar"
-        case .invalidName: "org.avatard.Agent.InvalidName"
+        case .invalidName: "org.avatard.Agent.AvatarNameError"
         case .notAnImage: "org.avatard.Agent.NotAnImage"
         case .tooLarge: "org.avatard.Agent.TooLarge"
         case .serverRefused: "org.avatard.Agent.ServerRefused"
@@ -95,7 +95,7 @@ extension AgentError {
         switch name {
         case "org.avatard.Agent.NotLoggedIn": self = .notLoggedIn
         case "org.avatard.Agent.UnknownAvatar": self = .unknownAvatar(name: try fields.string("name"))
-        case "org.avatard.Agent.InvalidName":
+        case "org.avatard.Agent.AvatarNameError":
             self = .invalidName(name: try fields.string("name"), reason: try fields.string("reason"))
         case "org.avatard.Agent.NotAnImage":
             self = .notAnImage(path: try fields.string("path"), reason: try fields.string("reason"))

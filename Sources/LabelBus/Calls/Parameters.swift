@@ -59,7 +59,7 @@ extension ListParameters: BusObject {
 
 /// What `Fetch` takes.
 package struct FetchParameters: Hashable, Sendable {
-    /// The pictures, at most ``Limits/Bus/fetchNamesMax``.
+    /// The pictures, at most ``Limits/Labels/fetchNamesMax``.
     package var names: [String]
     /// `visible`, `near` or `hidden`.
     package var visibility: String?

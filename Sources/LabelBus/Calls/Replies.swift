@@ -4,7 +4,7 @@ package import AvatarCore
 public struct RegisterReply: Hashable, Sendable {
     /// The subscription's id, for `Adjust`; in the first reply of a stream.
     public var subscription: String?
-    /// Labels whose state is told, at most ``Limits/Bus/labelsPerReplyMax``.
+    /// Labels whose state is told, at most ``Limits/Labels/perReplyMax``.
     public var labels: [LabelState]
     /// True in the last reply of the snapshot.
     public var synced: Bool?

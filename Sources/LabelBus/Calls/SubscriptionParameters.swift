@@ -2,7 +2,7 @@ package import AvatarCore
 
 /// What `Register` takes.
 package struct RegisterParameters: Hashable, Sendable {
-    /// The labels, at most ``Limits/Bus/labelsMax``.
+    /// The labels, at most ``Limits/Labels/perSubscriptionMax``.
     package var labels: [LabelRequest]
     /// Whether labels live on after their first final state.
     package var keep: Bool?

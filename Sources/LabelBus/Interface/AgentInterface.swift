@@ -3,7 +3,7 @@ package enum AgentInterface {
     /// The interface's name, and the prefix of its methods and errors.
     package static let name = "org.avatard.Agent"
 
-    /// The text that `GetInterfaceDescription` answers for ``name`` (IPC.md, "The interface").
+    /// The text that `GetInterfaceDescription` answers for ``name`` (docs/label-bus.md).
     package static let description = """
         # Keeps a chat user's avatar cache in sync and tells labels when their picture is there.
         interface org.avatard.Agent
@@ -84,7 +84,7 @@ package enum AgentInterface {
 
         error NotLoggedIn ()
         error UnknownAvatar (name: string)
-        error InvalidName (name: string, reason: string)
+        error AvatarNameError (name: string, reason: string)
         error NotAnImage (path: string, reason: string)
         error TooLarge (path: string, size: int, limit: int)
         error ServerRefused (code: int, reason: string)

@@ -8,11 +8,11 @@ package protocol AgentService: Sendable {
     ///
     /// Each call has to be ended: by `send(…, continues: false)`, by `fail`, or by the client's hanging up. The next call
     /// of the same client waits for that. At most one of `more` and `oneway` is true. Without `more` the first reply is the
-    /// last. Replies to a `oneway` call go nowhere, but end it all the same.
+    /// last. Replies to a `oneway` call are thrown away; the last of them ends the call all the same.
     func handle(_ call: AgentCall, more: Bool, oneway: Bool, reply: ReplyStream)
 
-    /// The client of that call went away, or was closed as a laggard, before the call had ended: exactly once, on the
-    /// connection's event loop. Never for a call that had ended, and never for a `oneway` call, which outlives its client.
+    /// The client of that call went away, or was closed as a laggard, before the call had ended. Called exactly once for such a call,
+    /// on the connection's event loop; never for a call that had ended, and never for a `oneway` call, which outlives its client.
     func hungUp(_ stream: ReplyStream.ID)
 }
 

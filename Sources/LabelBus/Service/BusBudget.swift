@@ -25,12 +25,13 @@ package final class BusBudget: Sendable {
     package var usedBytes: Int { used.load(ordering: .relaxed) }
 }
 
-/// What one client holds of the budget in one direction: what it has waiting beyond ``Limits/Bus/ownBytes``, so that
-/// nobody can take from it what it needs for a few labels.
+/// What one client takes from the budget in one direction: the bytes that it has waiting beyond ``Limits/Bus/ownBytes``. Each client has
+/// its own bytes whatever the others have waiting, so that a few labels always get their replies.
 struct BusShare {
     private var taken = 0
 
-    /// `bytes` wait now. False, and nothing changed, when that is more than there is; fewer than before always go.
+    /// The client has `bytes` bytes waiting now. False when the budget has not enough left, and nothing changes then; a smaller number
+    /// than before always succeeds.
     @discardableResult
     mutating func adjust(to bytes: Int, in budget: BusBudget) -> Bool {
         let wanted = max(0, bytes - Limits.Bus.ownBytes)

@@ -83,20 +83,21 @@ package struct CallDispatcher: Sendable {
         case .register(let parameters):
             // Nothing can live on, and nothing can be kept awake, in a single reply.
             if !more, parameters.keep == true || parameters.heartbeat == true { throw .expectedMore }
-            try count(parameters.labels.count, "labels", more ? Limits.Bus.labelsMax : Limits.Bus.labelsPerReplyMax)
+            try count(
+                parameters.labels.count, "labels", more ? Limits.Labels.perSubscriptionMax : Limits.Labels.perReplyMax)
             try check(parameters.labels, in: "labels")
         case .adjust(let parameters):
-            try count(parameters.add?.count, "labels", Limits.Bus.labelsMax)
-            try count(parameters.remove?.count, "labels", Limits.Bus.labelsMax)
-            try count(parameters.visible?.count, "labels", Limits.Bus.labelsMax)
-            try count(parameters.hidden?.count, "labels", Limits.Bus.labelsMax)
+            try count(parameters.add?.count, "labels", Limits.Labels.perSubscriptionMax)
+            try count(parameters.remove?.count, "labels", Limits.Labels.perSubscriptionMax)
+            try count(parameters.visible?.count, "labels", Limits.Labels.perSubscriptionMax)
+            try count(parameters.hidden?.count, "labels", Limits.Labels.perSubscriptionMax)
             try check(parameters.add ?? [], in: "add")
         case .watch(let parameters):
             if !more, parameters.heartbeat == true { throw .expectedMore }
         case .list(let parameters):
             if let limit = parameters.limit, limit < 1 { throw .invalidParameter(parameter: "limit") }
         case .fetch(let parameters):
-            try count(parameters.names.count, "names", Limits.Bus.fetchNamesMax)
+            try count(parameters.names.count, "names", Limits.Labels.fetchNamesMax)
             try visibility(parameters.visibility, "visibility")
         case .upload(let parameters):
             let path = parameters.path
@@ -112,7 +113,7 @@ package struct CallDispatcher: Sendable {
             if !(1...65_535).contains(parameters.server.port) { throw .invalidParameter(parameter: "server.port") }
             if parameters.server.host.isEmpty { throw .invalidParameter(parameter: "server.host") }
             let bytes = parameters.token.utf8.count
-            if bytes == 0 || bytes > Limits.Bus.tokenBytesMax { throw .invalidParameter(parameter: "token") }
+            if bytes == 0 || bytes > Limits.Token.bytesMax { throw .invalidParameter(parameter: "token") }
         case .get, .forget, .logout, .status, .explain: break
         }
     }

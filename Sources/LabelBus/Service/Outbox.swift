@@ -13,7 +13,7 @@ final class Outbox: Sendable {
         var isDrained = false
         /// The call has ended, and its last reply is in `frames` or was before.
         var ended = false
-        /// The client did not read: so many replies were thrown away, and nothing more will come.
+        /// The client did not read, and so many of its replies were thrown away. No more replies follow.
         var dropped: Int?
     }
 
@@ -60,11 +60,11 @@ final class Outbox: Sendable {
 
     /// Takes a reply for the call `serial`; `encode` is told whether it really continues.
     func offer(to serial: UInt64, continues: Bool, encode: (_ continues: Bool) -> ByteBuffer) {
-        // What has ended is not worth encoding; the second look, below, decides.
+        // A reply to a call that has ended is not encoded. The call may still end before the lock is taken again, below, which decides.
         guard let (more, oneway, isClear) = status(of: serial) else { return }
         let continues = continues && more
         let frame = oneway ? nil : encode(continues)
-        // With a thousand subscribers of one picture, the way through the queue takes as long as the rest.
+        // With a thousand subscribers of one picture, queueing a reply takes as long as all the rest of its way.
         if isClear, continues, let frame, writeNow(frame) { return }
         let mustWake = state.withLock { state -> Bool in
             guard !state.closed, state.dropped == nil, let call = state.call, call.serial == serial, !call.ended else {
@@ -79,7 +79,7 @@ final class Outbox: Sendable {
         if mustWake { wake() }
     }
 
-    /// False when the frame finds no room: then everything that waits is thrown away.
+    /// False when there is no room for the frame: the client is a laggard then, and all its waiting replies are thrown away.
     private func store(_ frame: ByteBuffer, in state: inout State) -> Bool {
         let size = frame.readableBytes
         if state.frames.count < Limits.Bus.queuedRepliesMax, state.bytes + size <= Limits.Bus.queuedBytesMax,
@@ -114,7 +114,7 @@ final class Outbox: Sendable {
 
     // MARK: The event loop
 
-    /// A call begins; the caller takes a batch after handing it over, so nobody needs to wake it until then.
+    /// A call begins. The caller takes a batch after it has handed the call to the service, so that no reply needs to wake it before.
     func begin(_ serial: UInt64, more: Bool, oneway: Bool) {
         state.withLock { state in
             state.call = Call(serial: serial, more: more, oneway: oneway)
@@ -160,7 +160,7 @@ final class Outbox: Sendable {
         case oneway
     }
 
-    /// Nobody reads any more. Calls that begin from here on are oneway.
+    /// The client does not read any more. Calls that begin after this are oneway.
     func hangUp() -> HangUp {
         state.withLock { state in
             dropFrames(&state)

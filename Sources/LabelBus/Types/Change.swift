@@ -1,6 +1,6 @@
 package import AvatarCore
 
-/// One entry of the agent's log of changes (IPC.md, type `Change`).
+/// One entry of the agent's log of changes (docs/label-bus.md, type `Change`).
 public struct Change: Hashable, Sendable {
     /// Its number within the epoch: no gaps, never back.
     public var cursor: Int
@@ -42,7 +42,7 @@ public struct ChangeKind: RawRepresentable, Hashable, Sendable, CustomStringConv
     public var description: String { rawValue }
 }
 
-/// One step of what the agent did about a name (IPC.md, type `Step`).
+/// One step of what the agent did about a name (docs/label-bus.md, type `Step`).
 public struct Step: Hashable, Sendable {
     /// When, RFC 3339, in UTC.
     public var at: String
@@ -59,7 +59,7 @@ public struct Step: Hashable, Sendable {
     }
 }
 
-/// A resource server (IPC.md, type `Server`).
+/// A resource server (docs/label-bus.md, type `Server`).
 public struct Server: Hashable, Sendable {
     /// Its host name or address.
     public var host: String
@@ -73,7 +73,7 @@ public struct Server: Hashable, Sendable {
     }
 }
 
-/// Something that a person should know about (IPC.md, type `Problem`).
+/// Something that a person should know about (docs/label-bus.md, type `Problem`).
 public struct Problem: Hashable, Sendable {
     /// What is wrong.
     public var what: String

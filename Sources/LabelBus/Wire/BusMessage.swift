@@ -13,54 +13,48 @@ package enum BusMessage {
         package let upgrade: Bool
     }
 
-    /// A message that the specification tells to answer by closing.
-    package struct Violation: Error, Hashable, Sendable, CustomStringConvertible {
-        /// What is wrong, for a log: it quotes nothing of the message.
-        package let description: String
-    }
-
     /// Reads a call from one message, without its NUL.
-    package static func parseCall(_ bytes: [UInt8]) throws(Violation) -> Call {
+    package static func parseCall(_ bytes: [UInt8]) throws(BusMessageError) -> Call {
         var method: String?
         var parameters = JSON.null
         var flags: (more: Bool, oneway: Bool, upgrade: Bool) = (false, false, false)
         for member in try members(of: bytes) {
             switch member.name.string {
             case "method":
-                guard case .string(let name) = member.value else { throw Violation(description: "method is no string") }
+                guard case .string(let name) = member.value else { throw BusMessageError(.wrongType, "method") }
                 method = name.string
             case "parameters":
                 switch member.value {
                 case .object, .null: parameters = member.value
-                default: throw Violation(description: "parameters is no object")
+                default: throw BusMessageError(.wrongType, "parameters")
                 }
             case "more": flags.more = try flag(member)
             case "oneway": flags.oneway = try flag(member)
             case "upgrade": flags.upgrade = try flag(member)
             default:
                 guard isReverseDomain(member.name.string) else {
-                    throw Violation(description: "an unknown member of a call")
+                    throw BusMessageError(.unknownMember)
                 }
             }
         }
-        guard let method else { throw Violation(description: "method is missing") }
+        guard let method else { throw BusMessageError(.methodMissing) }
         let set = [flags.more, flags.oneway, flags.upgrade].count { $0 }
-        if set > 1 { throw Violation(description: "two flags in one call") }
+        if set > 1 { throw BusMessageError(.twoFlags) }
         return Call(
             method: method, parameters: parameters, more: flags.more, oneway: flags.oneway, upgrade: flags.upgrade)
     }
 
-    private static func members(of bytes: [UInt8]) throws(Violation) -> [JSON.Member] {
+    private static func members(of bytes: [UInt8]) throws(BusMessageError) -> [JSON.Member] {
         do throws(JSONError) {
             if case .object(let members) = try JSON.parse(bytes) { return members }
         } catch {
-            throw Violation(description: error.description)
+            throw BusMessageError(.notJSON, error.description)
         }
-        throw Violation(description: "a message that is no object")
+        throw BusMessageError(.notAnObject)
     }
 
-    private static func flag(_ member: JSON.Member) throws(Violation) -> Bool {
-        guard case .bool(let value) = member.value else { throw Violation(description: "\(member.name) is no bool") }
+    private static func flag(_ member: JSON.Member) throws(BusMessageError) -> Bool {
+        guard case .bool(let value) = member.value else { throw BusMessageError(.wrongType, member.name.string) }
         return value
     }
 
@@ -122,7 +116,7 @@ extension BusMessage {
     }
 
     /// Reads a reply from one message, without its NUL. Members that are not known are ignored.
-    package static func parseReply(_ bytes: [UInt8]) throws(Violation) -> Reply {
+    package static func parseReply(_ bytes: [UInt8]) throws(BusMessageError) -> Reply {
         var parameters = JSON.null
         var name: String?
         var continues = false
@@ -132,7 +126,7 @@ extension BusMessage {
             case ("error", .string(let error)): name = error.string
             case ("error", .null): break
             case ("continues", .bool(let flag)): continues = flag
-            case ("error", _), ("continues", _): throw Violation(description: "\(member.name) has the wrong type")
+            case ("error", _), ("continues", _): throw BusMessageError(.wrongType, member.name.string)
             default: break
             }
         }

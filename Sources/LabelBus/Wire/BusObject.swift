@@ -10,12 +10,35 @@ package protocol BusObject: Sendable {
 
 /// A field that is missing, has the wrong type, or is not known.
 package struct FieldError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong with a field.
+    package enum Code: Hashable, Sendable {
+        case missing
+        /// An element of an array that may not be null.
+        case null
+        case unknown
+        /// Another type than the interface gives it.
+        case wrongType(expected: String)
+    }
+
+    /// What is wrong with it.
+    package let code: Code
     /// Where it stands, as a person would write it: `labels[3].visibility`.
     package let field: String
-    /// What is wrong with it, for a log.
-    package let what: String
 
-    package var description: String { "\(field) \(what)" }
+    package init(_ code: Code, field: String) {
+        self.code = code
+        self.field = field
+    }
+
+    /// For a log.
+    package var description: String {
+        switch code {
+        case .missing: "\(field) is missing"
+        case .null: "\(field) is null"
+        case .unknown: "\(field) is not known here"
+        case .wrongType(let expected): "\(field) is no \(expected)"
+        }
+    }
 }
 
 /// Takes the fields of one JSON object, each once.
@@ -36,7 +59,7 @@ package struct ObjectReader {
         switch json {
         case .object(let members): self.members = members
         case .null: members = []
-        default: throw FieldError(field: path.isEmpty ? "parameters" : path, what: "is no object")
+        default: throw FieldError(.wrongType(expected: "object"), field: path.isEmpty ? "parameters" : path)
         }
         self.path = path
         self.unknown = unknown
@@ -65,17 +88,17 @@ package struct ObjectReader {
     private func end() throws(FieldError) {
         guard unknown == .refused else { return }
         for index in members.indices where index >= 64 || taken & (1 << UInt64(index)) == 0 {
-            throw FieldError(field: place(members[index].name.string), what: "is not known here")
+            throw FieldError(.unknown, field: place(members[index].name.string))
         }
     }
 
     private func required<Value>(_ value: Value?, _ name: String) throws(FieldError) -> Value {
-        guard let value else { throw FieldError(field: place(name), what: "is missing") }
+        guard let value else { throw FieldError(.missing, field: place(name)) }
         return value
     }
 
     private func wrong(_ name: String, _ expected: String) -> FieldError {
-        FieldError(field: place(name), what: "is no \(expected)")
+        FieldError(.wrongType(expected: expected), field: place(name))
     }
 }
 
@@ -155,7 +178,7 @@ extension ObjectReader {
         values.reserveCapacity(elements.count)
         for (index, element) in elements.enumerated() {
             let place = place("\(name)[\(index)]")
-            if case .null = element { throw FieldError(field: place, what: "is null") }
+            if case .null = element { throw FieldError(.null, field: place) }
             values.append(try Self.read(type, from: element, path: place, unknown: unknown))
         }
         return values

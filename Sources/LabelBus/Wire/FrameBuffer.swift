@@ -26,7 +26,7 @@ package struct FrameBuffer {
     }
 
     /// The next message without its NUL, or nil when it is not all here. Throws when it is longer than is taken.
-    package mutating func next() throws(BusMessage.Violation) -> [UInt8]? {
+    package mutating func next() throws(BusMessageError) -> [UInt8]? {
         guard let view = buffer?.readableBytesView else { return nil }
         let rest = view.dropFirst(scanned)
         guard let end = rest.firstIndex(of: 0) else {
@@ -43,8 +43,8 @@ package struct FrameBuffer {
         return message
     }
 
-    private var tooLong: BusMessage.Violation {
-        BusMessage.Violation(description: "a message longer than \(messageBytesMax) bytes")
+    private var tooLong: BusMessageError {
+        BusMessageError(.tooLong, "\(messageBytesMax)")
     }
 
     /// Lets go of the memory of messages that were handed out, and of the room that a read came with.

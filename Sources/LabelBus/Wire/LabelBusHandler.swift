@@ -212,7 +212,7 @@ package final class LabelBusHandler: ChannelDuplexHandler {
 
     /// Takes the next call, if it is all here. False when it is not, or was the last.
     private func takeCall(_ hasWritten: inout Bool) -> Bool {
-        do throws(BusMessage.Violation) {
+        do throws(BusMessageError) {
             guard let bytes = try inbound.next() else { return false }
             let call = try BusMessage.parseCall(bytes)
             if isGone, !call.oneway { return true }
@@ -265,7 +265,7 @@ package final class LabelBusHandler: ChannelDuplexHandler {
     /// Keeps the budget in step with what is held; a client that finds it empty is closed.
     private func charge() {
         guard !share.adjust(to: inbound.readableBytes, in: budget), !isFinishing else { return }
-        context?.fireErrorCaught(BusMessage.Violation(description: "all clients together have too much waiting"))
+        context?.fireErrorCaught(BusMessageError(.budgetSpent))
         finish(with: nil)
     }
 

@@ -1,6 +1,16 @@
 package import AvatarCore
 internal import CCrypto
 
+/// libcrypto could not begin a digest or go on with one: it is out of memory, or the machine's policy forbids MD5 (FIPS).
+package struct DigestError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The algorithm that was asked for.
+    package let algorithm: Digester.Algorithm
+
+    package var description: String {
+        "libcrypto refuses \(algorithm): check OPENSSL_CONF and whether a FIPS policy forbids it"
+    }
+}
+
 /// One running digest of libcrypto's EVP interface (EVP_DigestInit(3)), fed piece by piece.
 @safe package struct Digester: ~Copyable {
     /// The two algorithms that this project needs.
@@ -11,30 +21,21 @@ internal import CCrypto
         case sha256
     }
 
-    /// libcrypto could not start or go on with a digest: out of memory, or MD5 forbidden by the machine's policy (FIPS).
-    package struct Unavailable: Error, Hashable, Sendable, CustomStringConvertible {
-        /// The algorithm that was asked for.
-        package let algorithm: Algorithm
-        package var description: String {
-            "libcrypto refuses \(algorithm): check OPENSSL_CONF and whether a FIPS policy forbids it"
-        }
-    }
-
     private let context: OpaquePointer
     private let algorithm: Algorithm
 
     /// Begins a digest of no bytes.
-    package init(_ algorithm: Algorithm) throws(Unavailable) {
+    package init(_ algorithm: Algorithm) throws(DigestError) {
         unsafe context = unsafe try Self.begin(algorithm)
         self.algorithm = algorithm
     }
 
-    private static func begin(_ algorithm: Algorithm) throws(Unavailable) -> OpaquePointer {
-        guard let context = unsafe EVP_MD_CTX_new() else { throw Unavailable(algorithm: algorithm) }
+    private static func begin(_ algorithm: Algorithm) throws(DigestError) -> OpaquePointer {
+        guard let context = unsafe EVP_MD_CTX_new() else { throw DigestError(algorithm: algorithm) }
         let method = unsafe algorithm == .md5 ? EVP_md5() : EVP_sha256()
         guard unsafe EVP_DigestInit_ex(context, method, nil) == 1 else {
             unsafe EVP_MD_CTX_free(context)
-            throw Unavailable(algorithm: algorithm)
+            throw DigestError(algorithm: algorithm)
         }
         return unsafe context
     }
@@ -42,19 +43,19 @@ internal import CCrypto
     deinit { unsafe EVP_MD_CTX_free(context) }
 
     /// Takes the next bytes.
-    package mutating func update(_ bytes: RawSpan) throws(Unavailable) {
+    package mutating func update(_ bytes: RawSpan) throws(DigestError) {
         let accepted = unsafe bytes.withUnsafeBytes { buffer in
             unsafe EVP_DigestUpdate(context, buffer.baseAddress, buffer.count)
         }
-        guard accepted == 1 else { throw Unavailable(algorithm: algorithm) }
+        guard accepted == 1 else { throw DigestError(algorithm: algorithm) }
     }
 
     /// Ends the digest: 16 bytes for MD5, 32 for SHA-256.
-    package consuming func finish() throws(Unavailable) -> [UInt8] {
+    package consuming func finish() throws(DigestError) -> [UInt8] {
         let length = algorithm == .md5 ? 16 : 32
         var bytes = [UInt8](repeating: 0, count: length)
         guard unsafe EVP_DigestFinal_ex(context, &bytes, nil) == 1 else {
-            throw Unavailable(algorithm: algorithm)
+            throw DigestError(algorithm: algorithm)
         }
         return bytes
     }
@@ -62,11 +63,11 @@ internal import CCrypto
 
 extension SHA256Digest {
     /// The digest of bytes that are all at hand.
-    package init(of bytes: RawSpan) throws(Digester.Unavailable) {
+    package init(of bytes: RawSpan) throws(DigestError) {
         var digester = try Digester(.sha256)
         try digester.update(bytes)
         guard let digest = SHA256Digest(bytes: try digester.finish()) else {
-            throw Digester.Unavailable(algorithm: .sha256)
+            throw DigestError(algorithm: .sha256)
         }
         self = digest
     }
@@ -74,11 +75,11 @@ extension SHA256Digest {
 
 extension MD5Digest {
     /// The digest of bytes that are all at hand.
-    package init(of bytes: RawSpan) throws(Digester.Unavailable) {
+    package init(of bytes: RawSpan) throws(DigestError) {
         var digester = try Digester(.md5)
         try digester.update(bytes)
         guard let digest = MD5Digest(bytes: try digester.finish()) else {
-            throw Digester.Unavailable(algorithm: .md5)
+            throw DigestError(algorithm: .md5)
         }
         self = digest
     }

@@ -63,7 +63,7 @@ package enum FolderChange: Hashable, Sendable {
     /// A file was removed or moved away.
     case gone(WatchedFolder, AvatarName)
     /// A file was closed after writing, or moved in, under a name that no avatar may have.
-    case unnameable(WatchedFolder, InvalidName)
+    case unnameable(WatchedFolder, AvatarNameError)
     /// The kernel dropped events: both folders are to be compared with the catalog.
     case overflow
     /// The folder itself is gone, or cannot be watched.

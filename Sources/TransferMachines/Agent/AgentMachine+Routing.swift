@@ -97,7 +97,9 @@ extension AgentMachine {
     /// A command was not carried out. Whoever waits for it is told or waits on; what nobody else asks for again is kept to be done again.
     private mutating func failed(_ command: DiskCommand, _ fault: StorageFault) {
         // Old parts are looked for again in the time that a part is good for; nothing else has to wait for that.
-        if case .trimParts = command { return log(.note(Note(.warning, "old parts are not removed", detail: "\(fault)"))) }
+        if case .trimParts = command {
+            return log(.note(Note(.warning, "old parts are not removed", detail: "\(fault)")))
+        }
         storageFailed(fault)
         switch command {
         case .start, .probe, .trimParts: break

@@ -139,6 +139,7 @@ package struct AgentMachine: Sendable {
     private mutating func logIn(_ login: Login) {
         let isAnother = login.account != session.login?.account
         let steps = session.logIn(login, now: now)
+        storage.accountChanged(isAnother: isAnother)
         if isAnother { perform(uploads.accountChanged()) } else { uploads.loggedInAgain() }
         openAccount()
         // Of what is on somebody's mind now, one more try costs little.
@@ -149,6 +150,7 @@ package struct AgentMachine: Sendable {
 
     private mutating func logOut() {
         perform(session.logOut(now: now))
+        storage.accountChanged(isAnother: true)
         perform(uploads.accountChanged())
         openAccount()
     }

@@ -87,7 +87,8 @@ package struct Crop: Hashable, Sendable {
 
     /// A row of the catalog.
     package init(
-        id: CropID, name: AvatarName, size: Int64, md5: MD5Digest, sha256: SHA256Digest, everSent: Bool, account: String?
+        id: CropID, name: AvatarName, size: Int64, md5: MD5Digest, sha256: SHA256Digest, everSent: Bool,
+        account: String?
     ) {
         self.account = account
         self.id = id

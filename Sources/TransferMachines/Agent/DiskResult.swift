@@ -35,7 +35,8 @@ package enum DiskResult: Hashable, Sendable {
     case vanished(AvatarName, [AvatarEvent])
     /// A rescan found files of the upload folder to examine, oldest first, and cache files that are gone.
     case rescanned(
-        WatchedFolder, settled: [AvatarName], unnameable: [InvalidName], vanished: [AvatarName], events: [AvatarEvent])
+        WatchedFolder, settled: [AvatarName], unnameable: [AvatarNameError], vanished: [AvatarName],
+        events: [AvatarEvent])
     /// The folder that is open is not the one at its path any more.
     case moved(WatchedFolder)
     /// A page was read again; these files are gone or damaged. `next` is nil after the last page.

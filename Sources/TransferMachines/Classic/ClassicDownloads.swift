@@ -67,7 +67,9 @@ struct ClassicDownloads: Sendable {
         }
         var requests: [ServerRequest] = []
         // A download whose pause is over hears of it even when there is no room: its deadline would stay in the past, and wake for nothing.
-        for place in asking where isQuiet(place.name) { ask(place.name, atMost: min(1, budget), &budget, now, &requests) }
+        for place in asking where isQuiet(place.name) {
+            ask(place.name, atMost: min(1, budget), &budget, now, &requests)
+        }
         guard budget > 0, !asking.isEmpty else { return requests }
         for visibility in Visibility.allCases.reversed() {
             for place in asking where budget > 0 && place.priority == visibility {

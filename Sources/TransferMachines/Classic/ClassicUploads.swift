@@ -68,7 +68,8 @@ struct ClassicUploads: Sendable {
     }
 
     /// 1006 came.
-    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent] {
+    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
+    {
         guard takeStale() else { return [] }
         guard let crop = current?.crop else { return [.stray("the progress of nothing")] }
         // The seed keeps 1005's progress by digest alone: another name's progress is not this crop's.

@@ -302,7 +302,11 @@ struct Downloads: Sendable {
         if suspects.contains(name) {
             suspects.removeAll { $0 == name }
             if places.count >= Limits.Download.activeMax, let last = places.last { actions += yield(last.name) }
-            if entries[name]?.status == .active { takePlace(name, isByAge: false) } else { actions += begin(name, isByAge: false) }
+            if entries[name]?.status == .active {
+                takePlace(name, isByAge: false)
+            } else {
+                actions += begin(name, isByAge: false)
+            }
         }
         for request in way.ask(places.filter { $0.name == name }, now: now) { actions.append(.send(request)) }
         return actions
@@ -568,7 +572,8 @@ extension Downloads {
             entries[name]?.hangUps = alone == .download(name) ? count + 1 : max(count, 1)
             guard let count = entries[name]?.hangUps, count < Limits.Connection.hangUpsMax else {
                 actions += fail(
-                    name, .serverError, detail: "the server hung up \(Limits.Connection.hangUpsMax) times over it", now: now)
+                    name, .serverError, detail: "the server hung up \(Limits.Connection.hangUpsMax) times over it",
+                    now: now)
                 continue
             }
             places.removeAll { $0.name == name }

@@ -55,7 +55,8 @@ struct Session: Sendable {
     mutating func refuse(_ refusal: LoginRefusal, now: MonotonicTime) -> [Action] {
         self.refusal = refusal
         let problem = ActivityLog.Entry.problem(
-            key: "token", what: "the server refuses the login (\(refusal))", remedy: "avatarctl login with a fresh token")
+            key: "token", what: "the server refuses the login (\(refusal))",
+            remedy: "avatarctl login with a fresh token")
         return [.log(problem), .log(.note(Note(.warning, "token refused", detail: refusal.description)))]
             + actions(connection.refuse(cause: refusal.description, now: now))
             + [.callsEnd(.serverRefused(code: refusal.code, reason: refusal.description))]

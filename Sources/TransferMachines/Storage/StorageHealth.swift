@@ -58,6 +58,18 @@ struct StorageHealth: Sendable {
         return []
     }
 
+    /// Somebody logged in or out. What a server refused was refused to another token; and where the account is another (`isAnother`), what
+    /// was to be noted of its crops must not be noted of the new one's: the catalog keeps those crops as crops that wait.
+    mutating func accountChanged(isAnother: Bool) {
+        redo.removeAll { command in
+            switch command {
+            case .setNegative: true
+            case .finishCrop, .judge: isAnother
+            default: false
+            }
+        }
+    }
+
     /// The folder is to be looked through when the disk is well.
     mutating func rescanLater(_ folder: WatchedFolder) { if !rescans.contains(folder) { rescans.append(folder) } }
 

@@ -327,7 +327,9 @@ struct Subscribers: Sendable {
 
     // MARK: Watch
 
-    mutating func watch(epoch: String?, since: Int64?, heartbeat: Bool, more: Bool, _ stream: StreamID, now: MonotonicTime)
+    mutating func watch(
+        epoch: String?, since: Int64?, heartbeat: Bool, more: Bool, _ stream: StreamID, now: MonotonicTime
+    )
         -> [Action]
     {
         if more { watchers.add(stream, heartbeat: heartbeat, now: now) }
@@ -337,7 +339,8 @@ struct Subscribers: Sendable {
     /// Whether anybody follows the log.
     var hasWatchers: Bool { !watchers.isEmpty }
 
-    mutating func eventsRead(_ stream: StreamID, _ page: EventPage, views: [AvatarView], now: MonotonicTime) -> [Action] {
+    mutating func eventsRead(_ stream: StreamID, _ page: EventPage, views: [AvatarView], now: MonotonicTime) -> [Action]
+    {
         watchers.read(stream, page, views: views, now: now)
     }
 

@@ -79,7 +79,7 @@ struct CropDiscovery: Sendable {
     mutating func scanBegan() { pendingScans += 1 }
 
     /// A look through the folder found these files, oldest first.
-    mutating func scanned(_ settled: [AvatarName], unnameable: [InvalidName], isScanDue: Bool) -> [Action] {
+    mutating func scanned(_ settled: [AvatarName], unnameable: [AvatarNameError], isScanDue: Bool) -> [Action] {
         settled.flatMap { examine($0, .normal) } + unnameable.flatMap { self.unnameable($0) }
             + scanEnded(isScanDue: isScanDue)
     }
@@ -94,7 +94,7 @@ struct CropDiscovery: Sendable {
     }
 
     /// A file settled under a name that no avatar may have.
-    func unnameable(_ name: InvalidName) -> [Action] {
+    func unnameable(_ name: AvatarNameError) -> [Action] {
         [Self.notUploaded(String(name.name.prefix(Limits.Name.bytesMax)), reason: name.description)]
     }
 

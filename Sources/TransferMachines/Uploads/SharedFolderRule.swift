@@ -52,9 +52,9 @@ package enum SharedFolderRule {
 
 /// Counts how often each file of a shared folder is closed between two examinations.
 ///
-/// A client that appends chunk by chunk may be done before the first of its closes is examined: then the picture is whole, and only the
-/// number of closes tells. So the count is asked for after the examination, and after the watch was flushed: a whole picture's closes
-/// have all happened by then.
+/// A client that appends chunk by chunk may have written its last chunk before the agent examines the file after the first close. The
+/// picture is whole then, and only the number of closes tells that it was appended to. The agent therefore asks for the count after it
+/// has examined the file and flushed the watch: by then all closes of a whole picture have been counted.
 package struct SharedFolderCloses: Hashable, Sendable {
     private var counts: [AvatarName: Int64] = [:]
 
@@ -62,15 +62,15 @@ package struct SharedFolderCloses: Hashable, Sendable {
 
     /// A file was closed after writing, or moved in.
     package mutating func closed(_ name: AvatarName) {
-        // Past the bound no new name is counted; such a name is taken for closed more than once.
+        // Past the bound a new name is not counted; `closes(of:)` answers 2 for it.
         guard counts.count < Limits.Watch.closesMax || counts[name] != nil else { return }
         counts[name, default: 0] += 1
     }
 
-    /// A file was examined, deleted or moved away: the next close is the first.
+    /// The agent has examined the file, or somebody has deleted it or moved it away: the next close is counted as the first.
     package mutating func begin(_ name: AvatarName) { counts[name] = nil }
 
-    /// How many closes were heard since; 2 for a name that had no room.
+    /// How many closes of the file were counted since ``begin(_:)``; 2 for a name that found no room.
     package func closes(of name: AvatarName) -> Int64 {
         counts[name] ?? (counts.count < Limits.Watch.closesMax ? 0 : 2)
     }

@@ -22,9 +22,9 @@ struct UploadQueue: Sendable {
     private var refusals = 0
     private var backoff = Backoff(first: Limits.Upload.backoffFirst, longest: Limits.Upload.backoffMax)
     private var retryAt: MonotonicTime?
-    /// How often the server hung up while it owed an answer for the crop at the head.
+    /// How often in a row the server hung up at the same bytes of the crop at the head, with nothing else in flight.
     private(set) var hangUps = 0
-    /// Bytes of the head that were acknowledged at the last hang-up: only more than that shows that the server takes the crop.
+    /// Bytes of the head that were acknowledged at the last hang-up: only more than that shows that the server takes the next ones.
     private var acknowledgedAtHangUp: Int64 = 0
 
     var count: Int { waiting.count }
@@ -158,7 +158,8 @@ struct UploadQueue: Sendable {
         return events
     }
 
-    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent] {
+    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
+    {
         hold(way.progress(name: name, progress, now: now))
     }
 
@@ -175,10 +176,12 @@ struct UploadQueue: Sendable {
         (needed, isReading) = (nil, false)
     }
 
-    /// The server hung up while it owed an answer for the crop at the head; one more of its hang-ups counts where nothing else was in flight.
+    /// The server hung up while it owed an answer for the crop at the head. It counts where nothing else was in flight and the server hung
+    /// up at the same bytes before; a connection that is lost now here, now there is not the crop's fault.
     mutating func hungUp(wasAlone: Bool) {
-        hangUps = wasAlone ? hangUps + 1 : max(hangUps, 1)
-        acknowledgedAtHangUp = max(acknowledgedAtHangUp, way.transferred)
+        let isSamePlace = hangUps > 0 && way.transferred == acknowledgedAtHangUp
+        hangUps = !isSamePlace ? 1 : wasAlone ? hangUps + 1 : hangUps
+        acknowledgedAtHangUp = way.transferred
     }
 
     // MARK: After the upload

@@ -4,7 +4,7 @@ import NIOCore
 package struct SyncFileRequest: Hashable, Sendable {
     /// MD5 of the whole file in hexadecimal.
     package var md5: String
-    /// Our extension: with both, an upload of 1031 is found too (PROTOCOL.md). The seed's servers skip them.
+    /// Our extension: with both, an upload of 1031 is found too (docs/protocol.md). The seed's servers skip them.
     package var uid: Int64?
     package var name: String?
 

@@ -51,7 +51,7 @@ enum CommitBench {
     private static func commit(_ cache: CacheFolder, _ names: [AvatarName]) throws {
         let now = UnixTime(milliseconds: 0)
         let verified = try cache.verify(names)
-        try cache.syncParts(names)
+        _ = try cache.syncParts(names)
         try cache.writeIntents(
             zip(names, verified).map { name, result in
                 CommitCandidate(
@@ -61,7 +61,7 @@ enum CommitBench {
         guard try cache.renameIntoPlace(names).allSatisfy({ $0 == .placed }) else {
             throw CacheError(.io, "renaming in the benchmark")
         }
-        try cache.syncCacheFolder()
+        try cache.syncCacheFolder(placed: names)
         guard try cache.recordFinal(names, at: now).count == names.count else {
             throw CacheError(.io, "recording in the benchmark")
         }

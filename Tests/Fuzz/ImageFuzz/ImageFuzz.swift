@@ -52,8 +52,8 @@ struct ImageFuzz: ParsableCommand {
         return true
     }
 
-    private static func examine(_ bytes: [UInt8]) -> Result<ImageFacts, ImageFault> {
-        Result { () throws(ImageFault) in try ImageStructure.examine(bytes.span.bytes) }
+    private static func examine(_ bytes: [UInt8]) -> Result<ImageFacts, ImageError> {
+        Result { () throws(ImageError) in try ImageStructure.examine(bytes.span.bytes) }
     }
 }
 

@@ -82,7 +82,7 @@ say("get", state=agent.Get(name)["avatar"]["state"])
 say("explain", what=[step["what"] for step in agent.Explain(name)["steps"]][-2:])
 for question in ("Get", "Forget", "Explain"):
     error("UnknownAvatar of " + question, lambda: getattr(agent, question)("nobody.png"))
-error("InvalidName", lambda: agent.Get("../a.png"))
+error("AvatarNameError", lambda: agent.Get("../a.png"))
 error("NotAnImage", lambda: agent.Upload(file(folder + "/text.png", b"no picture")))
 with open(file(folder + "/large.png", b"\x89PNG\r\n\x1a\n"), "ab") as large:
     large.truncate(9 << 20)

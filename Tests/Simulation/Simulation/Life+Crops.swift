@@ -60,6 +60,17 @@ extension Life {
         }
     }
 
+    /// A crop that the server hangs up on, as one does whose chunks are larger than the server takes.
+    func closeUnwelcomeCrop() {
+        guard let name = Self.unwelcomeCrop, let picture = try? Picture(size: 700, random: &random) else { return }
+        world.log("a crop is closed that the server hangs up on", name.string)
+        oracle.versions[name, default: []].append(picture)
+        let inode = disk.newFile(picture.bytes)
+        disk.crops[name] = inode
+        disk.touch(inode)
+        watch.happened(.crops, name)
+    }
+
     /// The user takes a crop away, be it half written, on its way, or long there.
     func deleteCrop() {
         let names = disk.crops.keys.sorted()

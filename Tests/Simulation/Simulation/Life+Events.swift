@@ -24,6 +24,8 @@ extension Life {
         for _ in 0..<options.lags { at { self.lag() } }
         at { self.register(keep: false) }
         if options.suspendsForAWeek { at { self.suspend() } }
+        if options.hangsUpOnCrop { at { self.closeUnwelcomeCrop() } }
+        for _ in 0..<options.accountSwitches { at { self.switchAccount() } }
         if server.kind == .ours { visitor.schedule(before: options.faultTime) }
         heal()
     }
@@ -66,7 +68,7 @@ extension Life {
         watch.reorderRate = 0
         isPartitioned = false
         server.restart()
-        agent.account.token = server.store.tokens[me] ?? ""
+        agent.account = (me, server.store.tokens[me] ?? "")
         for stream in unread.keys.sorted() { closeLaggard(stream) }
         if agent.isAlive {
             logIn()
@@ -109,6 +111,12 @@ extension Life {
                     visibility: Visibility.allCases[random.pick(0...Visibility.allCases.count - 1)]))
             if keep { wanted.insert(name) }
         }
+        if keep, options.hangsUpOnPicture, let name = Self.unwelcomePicture {
+            requests.append(
+                LabelRequest(
+                    label: "label-\(stream.value)-unwelcome", target: .name(name, owner: nil), visibility: .visible))
+            wanted.insert(name)
+        }
         guard !requests.isEmpty else { return }
         subscribers[stream] = Subscriber(labels: requests.count, keep: keep)
         world.log("labels are registered", keep ? "to stay" : "once", Int64(requests.count))
@@ -128,7 +136,7 @@ extension Life {
         if subscribers.removeValue(forKey: stream)?.keep == true { wanted = [] }
         unread[stream] = nil
         if watcher == stream { watcher = nil }
-        if mutation != .forgetHangUps { agent.feed(.hungUp(stream)) }
+        if mutation != .keepGoneSubscribers { agent.feed(.hungUp(stream)) }
     }
 
     private func comeBack() {
@@ -215,7 +223,21 @@ extension Life {
         world.schedule(in: random.upTo(.seconds(10))) { [self] in
             guard !isPeace else { return }
             world.log("somebody logs in anew")
+            guard agent.account.uid == me else { return }
             agent.account.token = server.store.tokens[me] ?? token
+            if agent.isAlive { logIn() }
+        }
+    }
+
+    /// Another user logs in for a while.
+    private func switchAccount() {
+        world.log("another user logs in")
+        agent.account = (them, server.store.tokens[them] ?? "")
+        if agent.isAlive { logIn() }
+        world.schedule(in: random.upTo(.seconds(4))) { [self] in
+            guard !isPeace else { return }
+            world.log("the user logs in again")
+            agent.account = (me, server.store.tokens[me] ?? "")
             if agent.isAlive { logIn() }
         }
     }

@@ -35,6 +35,12 @@ package final class Life {
     let politeness: Politeness
     var random: SeededRandom
     let me: UserID
+    /// Another user of the same machine.
+    let them: UserID
+    /// The crop that the server hangs up on, in some lives.
+    static let unwelcomeCrop = try? AvatarName("crop-unwelcome.png")
+    /// The picture that the server hangs up on, in some lives.
+    static let unwelcomePicture = try? AvatarName("friend-unwelcome.png")
     var links: [SimLink] = []
     var isPeace = false
     var isPartitioned = false
@@ -65,10 +71,11 @@ package final class Life {
         self.mutation = mutation
         random = world.random(1)
         options = LifeOptions(random: &random)
-        guard let me = UserID(1001) else { throw SimulationFault.setUp }
+        guard let me = UserID(1001), let them = UserID(1002) else { throw SimulationFault.setUp }
         self.me = me
+        self.them = them
         unreadMax = random.pick(1...8)
-        namesMax = options.friends + 1 + options.crops
+        namesMax = options.friends + 3 + options.crops
         disk = SimDisk(world: world, durable: options.isDurable, mutation: mutation)
         watch = SimWatch(world: world, options: options, ignoresOverflow: mutation == .ignoreOverflow)
         server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours, mutation: mutation)
@@ -106,7 +113,7 @@ package final class Life {
             oracle.fail(world.events >= Self.eventsMax ? "too many events: \(disorder)" : disorder)
         }
         if oracle.violation == nil, let status = agent.status { checkLabels(status) }
-        if oracle.violation == nil { oracle.finish(disk: disk, server: server) }
+        if oracle.violation == nil { oracle.finish(disk: disk, server: server, me: me) }
         letGo()
         return Report(
             seed: 0, events: world.events, digest: world.digest, violation: oracle.violation, tail: world.tail,
@@ -119,6 +126,9 @@ package final class Life {
         agent.connect = { .refused }
         agent.moved = { _, _, _ in }
         agent.asked = { _ in }
+        agent.sent = { _, _ in }
+        agent.hangsUp = { _ in false }
+        disk.recorded = { _ in }
         agent.heard = { _ in }
         agent.refused = { _, _ in }
         agent.lifted = { _ in }
@@ -138,6 +148,12 @@ package final class Life {
 
     private func populate() throws {
         server.store.tokens[me] = "token-1"
+        server.store.tokens[them] = "token-of-them"
+        if options.hangsUpOnPicture, let name = Self.unwelcomePicture {
+            let picture = try Picture(size: 900, random: &random)
+            server.store.files[ResourceKey(owner: me, name: name)] = picture.bytes
+            oracle.versions[name, default: []].append(picture)
+        }
         for number in 0..<options.friends {
             guard let friend = UserID(Int64(2000 + number)) else { continue }
             let name = try AvatarName("friend-\(number).png")
@@ -191,6 +207,15 @@ package final class Life {
     private func connectOracles() {
         agent.moved = { [self] before, after, byLogin in politeness.moved(from: before, to: after, byLogin: byLogin) }
         agent.asked = { [self] name in politeness.asked(name, tokenEpoch: disk.tokenEpoch) }
+        agent.hangsUp = { [self] request in
+            switch request {
+            case .upload(let crop, _): crop.name == Self.unwelcomeCrop
+            case .download(let name, _): name == Self.unwelcomePicture && !isPeace
+            case .askProgress: false
+            }
+        }
+        agent.sent = { [self] id, user in oracle.sent(id, by: user) }
+        disk.recorded = { [self] crop in oracle.recorded(crop) }
         agent.heard = { [self] kind in if Self.isSensible(kind) { politeness.excuse() } }
         agent.refused = { [self] name, reason in
             politeness.refused(name, reason, tokenEpoch: disk.tokenEpoch)
@@ -201,6 +226,7 @@ package final class Life {
             feeds += 1
             guard feeds.isMultiple(of: 8), let load = agent.load else { return }
             politeness.holds(load, names: namesMax)
+            if options.accountSwitches > 0, let status = agent.status { oracle.shows(status, server: server) }
         }
         server.uploads = { [self] chunk, isAcknowledged in
             oracle.uploaded(chunk, isAcknowledged: isAcknowledged, server: server)
@@ -276,7 +302,7 @@ package final class Life {
                 return "the refusal of \(name) holds for \(at - world.now)"
             }
         }
-        return oracle.crops.isEmpty || hasLostCatalog ? nil : oracle.iconMissing(server: server, me: me)
+        return oracle.crops.isEmpty || hasLostCatalog ? nil : oracle.iconMissing(server: server, disk: disk, me: me)
     }
 
     /// The agent remembers the labels that are alive, and no other.

@@ -37,6 +37,12 @@ struct LifeOptions: CustomStringConvertible {
     let clockJumps: Int
     let suspendsForAWeek: Bool
     let lags: Int
+    /// The server hangs up whenever a certain crop is sent, in peace too.
+    let hangsUpOnCrop: Bool
+    /// The server hangs up whenever a certain picture is asked for, until peace.
+    let hangsUpOnPicture: Bool
+    /// How often another user logs in for a while.
+    let accountSwitches: Int
 
     init(random: inout SeededRandom) {
         // Each fault is off in about half of the lives, so that their combinations are all lived through.
@@ -80,6 +86,9 @@ struct LifeOptions: CustomStringConvertible {
         clockJumps = count(2, &random)
         suspendsForAWeek = random.happens(0.1)
         lags = count(2, &random)
+        hangsUpOnCrop = random.happens(0.15)
+        hangsUpOnPicture = random.happens(0.15)
+        accountSwitches = random.happens(0.7) ? 0 : random.pick(1...2)
     }
 
     var description: String {
@@ -92,7 +101,8 @@ struct LifeOptions: CustomStringConvertible {
         overflows \(overflowRate), events reordered \(reorderRate) and late \(watchDelayMax), \
         crops again \(cropsAgainRate), crops deleted \(cropDeletions), pictures replaced \(replacements), \
         token changes \(tokenChanges), deletions \(deletions), hang-ups \(hangUps), clock jumps \(clockJumps), \
-        a week asleep \(suspendsForAWeek), lags \(lags)
+        a week asleep \(suspendsForAWeek), lags \(lags), \
+        hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches)
         """
     }
 }

@@ -44,8 +44,10 @@ package enum Mutation: String, CaseIterable, Sendable {
     case answerByNote = "answer-by-note"
     /// Crops that wait go to whoever is logged in.
     case shareCrops = "share-crops"
-    /// A subscriber that hung up stays subscribed.
+    /// What was in flight when the server hung up is not remembered.
     case forgetHangUps = "forget-hang-ups"
+    /// A subscriber that hung up stays subscribed.
+    case keepGoneSubscribers = "keep-gone-subscribers"
     /// The server counts toward a user's quota only what was stored when an upload began.
     case forgetBegun = "forget-begun"
     /// The server trusts a token for later chunks of everything, once it was confirmed on the connection.

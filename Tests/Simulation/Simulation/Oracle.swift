@@ -27,6 +27,8 @@ final class Oracle {
     private var acknowledged: [String: Int64] = [:]
     /// How often each crop may have to be sent once more.
     private var repetitions: [String: Int] = [:]
+    /// For whom each crop was recorded.
+    private var owners: [CropID: String] = [:]
     private var epoch: String?
     private var cursor: Int64?
     /// Whether a watcher may be told to read again.
@@ -113,6 +115,30 @@ final class Oracle {
         }
     }
 
+    // MARK: Accounts
+
+    func recorded(_ crop: Crop) { if let account = crop.account { owners[crop.id] = account } }
+
+    /// A crop goes out for a user: it is that user's own.
+    func sent(_ id: CropID, by user: UserID) {
+        guard let owner = owners[id], owner != "server/\(user)" else { return }
+        fail("a crop of \(owner) is sent for \(user)")
+    }
+
+    /// The icon that `Status` shows is one that this user uploaded.
+    func shows(_ status: AgentMachine.Status, server: SimServer) {
+        guard let login = status.login, let icon = status.icon?.name, !exempt else { return }
+        if !server.store.commits.contains(where: { $0.key.owner == login.uid && $0.key.name.exact == icon }) {
+            fail("\(icon) is shown as the icon of \(login.uid), who never uploaded it")
+        }
+    }
+
+    /// Whether the crop that lies under the name now was recorded for another user.
+    private func isAnothers(_ name: AvatarName, _ disk: SimDisk, _ me: UserID) -> Bool {
+        guard let account = disk.catalog.crops[name]?.crop.account else { return false }
+        return account != "server/\(me)"
+    }
+
     /// What the server has and the agent does not know of yet is sent again.
     func serverForgot(_ store: SimStore, _ disk: SimDisk) {
         acknowledged = [:]
@@ -143,15 +169,18 @@ final class Oracle {
             if !isWhole(name, bytes) { fail("\(name) is finished on the seed's server, and not whole") }
             return
         }
-        let key = chunk.name + chunk.md5
+        let key = "\(chunk.uid) " + chunk.name + chunk.md5
         let before = acknowledged[key] ?? 0
         if chunk.seq < before { fail("\(name) went back from chunk \(before) to \(chunk.seq)") }
         if isAcknowledged { acknowledged[key] = max(before, chunk.seq) }
     }
 
     /// The icon is the last crop closed; one that was taken away may have been too late to be it.
-    func iconMissing(server: SimServer, me: UserID) -> String? {
-        var allowed: [AvatarName?] = []
+    func iconMissing(server: SimServer, disk: SimDisk, me: UserID) -> String? {
+        let others = crops.filter { isAnothers($0.name, disk, me) }
+        let crops = crops.filter { !isAnothers($0.name, disk, me) }
+        // Another user's crop may have taken the name from one that is this user's icon.
+        var allowed: [AvatarName?] = others.map(\.name)
         for crop in crops.reversed() {
             allowed.append(crop.name)
             if !crop.isDeleted { break }
@@ -196,15 +225,17 @@ final class Oracle {
 
     // MARK: The end
 
-    func finish(disk: SimDisk, server: SimServer) {
+    func finish(disk: SimDisk, server: SimServer, me: UserID) {
         checkAll(in: disk)
         if let cursor, cursor != disk.catalog.lastCursor {
             return fail("the watcher heard of event \(cursor), the last is \(disk.catalog.lastCursor)")
         }
         guard !exempt else { return }
-        for crop in crops {
+        for crop in crops where !isAnothers(crop.name, disk, me) {
             let (name, md5) = (crop.name, crop.picture.md5)
-            let times = server.store.commits.count { $0.key.name == name && $0.md5 == md5 }
+            let times = server.store.commits.count {
+                $0.key.owner == me && $0.key.name == name && $0.md5 == md5
+            }
             if times == 0, !crop.isDeleted { return fail("\(name) never reached the server whole") }
             if server.kind == .ours, times > 1 + (repetitions[name.string + md5.hex] ?? 0) {
                 return fail("\(name) reached the server \(times) times")

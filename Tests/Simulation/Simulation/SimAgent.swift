@@ -72,6 +72,10 @@ final class SimAgent {
     var moved: (_ from: ConnectionMachine.State, _ to: ConnectionMachine.State, _ byLogin: Bool) -> Void = { _, _, _ in
     }
     var asked: (AvatarName) -> Void = { _ in }
+    /// A chunk of a crop goes out for this user.
+    var sent: (CropID, UserID) -> Void = { _, _ in }
+    /// Whether the server hangs up over this request.
+    var hangsUp: (ServerRequest) -> Bool = { _ in false }
     var heard: (ServerReply.Kind) -> Void = { _ in }
     var refused: (AvatarName, AbsenceReason) -> Void = { _, _ in }
     /// A refusal never got to the disk, or was taken back.
@@ -215,9 +219,14 @@ final class SimAgent {
         case .upload(let crop, let chunk):
             world.log("agent sends", crop.name.string, chunk.seq)
             lastSent = (crop.id, chunk)
+            sent(crop.id, account.uid)
         case .askProgress(let crop):
             world.log("agent asks how far", crop.name.string)
             if mutation == .ignoreLostReply, let chunk = acknowledged[crop.id] { return answerForServer(crop, chunk) }
+        }
+        if hangsUp(request) {
+            let doomed = link?.link
+            return world.schedule(in: random.upTo(.milliseconds(2))) { doomed?.cut("the server hangs up") }
         }
         var buffer = ByteBuffer()
         ClassicMapping.message(for: request, uid: account.uid, token: account.token).encode(into: &buffer)
@@ -251,7 +260,14 @@ final class SimAgent {
             received(bytes, number)
         }
         link.ends.agent.closed = { [self] cause in
-            if incarnation == current { feed(.connection(.closed(number, cause: cause))) }
+            guard incarnation == current else { return }
+            // Who logs in anew after every hang-up never learns what the server hangs up on.
+            if mutation == .forgetHangUps, cause == "the server hangs up" {
+                feed(.logout)
+                logIn()
+            } else {
+                feed(.connection(.closed(number, cause: cause)))
+            }
         }
         world.schedule(in: random.upTo(.milliseconds(5))) { [self] in
             if incarnation == current { feed(.connection(.opened(number))) }

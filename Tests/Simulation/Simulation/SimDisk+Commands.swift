@@ -107,7 +107,8 @@ extension SimDisk {
     private func row(_ name: AvatarName) -> CatalogRow {
         var row = CatalogRow(name: name, avatar: catalog.avatars[name]?.record)
         if let part = catalog.parts[name], let inode = parts[name], let size = files[inode]?.bytes.count,
-            part.origin.isResumable(from: account ?? "", bootID: bootID, now: world.now) || mutation == .keepPartsAcrossBoots
+            part.origin.isResumable(from: account ?? "", bootID: bootID, now: world.now)
+                || mutation == .keepPartsAcrossBoots
         {
             row.part = Part(plan: part.plan, held: min(part.held, Int64(size)), begun: part.origin.startedAt)
         }
@@ -205,7 +206,7 @@ extension SimDisk {
         verified[item.name] = (inode, sha256)
         guard mutation != .skipVerify else { return .done }
         guard promised == Int64(bytes.count) else { return .corrupt("wrong size") }
-        do throws(ImageFault) {
+        do throws(ImageError) {
             _ = try ImageStructure.examine(bytes.span.bytes)
             return .done
         } catch {
@@ -310,6 +311,7 @@ extension SimDisk {
             catalog.crops[name] = SimCatalog.CropRow(
                 crop: crop, inode: file.inode, version: file.version, state: .pending)
             cropNames[crop.id] = name
+            recorded(crop)
             return [.cropRecorded(crop)]
         }
     }
@@ -344,7 +346,8 @@ extension SimDisk {
         guard let row = catalog.row(of: id), let bytes = mutation == .ignoreCropChange ? lying(row) : current(row),
             range.upperBound <= bytes.count
         else { return .cropChanged(id) }
-        return .cropRead(id, offset: range.lowerBound, bytes: Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)]))
+        return .cropRead(
+            id, offset: range.lowerBound, bytes: Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)]))
     }
 
     /// Whatever lies under the crop's name now.

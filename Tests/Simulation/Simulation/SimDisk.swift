@@ -57,6 +57,8 @@ final class SimDisk {
     var cacheChanged: (AvatarName, _ isThere: Bool) -> Void = { _, _ in }
     /// Tells that what is held of a picture is not what was sent of it.
     var harmed: (AvatarName) -> Void = { _ in }
+    /// Tells that a crop was recorded for an account.
+    var recorded: (Crop) -> Void = { _ in }
     /// Tells that a refusal could not be kept, or is none any more.
     var refusalLost: (AvatarName) -> Void = { _ in }
 
@@ -144,6 +146,7 @@ final class SimDisk {
     func open() -> StartFacts {
         verified = [:]
         candidates = [:]
+        account = nil
         for (name, intent) in catalog.intents.sorted(by: { $0.key < $1.key }) { recover(name, intent) }
         let known = catalog.parts
         for name in known.keys.sorted() where known[name]?.origin.isAbandoned(bootID: bootID, now: world.now) == true {

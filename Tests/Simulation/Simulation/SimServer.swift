@@ -233,7 +233,8 @@ final class SimServer {
             var next = exchange
             let input = perform(action, chunk, job)
             if case .token(.valid) = input, let user = UserID(chunk.uid) {
-                connections[job.connection]?.session.authenticate(user, token: ExactString(chunk.token ?? ""), now: world.now)
+                connections[job.connection]?.session.authenticate(
+                    user, token: ExactString(chunk.token ?? ""), now: world.now)
             }
             let following = next.handle(input)
             step(following, next, chunk, job, finish)
@@ -269,7 +270,9 @@ final class SimServer {
         var exchange = DownloadExchange(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token,
             chunkBytes: Int64(Life.chunkBytes),
-            isAuthenticated: uid.map { session?.isAuthenticated($0, token: ExactString(request.token), now: world.now) ?? false }
+            isAuthenticated: uid.map {
+                session?.isAuthenticated($0, token: ExactString(request.token), now: world.now) ?? false
+            }
                 ?? false,
             begunOwner: begunOwner)
         // Reads change nothing: a death between two of them is like one before them all.
@@ -289,7 +292,8 @@ final class SimServer {
                 }
                 if case .token(.valid) = input, let uid {
                     connections[job.connection]?.confirmed.insert(known)
-                    connections[job.connection]?.session.authenticate(uid, token: ExactString(request.token), now: world.now)
+                    connections[job.connection]?.session.authenticate(
+                        uid, token: ExactString(request.token), now: world.now)
                 }
                 action = exchange.handle(input)
             }
@@ -307,7 +311,8 @@ final class SimServer {
                 if chunk.isLast {
                     connections[job.connection]?.session.endDownload(asked)
                 } else if request.seq == 1 || !isBegun, let owner = chunk.key.owner {
-                    connections[job.connection]?.session.beginDownload(asked, token: ExactString(request.token), owner: owner)
+                    connections[job.connection]?.session.beginDownload(
+                        asked, token: ExactString(request.token), owner: owner)
                 }
             }
             return DownloadReply(

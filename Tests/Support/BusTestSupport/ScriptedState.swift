@@ -113,7 +113,7 @@ extension ScriptedAgent.State {
         if goesOn { subscriptions[id] = subscription }
         var rest = states[...]
         repeat {
-            let part = Array(rest.prefix(Limits.Bus.labelsPerReplyMax))
+            let part = Array(rest.prefix(Limits.Labels.perReplyMax))
             rest = rest.dropFirst(part.count)
             reply.send(
                 .register(RegisterReply(subscription: id, labels: part, synced: rest.isEmpty ? true : nil)),
@@ -150,7 +150,7 @@ extension ScriptedAgent.State {
     }
 
     private func page(_ parameters: ListParameters) -> ListReply {
-        let limit = min(parameters.limit ?? 100, Limits.Bus.listAvatarsMax)
+        let limit = min(parameters.limit ?? 100, Limits.Labels.perReplyMax)
         let all = avatars.values
             .filter { parameters.state == nil || $0.state.rawValue == parameters.state }
             .filter { ($0.name ?? "") > (parameters.after ?? "") }
@@ -161,10 +161,10 @@ extension ScriptedAgent.State {
 
     private mutating func fetch(_ parameters: FetchParameters, more: Bool, _ reply: ReplyStream) {
         for name in parameters.names {
-            do throws(InvalidName) {
+            do throws(AvatarNameError) {
                 _ = try AvatarName(name)
             } catch {
-                return reply.fail(.invalidName(name: name, reason: "\(error.reason)"))
+                return reply.fail(.invalidName(name: name, reason: "\(error.code)"))
             }
         }
         let names = Set(parameters.names)

@@ -44,7 +44,7 @@ struct Storm {
     private func commit(_ names: [AvatarName]) throws {
         let now = UnixTime(milliseconds: Int64(version))
         let verified = try cache.verify(names)
-        try cache.syncParts(names)
+        _ = try cache.syncParts(names)
         tell()
         try cache.writeIntents(
             zip(names, verified).map { name, result in
@@ -56,7 +56,7 @@ struct Storm {
         let outcomes = try cache.renameIntoPlace(names)
         guard outcomes.allSatisfy({ $0 == .placed }) else { throw CacheError(.io, "renaming: \(outcomes)") }
         tell()
-        try cache.syncCacheFolder()
+        try cache.syncCacheFolder(placed: names)
         tell()
         _ = try cache.recordFinal(names, at: now)
         tell()

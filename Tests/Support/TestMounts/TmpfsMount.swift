@@ -20,7 +20,7 @@ package final class TmpfsMount {
     package init(kilobytes: Int) throws {
         path = NSTemporaryDirectory() + "avatard-tmpfs-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        guard try Self.run("mount", ["-t", "tmpfs", "-o", "size=\(kilobytes)k", "avatard-test", path]) else {
+        guard try Self.run("/bin/mount", ["-t", "tmpfs", "-o", "size=\(kilobytes)k", "avatard-test", path]) else {
             try? FileManager.default.removeItem(atPath: path)
             throw CocoaError(.fileWriteNoPermission)
         }
@@ -32,7 +32,7 @@ package final class TmpfsMount {
     package func unmount() {
         guard isMounted else { return }
         isMounted = false
-        _ = try? Self.run("umount", ["--lazy", path])
+        _ = try? Self.run("/bin/umount", ["--lazy", path])
         try? FileManager.default.removeItem(atPath: path)
     }
 
@@ -55,9 +55,9 @@ package final class TmpfsMount {
         }
     }
 
-    private static func run(_ tool: String, _ arguments: [String]) throws -> Bool {
+    static func run(_ tool: String, _ arguments: [String]) throws -> Bool {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/" + tool)
+        process.executableURL = URL(fileURLWithPath: tool)
         process.arguments = arguments
         process.standardError = FileHandle.nullDevice
         try process.run()

@@ -82,7 +82,7 @@ final class CacheHarness {
     /// Verifies parts and writes their intents: everything before the rename.
     func intend(_ names: [AvatarName], origin: Origin = .downloaded, wanted: UnixTime? = nil) throws {
         let verified = try cache.verify(names)
-        try cache.syncParts(names)
+        _ = try cache.syncParts(names)
         try cache.writeIntents(
             zip(names, verified).map { name, result in
                 CommitCandidate(
@@ -96,7 +96,7 @@ final class CacheHarness {
     func commit(_ names: [AvatarName], origin: Origin = .downloaded, wanted: UnixTime? = nil) throws -> [Committed] {
         try intend(names, origin: origin, wanted: wanted)
         let outcomes = try cache.renameIntoPlace(names)
-        try cache.syncCacheFolder()
+        try cache.syncCacheFolder(placed: names)
         let placed = zip(names, outcomes).filter { $0.1 == .placed }.map(\.0)
         return try cache.recordFinal(placed, at: wall)
     }

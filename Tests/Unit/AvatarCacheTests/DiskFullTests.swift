@@ -27,13 +27,13 @@ import Testing
 
     private func commit(_ cache: CacheFolder, _ name: AvatarName) throws -> [Committed] {
         let part = try #require(try cache.verify([name]).first).get()
-        try cache.syncParts([name])
+        _ = try cache.syncParts([name])
         try cache.writeIntents([
             CommitCandidate(
                 name: name, owner: nil, origin: .downloaded, part: part, lastWanted: .at(0))
         ])
         #expect(try cache.renameIntoPlace([name]) == [.placed])
-        try cache.syncCacheFolder()
+        try cache.syncCacheFolder(placed: [name])
         return try cache.recordFinal([name], at: .at(0))
     }
 

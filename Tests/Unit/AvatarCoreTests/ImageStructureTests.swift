@@ -3,8 +3,8 @@ import TestPictures
 import Testing
 
 @Suite struct ImageStructureTests {
-    private func examine(_ bytes: [UInt8]) -> Result<ImageFacts, ImageFault> {
-        Result { () throws(ImageFault) in try ImageStructure.examine(bytes.span.bytes) }
+    private func examine(_ bytes: [UInt8]) -> Result<ImageFacts, ImageError> {
+        Result { () throws(ImageError) in try ImageStructure.examine(bytes.span.bytes) }
     }
 
     @Test(arguments: [
@@ -37,7 +37,7 @@ import Testing
         for cut in stride(from: 1, to: bytes.count, by: bytes.count / 50) + [bytes.count - 1] {
             let verdict = examine(Array(bytes.prefix(cut)))
             switch verdict {
-            case .failure(.truncated): break
+            case .failure(let error) where error.code == .truncated: break
             case .failure(.notAnImage): #expect(cut < ImageFormat.signatureBytes)
             default: Issue.record("\(format) cut to \(cut) bytes gave \(verdict)")
             }
@@ -96,11 +96,11 @@ import Testing
     @Test func aFlippedBitInAPNGIsFoundByItsCRC() throws {
         var bytes = try TestPictures.picture("ada.png")
         bytes[bytes.count / 2] ^= 1
-        guard case .failure(.malformed(let reason)) = examine(bytes) else {
+        guard case .failure(let error) = examine(bytes), error.code == .malformed else {
             Issue.record("\(examine(bytes))")
             return
         }
-        #expect(reason.contains("CRC"))
+        #expect(error.detail.contains("CRC"))
     }
 
     /// Whatever the bytes, the walk ends and does not trap: every single-byte change of every tiny picture.

@@ -110,8 +110,8 @@ final class TemporaryFolder {
         let long = String(repeating: "x", count: 250)
         try folder.write(long)
         await heard.until { events in
-            let reasons = events.compactMap { event -> InvalidName.Reason? in
-                if case .invalid(let name) = event.file { name.reason } else { nil }
+            let reasons = events.compactMap { event -> AvatarNameError.Code? in
+                if case .invalid(let name) = event.file { name.code } else { nil }
             }
             return reasons.contains(.notUTF8) && reasons.contains(.leadingDot) && reasons.contains(.tooLong(bytes: 250))
         }

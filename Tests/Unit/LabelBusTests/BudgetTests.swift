@@ -52,7 +52,7 @@ struct BudgetTests {
         let channel = try connect(ScriptedAgent(), 1, budget)
         try channel.writeInbound(ByteBuffer(repeating: 0x20, count: Limits.Bus.ownBytes + 1000))
         #expect(budget.usedBytes == 1000)
-        #expect(throws: BusMessage.Violation.self) { try channel.writeInbound(ByteBuffer(string: " ")) }
+        #expect(throws: BusMessageError.self) { try channel.writeInbound(ByteBuffer(string: " ")) }
         #expect(!channel.isActive)
         #expect(budget.usedBytes == 0)
         let small = try connect(ScriptedAgent(), 2, BusBudget(limit: 0))

@@ -33,11 +33,11 @@ struct FramingTests {
         #expect(try frames.next() == nil)
         read = buffer("5")
         frames.append(&read)
-        #expect(throws: BusMessage.Violation.self) { try frames.next() }
+        #expect(throws: BusMessageError.self) { try frames.next() }
         var whole = FrameBuffer(messageBytesMax: 4)
         read = buffer("12345\0")
         whole.append(&read)
-        #expect(throws: BusMessage.Violation.self) { try whole.next() }
+        #expect(throws: BusMessageError.self) { try whole.next() }
     }
 
     @Test("a few bytes that wait do not keep the room that the read came with")

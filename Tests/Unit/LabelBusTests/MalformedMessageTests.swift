@@ -198,7 +198,7 @@ struct MalformedMessageTests {
 
     @Test(
         "more labels than one call takes are TooMany",
-        arguments: [(true, Limits.Bus.labelsMax), (false, Limits.Bus.labelsPerReplyMax)])
+        arguments: [(true, Limits.Labels.perSubscriptionMax), (false, Limits.Labels.perReplyMax)])
     func tooManyLabels(more: Bool, limit: Int) async throws {
         try await withBus { bus in
             let client = try await RawClient(bus.path)

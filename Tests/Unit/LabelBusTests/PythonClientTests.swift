@@ -58,7 +58,7 @@ struct PythonClientTests {
     private func checkErrors(_ steps: [String: NSDictionary]) throws {
         let expected: [String: NSDictionary] = [
             "NotLoggedIn": [:], "UnknownAvatar": ["name": "none.png"],
-            "InvalidName": ["name": "../a.png", "reason": "begins with a dot"],
+            "AvatarNameError": ["name": "../a.png", "reason": "begins with a dot"],
             "NotAnImage": ["path": "/tmp/a.txt", "reason": "is text"],
             "TooLarge": ["path": "/tmp/a.huge", "size": 9_000_000, "limit": 8_388_608],
             "ServerRefused": ["code": 1010, "reason": "token invalid"], "TooMany": ["what": "labels", "limit": 500],

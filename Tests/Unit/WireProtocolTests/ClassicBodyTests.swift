@@ -84,7 +84,7 @@ import WireProtocol
         #expect(try ClassicReply.decode(frame(1033, "")) == nil)
     }
 
-    /// The table of PROTOCOL.md, field for field and type for type.
+    /// The table of docs/protocol.md, field for field and type for type.
     @Test func writesEveryFieldWithTheTypeOfTheTable() throws {
         let download = DownloadReply(
             error: 0, name: "a.png", clientPath: "/p", seq: 3, totalSize: 5000, currentSize: 5000, isLast: true,

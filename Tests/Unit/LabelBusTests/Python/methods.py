@@ -48,7 +48,7 @@ with varlink.Client(address) as client:
 
         error("NotLoggedIn", lambda: agent.Logout())
         error("UnknownAvatar", lambda: agent.Get("none.png"))
-        error("InvalidName", lambda: agent.Fetch(["../a.png"]))
+        error("AvatarNameError", lambda: agent.Fetch(["../a.png"]))
         error("NotAnImage", lambda: agent.Upload("/tmp/a.txt"))
         error("TooLarge", lambda: agent.Upload("/tmp/a.huge"))
         error("ServerRefused", lambda: agent.Login({"host": "h", "port": 1}, 7, "wrong"))

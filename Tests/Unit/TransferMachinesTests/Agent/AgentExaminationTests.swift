@@ -52,7 +52,7 @@ import TransferMachines
     @Test func aRescanSaysWhichNamesCannotBeUploaded() {
         var agent = AgentScript()
         agent.give(.folder(.overflow))
-        let bad = InvalidName(name: "\u{fffd}.png", reason: .notUTF8)
+        let bad = AvatarNameError(.notUTF8, name: "\u{fffd}.png")
         agent.give(.disk(.rescanned(.crops, settled: [], unnameable: [bad], vanished: [], events: [])))
         #expect(agent.disk == [])
         #expect(agent.machine.status.problems.map(\.what) == ["not uploaded: \u{fffd}.png: the name is not UTF-8"])

@@ -3,7 +3,7 @@ import Testing
 
 @testable import TransferMachines
 
-/// Scripts of the labels: who is told what, how often, in how many replies (IPC.md, Register and Adjust).
+/// Scripts of the labels: who is told what, how often, in how many replies (docs/label-bus.md, Register and Adjust).
 @Suite struct LabelRegistryTests {
     private let stream = StreamID(1)
 
