@@ -1,4 +1,4 @@
-/// How far a picture's bytes are proven (docs/architecture.md).
+/// How far a picture's bytes are proven (docs/architecture.md, "Verified").
 package enum Assurance: String, Hashable, Sendable, CaseIterable {
     /// The server's SHA-256 matched.
     case digest

@@ -1,7 +1,7 @@
 /// The name of one avatar file: the key of a picture on this machine, and one path component everywhere.
 ///
 /// At most ``Limits/Name/bytesMax`` bytes of UTF-8, not empty, no leading dot, no `/`, no NUL or other control characters
-/// (docs/architecture.md). Both sides check it, so that neither can be made to write outside its folder.
+/// (docs/architecture.md, "Identity"). Both sides check it, so that neither can be made to write outside its folder.
 package struct AvatarName: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// The name, compared by its bytes.
     package let exact: ExactString

@@ -1,4 +1,4 @@
-/// The error codes of the classic dialect (docs/protocol.md), as both sides speak them.
+/// The error codes of the classic dialect (docs/protocol.md, "Error codes"), as both sides speak them.
 package enum ClassicError: Int, Hashable, Sendable, CaseIterable, Error, CustomStringConvertible {
     case badJSON = 1001
     case tokenInvalid = 1010

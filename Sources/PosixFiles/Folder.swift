@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// An open folder: everything in it is reached by one name relative to it, and no symlink is ever followed
-/// (`docs/architecture.md`).
+/// (`docs/architecture.md`, "Identity").
 package struct Folder: ~Copyable {
     /// The path it was opened by, for messages only.
     package let path: String

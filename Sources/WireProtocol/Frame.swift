@@ -1,7 +1,7 @@
 import AvatarCore
 package import NIOCore
 
-/// One message on the wire: `u16 message id | u32 body length | body`, big-endian (docs/protocol.md).
+/// One message on the wire: `u16 message id | u32 body length | body`, big-endian (docs/protocol.md, "Frames").
 package struct Frame: Hashable, Sendable {
     /// Bytes before the body.
     package static let headerBytes = 6

@@ -1,4 +1,5 @@
-/// The message ids of both dialects (docs/protocol.md). An id that is none of these gets no reply, and the connection stays usable.
+/// The message ids of both dialects (docs/protocol.md, "Messages"). An id that is none of these gets no reply, and the
+/// connection stays usable.
 package enum MessageID {
     package static let testRequest: UInt16 = 1001
     package static let testReply: UInt16 = 1002

@@ -1,6 +1,7 @@
 /// Sockets that systemd opened for this process (sd_listen_fds(3), `systemd-socket-activate`).
 package enum SocketActivation {
-    /// The name that the socket must have: `FileDescriptorName=varlink` in the socket unit (docs/label-bus.md).
+    /// The name that the socket must have, `FileDescriptorName=varlink` in the socket unit (docs/label-bus.md, "Where the socket comes
+    /// from").
     package static let descriptorName = "varlink"
     /// The variables, which are not for children of this process.
     package static let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]

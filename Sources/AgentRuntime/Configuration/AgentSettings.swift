@@ -2,7 +2,7 @@ package import AvatarCache
 package import AvatarCore
 package import ProgramSupport
 
-/// Everything the agent can be told, with its defaults (docs/architecture.md).
+/// Everything the agent can be told, with its defaults (docs/architecture.md, "Configuration").
 package struct AgentSettings: Sendable {
     /// Nil until somebody names a server.
     package var serverHost: String?

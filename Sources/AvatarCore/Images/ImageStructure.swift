@@ -1,4 +1,4 @@
-/// Whether a whole file is a structurally complete picture (docs/architecture.md).
+/// Whether a whole file is a structurally complete picture (docs/architecture.md, "Verified").
 ///
 /// Only the structure is walked, no pixel is decoded: PNG chunk by chunk with their CRCs up to IEND, JPEG marker by marker up
 /// to EOI, WebP and BMP by their lengths. Bytes behind a complete picture are no fault: cameras and editors leave some, and

@@ -3,7 +3,7 @@ extension Limits {
     package enum Connection {
         /// The first wait after a failed connection; it doubles up to the longest.
         package static let backoffFirst = Duration.milliseconds(500)
-        /// The longest wait before a dead server is tried again (docs/architecture.md).
+        /// The longest wait before a dead server is tried again (docs/architecture.md, "Hang-ups").
         package static let backoffMax = Duration.seconds(60)
         /// Changes of the network that come sooner after another do not end a wait: a route that flaps must not become a storm.
         package static let networkChangeInterval = Duration.seconds(5)

@@ -4,7 +4,7 @@
 package enum Limits {
     /// Names of pictures.
     package enum Name {
-        /// Bytes of UTF-8 in one name (docs/architecture.md).
+        /// Bytes of UTF-8 in one name (docs/architecture.md, "Identity").
         package static let bytesMax = 200
     }
 }

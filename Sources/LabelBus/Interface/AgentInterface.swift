@@ -3,7 +3,7 @@ package enum AgentInterface {
     /// The interface's name, and the prefix of its methods and errors.
     package static let name = "org.avatard.Agent"
 
-    /// The text that `GetInterfaceDescription` answers for ``name`` (docs/label-bus.md).
+    /// The text that `GetInterfaceDescription` answers for ``name`` (docs/label-bus.md, "The interface").
     package static let description = """
         # Keeps a chat user's avatar cache in sync and tells labels when their picture is there.
         interface org.avatard.Agent

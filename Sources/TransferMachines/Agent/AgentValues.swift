@@ -51,7 +51,7 @@ package struct AvatarRecord: Hashable, Sendable {
 
 /// What happened to a picture, numbered by the catalog without gaps.
 package struct AvatarEvent: Hashable, Sendable {
-    /// The kinds that IPC.md's `Change` names.
+    /// The kinds of a `Change` (docs/label-bus.md, "Types").
     package enum Kind: String, Hashable, Sendable, CaseIterable {
         case ready
         case changed
@@ -197,9 +197,9 @@ package struct Negative: Hashable, Sendable {
     }
 }
 
-/// One avatar as the agent knows it now (IPC.md, `Avatar`).
+/// One avatar as the agent knows it now (docs/label-bus.md, type `Avatar`).
 package struct AvatarView: Hashable, Sendable {
-    /// IPC.md's states.
+    /// The states of an `Avatar` (docs/label-bus.md, "Types").
     package enum State: String, Hashable, Sendable, CaseIterable {
         case ready
         case outgoing

@@ -3,9 +3,9 @@ internal import DequeModule
 
 /// One picture on its way down in the classic dialect: which chunk is asked for next, what a reply means, when to start over.
 ///
-/// The rules (`docs/protocol.md`): the first request after every start goes alone, its reply tells size and chunk size; then a window
-/// of requests for chunks that exist; replies come in the order asked. An error reply carries no `seq`, so after one the requests
-/// still in flight are let run out before anything new is asked.
+/// The rules (`docs/protocol.md`, "Windows"): the first request after every start goes alone, its reply tells size and chunk size;
+/// then a window of requests for chunks that exist; replies come in the order asked. An error reply carries no `seq`, so after one
+/// the requests still in flight are let run out before anything new is asked.
 package struct ClassicDownload: Sendable {
     /// What the agent has to do.
     package enum Action: Hashable, Sendable {

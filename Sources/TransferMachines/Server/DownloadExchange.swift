@@ -3,8 +3,8 @@ package import AvatarCore
 /// Decides how the server answers one 1033: it checks who asks, finds the file, and reads the chunk.
 ///
 /// The exchange looks for the name in the asker's folder, then in the folder of the one user whose current icon has that name
-/// (docs/protocol.md). It serves every seq that the file has. A later chunk needs a token that is valid now, unless this connection
-/// began the same download with a token that was valid then.
+/// (docs/protocol.md, "Whose file"). It serves every seq that the file has. A later chunk needs a token that is valid now, unless
+/// this connection began the same download with a token that was valid then.
 package struct DownloadExchange: Sendable {
     /// What the driver has to do next. It answers every action but `reply` with an ``Input``; the arrow names which.
     package enum Action: Hashable, Sendable {

@@ -3,7 +3,7 @@ package import AvatarCore
 /// Decides how the server answers one 1005, which asks how far the upload with an MD5 is.
 ///
 /// The client names the upload by `md5`, `uid` and `name`; or by `md5` alone, when only one upload has it and this connection has
-/// brought a chunk of that upload (docs/protocol.md). Uploads of 1003 belong to nobody, so every connection may ask for them.
+/// brought a chunk of that upload (docs/protocol.md, "Resuming"). Uploads of 1003 belong to nobody, so every connection may ask for them.
 package struct SyncExchange: Sendable {
     /// What the driver has to do next. It answers every action but `reply` with an ``Input``; the arrow names which.
     package enum Action: Hashable, Sendable {

@@ -54,7 +54,7 @@ package struct DownloadReply: Hashable, Sendable {
     /// 0, or a ``AvatarCore/ClassicError``'s code.
     package var error: Int
     package var name: String?
-    /// As the request had it. Never a place to write to (docs/architecture.md).
+    /// As the request had it. Never a place to write to (docs/architecture.md, "Promises", 6).
     package var clientPath: String?
     package var seq: Int64?
     /// Bytes of the whole file; on the wire a decimal string.

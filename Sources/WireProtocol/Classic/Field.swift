@@ -1,4 +1,4 @@
-/// Every field of the classic dialect (docs/protocol.md's table); any other in a body is skipped.
+/// Every field of the classic dialect (docs/protocol.md, "Messages"); any other in a body is skipped.
 enum Field: UInt8, CaseIterable, Sendable {
     case clientPath
     case currentSize

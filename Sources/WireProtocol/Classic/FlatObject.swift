@@ -3,7 +3,7 @@ import AvatarCore
 /// The fields of one body, found but not yet read: the bytes are walked over once, and only what a message asks for is
 /// turned into strings, numbers and data.
 ///
-/// Numbers and decimal strings are read in either form, as are booleans and 0/1 (docs/protocol.md).
+/// Numbers and decimal strings are read in either form, as are booleans and 0/1 (docs/protocol.md, "Bodies").
 struct FlatObject {
     private enum Slot {
         case absent

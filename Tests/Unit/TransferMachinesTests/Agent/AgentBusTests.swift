@@ -2,7 +2,7 @@ import AvatarCore
 import Testing
 import TransferMachines
 
-/// What subscribers are told, call by call (IPC.md).
+/// What subscribers are told, call by call (docs/label-bus.md, "Methods").
 @Suite struct AgentBusTests {
     private func event(_ cursor: Int64, _ kind: AvatarEvent.Kind = .ready, _ string: String = "a.png") -> AvatarEvent {
         AvatarEvent(cursor: cursor, kind: kind, name: name(string))

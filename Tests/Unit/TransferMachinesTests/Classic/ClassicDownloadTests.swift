@@ -143,7 +143,7 @@ import TransferMachines
         #expect(machine.ask(budget: 1, now: at(.seconds(1))) == [1])
     }
 
-    /// PROTOCOL.md: "A zero-byte file: the upload is accepted; the download answers 1018."
+    /// docs/protocol.md, "At the last chunk": the upload of an empty file is accepted, and its download is answered 1018.
     @Test mutating func anEmptyFileIsNoPicture() {
         var machine = ClassicDownload(part: nil)
         _ = machine.ask(budget: 1, now: at(0))

@@ -2,7 +2,7 @@ import AvatarCore
 import Testing
 import TransferMachines
 
-/// DESIGN.md, promise 1: verify, sync, intent, rename, sync the folder, record; only then is anybody told.
+/// docs/architecture.md, "A commit": verify, sync, intent, rename, sync the folder, record; only then is anybody told.
 @Suite struct CommitMachineTests {
     private typealias Outcome = CommitMachine.Outcome
 

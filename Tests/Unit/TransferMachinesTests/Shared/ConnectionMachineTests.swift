@@ -52,7 +52,7 @@ import TransferMachines
         #expect(machine.state == .connecting(2))
     }
 
-    /// DESIGN.md, promise 8: "a dead server costs backoff with jitter up to 60 s".
+    /// docs/architecture.md, "Promises", 8: a dead server is tried after waits that double up to 60 s, with jitter.
     @Test mutating func aDeadServerIsLeftAloneForLongerAndLonger() throws {
         var machine = ConnectionMachine(now: at(0))
         var now = at(0)
