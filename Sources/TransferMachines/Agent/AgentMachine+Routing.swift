@@ -8,7 +8,10 @@ extension AgentMachine {
         switch result {
         case .failed(let command, let fault): failed(command, fault)
         case .started(let facts): start(facts)
-        case .accountOpened(let facts): perform(uploads.accountOpened(facts, account: session.login?.account))
+        case .accountOpened(let facts):
+            // Files that changed are examined in the order in which they were closed, and others may have been closed in between.
+            if !facts.doubtful.isEmpty { rescan(.crops) }
+            perform(uploads.accountOpened(facts, account: session.login?.account))
         case .lookedUp(let rows): for row in rows { lookedUp(row) }
         case .logged(let events): logged(events)
         case .totals(let files, let bytes, let isOverfull):
