@@ -291,6 +291,7 @@ package final class Life {
         guard let status = agent.status else { return "the agent is down" }
         if wanted.isEmpty { return "nobody wants anything yet" }
         if status.uploads > 0 { return "\(status.uploads) crops are not uploaded" }
+        if isUnwelcomeCropOpen(status) { return "the crop that the server hangs up on is not set aside" }
         for name in wanted.sorted() {
             guard let view = agent.view(name) else { continue }
             let exists = oracle.versions[name] != nil
@@ -303,6 +304,14 @@ package final class Life {
             }
         }
         return oracle.crops.isEmpty || hasLostCatalog ? nil : oracle.iconMissing(server: server, disk: disk, me: me)
+    }
+
+    /// Whether nothing was decided yet of the crop that the server hangs up on.
+    private func isUnwelcomeCropOpen(_ status: AgentMachine.Status) -> Bool {
+        guard options.hangsUpOnCrop, let name = Self.unwelcomeCrop, let inode = disk.crops[name] else { return false }
+        guard let row = disk.catalog.crops[name], row.inode == inode else { return true }
+        guard row.state == .pending, row.crop.account == status.login?.account else { return false }
+        return !status.problems.contains { $0.key == "upload crop-unwelcome.png" }
     }
 
     /// The agent remembers the labels that are alive, and no other.
