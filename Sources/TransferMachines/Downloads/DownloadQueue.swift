@@ -79,6 +79,7 @@ package struct DownloadQueue: Sendable {
         let isByAge = given.isMultiple(of: Self.oldestEvery)
         guard let name = isByAge ? oldest.first?.name : best.max?.name else { return nil }
         replace(name, with: nil)
+        compact()
         return (name, isByAge)
     }
 
