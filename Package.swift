@@ -186,7 +186,8 @@ let package = Package(
         .testTarget(
             name: "FolderWatchTests",
             dependencies: [
-                "FolderWatch", "AvatarCache", "AvatarCore", "PosixFiles", "TestPictures", "TestMounts", "folder-helper",
+                "FolderWatch", "TransferMachines", "AvatarCache", "AvatarCore", "PosixFiles", "TestPictures", "TestMounts",
+                "folder-helper",
             ],
             path: "Tests/Unit/FolderWatchTests",
             swiftSettings: strict),

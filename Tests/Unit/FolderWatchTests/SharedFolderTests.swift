@@ -4,6 +4,7 @@ import Foundation
 import Synchronization
 import TestPictures
 import Testing
+import TransferMachines
 
 @testable import FolderWatch
 

@@ -204,9 +204,11 @@ import TransferMachines
         agent.chunk("a.png")
         agent.commit(record("a.png"))
         agent.give(.bus(StreamID(5), .forget(name("a.png"))))
-        #expect(agent.disk == [.forget(name("a.png"))])
+        #expect(agent.disk == [.forget(StreamID(5), name("a.png"))])
         agent.give(.disk(.vanished(name("a.png"), [])))
         #expect(agent.asked == ["a.png 1"])
+        agent.give(.disk(.forgotten(StreamID(5))))
+        #expect(agent.told == [.done(StreamID(5))])
     }
 
     // MARK: Watch

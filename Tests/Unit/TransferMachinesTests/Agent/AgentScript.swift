@@ -12,19 +12,27 @@ struct AgentScript {
     private(set) var sent: [ServerRequest] = []
     private(set) var told: [BusOutput] = []
     private(set) var actions: [AgentAction] = []
+    /// What the disk was told to commit last, by name.
+    private var committing: [AvatarName: CommitMachine.Item] = [:]
 
-    static let login = Login(server: "127.0.0.1:9090", uid: UserID(7)!, uploadChunkBytes: 2048, tokenEpoch: 1)
+    static let login = Login(
+        server: "127.0.0.1:9090", uid: UserID(7)!, way: .classic(uploadChunkBytes: 2048))
+    /// A catalog that knows nothing of the script's account.
+    static let facts = AccountFacts(account: login.account)
+    /// A file that the server has already.
+    static let known = Examination.settled(CropRule.Candidate(recorded: .sent(toThisAccount: true)))
 
-    /// Started with this catalog and, unless told otherwise, logged in and connected; what it did until then is not kept.
+    /// Started with this catalog and, unless told otherwise, logged in and connected, with what the catalog keeps of the account; what the
+    /// machine did until then is not kept.
     init(
-        _ facts: StartFacts = StartFacts(), online: Bool = true, durable: Bool = false, isShared: Bool = false
+        _ start: StartFacts = StartFacts(), account: AccountFacts = AgentScript.facts, online: Bool = true,
+        isShared: Bool = false
     ) {
-        machine = AgentMachine(now: at(0), seed: 1, durable: durable, isShared: isShared)
-        give(.disk(.started(facts)))
+        machine = AgentMachine(now: at(0), seed: 1, isShared: isShared)
+        give(.disk(.started(start)))
         guard online else { return }
         give(.disk(.rescanned(.crops, settled: [], unnameable: [], vanished: [], events: [])))
-        give(.login(Self.login))
-        give(.connection(.opened(connection)))
+        logIn(account: account)
     }
 
     /// One input; what came of it replaces what came of the last.
@@ -36,7 +44,9 @@ struct AgentScript {
         for action in actions {
             switch action {
             case .connect(let number): connection = number
-            case .disk(let command): disk.append(command)
+            case .disk(let command):
+                disk.append(command)
+                if case .commit(let items) = command { for item in items { committing[item.name] = item } }
             case .send(let request): sent.append(request)
             case .bus(let output): told.append(output)
             case .disconnect, .note, .attach: break
@@ -47,11 +57,18 @@ struct AgentScript {
     /// The files of the upload folder that are looked at from here on, each found to be known.
     mutating func looks() -> [String] {
         var names: [String] = []
-        while case .examine(let name, _)? = disk.first(where: { if case .examine = $0 { true } else { false } }) {
+        while case .examine(let name)? = disk.first(where: { if case .examine = $0 { true } else { false } }) {
             names.append(name.string)
-            give(.disk(.examined(name, .known)))
+            give(.disk(.examined(name, Self.known)))
         }
         return names
+    }
+
+    /// A login, the catalog's word of its account, and a connection.
+    mutating func logIn(_ login: Login = Self.login, account: AccountFacts? = nil) {
+        give(.login(login))
+        give(.disk(.accountOpened(account ?? AccountFacts(account: login.account))))
+        give(.connection(.opened(connection)))
     }
 
     mutating func pass(_ duration: Duration) {
@@ -88,18 +105,27 @@ struct AgentScript {
 
     mutating func row(_ row: CatalogRow) { give(.disk(.lookedUp([row]))) }
 
-    /// The disk takes the whole picture, and every step of its commit.
+    /// The disk finds a file of the upload folder settled, and records the crop that it is.
+    mutating func find(_ crop: Crop) {
+        give(.disk(.examined(crop.name, .settled(CropRule.Candidate()))))
+        give(.disk(.cropRecorded(crop)))
+    }
+
+    /// The disk takes the whole picture, and commits it.
     mutating func commit(_ record: AvatarRecord, cursor: Int64 = 1, kind: AvatarEvent.Kind = .ready) {
         give(.disk(.wrote(record.name, through: record.size)))
         finishCommit(record, events: [AvatarEvent(cursor: cursor, kind: kind, name: record.name)])
     }
 
-    /// Every step of a commit that is under way, for one picture alone.
+    /// A commit that is under way comes to its end.
     mutating func finishCommit(_ record: AvatarRecord, events: [AvatarEvent]) {
-        for step in [CommitMachine.Step.verify, .writeIntents, .rename] {
-            give(.disk(.committed(step, [CommitOutcome(record.name, .done)])))
-        }
-        give(.disk(.committed(.record, [CommitOutcome(record.name, .recorded(record, events))])))
+        endCommit(record.name.string, .recorded(record, events))
+    }
+
+    /// A commit that is under way ends in this way.
+    mutating func endCommit(_ string: String, _ outcome: CommitMachine.Outcome) {
+        let item = committing[name(string)] ?? CommitMachine.Item(name: name(string), origin: .download(owner: nil))
+        give(.disk(.committed([CommitOutcome(item, outcome)])))
     }
 
     // MARK: Subscribers
@@ -146,7 +172,7 @@ struct AgentScript {
         }
     }
 
-    func view(_ string: String) -> AvatarView { machine.view(of: name(string), owner: nil) }
+    func view(_ string: String) -> AvatarView { machine.view(of: name(string)) }
 
     var notes: [String] {
         actions.compactMap { action in

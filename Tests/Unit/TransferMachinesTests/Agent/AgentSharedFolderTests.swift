@@ -18,40 +18,40 @@ import TransferMachines
             agent.give(.folder(.overflow))
             agent.give(.disk(.rescanned(.crops, settled: [me], unnameable: [], vanished: [], events: [])))
         }
-        agent.give(.disk(.examined(me, .candidate(candidate))))
+        agent.give(.disk(.examined(me, .settled(CropRule.Candidate(shared: candidate)))))
         return agent
     }
 
     @Test func aPictureThatNobodyWantsClosedOnceIsACrop() {
         var agent = judged()
-        #expect(agent.disk == [.judged(me, nil)])
+        #expect(agent.disk == [.judge(me, .isNew(everSent: false))])
         let own = crop(1, "me.png", size: 100)
-        agent.give(.disk(.examined(me, .crop(own))))
-        #expect(agent.disk == [.readCrop(own.id, seq: 1, range: 0..<100)])
+        agent.give(.disk(.cropRecorded(own)))
+        #expect(agent.disk == [.readCrop(own.id, range: 0..<100)])
     }
 
     @Test func aPictureThatALabelWantsIsAFriends() {
         let agent = judged { $0.want("me.png") }
-        #expect(agent.disk.contains(.judged(me, .wanted)))
+        #expect(agent.disk.contains(.judge(me, .refused(.wanted))))
     }
 
     @Test func theNameOfTheOwnIconMayBeUsedAgain() {
-        var facts = StartFacts()
+        var facts = AgentScript.facts
         facts.icon = me
-        var agent = AgentScript(facts, isShared: true)
+        var agent = AgentScript(account: facts, isShared: true)
         agent.give(.folder(.settled(.crops, me)))
-        agent.give(.disk(.examined(me, .candidate(.init()))))
-        #expect(agent.disk == [.judged(me, nil)])
+        agent.give(.disk(.examined(me, .settled(CropRule.Candidate(shared: .init())))))
+        #expect(agent.disk == [.judge(me, .isNew(everSent: false))])
     }
 
     @Test func whatIsClosedMoreThanOnceWasAppendedTo() {
-        #expect(judged(closes: 2).disk.contains(.judged(me, .appended)))
+        #expect(judged(closes: 2).disk.contains(.judge(me, .refused(.appended))))
     }
 
     @Test func whatWasClosedIncompleteBeforeWasAppendedTo() {
         var candidate = SharedFolderRule.Candidate()
         candidate.incompleteCloses = 3
-        #expect(judged(candidate).disk.contains(.judged(me, .appended)))
+        #expect(judged(candidate).disk.contains(.judge(me, .refused(.appended))))
     }
 
     @Test func aCloseThatWasHeardWhileTheFileWasBusyCounts() {
@@ -59,18 +59,18 @@ import TransferMachines
         agent.give(.folder(.settled(.crops, me)))
         agent.give(.disk(.examined(me, .busy)))
         agent.give(.folder(.settled(.crops, me)))
-        agent.give(.disk(.examined(me, .candidate(.init()))))
-        #expect(agent.disk.contains(.judged(me, .appended)))
+        agent.give(.disk(.examined(me, .settled(CropRule.Candidate(shared: .init())))))
+        #expect(agent.disk.contains(.judge(me, .refused(.appended))))
     }
 
     @Test func anotherUsersPictureStaysTheirs() {
         var candidate = SharedFolderRule.Candidate()
         candidate.owner = UserID(8)
-        #expect(judged(candidate).disk.contains(.judged(me, .anotherUsers)))
+        #expect(judged(candidate).disk.contains(.judge(me, .refused(.anotherUsers))))
     }
 
     @Test func whatWasNotSeenBeingClosedIsNotTaken() {
-        #expect(judged(closes: 0).disk.contains(.judged(me, .unseen)))
+        #expect(judged(closes: 0).disk.contains(.judge(me, .refused(.unseen))))
     }
 
     /// Files that other programs leave there are not the agent's to complain of.
@@ -85,8 +85,8 @@ import TransferMachines
     @Test func anUploadedCropStaysWhereItLies() {
         var agent = judged()
         let own = crop(1, "me.png", size: 100)
-        agent.give(.disk(.examined(me, .crop(own))))
-        agent.give(.disk(.cropRead(own.id, seq: 1, bytes: bytes(100))))
+        agent.give(.disk(.cropRecorded(own)))
+        agent.give(.disk(.cropRead(own.id, offset: 0, bytes: bytes(100))))
         agent.reply(.upload(error: 0, name: "me.png", md5: own.md5.hex, seq: 1))
         agent.give(.disk(.cropFinished(own.id, me, [])))
         agent.unknown("me.png")
@@ -103,10 +103,7 @@ import TransferMachines
         agent.want("friend.png")
         agent.chunk("friend.png")
         agent.give(.disk(.wrote(name("friend.png"), through: 100)))
-        for step in [CommitMachine.Step.verify, .writeIntents] {
-            agent.give(.disk(.committed(step, [CommitOutcome(name("friend.png"), .done)])))
-        }
-        agent.give(.disk(.committed(.rename, [CommitOutcome(name("friend.png"), .nameTaken)])))
+        agent.endCommit("friend.png", .nameTaken)
         #expect(agent.states == ["label of friend.png: failed"])
         agent.give(.folder(.settled(.cache, name("friend.png"))))
         #expect(agent.disk == [.inspect(name("friend.png")), .adopt(name("friend.png"))])

@@ -6,7 +6,7 @@ import TransferMachines
 @Suite struct AgentStorageTests {
     @Test func aStartLooksThroughBothFolders() {
         let agent = AgentScript(online: false)
-        #expect(agent.disk == [.rescan(.cache), .rescan(.crops)])
+        #expect(agent.disk == [.openAccount, .rescan(.cache), .rescan(.crops)])
     }
 
     @Test func aLostCatalogIsSaidOnce() {
@@ -71,7 +71,7 @@ import TransferMachines
         agent.want("a.png")
         agent.chunk("a.png")
         agent.give(.disk(.wrote(name("a.png"), through: 100)))
-        agent.give(.disk(.committed(.verify, [CommitOutcome(name("a.png"), .diskFull)])))
+        agent.endCommit("a.png", .diskFull)
         #expect(agent.states == [])
         agent.pass(Limits.Storage.retryFirst)
         agent.give(.disk(.probed(nil)))
@@ -81,8 +81,8 @@ import TransferMachines
     @Test func anUploadedCropWaitsForRoomInTheCache() {
         let only = crop(1, "me.png", size: 100)
         var agent = AgentScript()
-        agent.give(.disk(.examined(only.name, .crop(only))))
-        agent.give(.disk(.cropRead(only.id, seq: 1, bytes: bytes(100))))
+        agent.find(only)
+        agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(100))))
         agent.reply(.upload(error: 0, name: "me.png", md5: nil, seq: 1))
         agent.give(.disk(.cropFinished(only.id, only.name, [])))
         agent.unknown("me.png")
@@ -97,12 +97,12 @@ import TransferMachines
         let first = crop(1, "a.png", size: 100)
         let second = crop(2, "b.png", size: 100)
         var agent = AgentScript()
-        agent.give(.disk(.examined(first.name, .crop(first))))
-        agent.give(.disk(.examined(second.name, .crop(second))))
-        agent.give(.disk(.cropRead(first.id, seq: 1, bytes: bytes(100))))
+        agent.find(first)
+        agent.find(second)
+        agent.give(.disk(.cropRead(first.id, offset: 0, bytes: bytes(100))))
         agent.reply(.upload(error: 0, name: "a.png", md5: nil, seq: 1))
         #expect(agent.disk == [.finishCrop(first.id)])
-        agent.give(.disk(.cropNotFinished(first.id, .full)))
+        agent.give(.disk(.failed(.finishCrop(first.id), .full)))
         #expect(agent.disk == [], "after a crash now the first is sent again: the second must not be there before it")
         agent.pass(Limits.Storage.retryFirst)
         agent.give(.disk(.probed(nil)))
@@ -169,7 +169,7 @@ import TransferMachines
         agent.give(.disk(.rescanned(.crops, settled: [name("old.png")], unnameable: [], vanished: [], events: [])))
         #expect(agent.looks() == ["old.png", "newer.png", "new.png"])
         agent.give(.folder(.settled(.crops, name("next.png"))))
-        #expect(agent.disk == [.examine(name("next.png"), .normal)])
+        #expect(agent.disk == [.examine(name("next.png"))])
     }
 
     @Test func moreThanCanBeKeptInMindIsFoundByAnotherLook() {
@@ -187,7 +187,7 @@ import TransferMachines
         var agent = AgentScript()
         agent.want("a.png")
         agent.chunk("a.png", of: 5000)
-        #expect(agent.disk.first == .beginPart(name("a.png"), totalSize: 5000, chunkSize: 2048))
+        #expect(agent.disk.first == .beginPart(name("a.png"), PartPlan(totalSize: 5000, chunkSize: 2048)))
         agent.give(.hungUp(StreamID(1)))
         for seq in [Int64(2), 3] { agent.chunk("a.png", seq, of: 5000) }
         agent.pass(Limits.Download.partAge)

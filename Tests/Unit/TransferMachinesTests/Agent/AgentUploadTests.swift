@@ -8,8 +8,8 @@ import TransferMachines
     private func sending(_ crop: Crop) -> AgentScript {
         var agent = AgentScript()
         agent.give(.folder(.settled(.crops, crop.name)))
-        agent.give(.disk(.examined(crop.name, .crop(crop))))
-        agent.give(.disk(.cropRead(crop.id, seq: 1, bytes: bytes(Int(crop.size)))))
+        agent.find(crop)
+        agent.give(.disk(.cropRead(crop.id, offset: 0, bytes: bytes(Int(crop.size)))))
         return agent
     }
 
@@ -21,10 +21,12 @@ import TransferMachines
         let only = crop(1, "me.png", size: 100)
         var agent = AgentScript()
         agent.give(.folder(.settled(.crops, name("me.png"))))
-        #expect(agent.disk == [.examine(only.name, .normal)])
-        agent.give(.disk(.examined(only.name, .crop(only))))
-        #expect(agent.disk == [.readCrop(only.id, seq: 1, range: 0..<100)])
-        agent.give(.disk(.cropRead(only.id, seq: 1, bytes: bytes(100))))
+        #expect(agent.disk == [.examine(only.name)])
+        agent.give(.disk(.examined(only.name, .settled(CropRule.Candidate()))))
+        #expect(agent.disk == [.judge(only.name, .isNew(everSent: false))])
+        agent.give(.disk(.cropRecorded(only)))
+        #expect(agent.disk == [.readCrop(only.id, range: 0..<100)])
+        agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(100))))
         guard case .upload(only, let chunk) = agent.sent.first else {
             Issue.record("\(agent.sent)")
             return
@@ -41,7 +43,7 @@ import TransferMachines
         #expect(agent.disk == [.lookUp([only.name], touch: false), .stageCrop(only.id)])
         agent.unknown("me.png")
         agent.give(.disk(.cropStaged(only.id)))
-        #expect(agent.disk == [.commit(.verify, [.init(name: only.name, origin: .crop(only.id))])])
+        #expect(agent.disk == [.commit([.init(name: only.name, origin: .crop(only.id))])])
         agent.finishCommit(
             record("me.png", isOwn: true), events: [AvatarEvent(cursor: 3, kind: .ready, name: only.name)])
         #expect(agent.machine.status.icon?.state == .ready)
@@ -67,7 +69,7 @@ import TransferMachines
         #expect(agent.disk == [])
     }
 
-    @Test(arguments: [Examination.known, .busy])
+    @Test(arguments: [AgentScript.known, .busy])
     func whatIsKnownOrStillBeingWrittenIsNotSent(examination: Examination) {
         var agent = AgentScript()
         agent.give(.folder(.settled(.crops, name("me.png"))))
@@ -88,21 +90,21 @@ import TransferMachines
     @Test func aCropThatChangesWhileItIsSentIsExaminedAnew() {
         let old = crop(1, "me.png", size: 5000)
         var agent = AgentScript()
-        agent.give(.disk(.examined(old.name, .crop(old))))
+        agent.find(old)
         agent.give(.disk(.cropChanged(old.id)))
-        #expect(agent.disk == [.examine(old.name, .normal)])
+        #expect(agent.disk == [.examine(old.name)])
         let new = crop(2, "me.png", size: 100)
-        agent.give(.disk(.examined(new.name, .crop(new))))
-        #expect(agent.disk == [.readCrop(new.id, seq: 1, range: 0..<100)])
+        agent.find(new)
+        #expect(agent.disk == [.readCrop(new.id, range: 0..<100)])
     }
 
     @Test func aCropThatIsTakenAwayIsWithdrawn() {
         let first = crop(1, "first.png", size: 100)
         let second = crop(2, "second.png", size: 100)
         var agent = sending(first)
-        agent.give(.disk(.examined(second.name, .crop(second))))
+        agent.find(second)
         agent.give(.folder(.gone(.crops, name("second.png"))))
-        #expect(agent.disk == [.examine(second.name, .normal)])
+        #expect(agent.disk == [.examine(second.name)])
         agent.give(.disk(.examined(second.name, .missing)))
         #expect(agent.machine.status.uploads == 1)
         acknowledge(first, in: &agent)
@@ -127,22 +129,22 @@ import TransferMachines
         let bad = crop(1, "bad.png", size: 100)
         let good = crop(2, "good.png", size: 100)
         var agent = AgentScript()
-        agent.give(.disk(.examined(bad.name, .crop(bad))))
-        agent.give(.disk(.examined(good.name, .crop(good))))
+        agent.find(bad)
+        agent.find(good)
         for attempt in 1...Limits.Upload.refusalsMax {
-            agent.give(.disk(.cropRead(bad.id, seq: 1, bytes: bytes(100))))
+            agent.give(.disk(.cropRead(bad.id, offset: 0, bytes: bytes(100))))
             agent.reply(.upload(error: 1015, name: "bad.png", md5: nil, seq: nil))
             if attempt < Limits.Upload.refusalsMax {
                 #expect(agent.disk == [])
                 agent.pass(Limits.Upload.backoffMax)
-                #expect(agent.disk == [.readCrop(bad.id, seq: 1, range: 0..<100)])
+                #expect(agent.disk == [.readCrop(bad.id, range: 0..<100)])
             }
         }
         guard case .setCropAside(bad.id, _) = agent.disk.first else {
             Issue.record("\(agent.disk)")
             return
         }
-        #expect(agent.disk.last == .readCrop(good.id, seq: 1, range: 0..<100))
+        #expect(agent.disk.last == .readCrop(good.id, range: 0..<100))
         #expect(agent.machine.status.problems.map(\.key) == ["upload bad.png"])
     }
 
@@ -151,57 +153,58 @@ import TransferMachines
         var agent = sending(only)
         agent.reply(.upload(error: 1010, name: "me.png", md5: nil, seq: nil))
         #expect(agent.actions.contains(.disconnect(1)))
-        agent.give(.login(AgentScript.login))
-        agent.give(.connection(.opened(2)))
+        var facts = AgentScript.facts
+        facts.crops = [only]
+        agent.logIn(account: facts)
         #expect(agent.sent == [.askProgress(only)])
         agent.reply(.progress(name: nil, .error(1012)))
-        #expect(agent.disk == [.readCrop(only.id, seq: 1, range: 0..<100)])
+        #expect(agent.disk == [.readCrop(only.id, range: 0..<100)])
     }
 
     @Test func afterACutTheServerIsAskedAndItGoesOn() {
         let only = crop(1, "me.png", size: 5000)
         var agent = AgentScript()
-        agent.give(.disk(.examined(only.name, .crop(only))))
-        agent.give(.disk(.cropRead(only.id, seq: 1, bytes: bytes(2048))))
+        agent.find(only)
+        agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(2048))))
         agent.give(.connection(.closed(1, cause: "reset")))
         agent.pass(.seconds(1))
         agent.give(.connection(.opened(2)))
         #expect(agent.sent == [.askProgress(only)])
         agent.reply(.progress(name: "me.png", .at(seq: 1, totalSize: 5000, transSize: 2048)))
-        #expect(agent.disk == [.readCrop(only.id, seq: 2, range: 2048..<4096)])
+        #expect(agent.disk == [.readCrop(only.id, range: 2048..<4096)])
     }
 
+    /// Nothing was lost: the server need not be asked how far it is.
     @Test func pausingUpStopsBetweenTwoChunks() {
         let only = crop(1, "me.png", size: 5000)
         var agent = AgentScript()
-        agent.give(.disk(.examined(only.name, .crop(only))))
-        agent.give(.disk(.cropRead(only.id, seq: 1, bytes: bytes(2048))))
+        agent.find(only)
+        agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(2048))))
         agent.give(.bus(StreamID(1), .pause(.up)))
         agent.reply(.upload(error: 0, name: "me.png", md5: nil, seq: 1))
         #expect(agent.disk == [] && agent.sent == [])
         agent.give(.bus(StreamID(1), .resume(.up)))
-        #expect(agent.sent == [.askProgress(only)])
-        agent.reply(.progress(name: nil, .error(1012)))
-        #expect(agent.disk == [.readCrop(only.id, seq: 2, range: 2048..<4096)])
+        #expect(agent.sent == [])
+        #expect(agent.disk == [.readCrop(only.id, range: 2048..<4096)])
     }
 
     @Test func cropsOfAnEarlierRunGoUpInTheirOrder() {
-        var facts = StartFacts()
+        var facts = AgentScript.facts
         facts.crops = [crop(4, "b.png", size: 100, everSent: true), crop(9, "a.png", size: 100)]
-        var agent = AgentScript(facts)
+        var agent = AgentScript(account: facts)
         #expect(agent.sent == [.askProgress(facts.crops[0])])
         agent.reply(.progress(name: nil, .error(1012)))
-        agent.give(.disk(.cropRead(CropID(4), seq: 1, bytes: bytes(100))))
+        agent.give(.disk(.cropRead(CropID(4), offset: 0, bytes: bytes(100))))
         acknowledge(facts.crops[0], in: &agent)
         #expect(agent.disk == [.finishCrop(CropID(4))])
         agent.give(.disk(.cropFinished(CropID(4), name("b.png"), [])))
-        #expect(agent.disk.contains(.readCrop(CropID(9), seq: 1, range: 0..<100)))
+        #expect(agent.disk.contains(.readCrop(CropID(9), range: 0..<100)))
     }
 
     @Test func theUsersOwnIconIsWantedWithoutAnyLabel() {
-        var facts = StartFacts()
+        var facts = AgentScript.facts
         facts.icon = name("me.png")
-        var agent = AgentScript(facts)
+        var agent = AgentScript(account: facts)
         agent.unknown("me.png")
         #expect(agent.asked == ["me.png 1"])
     }
@@ -226,9 +229,11 @@ import TransferMachines
         agent.give(.bus(StreamID(3), .upload(path: "/home/me/picture.png", more: true)))
         #expect(agent.disk == [.importCrop(StreamID(3), path: "/home/me/picture.png")])
         agent.give(.disk(.imported(StreamID(3), only.name)))
-        #expect(agent.disk == [.examine(only.name, .forced)])
-        agent.give(.disk(.examined(only.name, .crop(only))))
-        agent.give(.disk(.cropRead(only.id, seq: 1, bytes: bytes(100))))
+        #expect(agent.disk == [.examine(only.name)])
+        agent.give(.disk(.examined(only.name, AgentScript.known)))
+        #expect(agent.disk == [.judge(only.name, .isNew(everSent: true))], "a person asked for it")
+        agent.give(.disk(.cropRecorded(only)))
+        agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(100))))
         acknowledge(only, in: &agent)
         agent.give(.disk(.cropStaged(only.id)))
         agent.finishCommit(record("me.png", isOwn: true), events: [])
@@ -256,10 +261,12 @@ import TransferMachines
 
     /// The server has it already: the call ends when the catalog has told of the picture.
     @Test func anUploadOfWhatIsKnownEndsWithThePicture() {
-        var agent = AgentScript()
+        var facts = AgentScript.facts
+        facts.icon = name("me.png")
+        var agent = AgentScript(account: facts)
         agent.give(.bus(StreamID(3), .upload(path: "/p", more: true)))
         agent.give(.disk(.imported(StreamID(3), name("me.png"))))
-        agent.give(.disk(.examined(name("me.png"), .known)))
+        agent.give(.disk(.examined(name("me.png"), AgentScript.known)))
         agent.row(CatalogRow(name: name("me.png"), avatar: record("me.png", isOwn: true)))
         #expect(
             agent.told == [.avatar(StreamID(3), AvatarView(record("me.png", isOwn: true)), continues: false)])
@@ -267,20 +274,20 @@ import TransferMachines
 
     /// The same picture again: the old one in the cache does not end the call before the crop is up.
     @Test func anUploadOfANameThatIsInTheCacheEndsWithTheUpload() {
-        var facts = StartFacts()
+        var facts = AgentScript.facts
         facts.icon = name("me.png")
-        var agent = AgentScript(facts)
+        var agent = AgentScript(account: facts)
         agent.row(CatalogRow(name: name("me.png"), avatar: record("me.png", isOwn: true)))
         agent.give(.bus(StreamID(3), .upload(path: "/p", more: true)))
         agent.give(.disk(.imported(StreamID(3), name("me.png"))))
         let again = crop(1, "me.png", size: 100)
-        agent.give(.disk(.examined(again.name, .crop(again))))
+        agent.find(again)
         guard case .avatar(StreamID(3), let view, continues: true) = agent.told.first else {
             Issue.record("\(agent.told)")
             return
         }
         #expect(view.state == .outgoing)
-        agent.give(.disk(.cropRead(again.id, seq: 1, bytes: bytes(100))))
+        agent.give(.disk(.cropRead(again.id, offset: 0, bytes: bytes(100))))
         acknowledge(again, in: &agent)
         agent.give(.disk(.cropStaged(again.id)))
         let new = record("me.png", generation: 2, isOwn: true)

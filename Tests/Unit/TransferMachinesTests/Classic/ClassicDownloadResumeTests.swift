@@ -5,12 +5,9 @@ import TransferMachines
 /// Scripts of a download that goes on: from a part, after a cut, after a silence, after a stop.
 @Suite struct ClassicDownloadResumeTests {
     private var random = SeededRandom(seed: 2)
-    private let geometry: ChunkGeometry
 
-    init() throws { geometry = try #require(ChunkGeometry(totalSize: 10_000, chunkSize: 2048)) }
-
-    private func part(held: Int64, begun: MonotonicTime = .zero) -> ClassicDownload.Part {
-        ClassicDownload.Part(geometry: geometry, held: held, begun: begun)
+    private func part(held: Int64, begun: MonotonicTime = .zero) -> Part {
+        Part(plan: PartPlan(totalSize: 10_000, chunkSize: 2048), held: held, begun: begun)
     }
 
     private func chunk(_ seq: Int64, totalSize: Int64 = 10_000) -> ClassicDownload.Reply {
@@ -54,10 +51,18 @@ import TransferMachines
         #expect(machine.wrote(through: 10_000) == [.commit(totalSize: 10_000)])
     }
 
-    @Test mutating func aPartOfOneChunkIsFetchedAgain() throws {
-        let small = try #require(ChunkGeometry(totalSize: 900, chunkSize: 900))
-        var machine = ClassicDownload(part: .init(geometry: small, held: 900, begun: .zero))
+    @Test mutating func aPartOfOneChunkIsFetchedAgain() {
+        let small = PartPlan(totalSize: 900, chunkSize: 900)
+        var machine = ClassicDownload(part: .init(plan: small, held: 900, begun: .zero))
         #expect(machine.ask(budget: 100, now: at(0)) == [1])
+    }
+
+    /// Begun another way, in which there are no chunks.
+    @Test mutating func aPartWithoutChunksIsFetchedAgain() {
+        let whole = PartPlan(totalSize: 10_000, chunkSize: nil)
+        var machine = ClassicDownload(part: .init(plan: whole, held: 4096, begun: .zero))
+        #expect(machine.ask(budget: 100, now: at(0)) == [1])
+        #expect(machine.transferred == 0)
     }
 
     @Test mutating func aPartWhoseSizeChangedStartsAgain() {

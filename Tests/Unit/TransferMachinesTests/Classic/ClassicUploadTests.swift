@@ -13,6 +13,8 @@ import Testing
         geometry.range(of: seq).map { bytes($0.count, from: $0.lowerBound) } ?? []
     }
 
+    private func offset(_ seq: Int64) -> Int64 { (seq - 1) * 2048 }
+
     private func sent(_ seq: Int64) -> ClassicUpload.Action {
         .send(
             .init(
@@ -21,7 +23,7 @@ import Testing
     }
 
     private func read(_ seq: Int64) -> ClassicUpload.Action {
-        .read(seq: seq, range: (seq - 1) * 2048..<min(seq * 2048, 5000))
+        .read(offset(seq)..<min(seq * 2048, 5000))
     }
 
     /// A machine on its first connection, whose chunks up to `acknowledged` were answered and the next one is sent.
@@ -29,7 +31,7 @@ import Testing
         var machine = ClassicUpload(geometry: geometry, everSent: false)
         _ = machine.connected(now: at(0))
         for seq in 1...(acknowledged + 1) {
-            _ = machine.read(seq: seq, bytes: data(seq), now: at(0))
+            _ = machine.read(at: offset(seq), bytes: data(seq), now: at(0))
             if seq <= acknowledged { _ = machine.replied(error: 0, seq: seq) }
         }
         return machine
@@ -38,12 +40,12 @@ import Testing
     @Test func eachReplyBringsTheNextChunkAndOnlyTheFirstShowsTheToken() {
         var machine = ClassicUpload(geometry: geometry, everSent: false)
         #expect(machine.connected(now: at(0)) == [read(1)])
-        #expect(machine.read(seq: 1, bytes: data(1), now: at(1)) == [sent(1)])
+        #expect(machine.read(at: offset(1), bytes: data(1), now: at(1)) == [sent(1)])
         #expect(machine.replied(error: 0, seq: 1) == [read(2)])
         #expect(machine.transferred == 2048)
-        #expect(machine.read(seq: 2, bytes: data(2), now: at(2)) == [sent(2)])
+        #expect(machine.read(at: offset(2), bytes: data(2), now: at(2)) == [sent(2)])
         #expect(machine.replied(error: 0, seq: 2) == [read(3)])
-        #expect(machine.read(seq: 3, bytes: data(3), now: at(3)) == [sent(3)])
+        #expect(machine.read(at: offset(3), bytes: data(3), now: at(3)) == [sent(3)])
         #expect(machine.replied(error: 0, seq: 3) == [.done])
         #expect(machine.transferred == 5000)
         #expect(machine.connected(now: at(4)) == [])
@@ -52,10 +54,10 @@ import Testing
     @Test func onlyTheBytesThatWereAskedForAreSent() {
         var machine = ClassicUpload(geometry: geometry, everSent: false)
         _ = machine.connected(now: at(0))
-        #expect(machine.read(seq: 2, bytes: data(2), now: at(0)) == [])
-        #expect(machine.read(seq: 1, bytes: Array(data(1).dropLast()), now: at(0)) == [])
-        #expect(machine.read(seq: 1, bytes: data(1), now: at(0)) == [sent(1)])
-        #expect(machine.read(seq: 1, bytes: data(1), now: at(0)) == [], "once")
+        #expect(machine.read(at: offset(2), bytes: data(2), now: at(0)) == [])
+        #expect(machine.read(at: offset(1), bytes: Array(data(1).dropLast()), now: at(0)) == [])
+        #expect(machine.read(at: offset(1), bytes: data(1), now: at(0)) == [sent(1)])
+        #expect(machine.read(at: offset(1), bytes: data(1), now: at(0)) == [], "once")
     }
 
     // MARK: After a cut
@@ -84,7 +86,7 @@ import Testing
         machine.connectionLost()
         _ = machine.connected(now: at(0))
         #expect(machine.progress(.at(seq: 3, totalSize: 5000, transSize: 5000), now: at(0)) == [read(3)])
-        #expect(machine.read(seq: 3, bytes: data(3), now: at(0)) == [sent(3)])
+        #expect(machine.read(at: offset(3), bytes: data(3), now: at(0)) == [sent(3)])
         #expect(machine.replied(error: 0, seq: 3) == [.done])
     }
 
@@ -117,7 +119,7 @@ import Testing
         machine.connectionLost()
         _ = machine.connected(now: at(0))
         #expect(machine.progress(.error(1012), now: at(0)) == [read(1)])
-        #expect(machine.read(seq: 1, bytes: data(1), now: at(0)) == [sent(1)])
+        #expect(machine.read(at: offset(1), bytes: data(1), now: at(0)) == [sent(1)])
     }
 
     @Test func aLostReplyIsForgottenOnceItStartedAgain() {
@@ -125,7 +127,7 @@ import Testing
         machine.connectionLost()
         _ = machine.connected(now: at(0))
         _ = machine.progress(.error(1012), now: at(0))
-        _ = machine.read(seq: 1, bytes: data(1), now: at(0))
+        _ = machine.read(at: offset(1), bytes: data(1), now: at(0))
         _ = machine.replied(error: 0, seq: 1)
         machine.connectionLost()
         _ = machine.connected(now: at(1))
@@ -142,7 +144,7 @@ import Testing
         var machine = ClassicUpload(geometry: geometry, everSent: true)
         _ = machine.connected(now: at(0))
         #expect(machine.progress(.at(seq: 2, totalSize: 5000, transSize: 4096), now: at(0)) == [read(3)])
-        #expect(machine.read(seq: 3, bytes: data(3), now: at(0)) == [sent(3)], "without the token")
+        #expect(machine.read(at: offset(3), bytes: data(3), now: at(0)) == [sent(3)], "without the token")
     }
 
     @Test(arguments: [1010, 1011])
@@ -150,14 +152,14 @@ import Testing
         var machine = ClassicUpload(geometry: geometry, everSent: true)
         _ = machine.connected(now: at(0))
         #expect(machine.progress(.error(code), now: at(0)) == [read(1)])
-        #expect(machine.read(seq: 1, bytes: data(1), now: at(0)) == [sent(1)])
+        #expect(machine.read(at: offset(1), bytes: data(1), now: at(0)) == [sent(1)])
     }
 
     @Test func aCutWhileReadingOrAskingCostsNothing() {
         var machine = ClassicUpload(geometry: geometry, everSent: false)
         #expect(machine.connected(now: at(0)) == [read(1)])
         machine.connectionLost()
-        #expect(machine.read(seq: 1, bytes: data(1), now: at(0)) == [], "the disk was slower than the cut")
+        #expect(machine.read(at: offset(1), bytes: data(1), now: at(0)) == [], "the disk was slower than the cut")
         #expect(machine.connected(now: at(0)) == [read(1)], "nothing was sent: nothing to ask")
 
         machine = ClassicUpload(geometry: geometry, everSent: true)
@@ -177,9 +179,9 @@ import Testing
         machine.connectionLost()
         _ = machine.connected(now: at(0))
         _ = machine.progress(.error(1012), now: at(0))
-        _ = machine.read(seq: 2, bytes: data(2), now: at(0))
+        _ = machine.read(at: offset(2), bytes: data(2), now: at(0))
         #expect(machine.replied(error: code, seq: nil) == [read(1)])
-        #expect(machine.read(seq: 1, bytes: data(1), now: at(0)) == [sent(1)])
+        #expect(machine.read(at: offset(1), bytes: data(1), now: at(0)) == [sent(1)])
         let again = machine.replied(error: code, seq: 1)
         guard case .refused = again.first else {
             Issue.record("\(again)")

@@ -7,7 +7,7 @@ import TransferMachines
     private typealias Outcome = CommitMachine.Outcome
 
     private func item(_ string: String) -> CommitMachine.Item {
-        .init(name: name(string), origin: .download(size: 100, owner: nil))
+        .init(name: name(string), origin: .download(owner: nil))
     }
 
     private func recorded(_ string: String) -> Outcome {
@@ -18,7 +18,7 @@ import TransferMachines
     private func steps(durable: Bool) -> [CommitMachine.Step] {
         var machine = CommitMachine(durable: durable)
         var steps: [CommitMachine.Step] = []
-        var next = machine.add(item("a"))?.0
+        var next = machine.add([item("a")])?.0
         while let step = next {
             steps.append(step)
             next = machine.finished(step, [(name("a"), step == .record ? recorded("a") : .done)]).next?.0
@@ -36,7 +36,7 @@ import TransferMachines
 
     @Test func aFileEndsWithItsRecordAndNotBefore() {
         var machine = CommitMachine(durable: false)
-        _ = machine.add(item("a"))
+        _ = machine.add([item("a")])
         for step in [CommitMachine.Step.verify, .writeIntents, .rename] {
             #expect(machine.finished(step, [(name("a"), .done)]).ended.isEmpty)
         }
@@ -49,10 +49,10 @@ import TransferMachines
 
     @Test func filesThatFinishDuringARoundShareTheNextOne() {
         var machine = CommitMachine(durable: false)
-        let first = machine.add(item("a"))
+        let first = machine.add([item("a")])
         #expect(first?.1 == [item("a")])
-        #expect(machine.add(item("b")) == nil)
-        #expect(machine.add(item("c")) == nil)
+        #expect(machine.add([item("b")]) == nil)
+        #expect(machine.add([item("c")]) == nil)
         #expect(machine.count == 3)
         for step in [CommitMachine.Step.verify, .writeIntents, .rename] {
             _ = machine.finished(step, [(name("a"), .done)])
@@ -64,8 +64,8 @@ import TransferMachines
 
     @Test func aRoundHasItsMostFiles() {
         var machine = CommitMachine(durable: false)
-        _ = machine.add(item("first"))
-        for number in 0..<Limits.Commit.groupMax + 10 { _ = machine.add(item("\(number)")) }
+        _ = machine.add([item("first")])
+        for number in 0..<Limits.Commit.groupMax + 10 { _ = machine.add([item("\(number)")]) }
         let round = machine.finished(.verify, [(name("first"), .corrupt("no"))]).next?.1
         #expect(round?.count == Limits.Commit.groupMax)
         #expect(round?.first == item("0"))
@@ -73,8 +73,8 @@ import TransferMachines
 
     @Test func aNameIsInARoundOnce() {
         var machine = CommitMachine(durable: false)
-        _ = machine.add(item("first"))
-        for string in ["a", "b", "a", "c"] { _ = machine.add(item(string)) }
+        _ = machine.add([item("first")])
+        for string in ["a", "b", "a", "c"] { _ = machine.add([item(string)]) }
         let first = machine.finished(.verify, [(name("first"), .corrupt("no"))]).next
         #expect(first?.1 == [item("a"), item("b")])
         let second = machine.finished(.verify, [(name("a"), .corrupt("no")), (name("b"), .corrupt("no"))]).next
@@ -87,9 +87,9 @@ import TransferMachines
         [CommitMachine.Outcome.corrupt("cut off"), .nameTaken, .diskFull, .failed("EIO")])
     func aFileThatFailsLeavesTheRound(at failing: CommitMachine.Step, outcome: CommitMachine.Outcome) {
         var machine = CommitMachine(durable: true)
-        _ = machine.add(item("alone"))
-        _ = machine.add(item("bad"))
-        _ = machine.add(item("good"))
+        _ = machine.add([item("alone")])
+        _ = machine.add([item("bad")])
+        _ = machine.add([item("good")])
         var next = machine.finished(.verify, [(name("alone"), .corrupt("no"))]).next
         while let (step, items) = next {
             let result = machine.finished(
@@ -111,7 +111,7 @@ import TransferMachines
 
     @Test func aRecordThatFailsEndsToo() {
         var machine = CommitMachine(durable: false)
-        _ = machine.add(item("a"))
+        _ = machine.add([item("a")])
         for step in [CommitMachine.Step.verify, .writeIntents, .rename] {
             _ = machine.finished(step, [(name("a"), .done)])
         }
@@ -121,7 +121,7 @@ import TransferMachines
 
     @Test func aFileOfWhichAStepSaysNothingHasFailed() {
         var machine = CommitMachine(durable: false)
-        _ = machine.add(item("a"))
+        _ = machine.add([item("a")])
         let result = machine.finished(.verify, [(name("other"), .done)])
         #expect(result.ended.map(\.1) == [.failed("the step said nothing of it")])
     }
@@ -129,15 +129,15 @@ import TransferMachines
     @Test func anotherStepsResultChangesNothing() {
         var machine = CommitMachine(durable: false)
         #expect(machine.finished(.verify, []).next == nil)
-        _ = machine.add(item("a"))
+        _ = machine.add([item("a")])
         #expect(machine.finished(.rename, [(name("a"), .done)]).next == nil)
         #expect(machine.finished(.verify, [(name("a"), .done)]).next?.0 == .writeIntents)
     }
 
     @Test func theNextRoundBeginsEvenWhenEveryFileOfThisOneFailed() {
         var machine = CommitMachine(durable: true)
-        _ = machine.add(item("a"))
-        _ = machine.add(item("b"))
+        _ = machine.add([item("a")])
+        _ = machine.add([item("b")])
         let next = machine.finished(.verify, [(name("a"), .diskFull)]).next
         #expect(next?.0 == .verify)
         #expect(next?.1 == [item("b")])

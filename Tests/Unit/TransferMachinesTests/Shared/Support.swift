@@ -18,14 +18,15 @@ func bytes(_ count: Int, from offset: Int64 = 0) -> [UInt8] {
     (0..<Int64(count)).map { UInt8(truncatingIfNeeded: (offset + $0) &* 31) }
 }
 
-/// A crop as the catalog would have recorded it.
+/// A crop as the catalog would have recorded it for the user of `AgentScript`.
 func crop(
-    _ id: Int64, _ string: String, size: Int64 = 5000, digest: UInt8? = nil, everSent: Bool = false
+    _ id: Int64, _ string: String, size: Int64 = 5000, digest: UInt8? = nil, everSent: Bool = false,
+    account: String? = "127.0.0.1:9090/7"
 ) -> Crop {
     let digest = digest ?? UInt8(truncatingIfNeeded: id)
     return Crop(
         id: CropID(id), name: name(string), size: size, md5: MD5Digest(bytes: Array(repeating: digest, count: 16))!,
-        sha256: SHA256Digest(bytes: Array(repeating: digest, count: 32))!, everSent: everSent)
+        sha256: SHA256Digest(bytes: Array(repeating: digest, count: 32))!, everSent: everSent, account: account)
 }
 
 /// A picture as the catalog would have recorded it.

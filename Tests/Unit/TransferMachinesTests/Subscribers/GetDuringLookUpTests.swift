@@ -9,10 +9,10 @@ import TransferMachines
 
     /// An agent that is asked for `name` twice, by a label and by `Get`, before its catalog has answered.
     private func asked(_ name: AvatarName, labelFirst: Bool) throws -> AgentMachine {
-        var agent = AgentMachine(now: .zero, seed: 1, durable: true)
+        var agent = AgentMachine(now: .zero, seed: 1)
         _ = agent.handle(.disk(.started(StartFacts())), now: .zero)
         let uid = try #require(UserID(1001))
-        _ = agent.handle(.login(Login(server: "here:1", uid: uid, uploadChunkBytes: 2048, tokenEpoch: 1)), now: .zero)
+        _ = agent.handle(.login(Login(server: "here:1", uid: uid, way: .classic(uploadChunkBytes: 2048))), now: .zero)
         let request = LabelRequest(label: "wall", target: .name(name, owner: nil), visibility: .visible)
         let calls: [AgentInput] = [
             .bus(label, .register([request], keep: true, heartbeat: false, more: true, token: "t")),
@@ -38,7 +38,7 @@ import TransferMachines
 
     @Test func aNameOfWhichNothingIsKnownIsAnErrorAndAnsweredOnce() throws {
         let name = try AvatarName("mural.bmp")
-        var agent = AgentMachine(now: .zero, seed: 1, durable: true)
+        var agent = AgentMachine(now: .zero, seed: 1)
         _ = agent.handle(.disk(.started(StartFacts())), now: .zero)
         _ = agent.handle(.bus(getter, .get(.name(name, owner: nil))), now: .zero)
         let first = agent.handle(.disk(.lookedUp([CatalogRow(name: name)])), now: .zero)
@@ -48,7 +48,7 @@ import TransferMachines
 
     @Test func aPictureThatTheServerDoesNotHaveIsAbsent() throws {
         let name = try AvatarName("mural.bmp")
-        var agent = AgentMachine(now: .zero, seed: 1, durable: true)
+        var agent = AgentMachine(now: .zero, seed: 1)
         _ = agent.handle(.disk(.started(StartFacts())), now: .zero)
         _ = agent.handle(.bus(getter, .get(.name(name, owner: nil))), now: .zero)
         let negative = Negative(reason: .absent, until: .zero + .seconds(60))

@@ -156,7 +156,6 @@ import Testing
     @Test func eachLabelIsToldAboutTheOwnerItAskedFor() {
         var book = book(keep: true, label("1", "a", owner: 7), label("2", "a"), label("3", "a", owner: 8))
         _ = snapshot(&book, .pending)
-        #expect(book.owner(of: name("a")) == UserID(7))
         let outputs = book.tell(name("a"), now: at(0)) { owner in AvatarView(name: "a", owner: owner, state: .ready) }
             .outputs
         #expect(outputs.flatMap(\.states).map(\.avatar.owner) == [UserID(7), nil, UserID(8)])
@@ -170,7 +169,6 @@ import Testing
         #expect(book.see(["1"], as: .visible, on: stream) == [name("a")])
         #expect(book.see(["1"], as: .visible, on: stream) == [], "nothing changed")
         #expect(book.visibility(of: name("a")) == .visible)
-        #expect(book.visibleNames() == [name("a")])
         _ = book.remove(["1"], from: stream)
         #expect(book.visibility(of: name("a")) == .near)
         _ = book.remove(["2"], from: stream)

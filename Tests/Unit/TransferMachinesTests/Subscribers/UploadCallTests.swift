@@ -8,7 +8,7 @@ import TransferMachines
     private let name: AvatarName
     private let crop: Crop
     private let record: AvatarRecord
-    private var agent = AgentMachine(now: .zero, seed: 1, durable: true)
+    private var agent = AgentMachine(now: .zero, seed: 1)
 
     init() throws {
         name = try AvatarName("me.png")
@@ -16,11 +16,12 @@ import TransferMachines
         let sha256 = try #require(SHA256Digest(bytes: Array(repeating: 2, count: 32)))
         crop = Crop(
             id: CropID(1), name: name, size: 3000,
-            md5: try #require(MD5Digest(bytes: Array(repeating: 1, count: 16))), sha256: sha256, everSent: false)
+            md5: try #require(MD5Digest(bytes: Array(repeating: 1, count: 16))), sha256: sha256, everSent: false,
+            account: "here:1/1001")
         record = AvatarRecord(
             name: name, owner: uid, size: 3000, sha256: sha256, assurance: .structural, generation: 1, isOwn: true)
         _ = agent.handle(.disk(.started(StartFacts())), now: .zero)
-        _ = carryOut(.login(Login(server: "here:1", uid: uid, uploadChunkBytes: 2048, tokenEpoch: 1)))
+        _ = carryOut(.login(Login(server: "here:1", uid: uid, way: .classic(uploadChunkBytes: 2048))))
     }
 
     /// Does what the agent asks for until it asks for nothing more: a disk and a server on which all goes well. Returns
@@ -40,9 +41,11 @@ import TransferMachines
     private func answer(to action: AgentAction) -> AgentInput? {
         switch action {
         case .connect(let number): return .connection(.opened(number))
-        case .disk(.examine(name, _)): return .disk(.examined(name, .crop(crop)))
-        case .disk(.readCrop(let id, let seq, let range)):
-            return .disk(.cropRead(id, seq: seq, bytes: Array(repeating: 0, count: range.count)))
+        case .disk(.openAccount): return .disk(.accountOpened(AccountFacts(account: crop.account)))
+        case .disk(.examine(name)): return .disk(.examined(name, .settled(CropRule.Candidate())))
+        case .disk(.judge(name, .isNew)): return .disk(.cropRecorded(crop))
+        case .disk(.readCrop(let id, let range)):
+            return .disk(.cropRead(id, offset: range.lowerBound, bytes: Array(repeating: 0, count: range.count)))
         case .send(.askProgress):
             return .reply(ServerReply(connection: 1, kind: .progress(name: nil, .error(1012))))
         case .send(.upload(let crop, let chunk)):
@@ -50,9 +53,8 @@ import TransferMachines
             return .reply(ServerReply(connection: 1, kind: kind))
         case .disk(.finishCrop(let id)): return .disk(.cropFinished(id, name, []))
         case .disk(.stageCrop(let id)): return .disk(.cropStaged(id))
-        case .disk(.commit(let step, let items)):
-            let outcome: CommitMachine.Outcome = step == .record ? .recorded(record, []) : .done
-            return .disk(.committed(step, items.map { CommitOutcome($0.name, outcome) }))
+        case .disk(.commit(let items)):
+            return .disk(.committed(items.map { CommitOutcome($0, .recorded(record, [])) }))
         default: return nil
         }
     }

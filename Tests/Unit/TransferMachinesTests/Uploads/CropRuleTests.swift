@@ -4,30 +4,56 @@ import TransferMachines
 
 /// What is sent, and what is known; how long a refusal that the catalog kept still holds.
 @Suite struct CropRuleTests {
-    @Test func whatTheServerHasIsSentAgainOnlyOnAPersonsWord() {
-        #expect(CropRule.verdict(.sent(toThisAccount: true), .normal) == .known)
-        #expect(CropRule.verdict(.sent(toThisAccount: true), .forced) == .isNew)
+    private func verdict(_ recorded: CropRule.Recorded?, _ mode: CropRule.Mode) -> CropRule.Verdict {
+        CropRule.verdict(CropRule.Candidate(recorded: recorded), mode)
     }
 
-    @Test(arguments: [ExamineMode.normal, .forced]) func whatAnotherServerHasIsSentHere(mode: ExamineMode) {
-        #expect(CropRule.verdict(.sent(toThisAccount: false), mode) == .isNew)
+    @Test func whatTheServerHasIsSentAgainOnlyOnAPersonsWord() {
+        #expect(verdict(.sent(toThisAccount: true), .normal) == .known)
+        #expect(verdict(.sent(toThisAccount: true), .confirming) == .known)
+        #expect(verdict(.sent(toThisAccount: true), .forced) == .isNew(everSent: true))
+    }
+
+    @Test(arguments: [CropRule.Mode.normal, .confirming, .forced])
+    func whatAnotherServerHasIsSentHere(mode: CropRule.Mode) {
+        #expect(verdict(.sent(toThisAccount: false), mode) == .isNew(everSent: true))
     }
 
     /// The same bytes closed again under the same name are the last crop closed, and go behind the others.
-    @Test(arguments: [ExamineMode.normal, .forced]) func whatWaitsKeepsItsPlaceUnlessItWasClosedAgain(mode: ExamineMode)
-    {
-        #expect(CropRule.verdict(.waiting(isSameFile: true, isInOrder: true), mode) == .waits)
-        #expect(CropRule.verdict(.waiting(isSameFile: false, isInOrder: true), mode) == .isNew)
-        #expect(CropRule.verdict(.waiting(isSameFile: false, isInOrder: false), mode) == .isNew)
+    @Test(arguments: [CropRule.Mode.normal, .forced])
+    func whatWaitsKeepsItsPlaceUnlessItWasClosedAgain(mode: CropRule.Mode) {
+        #expect(verdict(.waiting(isSameFile: true, isInOrder: true), mode) == .waits)
+        #expect(verdict(.waiting(isSameFile: false, isInOrder: true), mode) == .isNew(everSent: true))
+        #expect(verdict(.waiting(isSameFile: false, isInOrder: false), mode) == .isNew(everSent: true))
     }
 
     /// A writer closes, opens again and is done before its first close is looked at; in between another crop was closed.
-    @Test(arguments: [ExamineMode.normal, .forced]) func whatIsClosedAgainAfterOthersGoesBehindThem(mode: ExamineMode) {
-        #expect(CropRule.verdict(.waiting(isSameFile: true, isInOrder: false), mode) == .closedAgain)
+    @Test(arguments: [CropRule.Mode.normal, .forced])
+    func whatIsClosedAgainAfterOthersGoesBehindThem(mode: CropRule.Mode) {
+        #expect(verdict(.waiting(isSameFile: true, isInOrder: false), mode) == .isNew(everSent: true))
     }
 
-    @Test(arguments: [ExamineMode.normal, .forced]) func whatTheCatalogDoesNotKnowIsNew(mode: ExamineMode) {
-        #expect(CropRule.verdict(nil, mode) == .isNew)
+    /// The file settled before or while the folder was looked through, which gave the crop its place.
+    @Test(arguments: [true, false]) func whatALookHasPlacedKeepsItsPlace(isInOrder: Bool) {
+        #expect(verdict(.waiting(isSameFile: true, isInOrder: isInOrder), .confirming) == .waits)
+        #expect(verdict(.waiting(isSameFile: false, isInOrder: isInOrder), .confirming) == .isNew(everSent: true))
+    }
+
+    @Test func whatWaitsForAnotherUserIsSentHereOnlyOnAPersonsWord() {
+        #expect(verdict(.waitingForAnother(isSameFile: true), .normal) == .known)
+        #expect(verdict(.waitingForAnother(isSameFile: true), .confirming) == .known)
+        #expect(verdict(.waitingForAnother(isSameFile: true), .forced) == .isNew(everSent: true))
+    }
+
+    /// The file was closed again since, under this user: it is this user's crop now.
+    @Test(arguments: [CropRule.Mode.normal, .confirming, .forced])
+    func whatIsClosedAgainUnderAnotherUserIsSentForThatUser(mode: CropRule.Mode) {
+        #expect(verdict(.waitingForAnother(isSameFile: false), mode) == .isNew(everSent: true))
+    }
+
+    @Test(arguments: [CropRule.Mode.normal, .confirming, .forced])
+    func whatTheCatalogDoesNotKnowIsNew(mode: CropRule.Mode) {
+        #expect(verdict(nil, mode) == .isNew(everSent: false))
     }
 
     /// Minutes by which the wall clock jumped since the refusal was kept, and minutes for which it holds then.

@@ -1,5 +1,6 @@
 import AvatarCore
 import Testing
+import TransferMachines
 
 @Suite struct SharedFolderRuleTests {
     typealias Candidate = SharedFolderRule.Candidate
@@ -17,11 +18,12 @@ import Testing
             (candidate { $0.owner = UserID(7) }, nil),
             (candidate { $0.isOwnWrite = true }, .ownWrite),
             (candidate { $0.isWanted = true }, .wanted),
+            (candidate { $0.wasFetched = true }, .anotherUsers),
             (candidate { $0.owner = UserID(8) }, .anotherUsers),
             (candidate { ($0.owner, $0.user) = (UserID(8), nil) }, .anotherUsers),
             (candidate { $0.incompleteCloses = 1 }, .appended),
             (candidate { $0.closesHeard = 2 }, .appended),
-            (candidate { $0.wasSeen = false }, .unseen),
+            (candidate { $0.closesHeard = 0 }, .unseen),
         ] as [(Candidate, SharedFolderRule.Refusal?)])
     func onlyACropThatNothingSpeaksAgainstIsTaken(candidate: Candidate, refusal: SharedFolderRule.Refusal?) {
         #expect(SharedFolderRule.refusal(of: candidate) == refusal)

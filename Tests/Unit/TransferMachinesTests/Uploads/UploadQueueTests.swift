@@ -13,18 +13,20 @@ import Testing
         return line
     }
 
-    private func reads(_ crop: Crop, _ seq: Int64 = 1) -> UploadQueue.Action {
-        .machine(crop, .read(seq: seq, range: (seq - 1) * 2048..<min(seq * 2048, crop.size)))
+    private func reads(_ crop: Crop, _ seq: Int64 = 1) -> UploadEvent {
+        .needs(crop, (seq - 1) * 2048..<min(seq * 2048, crop.size))
     }
 
     /// Reads, sends and acknowledges the one chunk of the crop at the head.
     private func upload(_ crop: Crop, in line: inout UploadQueue) {
-        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(crop)])
-        _ = line.read(crop.id, seq: 1, bytes: bytes(Int(crop.size)), now: at(0))
+        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(crop)])
+        _ = line.read(crop.id, at: 0, bytes: bytes(Int(crop.size)), now: at(0))
         #expect(
-            line.replied(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: 1) == [.machine(crop, .done)])
-        line.done()
-        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [], "the next waits until the catalog knows of this one")
+            line.replied(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: 1) == [
+                .answered(crop), .uploaded(crop),
+            ])
+        line.uploaded()
+        #expect(line.pump(AgentScript.login, now: at(0)) == [], "the next waits until the catalog knows of this one")
         line.noted(crop.id)
     }
 
@@ -37,7 +39,7 @@ import Testing
         upload(second, in: &line)
         upload(third, in: &line)
         #expect(line.count == 0)
-        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [])
+        #expect(line.pump(AgentScript.login, now: at(0)) == [])
     }
 
     @Test func aCropThatIsAddedTwiceGoesOnce() {
@@ -57,32 +59,32 @@ import Testing
         #expect(line.count == 2)
         #expect(line.pending(old.name)?.crop == new)
         upload(other, in: &line)
-        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(new)])
+        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(new)])
     }
 
     @Test func whileACropThatWasReplacedIsOwedAnAnswerNothingIsSent() {
         let old = crop(1, "a.png", size: 100)
         var line = line(old)
-        _ = line.pump(chunkBytes: 2048, now: at(0))
-        _ = line.read(old.id, seq: 1, bytes: bytes(100), now: at(0))
+        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.read(old.id, at: 0, bytes: bytes(100), now: at(0))
         let new = crop(2, "a.png", size: 200)
         line.add(new)
-        #expect(line.pump(chunkBytes: 2048, now: at(1)) == [])
+        #expect(line.pump(AgentScript.login, now: at(1)) == [])
         #expect(line.replied(error: 0, name: "a.png", md5: old.md5.hex, seq: 1) == [], "the old crop's")
-        #expect(line.pump(chunkBytes: 2048, now: at(2)) == [reads(new)])
+        #expect(line.pump(AgentScript.login, now: at(2)) == [reads(new)])
     }
 
     @Test func anOwedAnswerThatNeverComesIsSilence() {
         let old = crop(1, "a.png", size: 100)
         var line = line(old)
-        _ = line.pump(chunkBytes: 2048, now: at(0))
-        _ = line.read(old.id, seq: 1, bytes: bytes(100), now: at(0))
+        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.read(old.id, at: 0, bytes: bytes(100), now: at(0))
         line.remove(old.id)
         #expect(line.deadline == at(.seconds(20)))
         #expect(!line.isSilent(now: at(.seconds(19))))
         #expect(line.isSilent(now: at(.seconds(20))))
         line.connectionLost()
-        #expect(line.deadline == nil)
+        #expect(line.deadline == .never)
     }
 
     @Test mutating func aRefusedCropIsTriedAgainAfterWaitsThatGrow() {
@@ -90,12 +92,12 @@ import Testing
         var line = line(only)
         var now = at(0)
         for attempt in 1...Limits.Upload.refusalsMax {
-            #expect(line.pump(chunkBytes: 2048, now: now) == [reads(only)])
+            #expect(line.pump(AgentScript.login, now: now) == [reads(only)])
             #expect(line.refused(now: now, random: &random) == (attempt == Limits.Upload.refusalsMax))
             #expect(!line.hasWork)
-            #expect(line.pump(chunkBytes: 2048, now: now) == [])
+            #expect(line.pump(AgentScript.login, now: now) == [])
             let ceiling = min(Duration.seconds(1 << (attempt - 1)), Limits.Upload.backoffMax)
-            let wait = (line.deadline ?? now) - now
+            let wait = line.deadline - now
             #expect(wait >= ceiling / 2 && wait <= ceiling)
             line.connectionLost()
             now = now + wait
@@ -106,48 +108,55 @@ import Testing
         let refused = crop(1, "a.png", size: 100)
         let next = crop(2, "b.png", size: 100)
         var line = line(refused, next)
-        _ = line.pump(chunkBytes: 2048, now: at(0))
+        _ = line.pump(AgentScript.login, now: at(0))
         for _ in 0..<Limits.Upload.refusalsMax { _ = line.refused(now: at(0), random: &random) }
         line.remove(refused.id)
         #expect(line.hasWork)
-        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(next)])
+        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(next)])
     }
 
     @Test func anotherCropsAnswerIsAStray() {
         let only = crop(1, "a.png", size: 100)
         var line = line(only)
         #expect(line.replied(error: 0, name: "a.png", md5: nil, seq: 1) == [.stray("an upload of a.png")])
-        _ = line.pump(chunkBytes: 2048, now: at(0))
-        _ = line.read(only.id, seq: 1, bytes: bytes(100), now: at(0))
+        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.read(only.id, at: 0, bytes: bytes(100), now: at(0))
         #expect(line.replied(error: 0, name: "b.png", md5: nil, seq: 1) == [.stray("an upload of b.png")])
         #expect(
             line.replied(error: 0, name: "a.png", md5: crop(9, "a.png").md5.hex, seq: 1)
                 == [.stray("an upload of a.png")])
-        #expect(line.replied(error: 0, name: nil, md5: only.md5.hex.uppercased(), seq: 1) == [.machine(only, .done)])
+        #expect(
+            line.replied(error: 0, name: nil, md5: only.md5.hex.uppercased(), seq: 1) == [
+                .answered(only), .uploaded(only),
+            ])
     }
 
     @Test func anotherNamesProgressCountsAsNone() {
         let only = crop(1, "a.png", size: 5000, everSent: true)
         var line = line(only)
-        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [.machine(only, .askProgress)])
-        #expect(
-            line.progress(name: "b.png", .at(seq: 2, totalSize: 5000, transSize: 4096), now: at(0)) == [reads(only)])
+        #expect(line.pump(AgentScript.login, now: at(0)) == [.send(.askProgress(only))])
+        #expect(line.progress(name: "b.png", .at(seq: 2, totalSize: 5000, transSize: 4096), now: at(0)) == [])
+        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(only)])
     }
 
     @Test func bytesOfACropThatIsNotAtTheHeadAreDropped() {
         let only = crop(1, "a.png", size: 100)
         var line = line(only)
-        _ = line.pump(chunkBytes: 2048, now: at(0))
-        #expect(line.read(CropID(2), seq: 1, bytes: bytes(100), now: at(0)) == [])
+        _ = line.pump(AgentScript.login, now: at(0))
+        #expect(line.read(CropID(2), at: 0, bytes: bytes(100), now: at(0)) == [])
     }
 
-    @Test func anotherServerIsSentTheHeadFromTheStart() {
+    @Test func forAnotherAccountTheQueueBeginsAnew() {
         let only = crop(1, "a.png", size: 5000)
         var line = line(only)
-        _ = line.pump(chunkBytes: 2048, now: at(0))
-        _ = line.read(only.id, seq: 1, bytes: bytes(2048), now: at(0))
-        line.startOver()
-        #expect(line.pump(chunkBytes: 1024, now: at(0)) == [.machine(only, .read(seq: 1, range: 0..<1024))])
+        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.read(only.id, at: 0, bytes: bytes(2048), now: at(0))
+        line.removeAll()
+        #expect(line.pump(AgentScript.login, now: at(0)) == [], "none of the crops is that account's")
+        #expect(line.isQuiet && line.count == 0)
+        line.add(only)
+        let login = Login(server: "elsewhere:1", uid: UserID(8)!, way: .classic(uploadChunkBytes: 1024))
+        #expect(line.pump(login, now: at(0)) == [.needs(only, 0..<1024)])
     }
 
     // MARK: What is pending under a name
@@ -156,8 +165,8 @@ import Testing
         let only = crop(1, "a.png", size: 5000)
         var line = line(only)
         #expect(line.pending(only.name)?.transferred == 0)
-        _ = line.pump(chunkBytes: 2048, now: at(0))
-        _ = line.read(only.id, seq: 1, bytes: bytes(2048), now: at(0))
+        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.read(only.id, at: 0, bytes: bytes(2048), now: at(0))
         _ = line.replied(error: 0, name: "a.png", md5: nil, seq: 1)
         #expect(line.pending(only.name)?.transferred == 2048)
         #expect(line.pending(name("b.png")) == nil)
@@ -180,7 +189,7 @@ import Testing
         var line = UploadQueue()
         for id in Int64(1)...10_000 { line.add(crop(id, "a.png", size: 100)) }
         #expect(line.count == 1)
-        #expect(line.orderCount <= 200)
+        #expect(line.placeCount <= 200)
         upload(crop(10_000, "a.png", size: 100), in: &line)
     }
 
@@ -193,6 +202,6 @@ import Testing
             #expect(line.pending(name("\(id + 1).png"))?.crop.id == CropID(id + 1))
         }
         #expect(line.count == Limits.Upload.queueMax / 2)
-        #expect(line.pump(chunkBytes: 2048, now: at(0)) == [reads(crop(2, "2.png", size: 100))])
+        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(crop(2, "2.png", size: 100))])
     }
 }
