@@ -119,7 +119,7 @@ let package = Package(
             name: "avatar-server",
             dependencies: [
                 "ServerRuntime", "ServerStores", "TransferMachines", "AvatarCore",
-                "ProgramSupport", nioCore,
+                "PosixFiles", "ProgramSupport", nioCore,
                 arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),

@@ -14,6 +14,14 @@ package struct DiskSync: Sendable {
         data = { (file: borrowing OpenFile) throws(PosixError) in try file.syncData() }
         folder = { (folder: borrowing Folder) throws(PosixError) in try folder.sync() }
     }
+
+    /// Waits for nothing (`storage.sync: none`): what is written survives the death of the process, and perhaps no power cut.
+    package static var none: DiskSync {
+        var sync = DiskSync()
+        sync.data = { (_: borrowing OpenFile) throws(PosixError) in }
+        sync.folder = { (_: borrowing Folder) throws(PosixError) in }
+        return sync
+    }
 }
 
 extension Folder {

@@ -1,4 +1,5 @@
 import Foundation
+import PosixFiles
 import ServerRuntime
 import ServerStores
 
@@ -6,7 +7,7 @@ import ServerStores
 func openStores(_ settings: ServerSettings, _ descriptors: DescriptorBudget) throws(StoreError) -> Stores {
     let isDurable = settings.storageSync == .full
     let files = try FolderFileStore(
-        root: settings.storageRoot, sync: isDurable ? .full : .none, openPartsMax: descriptors.parts)
+        root: settings.storageRoot, sync: isDurable ? DiskSync() : .none, openPartsMax: descriptors.parts)
     let clock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }
     switch settings.storesKind {
     case .embedded:

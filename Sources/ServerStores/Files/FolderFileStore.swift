@@ -1,6 +1,6 @@
 package import AvatarCore
 internal import Glibc
-internal import PosixFiles
+package import PosixFiles
 package import ServerRuntime
 internal import Synchronization
 package import TransferMachines
@@ -99,7 +99,7 @@ package final class FolderFileStore: FileStore {
         try storing {
             let file = try openFile(key)
             do throws(PosixError) {
-                try sync.file(file)
+                try sync.data(file)
                 try syncFolders(of: key)
             } catch {
                 throw discard(key, after: error)
@@ -138,7 +138,7 @@ package final class FolderFileStore: FileStore {
             defer { part.file.unlock() }
             let size = try heldBytes(part, id)
             do {
-                try sync.file(part.file)
+                try sync.data(part.file)
             } catch {
                 // The kernel may have dropped pages of this file, and a second sync of it would succeed all the same (fsync(2)).
                 try removePart(id)

@@ -33,7 +33,7 @@ enum Rules {
         "avatarctl": ["AvatarAgentClient", "LabelBus", "AvatarCore", "PosixFiles"],
         "avatar-server": [
             "ServerRuntime", "ServerStores", "TransferMachines", "AvatarCore",
-            "ProgramSupport",
+            "PosixFiles", "ProgramSupport",
         ],
     ]
 

@@ -64,7 +64,7 @@ import Testing
             Issue.record("\(name) was taken")
             return
         }
-        #expect((fault.image?.code ?? fault.code.rawValue) == code)
+        #expect((fault.image?.code.rawValue ?? fault.code.rawValue) == code)
     }
 
     @Test func symlinksFoldersAndFIFOsAreRejectedWithoutBlocking() throws {

@@ -70,14 +70,15 @@ private final class FailingDisk: Sendable {
     let syncs = Mutex(0)
 
     var sync: DiskSync {
-        DiskSync(
-            file: { [self] _ throws(PosixError) in
-                syncs.withLock { $0 += 1 }
-                if fileFails.withLock({ $0 }) { throw PosixError("fdatasync", code: EIO) }
-            },
-            folder: { [self] _ throws(PosixError) in
-                syncs.withLock { $0 += 1 }
-                if folderFails.withLock({ $0 }) { throw PosixError("fsync", code: EIO) }
-            })
+        var sync = DiskSync()
+        sync.data = { [self] _ throws(PosixError) in
+            syncs.withLock { $0 += 1 }
+            if fileFails.withLock({ $0 }) { throw PosixError("fdatasync", code: EIO) }
+        }
+        sync.folder = { [self] _ throws(PosixError) in
+            syncs.withLock { $0 += 1 }
+            if folderFails.withLock({ $0 }) { throw PosixError("fsync", code: EIO) }
+        }
+        return sync
     }
 }

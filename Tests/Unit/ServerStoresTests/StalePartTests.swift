@@ -1,5 +1,6 @@
 import AvatarCore
 import Foundation
+import PosixFiles
 import ServerStores
 import Testing
 import TransferMachines
