@@ -99,8 +99,8 @@ let package = Package(
         .target(
             name: "ServerRuntime",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", "ProgramSupport", nioCore, nioPosix, nioConcurrency,
-                logging, lifecycle,
+                "AvatarCore", "TransferMachines", "WireProtocol", "PosixFiles", "ProgramSupport", nioCore, nioPosix,
+                nioConcurrency, logging, lifecycle,
             ],
             swiftSettings: strict),
         .target(

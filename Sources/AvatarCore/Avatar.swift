@@ -37,6 +37,6 @@ package enum AbsenceReason: String, Hashable, Sendable, CaseIterable {
     case nameTaken = "name-taken"
     /// Larger than this machine takes.
     case tooLarge = "too-large"
-    /// Only the stream dialect can answer this.
+    /// The way to the server cannot tell this.
     case unsupported
 }

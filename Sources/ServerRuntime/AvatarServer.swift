@@ -3,6 +3,7 @@ internal import Glibc
 package import Logging
 package import NIOCore
 internal import NIOPosix
+internal import PosixFiles
 import ServiceLifecycle
 internal import Synchronization
 package import TransferMachines
@@ -141,17 +142,10 @@ package final class AvatarServer: Service {
                     try channel.pipeline.syncOperations.addHandler(
                         ConnectionHandler(
                             on: channel.eventLoop, service: service, shared: shared, timeouts: timeouts,
-                            bodyBytesMax: bodyBytesMax, logger: logger, clock: readClock))
+                            bodyBytesMax: bodyBytesMax, logger: logger, clock: { SystemClock().now }))
                 }
             }
             .bind(host: settings.listenHost, port: settings.listenPort)
             .get()
     }
-}
-
-/// CLOCK_BOOTTIME, so that connections grow old while the machine is suspended.
-@Sendable private func readClock() -> MonotonicTime {
-    var now = timespec()
-    clock_gettime(CLOCK_BOOTTIME, &now)
-    return MonotonicTime(nanoseconds: Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec))
 }

@@ -1,4 +1,4 @@
-/// The message ids of both dialects (docs/protocol.md, "Messages"). An id that is none of these gets no reply, and the
+/// The message ids of the classic dialect (docs/protocol.md, "Messages"). An id that is none of these gets no reply, and the
 /// connection stays usable.
 package enum MessageID {
     package static let testRequest: UInt16 = 1001
@@ -11,6 +11,4 @@ package enum MessageID {
     package static let uploadHeadReply: UInt16 = 1032
     package static let downloadRequest: UInt16 = 1033
     package static let downloadReply: UInt16 = 1034
-    /// The ids of the stream dialect.
-    package static let stream: ClosedRange<UInt16> = 1901...1919
 }

@@ -54,7 +54,7 @@ package struct AgentSettings: Sendable {
         let values = ConfigurationValues(layers)
         try values.text(.serverHost) { serverHost = $0 }
         try values.number(.serverPort, in: 1...65_535) { serverPort = $0 }
-        // The stream dialect is not spoken yet: `auto` means classic.
+        // Only the classic dialect is spoken yet: `auto` means classic.
         try values.text(.serverDialect, oneOf: ["auto", "classic"]) { _ in }
         try values.number(.serverClassicChunkBytes, in: Limits.Wire.classicChunkBytes) { classicChunkBytes = $0 }
         try values.number(.identityUID, in: 1...Int.max) { uid = UserID(Int64($0)) }

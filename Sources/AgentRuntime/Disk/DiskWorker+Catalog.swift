@@ -75,8 +75,11 @@ extension DiskWorker {
     }
 
     func list(_ stream: StreamID, state: AvatarView.State?, after: AvatarName?, limit: Int) throws(CacheError) {
-        let names = try catalog.list(filter(for: state), after: after, limit: limit).map(\.name)
-        results.append(.listed(stream, try rows(names), next: names.count == limit ? names.last : nil))
+        let page = try catalog.list(filter(for: state), after: after, limit: limit)
+        // Crops that wait for another account are not on their way while this one is logged in.
+        let own = state == .outgoing ? page.filter { $0.crop?.account == accountKey } : page
+        results.append(
+            .listed(stream, try rows(own.map(\.name)), next: page.count == limit ? page.last?.name : nil))
     }
 
     private func filter(for state: AvatarView.State?) -> ListFilter {

@@ -72,23 +72,33 @@ extension DiskWorker {
     }
 
     func judged(_ name: AvatarName, _ verdict: CropRule.Verdict) throws(CacheError) {
-        guard let facts = candidates[name] else { return }
+        guard let facts = candidates[name] else {
+            switch verdict {
+            // Done already.
+            case .known, .refused: return
+            case .waits, .isNew: throw CacheError(.notFound, "recording the crop \(name)")
+            }
+        }
         switch verdict {
         case .known: break
         case .waits:
-            guard let row = try catalog.crop(name), let crop = Crop(row, everSent: true) else { break }
-            cropFacts[crop.id] = facts
-            results.append(.cropRecorded(crop))
+            guard let row = try catalog.crop(name) else { throw CacheError(.notFound, "looking up the crop \(name)") }
+            try found(row, facts, everSent: true)
         case .isNew(let everSent):
-            let row = try catalog.recordCrop(facts, account: accountKey)
-            guard let crop = Crop(row, everSent: everSent) else { break }
-            cropFacts[crop.id] = facts
-            results.append(.cropRecorded(crop))
+            try found(try catalog.recordCrop(facts, account: accountKey), facts, everSent: everSent)
         case .refused(let refusal):
             try catalog.recordRejected(
                 name, identity: facts.identity, reason: refusal.rawValue, incomplete: refusal == .appended)
         }
         candidates[name] = nil
+    }
+
+    private func found(_ row: CropRow, _ facts: CropFacts, everSent: Bool) throws(CacheError) {
+        guard let crop = Crop(row, everSent: everSent) else {
+            throw CacheError(.catalog, "the crop \(row.name) has no digest")
+        }
+        cropFacts[crop.id] = facts
+        results.append(.cropRecorded(crop))
     }
 
     // MARK: Sending

@@ -29,7 +29,7 @@ package enum AgentInterface {
 
         # A label is the subscriber's own id for a widget that shows an avatar.
         # visibility: "visible" (default), "near", "hidden": what is seen is fetched first.
-        # name, owner, or both: owner alone means whatever that user's current avatar is (stream dialect).
+        # name, owner, or both: owner alone means whatever that user's current avatar is (not on the classic wire).
         type LabelRequest (label: string, name: ?string, owner: ?int, visibility: ?string)
         type LabelState (label: string, avatar: Avatar)
         # kind: "ready", "changed", "removed", "failed", "uploaded", "icon" (the user's own avatar is now this one)

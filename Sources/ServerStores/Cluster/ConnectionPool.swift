@@ -1,5 +1,5 @@
 package import AvatarCore
-internal import Glibc
+internal import PosixFiles
 package import ServerRuntime
 internal import Synchronization
 internal import TransferMachines
@@ -21,7 +21,7 @@ package final class ConnectionPool<Connection: Sendable>: Sendable {
 
     /// - Parameter clock: how long calls take is measured with it.
     package init(
-        clock: @escaping @Sendable () -> MonotonicTime = bootTime,
+        clock: @escaping @Sendable () -> MonotonicTime = { SystemClock().now },
         connect: @escaping @Sendable () throws(StoreError) -> Connection
     ) {
         self.clock = clock
@@ -101,11 +101,4 @@ package final class ConnectionPool<Connection: Sendable>: Sendable {
         withExtendedLifetime(dropped) {}
         return error
     }
-}
-
-/// CLOCK_BOOTTIME, so that a pause ends during a suspend too.
-@Sendable package func bootTime() -> MonotonicTime {
-    var now = timespec()
-    unsafe clock_gettime(CLOCK_BOOTTIME, &now)
-    return MonotonicTime(nanoseconds: Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec))
 }

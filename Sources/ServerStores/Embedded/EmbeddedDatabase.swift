@@ -4,6 +4,7 @@ internal import GRDB
 internal import Glibc
 internal import PosixFiles
 package import ServerRuntime
+internal import Synchronization
 internal import TransferMachines
 
 /// The SQLite file of the embedded stores, with the users and the uploads under way.
@@ -12,6 +13,8 @@ internal import TransferMachines
 package final class EmbeddedDatabase: Sendable {
     let pool: DatabasePool
     private let isDurable: Bool
+    /// The writer waits less for the disk than ``isDurable`` asks for: nothing is written before it waits again.
+    private let isLowered = Mutex(false)
 
     /// Opens the file, makes it and its folder where they are missing, and runs the migrations that it lacks.
     ///
@@ -99,18 +102,29 @@ package final class EmbeddedDatabase: Sendable {
     func writeLazily(_ what: String, _ body: (Database) throws -> Void) throws(StoreError) {
         guard isDurable else { return try write(what, body) }
         try write(what) { database in
+            isLowered.withLock { $0 = true }
             try database.setSynchronous("NORMAL")
             let result = Result { try body(database) }
             // Not in a `defer`, which would hide an error: then SQLite would no longer wait for the disk with tokens and icons.
-            try database.setSynchronous("FULL")
+            try raise(database)
             try result.get()
         }
+    }
+
+    /// Lets the writer wait for the disk again, where an earlier call failed to do that.
+    private func raise(_ database: Database) throws {
+        guard isLowered.withLock({ $0 }) else { return }
+        try database.setSynchronous("FULL")
+        isLowered.withLock { $0 = false }
     }
 
     /// Runs one statement that writes; it is a transaction of its own.
     func write<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
-            return try pool.writeWithoutTransaction(body)
+            return try pool.writeWithoutTransaction { database in
+                try raise(database)
+                return try body(database)
+            }
         } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
             throw StoreError(.full, "\(what): \(error)")
         } catch {

@@ -271,11 +271,7 @@ package final class FolderFileStore: FileStore {
         }
     }
 
-    private static var secondsSince1970: Int64 {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        return Int64(now.tv_sec)
-    }
+    private static var secondsSince1970: Int64 { SystemClock().wall.milliseconds / 1000 }
 
     private func openFile(_ key: ResourceKey) throws(PosixError) -> OpenFile {
         guard let owner = key.owner else { return try root.openForReading(key.name.string) }

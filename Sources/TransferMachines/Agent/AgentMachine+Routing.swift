@@ -72,7 +72,7 @@ extension AgentMachine {
         case .refused(let stream, let fault): perform(subscribers.refused(stream, fault))
         case .events(let stream, let page): eventsRead(stream, page)
         case .listed(let stream, let rows, let next):
-            let views = rows.map { downloads.isKnown($0.name) ? view(of: $0.name) : AvatarView($0, now: now) }
+            let views = rows.map { isKnown($0.name) ? view(of: $0.name) : AvatarView($0, now: now) }
             actions.append(.bus(.page(stream, views, next: next?.string)))
         case .probed(let fault): perform(storage.probed(fault, now: now, random: &random))
         }
@@ -105,7 +105,8 @@ extension AgentMachine {
         }
         storageFailed(fault)
         switch command {
-        case .start, .probe, .trimParts: break
+        case .probe: perform(storage.probed(fault, now: now, random: &random))
+        case .start, .trimParts: break
         case .lookUp(let names, _):
             for name in names where downloads.lookUpFailed(name) {
                 refresh(name)
@@ -212,15 +213,18 @@ extension AgentMachine {
     private mutating func eventsRead(_ stream: StreamID, _ page: EventPage) {
         let rows = Dictionary(page.rows.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let views = page.events.map { event in
-            if !downloads.isKnown(event.name), let row = rows[event.name] { return AvatarView(row, now: now) }
+            if !isKnown(event.name), let row = rows[event.name] { return AvatarView(row, now: now) }
             return view(of: event.name)
         }
         perform(subscribers.eventsRead(stream, page, views: views, now: now))
     }
 
+    /// Whether the machine knows more of the name than the catalog's row says.
+    private func isKnown(_ name: AvatarName) -> Bool { downloads.isKnown(name) || uploads.pending(name) != nil }
+
     private mutating func logged(_ events: [AvatarEvent]) {
         guard !events.isEmpty, subscribers.hasWatchers else { return }
-        let views = events.map { downloads.isKnown($0.name) ? view(of: $0.name) : AvatarView($0) }
+        let views = events.map { isKnown($0.name) ? view(of: $0.name) : AvatarView($0) }
         perform(subscribers.logged(events, views: views, now: now))
     }
 

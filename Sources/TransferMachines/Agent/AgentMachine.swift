@@ -102,7 +102,7 @@ package struct AgentMachine: Sendable {
     private mutating func pump(_ login: Login) {
         let canUpload = !session.paused.contains(.up)
         let turn = turns.next(
-            suspect: suspect(canUpload: canUpload), isAloneUnderWay: isAloneUnderWay,
+            suspect: suspect(canUpload: canUpload), isAloneUnderWay: isAloneUnderWay(canUpload: canUpload),
             othersHaveWork: (canDownload && downloads.hasWork)
                 || (canUpload && uploads.hasWork && uploads.suspect == nil),
             isQuiet: downloads.isQuiet && uploads.isQuiet)
@@ -126,10 +126,11 @@ package struct AgentMachine: Sendable {
         return download.map { .download($0.name) }
     }
 
-    private var isAloneUnderWay: Bool {
+    /// Whether the suspect that has its turn still uses it; one whose direction was paused gives its turn back.
+    private func isAloneUnderWay(canUpload: Bool) -> Bool {
         switch turns.alone {
-        case .download(let name): downloads.isActive(name)
-        case .upload(let id): uploads.suspect?.id == id
+        case .download(let name): canDownload && downloads.isActive(name)
+        case .upload(let id): canUpload && uploads.suspect?.id == id
         case nil: false
         }
     }

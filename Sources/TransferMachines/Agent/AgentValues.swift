@@ -100,6 +100,13 @@ package struct Crop: Hashable, Sendable {
     }
 }
 
+extension Crop {
+    /// The same crop, of which a server may have some already.
+    package var sentBefore: Crop {
+        Crop(id: id, name: name, size: size, md5: md5, sha256: sha256, everSent: true, account: account)
+    }
+}
+
 /// Everything the catalog knows of one name.
 package struct CatalogRow: Hashable, Sendable {
     package var name: AvatarName

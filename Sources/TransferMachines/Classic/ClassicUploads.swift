@@ -1,5 +1,15 @@
 internal import AvatarCore
 
+extension Login.Way {
+    /// What a person can do where the server hangs up over what it is sent.
+    var remedyForHangUps: String {
+        switch self {
+        case .classic(let chunkBytes):
+            "set server.classicChunkBytes, which is \(chunkBytes), to no more than the server takes in one message"
+        }
+    }
+}
+
 /// The one upload on a classic connection, and the answer that may still be owed for a crop that was given up.
 struct ClassicUploads: Sendable {
     private var current: (crop: Crop, transfer: ClassicUpload)?

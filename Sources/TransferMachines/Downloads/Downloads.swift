@@ -300,8 +300,13 @@ struct Downloads: Sendable {
     mutating func pump(alone name: AvatarName, now: MonotonicTime) -> [Action] {
         var actions: [Action] = []
         if suspects.contains(name) {
+            if places.count >= Limits.Download.activeMax {
+                // A picture that has come and waits for the disk keeps its place; the suspect's turn comes when there is one.
+                let last = places.last { entries[$0.name]?.status == .active && !way.isReceived($0.name) }
+                guard let last else { return [] }
+                actions += yield(last.name)
+            }
             suspects.removeAll { $0 == name }
-            if places.count >= Limits.Download.activeMax, let last = places.last { actions += yield(last.name) }
             if entries[name]?.status == .active {
                 takePlace(name, isByAge: false)
             } else {

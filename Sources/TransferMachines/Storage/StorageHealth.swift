@@ -47,7 +47,8 @@ struct StorageHealth: Sendable {
     mutating func again(_ command: DiskCommand) -> [Action] {
         guard !redo.contains(command) else { return [] }
         let count = tries[command, default: 0] + 1
-        guard count <= Limits.Storage.triesMax, redo.count < Limits.Storage.redoMax else {
+        // Without its account no crop of the user's would ever go: that is tried for as long as it takes.
+        guard count <= Limits.Storage.triesMax && redo.count < Limits.Storage.redoMax || command == .openAccount else {
             tries[command] = nil
             // A look through the cache finds what looking at single names would have found.
             if case .inspect = command, redo.count >= Limits.Storage.redoMax { rescanLater(.cache) }

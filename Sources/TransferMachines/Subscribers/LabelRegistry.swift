@@ -8,7 +8,7 @@ package struct LabelRequest: Hashable, Sendable {
         case name(AvatarName, owner: UserID?)
         /// One of the seed's default heads.
         case builtin(String)
-        /// Whatever this user's avatar is: only the stream dialect can tell.
+        /// Whatever this user's avatar is, which no classic server tells.
         case ownerOnly(UserID)
     }
 

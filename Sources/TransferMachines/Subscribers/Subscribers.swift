@@ -99,10 +99,11 @@ struct Subscribers: Sendable {
         _ stream: StreamID, now: MonotonicTime
     ) -> [Action] {
         let limit = more ? Limits.Labels.perSubscriptionMax : Limits.Labels.perReplyMax
-        guard requests.count <= limit, labels.labelCount + requests.count <= Limits.Labels.totalMax, more || isRoom
-        else {
-            let exceeded = requests.count > limit ? limit : Limits.Labels.totalMax
-            return [.bus(.failed(stream, .tooMany(what: "labels", limit: exceeded)))]
+        if let fault = Self.fault(requests.count, limit, total: labels.labelCount + requests.count) {
+            return [.bus(.failed(stream, fault))]
+        }
+        guard more || isRoom else {
+            return [.bus(.failed(stream, .tooMany(what: "names", limit: Limits.Labels.wishesMax)))]
         }
         labels.open(stream, token: token, keep: keep && more, heartbeat: heartbeat && more, now: now)
         return add(requests, to: stream, isOnce: !more)
@@ -116,15 +117,20 @@ struct Subscribers: Sendable {
         guard let target = labels.stream(of: subscription) else {
             return [.bus(.failed(stream, .unknownSubscription(subscription.string)))]
         }
-        guard labels.labelCount(of: target) + add.count <= Limits.Labels.perSubscriptionMax,
-            labels.labelCount + add.count <= Limits.Labels.totalMax
-        else {
-            return [.bus(.failed(stream, .tooMany(what: "labels", limit: Limits.Labels.perSubscriptionMax)))]
+        let count = labels.labelCount(of: target) + add.count
+        if let fault = Self.fault(count, Limits.Labels.perSubscriptionMax, total: labels.labelCount + add.count) {
+            return [.bus(.failed(stream, fault))]
         }
         let gone = labels.remove(remove, from: target)
         let seen = labels.see(visible, as: .visible, on: target) + labels.see(hidden, as: .hidden, on: target)
         let actions = [Action.bus(.done(stream)), .labelsGone(gone), .reprioritize(seen)]
         return add.isEmpty ? actions : actions + self.add(add, to: target, isOnce: false)
+    }
+
+    /// Which bound so many labels of one subscription, or of all, would pass.
+    private static func fault(_ count: Int, _ limit: Int, total: Int) -> BusFault? {
+        if count > limit { return .tooMany(what: "labels", limit: limit) }
+        return total > Limits.Labels.totalMax ? .tooMany(what: "labels", limit: Limits.Labels.totalMax) : nil
     }
 
     /// The first states of new labels are told when the catalog has told of every name in them.

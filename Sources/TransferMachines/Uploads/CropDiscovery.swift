@@ -23,7 +23,7 @@ struct CropDiscovery: Sendable {
     /// What the machine knows besides the file, for ``CropRule``.
     struct Context: Sendable {
         let user: UserID?
-        /// Whether a label, a fetch or a transfer under way is for the name, which is not the user's own icon.
+        /// Whether a label, a fetch or a transfer under way is for the name.
         let isWanted: Bool
         let isIcon: Bool
     }

@@ -61,6 +61,11 @@ struct UploadQueue: Sendable {
     mutating func add(_ crop: Crop) {
         guard waiting[crop.id] == nil, finishing[crop.id] == nil else { return }
         if let old = waitingByName[crop.name] { remove(old) }
+        if let current = way.crop, crop.id < current.id {
+            // The one that was closed first goes first. A server may have some of the other by now.
+            giveUpCurrent()
+            waiting[current.id] = current.sentBefore
+        }
         waiting[crop.id] = crop
         waitingByName[crop.name] = crop.id
         order.append(crop.id)
@@ -77,7 +82,10 @@ struct UploadQueue: Sendable {
 
     mutating func remove(_ id: CropID) {
         takeOut(id)
-        guard way.crop?.id == id else { return }
+        if way.crop?.id == id { giveUpCurrent() }
+    }
+
+    private mutating func giveUpCurrent() {
         way.abandon()
         (needed, isReading) = (nil, false)
         succeeded()
@@ -160,7 +168,9 @@ struct UploadQueue: Sendable {
 
     mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
     {
-        hold(way.progress(name: name, progress, now: now))
+        let events = hold(way.progress(name: name, progress, now: now))
+        if way.transferred > acknowledgedAtHangUp { hangUps = 0 }
+        return events
     }
 
     /// The server refused the crop at the head; whether the crop is to be set aside now.

@@ -36,15 +36,18 @@ struct Uploads: Sendable {
     private var unstaged: [CropID] = []
     /// Crops over which the server hung up too often. The catalog keeps them as crops that wait, so that a start or a login tries again.
     private var setAside: [Crop] = []
+    /// The last crop of the account that was uploaded: none that was closed before it may be sent any more, since it would become the icon.
+    private var lastUploaded: CropID?
     /// When calls were last told how far the crop at the head is.
     private var toldProgressAt: MonotonicTime?
 
     var count: Int { queue.count }
     var placeCount: Int { queue.placeCount }
-    var hasWork: Bool { queue.hasWork }
+    /// Whether a crop could be sent now.
+    var hasWork: Bool { isAccountOpen && queue.hasWork }
     /// Whether the crop at the head was in flight when the server hung up.
     var suspect: (id: CropID, hangUps: Int)? {
-        guard queue.hangUps > 0, queue.hasWork, let id = queue.first?.id else { return nil }
+        guard queue.hangUps > 0, hasWork, let id = queue.first?.id else { return nil }
         return (id, queue.hangUps)
     }
     var isQuiet: Bool { queue.isQuiet }
@@ -61,7 +64,7 @@ struct Uploads: Sendable {
         isAccountOpen = false
         queue.removeAll()
         let actions = setAsideSolved() + (icon.map { [.iconChanged($0)] } ?? [])
-        (icon, unstaged, setAside) = (nil, [], [])
+        (icon, unstaged, setAside, lastUploaded) = (nil, [], [], nil)
         return actions
     }
 
@@ -78,7 +81,7 @@ struct Uploads: Sendable {
         isAccountOpen = true
         let solved = setAsideSolved()
         setAside = []
-        for crop in facts.crops { queue.add(crop) }
+        for crop in facts.crops where lastUploaded.map({ $0 < crop.id }) ?? true { queue.add(crop) }
         let names = facts.crops.map(\.name).map(Action.changed) + facts.doubtful.map(Action.examine)
         guard let icon = facts.icon, icon != self.icon else { return solved + names }
         return solved + names + become(icon)
@@ -243,16 +246,15 @@ struct Uploads: Sendable {
     }
 
     private static func remedy(_ login: Login?) -> String {
-        let again = "avatarctl upload FILE, a login or a restart tries again"
-        guard case .classic(let chunkBytes) = login?.way else { return again }
-        return "set server.classicChunkBytes, which is \(chunkBytes), to no more than the server takes in one message; "
-            + again
+        [login?.way.remedyForHangUps, "avatarctl upload FILE, a login or a restart tries again"]
+            .compactMap(\.self).joined(separator: "; ")
     }
 
     // MARK: After the upload
 
     private mutating func uploaded(_ crop: Crop) -> [Action] {
         queue.uploaded()
+        lastUploaded = crop.id
         // Crops that were closed before this one must not become the icon after it.
         let older = setAside.filter { $0.id < crop.id }
         setAside.removeAll { $0.id < crop.id }

@@ -388,10 +388,3 @@ extension SimDisk {
         }
     }
 }
-
-extension Crop {
-    /// The same crop, of which a server may have some already.
-    var sentBefore: Crop {
-        Crop(id: id, name: name, size: size, md5: md5, sha256: sha256, everSent: true, account: account)
-    }
-}
