@@ -99,6 +99,25 @@ import TransferMachines
         #expect(output.states.map(\.avatar.reason) == ["name-taken"])
     }
 
+    /// The classic dialect tells no owners: whoever asks for somebody's picture gets that of the name.
+    @Test func aLabelWithAnOwnerIsReadyWithoutAnOwnerWhereTheServerTellsNone() throws {
+        var agent = AgentScript()
+        let owner = try #require(UserID(8))
+        let request = LabelRequest(label: "1", target: .name(name("a.png"), owner: owner), visibility: .visible)
+        agent.give(.bus(StreamID(1), .register([request], keep: false, heartbeat: false, more: true, token: "t")))
+        agent.unknown("a.png")
+        agent.chunk("a.png")
+        agent.give(.disk(.wrote(name("a.png"), through: 100)))
+        #expect(agent.disk == [.commit([.init(name: name("a.png"), origin: .download(owner: nil))])])
+        agent.finishCommit(record("a.png"), events: [])
+        #expect(agent.states == ["1: ready"])
+        guard case .labels(let output) = agent.told.first else {
+            Issue.record("\(agent.told)")
+            return
+        }
+        #expect(output.states.map(\.avatar.owner) == [nil])
+    }
+
     // MARK: Fetch
 
     @Test func aFetchWithMoreIsToldOfProgressAndTheEnd() {

@@ -44,6 +44,34 @@ import TransferMachines
         #expect(agent.disk == [.judge(me, .isNew(everSent: false))])
     }
 
+    @Test func aNameThatTheAgentFetchedIsSomebodyElses() {
+        var candidate = SharedFolderRule.Candidate()
+        candidate.wasFetched = true
+        #expect(judged(candidate).disk.contains(.judge(me, .refused(.anotherUsers))))
+    }
+
+    /// A login on another machine may have fetched the icon; its name is the user's all the same.
+    @Test func theOwnIconMayBeReplacedAlthoughItWasFetchedAndIsWanted() {
+        var facts = AgentScript.facts
+        facts.icon = me
+        var agent = AgentScript(account: facts, isShared: true)
+        agent.want("me.png")
+        var candidate = SharedFolderRule.Candidate()
+        candidate.wasFetched = true
+        agent.give(.folder(.settled(.crops, me)))
+        agent.give(.disk(.examined(me, .settled(CropRule.Candidate(shared: candidate)))))
+        #expect(agent.disk == [.judge(me, .isNew(everSent: false))])
+    }
+
+    @Test func aPersonsWordOverrulesWhatSpeaksAgainstAFile() {
+        var agent = AgentScript(isShared: true)
+        agent.want("me.png")
+        agent.give(.bus(StreamID(3), .upload(path: "/p", more: true)))
+        agent.give(.disk(.imported(StreamID(3), me)))
+        agent.give(.disk(.examined(me, .settled(CropRule.Candidate(shared: .init())))))
+        #expect(agent.disk == [.judge(me, .isNew(everSent: false))])
+    }
+
     @Test func whatIsClosedMoreThanOnceWasAppendedTo() {
         #expect(judged(closes: 2).disk.contains(.judge(me, .refused(.appended))))
     }

@@ -16,6 +16,18 @@ import TransferMachines
         #expect(agent.machine.status.problems.map(\.key) == ["catalog"])
     }
 
+    @Test func statusTellsHowMuchTheCacheHoldsWithoutAskingTheDisk() {
+        var agent = AgentScript()
+        #expect(agent.machine.status.cachedFiles == 0)
+        agent.give(.disk(.totals(files: 3, bytes: 4500, isOverfull: false)))
+        #expect(agent.actions == [])
+        #expect(agent.machine.status.cachedFiles == 3)
+        #expect(agent.machine.status.cachedBytes == 4500)
+        agent.give(.disk(.totals(files: 2, bytes: 1500, isOverfull: false)))
+        #expect(agent.machine.status.cachedFiles == 2)
+        #expect(agent.machine.status.cachedBytes == 1500)
+    }
+
     // MARK: A full disk
 
     @Test func aFullDiskStopsTransfersAndIsTriedAgain() {

@@ -56,6 +56,40 @@ import TransferMachines
         #expect(verdict(nil, mode) == .isNew(everSent: false))
     }
 
+    // MARK: One folder for both
+
+    private func shared(_ change: (inout SharedFolderRule.Candidate) -> Void) -> CropRule.Candidate {
+        var shared = SharedFolderRule.Candidate()
+        shared.user = UserID(7)
+        change(&shared)
+        return CropRule.Candidate(shared: shared)
+    }
+
+    /// In a folder of its own everything is the user's; in a shared one what the agent fetched is somebody else's.
+    @Test func aNameThatWasFetchedIsSentOnlyOnAPersonsWord() {
+        let fetched = shared { $0.wasFetched = true }
+        #expect(CropRule.verdict(fetched, .normal) == .refused(.anotherUsers))
+        #expect(CropRule.verdict(fetched, .confirming) == .refused(.anotherUsers))
+        #expect(CropRule.verdict(fetched, .forced) == .isNew(everSent: false))
+    }
+
+    @Test func theAgentsOwnWriteIsKnownAndNotRefused() {
+        #expect(CropRule.verdict(shared { $0.isOwnWrite = true }, .normal) == .known)
+    }
+
+    @Test func whatNothingSpeaksAgainstIsNew() {
+        #expect(CropRule.verdict(shared { _ in }, .normal) == .isNew(everSent: false))
+    }
+
+    /// It was taken for a crop once already: what is heard of it now changes nothing.
+    @Test func aCropThatWaitsInASharedFolderKeepsWaiting() {
+        var waiting = shared { $0.closesHeard = 2 }
+        waiting.recorded = .waiting(isSameFile: true, isInOrder: true)
+        #expect(CropRule.verdict(waiting, .normal) == .waits)
+    }
+
+    // MARK: Refusals
+
     /// Minutes by which the wall clock jumped since the refusal was kept, and minutes for which it holds then.
     @Test(arguments: [(0, 5), (2, 3), (6, -1), (-2, 5), (-100_000, 5)])
     func aRefusalNeverOutlivesItsReason(jumped: Int64, left: Int64) {
