@@ -47,8 +47,7 @@ struct StorageHealth: Sendable {
     mutating func again(_ command: DiskCommand) -> [Action] {
         guard !redo.contains(command) else { return [] }
         let count = tries[command, default: 0] + 1
-        // Without its account no crop of the user's would ever go: that is tried for as long as it takes.
-        guard count <= Limits.Storage.triesMax && redo.count < Limits.Storage.redoMax || command == .openAccount else {
+        guard Self.isVital(command) || (count <= Limits.Storage.triesMax && redo.count < Limits.Storage.redoMax) else {
             tries[command] = nil
             // A look through the cache finds what looking at single names would have found.
             if case .inspect = command, redo.count >= Limits.Storage.redoMax { rescanLater(.cache) }
@@ -68,6 +67,15 @@ struct StorageHealth: Sendable {
             case .finishCrop, .judge: isAnother
             default: false
             }
+        }
+    }
+
+    /// Whether the command is tried for as long as it takes: without its account no crop of the user's would ever go, and without the note of
+    /// the last crop no later one.
+    private static func isVital(_ command: DiskCommand) -> Bool {
+        switch command {
+        case .openAccount, .finishCrop: true
+        default: false
         }
     }
 

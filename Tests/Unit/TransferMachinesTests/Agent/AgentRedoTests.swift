@@ -13,9 +13,9 @@ import TransferMachines
 
     @Test(
         arguments: [
-            .openAccount, .touch([name("a.png")]), .discardPart(name("a.png")), .judge(name("a.png"), .known),
-            .judge(name("a.png"), .refused(.wanted)), .adopt(name("a.png")), .finishCrop(CropID(1)),
-            .forgetCrop(CropID(1)), .setCropAside(CropID(1), reason: "refused"), .setNegative(name("a.png"), .absent),
+            .touch([name("a.png")]), .discardPart(name("a.png")), .judge(name("a.png"), .known),
+            .judge(name("a.png"), .refused(.wanted)), .adopt(name("a.png")), .forgetCrop(CropID(1)),
+            .setCropAside(CropID(1), reason: "refused"), .setNegative(name("a.png"), .absent),
             .clearNegatives([name("a.png")]), .inspect(name("a.png")), .audit(after: nil), .evict(keep: []),
         ] as [DiskCommand])
     func whatFailedIsDoneAgainWhenTheDiskIsWellSoManyTimes(command: DiskCommand) {
@@ -32,6 +32,16 @@ import TransferMachines
         #expect(agent.notes.contains("given up after the disk failed"))
         recover(&agent)
         #expect(agent.disk == [])
+    }
+
+    @Test(arguments: [DiskCommand.openAccount, .finishCrop(CropID(1))])
+    func withoutWhichNoCropWouldGoIsTriedForAsLongAsItTakes(command: DiskCommand) {
+        var agent = AgentScript()
+        for _ in 0..<3 * Limits.Storage.triesMax {
+            agent.give(.disk(.failed(command, .failed("EIO"))))
+            recover(&agent)
+            #expect(agent.disk == [command])
+        }
     }
 
     @Test func whatFailedTwiceBeforeTheDiskIsWellIsDoneOnceAndInOrder() {

@@ -1,0 +1,128 @@
+internal import AvatarCore
+
+// Calls of subscribers, and who hears how a picture is.
+extension AgentMachine {
+    mutating func handle(_ call: BusCall, _ stream: StreamID) {
+        switch call {
+        case .register(let requests, let keep, let heartbeat, let more, let token):
+            perform(
+                subscribers.register(
+                    requests, keep: keep, heartbeat: heartbeat, more: more, token: token,
+                    isRoom: hasRoom(for: requests.count), stream, now: now))
+        case .adjust(let subscription, let add, let remove, let visible, let hidden):
+            perform(
+                subscribers.adjust(
+                    subscription, add: add, remove: remove, visible: visible, hidden: hidden, stream))
+        case .fetch(let names, let visibility, let more):
+            let denial: BusFault? =
+                session.login == nil
+                ? .notLoggedIn
+                : session.refusal.map { .serverRefused(code: $0.code, reason: $0.description) }
+            let isRoom = hasRoom(for: Set(names).count { !downloads.isKnown($0) })
+            perform(
+                subscribers.fetch(names, visibility: visibility, more: more, denial: denial, isRoom: isRoom, stream))
+        case .upload(let path, let more): perform(subscribers.upload(path, more: more, stream))
+        case .get(let target): perform(subscribers.ask(.get, of: target, stream))
+        case .explain(let target): perform(subscribers.ask(.explain, of: target, stream))
+        case .forget(let name): perform(subscribers.ask(.forget, of: .name(name, owner: nil), stream))
+        case .list(let state, let after, let limit):
+            actions.append(.disk(.list(stream, state: state, after: after, limit: limit)))
+        case .watch(let epoch, let since, let heartbeat, let more):
+            perform(
+                subscribers.watch(
+                    epoch: epoch, since: since, heartbeat: heartbeat, more: more, stream, now: now))
+        case .pause(let direction):
+            perform(session.pause(direction.map { [$0] } ?? Direction.allCases))
+            actions.append(.bus(.done(stream)))
+        case .resume(let direction):
+            perform(session.resume(direction.map { [$0] } ?? Direction.allCases))
+            actions.append(.bus(.done(stream)))
+            perform(session.hurry(now: now))
+        }
+    }
+
+    /// Whether so many more names can be cared for: what is wanted without a label has no other bound.
+    func hasRoom(for count: Int) -> Bool { downloads.count + count <= Limits.Labels.wishesMax }
+
+    mutating func ask(
+        _ question: Subscribers.Question, _ target: LabelRequest.Target, _ stream: StreamID
+    ) {
+        var isUnheardOf = false
+        if case .name(let name, _) = target {
+            guard !downloads.isUnknown(name) else { return subscribers.wait(question, of: target, name, stream) }
+            isUnheardOf = downloads.isUnheardOf(name)
+        }
+        let view = view(of: target)
+        let steps = question == .explain ? view.name.map { activity.steps(of: $0) } ?? [] : []
+        perform([
+            subscribers.answer(question, of: target, view, steps: steps, isUnheardOf: isUnheardOf, stream, now: now)
+        ])
+        if case .name(let name, _) = target { dropIfUnneeded(name) }
+    }
+
+    mutating func fetchBegan(_ stream: StreamID, _ names: [AvatarName], count: Int, isFollowed: Bool) {
+        perform(downloads.liftFailures(names))
+        for name in names {
+            refresh(name)
+            guard downloads.isKnown(name), !downloads.isUnknown(name) else { continue }
+            let avatar = view(of: name)
+            if avatar.state.isFinal {
+                callsConcluded(name)
+            } else if isFollowed {
+                actions.append(.bus(.accepted(stream, count, avatar, continues: true)))
+            }
+        }
+    }
+
+    // MARK: Pictures
+
+    /// How much the name is wanted may have changed.
+    mutating func refresh(_ name: AvatarName) {
+        var priority = subscribers.priority(of: name)
+        if name == uploads.icon { priority = max(priority ?? .near, .near) }
+        perform(downloads.setPriority(name, priority, conditions(for: name), now: now))
+    }
+
+    func conditions(for name: AvatarName) -> Downloads.Conditions {
+        Downloads.Conditions(isStorageFine: storage.isFine, isOutgoing: uploads.pending(name) != nil)
+    }
+
+    mutating func refresh(_ names: [AvatarName]) {
+        var seen: Set<AvatarName> = []
+        for name in names where seen.insert(name).inserted { refresh(name) }
+    }
+
+    mutating func dropIfUnneeded(_ name: AvatarName) {
+        downloads.drop(name, isAwaited: subscribers.awaits(name))
+    }
+
+    /// Tells labels and calls of a state that counts as an end, and forgets the name when nobody is left.
+    mutating func concluded(_ name: AvatarName) {
+        tellLabels(name)
+        callsConcluded(name)
+    }
+
+    /// The same for calls alone, where the labels know it.
+    mutating func callsConcluded(_ name: AvatarName) {
+        tellCalls(name)
+        subscribers.fetchesEnded(name)
+        refresh(name)
+    }
+
+    mutating func tellLabels(_ name: AvatarName) {
+        perform(subscribers.tellLabels(name, view(of: name), now: now))
+    }
+
+    mutating func tellCalls(_ name: AvatarName) {
+        if subscribers.hasFollowedFetches { perform(subscribers.tellFetches(name, view(of: name))) }
+        tellUploads(name)
+    }
+
+    mutating func tellUploads(_ name: AvatarName, failure: String? = nil, isOver: Bool = false) {
+        guard subscribers.followsUpload(name) else { return }
+        // An upload of what the cache has already is followed all the same.
+        var avatar = outgoingView(of: name) ?? view(of: name)
+        if let failure { avatar = AvatarView(name: name.string, state: .failed, reason: failure) }
+        perform(subscribers.tellUploads(name, avatar, isOver: isOver, waiting: waitingReason))
+    }
+}

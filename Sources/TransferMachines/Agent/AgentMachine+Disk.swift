@@ -1,0 +1,228 @@
+internal import AvatarCore
+
+// What the disk found or did, and to whom that is handed.
+extension AgentMachine {
+    mutating func handle(_ result: DiskResult) {
+        switch result {
+        case .failed(let command, let fault): failed(command, fault)
+        case .started(let facts): start(facts)
+        case .accountOpened(let facts):
+            // Files that changed are examined in the order in which they were closed, and others may have been closed in between.
+            if !facts.doubtful.isEmpty { rescan(.crops) }
+            perform(uploads.accountOpened(facts, account: session.login?.account))
+        case .lookedUp(let rows): for row in rows { lookedUp(row) }
+        case .logged(let events): logged(events)
+        case .totals(let files, let bytes, let isOverfull):
+            totals = (files, bytes)
+            if isOverfull { actions.append(.disk(.evict(keep: kept))) }
+        case .wrote(let name, let offset): perform(downloads.wrote(name, through: offset))
+        case .partLost(let name): perform(downloads.stall(name, isStorageFine: storage.isFine))
+        case .partFailed(let name, let fault):
+            storageFailed(fault)
+            perform(downloads.stall(name, isStorageFine: false))
+        case .partRefused(let name, let reason): perform(downloads.partRefused(name, reason: reason, now: now))
+        case .committed(let outcomes): for outcome in outcomes { committed(outcome.item, outcome.outcome) }
+        case .examined(let name, let examination):
+            let context = CropDiscovery.Context(
+                user: session.login?.uid, isWanted: downloads.isWanted(name), isIcon: name == uploads.icon)
+            perform(discovery.examined(name, examination, context))
+        case .cropRecorded(let crop): perform(discovery.recorded(crop))
+        case .cropRead(let id, let offset, let bytes):
+            perform(uploads.read(id, at: offset, bytes: bytes, now: now, random: &random))
+        case .cropChanged(let id): perform(uploads.cropChanged(id))
+        case .cropStaged(let id):
+            guard let name = uploads.cropStaged(id) else { return }
+            downloads.commitsCrop(name)
+            actions.append(.disk(.commit([CommitMachine.Item(name: name, origin: .crop(id))])))
+        case .cropAdopted(let id, let record, let events):
+            perform(uploads.cropPlaced(id, record.name))
+            adopted(record, events)
+        case .cropNotStaged(let id, .full):
+            storageFailed(.full)
+            uploads.copyStalled(id)
+        case .cropNotStaged(let id, .failed(let detail)): perform(uploads.cropNotPlaced(id, detail))
+        case .cropFinished(let id, let name, let events):
+            let steps = uploads.cropFinished(id, name)
+            perform(steps.filter { if case .iconChanged = $0 { true } else { false } })
+            logged(events)
+            perform(steps.filter { if case .iconChanged = $0 { false } else { true } })
+        case .vanished(let name, let events): vanished([name], events)
+        case .rescanned(let folder, let settled, let unnameable, let gone, let events):
+            vanished(gone, [])
+            if folder == .crops {
+                perform(discovery.scanned(settled, unnameable: unnameable, isScanDue: isCropScanDue))
+            }
+            logged(events)
+        case .moved(let folder):
+            if folder == .crops { perform(discovery.scanEnded(isScanDue: isCropScanDue)) }
+            guard !folders.isLost(folder) else { return }
+            handle(.lost(folder, reason: "another folder, or none, lies at its path", remedy: nil))
+        case .audited(let gone, let events, let next):
+            vanished(gone, events)
+            if let next { actions.append(.disk(.audit(after: next))) }
+        case .adopted(let record, let events): adopted(record, events)
+        case .evicted(let names, let events): vanished(names, events)
+        case .forgotten(let stream): actions.append(.bus(.done(stream)))
+        case .imported(let stream, let name):
+            let isFollowable = session.login != nil && session.refusal == nil
+            perform(subscribers.imported(stream, name, isFollowable: isFollowable, waiting: waitingReason))
+            perform(discovery.examine(name, name == uploads.icon ? .normal : .forced))
+        case .refused(let stream, let fault): perform(subscribers.refused(stream, fault))
+        case .events(let stream, let page): eventsRead(stream, page)
+        case .listed(let stream, let rows, let next):
+            let views = rows.map { isKnown($0.name) ? view(of: $0.name) : AvatarView($0, now: now) }
+            actions.append(.bus(.page(stream, views, next: next?.string)))
+        case .probed(let fault): perform(storage.probed(fault, now: now, random: &random))
+        }
+    }
+
+    private mutating func start(_ facts: StartFacts) {
+        guard !hasStarted else { return }
+        hasStarted = true
+        if facts.isBaseline {
+            log(
+                .problem(
+                    key: "catalog",
+                    what: "the catalog was lost and made anew from the folders; nothing in them was uploaded",
+                    remedy: "avatarctl upload FILE sends what should be sent"))
+        }
+        openAccount()
+        rescan(.cache)
+        rescan(.crops)
+        if facts.needsAudit {
+            log(.note(Note(.info, "the machine went down under the last run; every picture is read again")))
+            actions.append(.disk(.audit(after: nil)))
+        }
+    }
+
+    /// A command was not carried out. Whoever waits for it is told or waits on; what nobody else asks for again is kept to be done again.
+    private mutating func failed(_ command: DiskCommand, _ fault: StorageFault) {
+        // Old parts are looked for again in the time that a part is good for; nothing else has to wait for that.
+        if case .trimParts = command {
+            return log(.note(Note(.warning, "old parts are not removed", detail: "\(fault)")))
+        }
+        storageFailed(fault)
+        switch command {
+        case .probe: perform(storage.probed(fault, now: now, random: &random))
+        case .start, .trimParts: break
+        case .lookUp(let names, _):
+            for name in names where downloads.lookUpFailed(name) {
+                refresh(name)
+                perform(subscribers.catalogAnswered(name))
+                tellCalls(name)
+            }
+        case .examine(let name): perform(discovery.failed(name, fault))
+        case .judge(let name, .isNew), .judge(let name, .waits): perform(discovery.failed(name, fault))
+        case .rescan(let folder):
+            storage.rescanLater(folder)
+            if folder == .crops { perform(discovery.scanEnded(isScanDue: isCropScanDue)) }
+        case .finishCrop(let id):
+            perform(uploads.cropNotFinished(id))
+            perform(storage.again(command))
+        case .readEvents(let stream, _, _), .list(let stream, _, _, _), .importCrop(let stream, _),
+            .forget(let stream, _):
+            perform(subscribers.refused(stream, .storage("\(fault)")))
+        // Each of these has results of its own for what can go wrong with it.
+        case .beginPart, .append, .commit, .readCrop, .stageCrop: break
+        case .openAccount, .touch, .discardPart, .judge, .adopt, .forgetCrop, .setCropAside, .setNegative,
+            .clearNegatives, .inspect, .audit, .evict:
+            perform(storage.again(command))
+        }
+    }
+
+    mutating func storageFailed(_ fault: StorageFault) {
+        perform(storage.failed(fault, now: now, random: &random))
+    }
+
+    private mutating func lookedUp(_ row: CatalogRow) {
+        let name = row.name
+        guard let before = downloads.lookedUp(row, now: now) else { return }
+        if subscribers.isFetched(name), case .failed = downloads.status(of: name) {
+            actions.append(.disk(.clearNegatives([name])))
+            perform(downloads.liftFailures([name]))
+        }
+        // Before anybody is answered: what is wanted and not there is pending from now on.
+        refresh(name)
+        perform(subscribers.catalogAnswered(name))
+        if downloads.status(of: name) == .ready {
+            // Labels of a name that was not known yet have just had their first state.
+            if before == .stalled { concluded(name) } else { callsConcluded(name) }
+        } else {
+            tellCalls(name)
+        }
+        dropIfUnneeded(name)
+    }
+
+    private mutating func committed(_ item: CommitMachine.Item, _ outcome: CommitMachine.Outcome) {
+        switch (outcome, item.origin) {
+        case (.recorded(let record, let events), _):
+            downloads.recorded(record)
+            let detail = "\(record.size) bytes, \(record.assurance.rawValue)"
+            log(.note(Note(.info, "complete", name: item.name.string, detail: detail)))
+            storage.proven()
+            if case .crop(let id) = item.origin { perform(uploads.cropPlaced(id, item.name)) }
+            // Before the name may be forgotten: who follows the log is told of the picture, not of its name alone.
+            logged(events)
+            concluded(item.name)
+        case (.diskFull, _): commitStalled(item, .full)
+        case (.failed(let detail), _): commitStalled(item, .failed(detail))
+        case (.corrupt(let detail), .download):
+            perform(downloads.fail(item.name, .corrupt, detail: detail, now: now))
+        case (.nameTaken, .download):
+            let detail = "the name is there for another owner, or is not the agent's own"
+            perform(downloads.fail(item.name, .nameTaken, detail: detail, now: now))
+        case (.corrupt(let detail), .crop(let id)): cropNotPlaced(item.name, id, detail)
+        case (.nameTaken, .crop(let id)): cropNotPlaced(item.name, id, "the name is not the agent's own")
+        case (.done, _): break
+        }
+    }
+
+    private mutating func commitStalled(_ item: CommitMachine.Item, _ fault: StorageFault) {
+        storageFailed(fault)
+        downloads.commitStalled(item.name)
+        if case .crop(let id) = item.origin { uploads.copyStalled(id) }
+    }
+
+    private mutating func cropNotPlaced(_ name: AvatarName, _ id: CropID, _ detail: String) {
+        downloads.cropNotPlaced(name)
+        actions.append(.disk(.discardPart(name)))
+        perform(uploads.cropNotPlaced(id, detail))
+    }
+
+    /// Cache files went; what is wanted is fetched again.
+    private mutating func vanished(_ names: [AvatarName], _ events: [AvatarEvent]) {
+        for name in names where downloads.vanished(name) {
+            log(.step(name: name.string, what: "gone from the cache"))
+            refresh(name)
+            if downloads.isKnown(name) { tellLabels(name) }
+        }
+        logged(events)
+    }
+
+    private mutating func adopted(_ record: AvatarRecord, _ events: [AvatarEvent]) {
+        downloads.adopted(record)
+        logged(events)
+        concluded(record.name)
+    }
+
+    /// What eviction must leave: whatever somebody wants now.
+    var kept: [AvatarName] { downloads.kept.union([uploads.icon].compactMap(\.self)).sorted() }
+
+    private mutating func eventsRead(_ stream: StreamID, _ page: EventPage) {
+        let rows = Dictionary(page.rows.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let views = page.events.map { event in
+            if !isKnown(event.name), let row = rows[event.name] { return AvatarView(row, now: now) }
+            return view(of: event.name)
+        }
+        perform(subscribers.eventsRead(stream, page, views: views, now: now))
+    }
+
+    /// Whether the machine knows more of the name than the catalog's row says.
+    func isKnown(_ name: AvatarName) -> Bool { downloads.isKnown(name) || uploads.pending(name) != nil }
+
+    mutating func logged(_ events: [AvatarEvent]) {
+        guard !events.isEmpty, subscribers.hasWatchers else { return }
+        let views = events.map { isKnown($0.name) ? view(of: $0.name) : AvatarView($0) }
+        perform(subscribers.logged(events, views: views, now: now))
+    }
+}
