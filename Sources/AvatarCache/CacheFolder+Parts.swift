@@ -85,22 +85,37 @@ extension CacheFolder {
     /// - Throws: what the catalog throws; then no offset moved, and the bytes are written again.
     package func appendParts(_ appends: [PartAppend]) throws(CacheError) -> [AppendOutcome] {
         try catalog.writeLazily("moving the offsets of \(appends.count) parts") { db in
-            try appends.map { append in
-                guard let row = try Catalog.part(append.name, db) else { return .noPart }
-                guard append.offset <= row.offset else { return .wrongOffset(held: row.offset) }
-                let end = append.offset + Int64(append.bytes.count)
-                guard end <= row.totalSize else { return .pastEnd }
-                do throws(PosixError) {
-                    let part = try openPart(append.name)
-                    try unsafe part.file.write(append.bytes.span.bytes, at: append.offset)
-                } catch {
-                    return .failed(CacheError(error, "writing the part of \(append.name)"))
+            // Each row is read once and written once, however many of its chunks came together.
+            var rows: [AvatarName: PartRow] = [:]
+            var moved: Set<AvatarName> = []
+            let outcomes = try appends.map { append in
+                guard let row = try rows[append.name] ?? Catalog.part(append.name, db) else {
+                    return AppendOutcome.noPart
                 }
-                try db.cachedStatement(sql: "UPDATE parts SET held = ? WHERE name = ?")
-                    .execute(arguments: [end, append.name.string])
-                return .held(end)
+                let outcome = write(append, behind: row)
+                rows[append.name] = row
+                guard case .held(let end) = outcome else { return outcome }
+                rows[append.name]?.offset = end
+                moved.insert(append.name)
+                return outcome
             }
+            let statement = try db.cachedStatement(sql: "UPDATE parts SET held = ? WHERE name = ?")
+            for name in moved { try statement.execute(arguments: [rows[name]?.offset, name.string]) }
+            return outcomes
         }
+    }
+
+    private func write(_ append: PartAppend, behind row: PartRow) -> AppendOutcome {
+        guard append.offset <= row.offset else { return .wrongOffset(held: row.offset) }
+        let end = append.offset + Int64(append.bytes.count)
+        guard end <= row.totalSize else { return .pastEnd }
+        do throws(PosixError) {
+            let part = try openPart(append.name)
+            try unsafe part.file.write(append.bytes.span.bytes, at: append.offset)
+        } catch {
+            return .failed(CacheError(error, "writing the part of \(append.name)"))
+        }
+        return .held(end)
     }
 
     /// The part of `name`, if its transfer may go on: it was begun in this boot, less than an hour ago, from that server. Its offset is the

@@ -132,9 +132,10 @@ package final class Catalog {
         try read("reading PRAGMA synchronous") { try Int.fetchOne($0, sql: "PRAGMA synchronous") ?? -1 }
     }
 
-    /// Runs `body` in a read transaction; every error comes out typed.
+    /// Runs `body`, which only reads; every error comes out typed. Nobody else writes the file meanwhile.
     func read<T>(_ what: String, _ body: (Database) throws -> T) throws(CacheError) -> T {
-        do { return try queue.read(body) } catch { throw failure(error, what) }
+        // Not `queue.read`: it forbids writes for as long by a PRAGMA that makes SQLite prepare every cached statement anew.
+        do { return try queue.unsafeRead(body) } catch { throw failure(error, what) }
     }
 
     /// Runs `body` in one write transaction; every error comes out typed, and nothing of a failed one stays.

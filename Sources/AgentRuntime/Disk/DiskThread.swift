@@ -76,6 +76,7 @@ final class DiskThread: Sendable {
             guard !jobs.isEmpty else { return }
             worker.withLock { worker in
                 worker.run(jobs, deliver: deliver)
+                if inbox.withLock({ $0.jobs.isEmpty }) { worker.finishCommits(deliver: deliver) }
             }
         }
     }

@@ -27,8 +27,12 @@ extension DiskWorker {
     func append(_ appends: [PartAppend]) {
         guard !appends.isEmpty else { return }
         do throws(CacheError) {
-            for (append, outcome) in zip(appends, try cache.appendParts(appends)) {
+            // Of chunks that came together the last one's word is enough.
+            var last: [AvatarName: Int] = [:]
+            for (index, append) in appends.enumerated() { last[append.name] = index }
+            for (index, (append, outcome)) in zip(appends, try cache.appendParts(appends)).enumerated() {
                 switch outcome {
+                case .held where last[append.name] != index: break
                 case .held(let end): results.append(.wrote(append.name, through: end))
                 case .failed(let error): results.append(failure(of: append.name, error))
                 case .noPart, .wrongOffset, .pastEnd: results.append(.partLost(append.name))

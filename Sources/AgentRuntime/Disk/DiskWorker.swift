@@ -31,6 +31,9 @@ final class DiskWorker {
     /// Results that are to be delivered after the command.
     var results: [DiskResult] = []
     private var toldTotals: (files: Int, bytes: Int64)?
+    /// Parts that wait for a round of commits, and since when the first of them does.
+    private var commits: [CommitMachine.Item] = []
+    private var commitsSince = MonotonicTime.never
 
     init(
         cache: CacheFolder, crops: UploadFolder, catalog: Catalog, cacheBytesMax: Int64?, uploadBytesMax: Int64,
@@ -62,47 +65,59 @@ final class DiskWorker {
 
     // MARK: A batch of jobs
 
-    /// Runs jobs in order; results are delivered as soon as a command has some. Chunks that come together share a transaction, and parts
-    /// that were finished together share a commit, which waits for the next command that is neither chunk nor commit.
+    /// Runs jobs in order; results are delivered as soon as a command has some. Chunks that come together share a transaction. Parts that were
+    /// finished wait in ``commits`` for each other, until a command comes that is neither chunk nor commit, or the thread has nothing
+    /// else to do (``finishCommits(deliver:)``).
     func run(_ jobs: [DiskThread.Job], deliver: ([DiskResult]) -> Void) {
         var appends: [PartAppend] = []
-        var commits: [CommitMachine.Item] = []
         func writeChunks() {
             append(appends)
             appends = []
         }
-        func finish() {
-            writeChunks()
-            commit(commits)
-            commits = []
-        }
         for job in jobs {
             switch job {
             case .command(.append(let name, let offset, let bytes)):
-                if commits.contains(where: { $0.name == name }) { finish() }
+                if isCommitting(name) { commitAll() }
                 appends.append(PartAppend(name: name, offset: offset, bytes: bytes))
                 continue
             case .command(.beginPart(let name, let plan)):
-                if appends.contains(where: { $0.name == name }) || commits.contains(where: { $0.name == name }) {
-                    finish()
-                }
+                if appends.contains(where: { $0.name == name }) { writeChunks() }
+                if isCommitting(name) { commitAll() }
                 begin(name, plan)
             case .command(.commit(let items)):
+                if commits.isEmpty { commitsSince = clock.now }
                 commits += items
                 continue
             case .command(let command):
-                finish()
+                writeChunks()
+                commitAll()
                 perform(command)
             case .ask(let question):
-                finish()
+                writeChunks()
+                commitAll()
                 question(self)
             }
             hand(over: deliver)
         }
         writeChunks()
         hand(over: deliver)
-        finish()
+        guard commits.count >= Limits.Commit.groupMax || clock.now - commitsSince >= Limits.Commit.delayMax else {
+            return
+        }
+        finishCommits(deliver: deliver)
+    }
+
+    /// Commits what waits.
+    func finishCommits(deliver: ([DiskResult]) -> Void) {
+        commitAll()
         hand(over: deliver)
+    }
+
+    private func isCommitting(_ name: AvatarName) -> Bool { commits.contains { $0.name == name } }
+
+    private func commitAll() {
+        commit(commits)
+        commits = []
     }
 
     private func hand(over deliver: ([DiskResult]) -> Void) {

@@ -65,6 +65,8 @@ extension Limits {
     package enum Commit {
         /// Files in one round.
         package static let groupMax = 256
+        /// How long a finished part waits for others while the disk has chunks to write.
+        package static let delayMax = Duration.milliseconds(20)
     }
 
     /// How long a picture that was not to be had is not asked for again.
@@ -92,7 +94,7 @@ extension Limits {
         /// Names in one Fetch.
         package static let fetchNamesMax = 10_000
         /// Names that are cared for at once, with or without a label.
-        package static let wishesMax = 250_000
+        package static let namesMax = 250_000
         /// The longest silence of a stream that asked for heartbeats; systemd's client gives up after 45 s.
         package static let heartbeatInterval = Duration.seconds(30)
         /// Changes in one reply of a Watch.

@@ -42,7 +42,7 @@ extension AgentMachine {
     }
 
     /// Whether so many more names can be cared for: what is wanted without a label has no other bound.
-    func hasRoom(for count: Int) -> Bool { downloads.count + count <= Limits.Labels.wishesMax }
+    func hasRoom(for count: Int) -> Bool { downloads.count + count <= Limits.Labels.namesMax }
 
     mutating func ask(
         _ question: Subscribers.Question, _ target: LabelRequest.Target, _ stream: StreamID

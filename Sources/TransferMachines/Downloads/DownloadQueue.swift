@@ -4,31 +4,31 @@ internal import HeapModule
 
 /// The pictures that wait for a place on the connection, in the order in which they get one.
 ///
-/// What is seen goes before what is near, that before what is hidden; within a class the newest wish first (a list that scrolls wants
+/// What is seen goes before what is near, that before what is hidden; within a class the newest first (a list that scrolls wants
 /// what just came into view); of those that came at the same time small before large, where the size is known. One place of
 /// every ``oldestEvery`` goes to whoever has waited longest, so that bulk never starves.
 package struct DownloadQueue: Sendable {
-    /// Every how many places the oldest wish gets one.
+    /// Every how many places the one that has waited longest gets one.
     package static let oldestEvery = 8
 
-    private struct Wish: Comparable, Sendable {
+    private struct Entry: Comparable, Sendable {
         let visibility: Visibility
-        let wishedAt: MonotonicTime
+        let queuedAt: MonotonicTime
         let size: Int64
         let number: UInt64
         let name: AvatarName
 
-        static func < (left: Wish, right: Wish) -> Bool {
+        static func < (left: Entry, right: Entry) -> Bool {
             if left.visibility != right.visibility { return left.visibility < right.visibility }
-            if left.wishedAt != right.wishedAt { return left.wishedAt < right.wishedAt }
+            if left.queuedAt != right.queuedAt { return left.queuedAt < right.queuedAt }
             if left.size != right.size { return left.size > right.size }
             return left.number < right.number
         }
     }
 
-    private var best = Heap<Wish>()
+    private var best = Heap<Entry>()
     private var oldest = Deque<(number: UInt64, name: AvatarName)>()
-    private var current: [AvatarName: Wish] = [:]
+    private var current: [AvatarName: Entry] = [:]
     private var countOf: [Visibility: Int] = [:]
     private var lastNumber: UInt64 = 0
     private var given = 0
@@ -55,12 +55,12 @@ package struct DownloadQueue: Sendable {
     /// Whether this name waits.
     package func contains(_ name: AvatarName) -> Bool { current[name] != nil }
 
-    /// Queues a name, or gives it another place. What is wished for by one call is wished for at one time.
-    package mutating func put(_ name: AvatarName, visibility: Visibility, wishedAt: MonotonicTime, size: Int64?) {
+    /// Queues a name, or gives it another place. The names of one call are queued at one time.
+    package mutating func put(_ name: AvatarName, visibility: Visibility, queuedAt: MonotonicTime, size: Int64?) {
         lastNumber += 1
-        let wish = Wish(visibility: visibility, wishedAt: wishedAt, size: size ?? 0, number: lastNumber, name: name)
-        replace(name, with: wish)
-        best.insert(wish)
+        let entry = Entry(visibility: visibility, queuedAt: queuedAt, size: size ?? 0, number: lastNumber, name: name)
+        replace(name, with: entry)
+        best.insert(entry)
         oldest.append((lastNumber, name))
         compact()
     }
@@ -83,10 +83,10 @@ package struct DownloadQueue: Sendable {
         return (name, isByAge)
     }
 
-    private mutating func replace(_ name: AvatarName, with wish: Wish?) {
+    private mutating func replace(_ name: AvatarName, with entry: Entry?) {
         if let old = current[name] { countOf[old.visibility, default: 0] -= 1 }
-        if let wish { countOf[wish.visibility, default: 0] += 1 }
-        current[name] = wish
+        if let entry { countOf[entry.visibility, default: 0] += 1 }
+        current[name] = entry
     }
 
     private mutating func dropStale() {
@@ -97,9 +97,9 @@ package struct DownloadQueue: Sendable {
     /// Entries that were overtaken are only marked by `current`; once they are the greater part they are swept out.
     private mutating func compact() {
         guard entryCount > 2 * current.count + 64 else { return }
-        var wishes = Heap<Wish>()
-        for wish in best.unordered where current[wish.name]?.number == wish.number { wishes.insert(wish) }
-        best = wishes
+        var entries = Heap<Entry>()
+        for entry in best.unordered where current[entry.name]?.number == entry.number { entries.insert(entry) }
+        best = entries
         oldest.removeAll { current[$0.name]?.number != $0.number }
     }
 }

@@ -85,6 +85,9 @@ struct Downloads: Sendable {
     private var queue = DownloadQueue()
     /// Names over which the server hung up, each waiting for its turn alone; what was received of one is kept.
     private var suspects: [AvatarName] = []
+    /// Names of which every byte came and the disk has not taken all; they have no place any more, and how much there is of them.
+    private var unwritten: [AvatarName: Int64] = [:]
+    private var unwrittenBytes: Int64 = 0
     private var retries = Heap<Retry>()
     /// When parts of abandoned transfers were last looked for; the start looks for them too.
     private var partsTrimmedAt: MonotonicTime
@@ -253,7 +256,7 @@ struct Downloads: Sendable {
         if entry.hangUps > 0 {
             if !suspects.contains(name) { suspects.append(name) }
         } else {
-            queue.put(name, visibility: priority, wishedAt: entry.queuedAt, size: entry.part?.plan.totalSize)
+            queue.put(name, visibility: priority, queuedAt: entry.queuedAt, size: entry.part?.plan.totalSize)
         }
     }
 
@@ -301,9 +304,8 @@ struct Downloads: Sendable {
         var actions: [Action] = []
         if suspects.contains(name) {
             if places.count >= Limits.Download.activeMax {
-                // A picture that has come and waits for the disk keeps its place; the suspect's turn comes when there is one.
-                let last = places.last { entries[$0.name]?.status == .active && !way.isReceived($0.name) }
-                guard let last else { return [] }
+                // One that was stopped keeps its place until nothing is in flight; the suspect's turn comes when there is a place.
+                guard let last = places.last(where: { entries[$0.name]?.status == .active }) else { return [] }
                 actions += yield(last.name)
             }
             suspects.removeAll { $0 == name }
@@ -330,7 +332,10 @@ struct Downloads: Sendable {
 
     private mutating func fillFreePlaces() -> [Action] {
         var actions: [Action] = []
-        while places.count < Limits.Download.activeMax, let next = queue.take() {
+        // A disk that is slower than the server holds the next pictures back.
+        while places.count < Limits.Download.activeMax, unwrittenBytes < Limits.Download.unwrittenBytesMax,
+            let next = queue.take()
+        {
             actions += begin(next.name, isByAge: next.isByAge)
         }
         return actions
@@ -368,6 +373,7 @@ struct Downloads: Sendable {
     private mutating func leave(_ name: AvatarName) {
         places.removeAll { $0.name == name }
         if !suspects.isEmpty { suspects.removeAll { $0 == name } }
+        if let bytes = unwritten.removeValue(forKey: name) { unwrittenBytes -= bytes }
         way.remove(name)
     }
 
@@ -489,6 +495,7 @@ extension Downloads {
                 .answered(name), .disk(.append(name, offset: offset, bytes: bytes)),
                 .received(name, bytes: bytes.count),
             ]
+            if way.isReceived(name) { waitForDisk(name, offset + Int64(bytes.count)) }
         case .startedOver(let times):
             actions += [
                 .startedOver, .log(.step(name: name.string, what: "starting over", detail: "start \(times + 1)")),
@@ -501,6 +508,13 @@ extension Downloads {
             entries[name]?.status = .idle
             actions += [.due(name), .loginRefused(refusal)]
         }
+    }
+
+    /// The server has nothing more to send of the name: its place is another's.
+    private mutating func waitForDisk(_ name: AvatarName, _ size: Int64) {
+        places.removeAll { $0.name == name }
+        guard unwritten.updateValue(size, forKey: name) == nil else { return }
+        unwrittenBytes += size
     }
 
     /// The disk has the bytes of a part up to `offset`; the commit to make, when that is all of it.
@@ -591,7 +605,7 @@ extension Downloads {
     mutating func forgetParts(isStorageFine: Bool) -> [Action] {
         for name in entries.keys { entries[name]?.part = nil }
         var actions: [Action] = []
-        for name in places.map(\.name) + suspects {
+        for name in places.map(\.name) + suspects + unwritten.keys.sorted() {
             way.remove(name)
             if entries[name]?.status == .active { entries[name]?.status = .queued }
             actions += releaseIfQuiet(name, isStorageFine: isStorageFine)

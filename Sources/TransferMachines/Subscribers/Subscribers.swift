@@ -103,7 +103,7 @@ struct Subscribers: Sendable {
             return [.bus(.failed(stream, fault))]
         }
         guard more || isRoom else {
-            return [.bus(.failed(stream, .tooMany(what: "names", limit: Limits.Labels.wishesMax)))]
+            return [.bus(.failed(stream, .tooMany(what: "names", limit: Limits.Labels.namesMax)))]
         }
         labels.open(stream, token: token, keep: keep && more, heartbeat: heartbeat && more, now: now)
         return add(requests, to: stream, isOnce: !more)
@@ -208,7 +208,7 @@ struct Subscribers: Sendable {
         if let denial { return [.bus(.failed(stream, denial))] }
         let unique = Set(names)
         guard isRoom else {
-            return [.bus(.failed(stream, .tooMany(what: "names", limit: Limits.Labels.wishesMax)))]
+            return [.bus(.failed(stream, .tooMany(what: "names", limit: Limits.Labels.namesMax)))]
         }
         let isFollowed = more && !unique.isEmpty
         if isFollowed { fetches[stream] = FetchCall(accepted: unique.count, open: unique) }

@@ -195,11 +195,11 @@ import TransferMachines
         var agent = AgentScript()
         agent.give(.connection(.closed(1, cause: "reset")))
         var refused = false
-        for round in 0...Limits.Labels.wishesMax / Limits.Labels.fetchNamesMax {
+        for round in 0...Limits.Labels.namesMax / Limits.Labels.fetchNamesMax {
             let names = (0..<Limits.Labels.fetchNamesMax).map { name("\(round) \($0)") }
             agent.give(.bus(StreamID(1), .fetch(names, visibility: .near, more: false)))
             refused =
-                agent.told == [.failed(StreamID(1), .tooMany(what: "names", limit: Limits.Labels.wishesMax))]
+                agent.told == [.failed(StreamID(1), .tooMany(what: "names", limit: Limits.Labels.namesMax))]
         }
         #expect(refused)
     }

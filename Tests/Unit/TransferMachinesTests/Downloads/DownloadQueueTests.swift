@@ -134,6 +134,6 @@ extension DownloadQueue {
         _ name: AvatarName, visibility: Visibility, at nanoseconds: Int = 0, size: Int64?
     ) {
         put(
-            name, visibility: visibility, wishedAt: MonotonicTime(nanoseconds: Int64(nanoseconds)), size: size)
+            name, visibility: visibility, queuedAt: MonotonicTime(nanoseconds: Int64(nanoseconds)), size: size)
     }
 }
