@@ -49,6 +49,12 @@ final class AgentDriver {
     // MARK: In
 
     func feed(_ input: AgentInput) {
+        take(input)
+        handOver()
+    }
+
+    /// Hands an input to the machine and carries out what the machine says; what goes to the server and to the disk waits for `handOver`.
+    private func take(_ input: AgentInput) {
         inputs.append(input)
         guard !isFeeding else { return }
         isFeeding = true
@@ -56,6 +62,11 @@ final class AgentDriver {
             for action in machine.handle(next, now: clock.now) { perform(action) }
         }
         isFeeding = false
+    }
+
+    /// Lets go of what the machine wanted sent and done: once for all replies that came with one read.
+    private func handOver() {
+        guard !isFeeding else { return }
         lastEncoded = nil
         connection?.link.flush()
         if !commands.isEmpty {
@@ -131,7 +142,8 @@ final class AgentDriver {
             host: account.server.host, port: account.server.port, on: loop,
             events: ServerConnection.Events(
                 opened: { driver.value.feed(.connection(.opened(number))) },
-                replied: { driver.value.feed(.reply(ServerReply(connection: number, kind: $0))) },
+                replied: { driver.value.take(.reply(ServerReply(connection: number, kind: $0))) },
+                readCompleted: { driver.value.handOver() },
                 closed: { driver.value.feed(.connection(.closed(number, cause: $0))) }))
         connection = (number, link)
     }

@@ -13,6 +13,8 @@ final class ServerConnection: Sendable {
     struct Events: Sendable {
         let opened: @Sendable () -> Void
         let replied: @Sendable (ServerReply.Kind) -> Void
+        /// All replies of one read from the kernel were told.
+        let readCompleted: @Sendable () -> Void
         let closed: @Sendable (String) -> Void
     }
 
@@ -107,6 +109,11 @@ private final class ReplyHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if let kind = ClassicMapping.reply(from: unwrapInboundIn(data)) { events.replied(kind) }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        events.readCompleted()
+        context.fireChannelReadComplete()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -154,8 +154,7 @@ import TransferMachines
         agent.give(.connection(.opened(agent.connection)))
         #expect(agent.asked == ["b.bmp 1"], "the newest wish, alone")
         agent.chunk("b.bmp")
-        agent.give(.disk(.wrote(name("b.bmp"), through: 100)))
-        #expect(agent.asked == ["a.bmp 1"], "the other one, once the first is there")
+        #expect(agent.asked == ["a.bmp 1"], "the other one, once the first has come")
     }
 
     // MARK: Turns
@@ -202,11 +201,10 @@ import TransferMachines
         }
         agent.give(.connection(.opened(agent.connection)))
         for number in 0..<Limits.Download.activeMax { agent.chunk("\(number).bmp") }
-        #expect(agent.asked == [], "every place is taken until the disk has a picture")
+        #expect(agent.asked == ["bad.bmp 1"])
         for number in 0..<Limits.Download.activeMax {
             agent.give(.disk(.wrote(name("\(number).bmp"), through: 100)))
             #expect(agent.disk.contains { if case .commit = $0 { true } else { false } }, "\(number)")
-            if number == 0 { #expect(agent.asked == ["bad.bmp 1"]) }
         }
         agent.chunk("bad.bmp")
         #expect(agent.asked == [])

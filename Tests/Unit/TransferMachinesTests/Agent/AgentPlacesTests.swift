@@ -24,12 +24,32 @@ import TransferMachines
             waiting.removeFirst()
             let string = String(first.dropLast(2))
             agent.chunk(string)
+            waiting += agent.asked
             agent.give(.disk(.wrote(name(string), through: 100)))
             waiting += agent.asked
             #expect(waiting.count <= Limits.Download.activeMax)
             fetched.insert(string)
         }
         #expect(fetched.count == 200)
+    }
+
+    /// The server has nothing more to send of it: the next picture is asked for while the disk still writes, up to a bound.
+    @Test func aPictureThatHasComeGivesItsPlaceToTheNext() {
+        var agent = AgentScript()
+        for number in 0...Limits.Download.activeMax {
+            agent.register(UInt64(100 + number), "\(number)")
+            agent.unknown("\(number)")
+        }
+        #expect(agent.asked == [], "every place is taken")
+        agent.chunk("0")
+        #expect(agent.asked == ["\(Limits.Download.activeMax) 1"])
+        agent.register(1, "last")
+        agent.unknown("last")
+        let large = Limits.Download.unwrittenBytesMax
+        for seq in 1...large / 65_536 { agent.chunk("1", seq, of: large, by: 65_536) }
+        #expect(agent.asked == [], "the disk is behind")
+        agent.give(.disk(.wrote(name("1"), through: large)))
+        #expect(agent.asked == ["last 1"])
     }
 
     /// Eight hidden pictures in full flow, and one that is seen.
