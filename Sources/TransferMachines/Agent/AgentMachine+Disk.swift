@@ -18,6 +18,9 @@ extension AgentMachine {
         case .wrote(let name, let offset): perform(downloads.wrote(name, through: offset))
         case .partLost(let name): perform(downloads.stall(name, isStorageFine: storage.isFine))
         case .partFailed(let name, let fault):
+            if let detail = downloads.failsTooOften(name, fault) {
+                return perform(downloads.partRefused(name, reason: detail, now: now))
+            }
             storageFailed(fault)
             perform(downloads.stall(name, isStorageFine: false))
         case .partRefused(let name, let reason): perform(downloads.partRefused(name, reason: reason, now: now))
@@ -35,8 +38,8 @@ extension AgentMachine {
             downloads.commitsCrop(name)
             actions.append(.disk(.commit([CommitMachine.Item(name: name, origin: .crop(id))])))
         case .cropAdopted(let id, let record, let events):
-            perform(uploads.cropPlaced(id, record.name))
             adopted(record, events)
+            perform(uploads.cropPlaced(id, record.name))
         case .cropNotStaged(let id, .full):
             storageFailed(.full)
             uploads.copyStalled(id)
@@ -89,6 +92,7 @@ extension AgentMachine {
         openAccount()
         rescan(.cache)
         rescan(.crops)
+        if storage.isFine { takeUpAgain() }
         if facts.needsAudit {
             log(.note(Note(.info, "the machine went down under the last run; every picture is read again")))
             actions.append(.disk(.audit(after: nil)))
@@ -104,7 +108,7 @@ extension AgentMachine {
         storageFailed(fault)
         switch command {
         case .probe: perform(storage.probed(fault, now: now, random: &random))
-        case .start, .trimParts: break
+        case .start, .trimParts: break  // Each is tried again of itself.
         case .lookUp(let names, _):
             for name in names where downloads.lookUpFailed(name) {
                 refresh(name)
@@ -144,11 +148,12 @@ extension AgentMachine {
         // Before anybody is answered: what is wanted and not there is pending from now on.
         refresh(name)
         perform(subscribers.catalogAnswered(name))
-        if downloads.status(of: name) == .ready {
-            // Labels of a name that was not known yet have just had their first state.
-            if before == .stalled { concluded(name) } else { callsConcluded(name) }
-        } else {
-            tellCalls(name)
+        switch downloads.status(of: name) {
+        // Labels that were told of a picture that waits hear how it ended.
+        case .ready where before == .stalled, .failed where before == .stalled: concluded(name)
+        // Labels of a name that was not known yet have just had their first state.
+        case .ready: callsConcluded(name)
+        default: tellCalls(name)
         }
         dropIfUnneeded(name)
     }
@@ -178,6 +183,13 @@ extension AgentMachine {
     }
 
     private mutating func commitStalled(_ item: CommitMachine.Item, _ fault: StorageFault) {
+        if let detail = downloads.failsTooOften(item.name, fault) {
+            switch item.origin {
+            case .download: perform(downloads.fail(item.name, .unsupported, detail: detail, now: now))
+            case .crop(let id): cropNotPlaced(item.name, id, detail)
+            }
+            return
+        }
         storageFailed(fault)
         downloads.commitStalled(item.name)
         if case .crop(let id) = item.origin { uploads.copyStalled(id) }

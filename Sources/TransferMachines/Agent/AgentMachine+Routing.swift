@@ -93,6 +93,7 @@ extension AgentMachine {
             case .found(let crop): perform(uploads.found(crop, account: session.login?.account))
             case .known(let name):
                 perform(downloads.lookUp([name], touch: false))
+                perform(uploads.isKnown(name))
                 tellUploads(name)
             case .withdrawn(let name): perform(uploads.withdrawn(name))
             case .refused(let name, let reason): tellUploads(name, failure: reason)
@@ -116,6 +117,11 @@ extension AgentMachine {
     /// What waited for the disk is taken up again.
     mutating func storageRecovered() {
         guard hasStarted else { return actions.append(.disk(.start)) }
+        takeUpAgain()
+    }
+
+    /// Does again what failed, looks up what waited, and looks through the folders that are due.
+    mutating func takeUpAgain() {
         let work = storage.takeWork()
         // What the catalog is told now it knows when it is asked next.
         for command in work.commands { actions.append(.disk(command)) }

@@ -3,8 +3,8 @@ package import AvatarCore
 /// Every decision of the agent between the server, the two folders, the catalog and the subscribers.
 ///
 /// Inputs go in one at a time, with the time; what is to be done comes out in order. The machine reads no clock and draws no randomness but
-/// what it is handed. Its state has owners, each in a file of its own: this file only hands inputs to them, and carries what one of
-/// them says to the others.
+/// what it is handed. Its state has owners, each in a file of its own. This file hands inputs to them and decides whose turn the server
+/// is; `AgentMachine+Routing.swift` carries what one owner says to the others.
 package struct AgentMachine: Sendable {
     var random: SeededRandom
     var now: MonotonicTime

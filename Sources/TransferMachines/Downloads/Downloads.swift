@@ -57,8 +57,10 @@ struct Downloads: Sendable {
         var priority: Visibility?
         /// Since when it is wanted as much as that: who gave its place to another keeps its turn.
         var queuedAt = MonotonicTime.zero
-        /// How often the server hung up while it owed an answer for the name; see ``TurnRule``.
+        /// 1 after a hang-up with others in flight, one more for each while the name was alone (``TurnRule``); 0 again when bytes come.
         var hangUps = 0
+        /// How often the disk failed over it, and not for want of room, since it was last placed.
+        var diskFailures = 0
     }
 
     /// What decides whether a wanted name may be fetched, besides the name itself.
@@ -194,7 +196,8 @@ struct Downloads: Sendable {
     /// Forgets what nobody wants and no answer is owed for; a part stays, to go on from. `isAwaited` when somebody waits for word of it.
     mutating func drop(_ name: AvatarName, isAwaited: Bool) {
         guard let entry = entries[name], entry.priority == nil, !isAwaited, way.isQuiet(name) else { return }
-        if entry.status == .unknown || entry.status == .committing { return }
+        // One that is active still has come whole, and waits for the disk.
+        if entry.status == .unknown || entry.status == .committing || entry.status == .active { return }
         leave(name)
         queue.remove(name)
         entries[name] = nil
@@ -294,9 +297,19 @@ struct Downloads: Sendable {
 
     /// Gives places to those that wait for one, and asks for what has one.
     mutating func pump(now: MonotonicTime) -> [Action] {
+        setSuspectsApart()
         var actions = fillPlaces()
         for request in way.ask(places, now: now) { actions.append(.send(request)) }
         return actions
+    }
+
+    /// A suspect whose turn ended without an answer waits for another one.
+    private mutating func setSuspectsApart() {
+        for name in places.map(\.name) where entries[name]?.status == .active && way.isQuiet(name) {
+            guard entries[name]?.hangUps ?? 0 > 0 else { continue }
+            places.removeAll { $0.name == name }
+            suspects.append(name)
+        }
     }
 
     /// Asks for nothing but one name, over which the server hung up before.
@@ -321,7 +334,8 @@ struct Downloads: Sendable {
 
     private mutating func fillPlaces() -> [Action] {
         var actions = fillFreePlaces()
-        // What is seen waits while what is not has a place: that one hands it over once it is quiet, one for each.
+        // Each more urgent name that waits makes one less urgent download give up its place, which is free once that download's last
+        // answer has come.
         guard places.count >= Limits.Download.activeMax, let best = queue.bestVisibility(),
             let last = places.last(where: { isYielding($0, to: best) }),
             places.count(where: { entries[$0.name]?.status != .active }) < queue.count(above: last.priority)
@@ -413,7 +427,7 @@ struct Downloads: Sendable {
         ]
     }
 
-    /// Once for each call; what is not needed any more is swept out when it is the greater part.
+    /// Adds an entry at every call, so that a name may have several; outdated ones are swept out once they outnumber the names.
     private mutating func retryLater(_ name: AvatarName, at time: MonotonicTime) {
         retries.insert(Retry(at: time, name: name))
         guard retries.count > 2 * entries.count + 64 else { return }
@@ -533,10 +547,18 @@ extension Downloads {
         entries[record.name, default: Entry()].record = record
         entries[record.name]?.part = nil
         entries[record.name]?.status = .ready
+        entries[record.name]?.diskFailures = 0
     }
 
     /// The commit of a crop's copy failed for good.
     mutating func cropNotPlaced(_ name: AvatarName) { entries[name]?.status = .idle }
+
+    /// Whether the disk failed over this one picture so often, with room on it, that the picture makes way for the others; the reason.
+    mutating func failsTooOften(_ name: AvatarName, _ fault: StorageFault) -> String? {
+        guard case .failed(let detail) = fault else { return nil }
+        entries[name]?.diskFailures += 1
+        return entries[name]?.diskFailures ?? 0 > Limits.Storage.triesMax ? detail : nil
+    }
 
     /// The commit waits for the disk.
     mutating func commitStalled(_ name: AvatarName) { entries[name]?.status = .stalled }

@@ -53,6 +53,6 @@ struct TurnRule: Sendable {
         if alone == transfer { alone = nil } else { hasAnswered = true }
     }
 
-    /// The connection ended; the transfer that was alone on it, if one was.
+    /// The connection ended: on the next one the others go first again.
     mutating func connectionLost() { (alone, hasAnswered) = (nil, false) }
 }

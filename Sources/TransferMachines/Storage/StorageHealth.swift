@@ -1,6 +1,7 @@
 internal import AvatarCore
 
-/// Whether the disk and the catalog take writes, when to ask again, and what is to be done once more when they do.
+/// Whether the disk and the catalog take writes, when to ask again, and what is to be done once more when they do. Which command is done
+/// again is decided in `AgentMachine.failed(_:_:)`.
 struct StorageHealth: Sendable {
     /// What the rest of the machine, or the driver, has to do.
     enum Action: Hashable, Sendable {

@@ -96,12 +96,14 @@ struct UploadQueue: Sendable {
         if waitingByName[crop.name] == id { waitingByName[crop.name] = nil }
     }
 
-    /// Another account: none of these crops is its own.
-    mutating func removeAll() {
+    /// Another account: none of these crops is its own. The names that they had.
+    mutating func removeAll() -> [AvatarName] {
+        let names = Set(waiting.values.map(\.name) + finishing.values.map(\.name)).sorted()
         (waiting, order, head, waitingByName, finishing, unnoted) = ([:], [], 0, [:], [:], nil)
         (needed, isReading) = (nil, false)
         way.startOver()
         succeeded()
+        return names
     }
 
     private mutating func succeeded() {

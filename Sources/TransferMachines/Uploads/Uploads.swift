@@ -38,6 +38,8 @@ struct Uploads: Sendable {
     private var setAside: [Crop] = []
     /// The last crop of the account that was uploaded: none that was closed before it may be sent any more, since it would become the icon.
     private var lastUploaded: CropID?
+    /// Files that changed while their crops were sent, and are examined anew: labels still show the crops.
+    private var reexamined: Set<AvatarName> = []
     /// When calls were last told how far the crop at the head is.
     private var toldProgressAt: MonotonicTime?
 
@@ -62,9 +64,11 @@ struct Uploads: Sendable {
     /// Another user, another server, or nobody: none of the crops is theirs, and no icon. The catalog tells of their own.
     mutating func accountChanged() -> [Action] {
         isAccountOpen = false
-        queue.removeAll()
-        let actions = setAsideSolved() + (icon.map { [.iconChanged($0)] } ?? [])
-        (icon, unstaged, setAside, lastUploaded) = (nil, [], [], nil)
+        let dropped = queue.removeAll()
+        let actions =
+            setAsideSolved() + (icon.map { [.iconChanged($0)] } ?? [])
+            + dropped.flatMap { [.notPlaced($0), .changed($0), .ended($0, failure: nil)] }
+        (icon, unstaged, setAside, lastUploaded, reexamined) = (nil, [], [], nil, [])
         return actions
     }
 
@@ -108,6 +112,7 @@ struct Uploads: Sendable {
         }
         if let old = queue.waitingCrop(of: crop.name), old != crop.id { actions.append(.disk(.forgetCrop(old))) }
         setAside.removeAll { $0.name == crop.name }
+        reexamined.remove(crop.name)
         queue.add(crop)
         let note = Note(.info, "new crop", name: crop.name.string, detail: "\(crop.size) bytes")
         return actions + [.log(.note(note)), .changed(crop.name)]
@@ -116,7 +121,7 @@ struct Uploads: Sendable {
     /// The file is gone, or no picture any more, before its crop was sent.
     mutating func withdrawn(_ name: AvatarName) -> [Action] {
         setAside.removeAll { $0.name == name }
-        guard let id = queue.waitingCrop(of: name) else { return [] }
+        guard let id = queue.waitingCrop(of: name) else { return isKnown(name) }
         queue.remove(id)
         return [
             .disk(.forgetCrop(id)),
@@ -125,12 +130,18 @@ struct Uploads: Sendable {
         ]
     }
 
+    /// The file is no crop that is to be sent: where labels still show one of that name, they hear of it.
+    mutating func isKnown(_ name: AvatarName) -> [Action] {
+        reexamined.remove(name) == nil ? [] : [.notPlaced(name), .changed(name)]
+    }
+
     /// The file of the crop is being written again, was replaced, or is gone.
     mutating func cropChanged(_ id: CropID) -> [Action] {
         guard let crop = queue.crop(id) else { return [] }
         queue.remove(id)
         queue.finished(id)
         queue.noted(id)
+        reexamined.insert(crop.name)
         return [
             .log(.step(name: crop.name.string, what: "changed while it was uploaded")), .examine(crop.name),
         ]
@@ -214,7 +225,7 @@ struct Uploads: Sendable {
         queue.remove(crop.id)
         return [
             .disk(.setCropAside(crop.id, reason: reason)), notUploaded(crop.name, reason: reason, remedy: nil),
-            .ended(crop.name, failure: reason), .changed(crop.name),
+            .ended(crop.name, failure: reason), .notPlaced(crop.name), .changed(crop.name),
         ]
     }
 
@@ -241,7 +252,7 @@ struct Uploads: Sendable {
         let reason = "the server hung up \(Limits.Connection.hangUpsMax) times over it"
         return [
             notUploaded(crop.name, reason: reason, remedy: Self.remedy(login)), .ended(crop.name, failure: reason),
-            .changed(crop.name),
+            .notPlaced(crop.name), .changed(crop.name),
         ]
     }
 
@@ -294,7 +305,10 @@ struct Uploads: Sendable {
         guard let crop = queue.finishingCrop(id) else { return [] }
         let note = Note(
             .warning, "uploaded, but not placed in the cache", name: crop.name.string, detail: detail)
-        return [.log(.note(note)), .disk(.forgetCrop(id))] + cropPlaced(id, crop.name) + [.notPlaced(crop.name)]
+        queue.finished(id)
+        return [
+            .log(.note(note)), .disk(.forgetCrop(id)), .notPlaced(crop.name), .ended(crop.name, failure: nil),
+        ]
     }
 
     /// The crop's way ends here.

@@ -20,6 +20,9 @@ final class AgentBench {
     }
 
     private static let picture = "p.png"
+    /// How many pictures of 20 KiB come at once, and how often.
+    static let bulkCount = 200
+    private static let bulkRounds = 7
     private static let register =
         #"{"method":"org.avatard.Agent.Register","parameters":{"labels":[{"label":"peer","name":"p.png"}],"#
         + #""keep":true},"more":true}"#
@@ -37,6 +40,9 @@ final class AgentBench {
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         let picture = URL(fileURLWithPath: root + "/" + Self.picture)
         try Data(try TestPictures.padded(.png, to: 20 * 1024)).write(to: picture)
+        for name in (0..<Self.bulkRounds).flatMap(Self.bulkNames) {
+            try FileManager.default.linkItem(atPath: picture.path, toPath: root + "/" + name)
+        }
         let stores = ["--storage-root", folder + "/srv", "--stores-sqlite-file", folder + "/srv.sqlite"]
         let token = folder + "/token"
         try Data("a-token-for-this-run\n".utf8).write(to: URL(fileURLWithPath: token))
@@ -93,6 +99,20 @@ final class AgentBench {
         }
         return latencies
     }
+
+    /// Seconds from a Fetch of ``bulkCount`` pictures, none of which is there, to the last of them; one for each round.
+    func bulk() throws -> [Double] {
+        try (0..<Self.bulkRounds).map { round in
+            let client = try ClientSocket(path: socket)
+            let names = Self.bulkNames(of: round).map { "\"\($0)\"" }.joined(separator: ",")
+            let start = monotonicNanoseconds()
+            try client.send(#"{"method":"org.avatard.Agent.Fetch","parameters":{"names":[\#(names)]},"more":true}"#)
+            while try client.answer().contains(#""continues":true"#) {}
+            return Double(monotonicNanoseconds() - start) / 1e9
+        }
+    }
+
+    private static func bulkNames(of round: Int) -> [String] { (0..<bulkCount).map { "bulk-\(round)-\($0).png" } }
 
     /// The agent with so many subscribers that nothing happens to: bytes for each, with all that was allocated for the first time, and how
     /// often it was woken in so many seconds. To be asked first of all.

@@ -113,6 +113,10 @@ struct Run: AsyncParsableCommand {
         let bench = try AgentBench(folder: folder, sync: sync)
         defer { bench.stop() }
         if sync == "none", idleSeconds > 0 { try measureIdle(bench) }
+        let seconds = median(try bench.bulk())
+        print(
+            "avatard, storage.sync \(sync), \(AgentBench.bulkCount) pictures of 20 KiB down: \(milliseconds(seconds * 1000))"
+        )
         for count in [1, subscribers] {
             let measured = try bench.latencies(subscribers: count, rounds: count == 1 ? events : events / 5)
             print("avatard, storage.sync \(sync), to \(count), from the rename:    \(quantiles(measured.sinceRename))")

@@ -57,22 +57,24 @@ final class RunningProgram: Sendable {
         pid = process.processIdentifier
     }
 
-    /// Not by FileHandle's own handler: that may close its descriptor while libdispatch still listens to it, and then libdispatch crashes.
+    /// On a thread of its own, and by no source of libdispatch: libdispatch crashes now and then over a descriptor that is closed while
+    /// it takes the end of the file from the kernel.
     private static func read(_ handle: FileHandle, into log: LogTail) throws {
         let descriptor = fcntl(handle.fileDescriptor, F_DUPFD_CLOEXEC, 0)
         guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EMFILE) }
-        nonisolated(unsafe) let source = DispatchSource.makeReadSource(
-            fileDescriptor: descriptor, queue: DispatchQueue(label: "standard error"))
-        // Holds the source until it is cancelled.
-        source.setEventHandler {
+        Thread.detachNewThread {
             var buffer = [UInt8](repeating: 0, count: 64 * 1024)
-            let count = Glibc.read(descriptor, &buffer, buffer.count)
-            if count > 0 { return log.take(Data(buffer[..<count])) }
-            source.cancel()
+            while true {
+                let count = Glibc.read(descriptor, &buffer, buffer.count)
+                if count > 0 {
+                    log.take(Data(buffer[..<count]))
+                } else if count == 0 || errno != EINTR {
+                    break
+                }
+            }
+            close(descriptor)
             log.ended.happen(())
         }
-        source.setCancelHandler { close(descriptor) }
-        source.resume()
     }
 
     deinit {

@@ -128,6 +128,7 @@ package final class Life {
         agent.asked = { _ in }
         agent.sent = { _, _ in }
         agent.hangsUp = { _ in false }
+        agent.loginExcused = {}
         disk.recorded = { _ in }
         agent.heard = { _ in }
         agent.refused = { _, _ in }
@@ -213,6 +214,10 @@ package final class Life {
             case .download(let name, _): name == Self.unwelcomePicture && !isPeace
             case .askProgress: false
             }
+        }
+        agent.loginExcused = { [self] in
+            politeness.excuse()
+            politeness.liftAll()
         }
         agent.sent = { [self] id, user in oracle.sent(id, by: user) }
         disk.recorded = { [self] crop in oracle.recorded(crop) }

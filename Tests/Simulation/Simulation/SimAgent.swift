@@ -74,6 +74,8 @@ final class SimAgent {
     var asked: (AvatarName) -> Void = { _ in }
     /// A chunk of a crop goes out for this user.
     var sent: (CropID, UserID) -> Void = { _, _ in }
+    /// A login of a mutation's making, which gives a reason to ask for everything again.
+    var loginExcused: () -> Void = {}
     /// Whether the server hangs up over this request.
     var hangsUp: (ServerRequest) -> Bool = { _ in false }
     var heard: (ServerReply.Kind) -> Void = { _ in }
@@ -264,6 +266,7 @@ final class SimAgent {
             // Who logs in anew after every hang-up never learns what the server hangs up on.
             if mutation == .forgetHangUps, cause == "the server hangs up" {
                 feed(.logout)
+                loginExcused()
                 logIn()
             } else {
                 feed(.connection(.closed(number, cause: cause)))
