@@ -59,6 +59,21 @@ extension RealPrograms {
             }
         }
 
+        @Test("a login and a logout at once leave the same in memory and on the disk, whichever comes last")
+        func atOnce() async throws {
+            try await Stage.run { stage in
+                try await stage.agent.start([])
+                for _ in 0..<20 {
+                    async let login: Void = logIn(stage.ada, stage)
+                    async let logout: Void = stage.agent.client.logout()
+                    _ = try await (login, logout)
+                    let isLoggedIn = try await stage.agent.client.status().server != nil
+                    let isKept = FileManager.default.fileExists(atPath: stage.agent.state + "/login.json")
+                    #expect(isLoggedIn == isKept)
+                }
+            }
+        }
+
         @Test("a kept login that others can read: the agent runs and says so, and a new login mends it")
         func unusable() async throws {
             try await Stage.run { stage in

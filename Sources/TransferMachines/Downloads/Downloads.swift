@@ -201,6 +201,7 @@ struct Downloads: Sendable {
         leave(name)
         queue.remove(name)
         entries[name] = nil
+        sweepRetries()
     }
 
     // MARK: Priorities
@@ -430,6 +431,10 @@ struct Downloads: Sendable {
     /// Adds an entry at every call, so that a name may have several; outdated ones are swept out once they outnumber the names.
     private mutating func retryLater(_ name: AvatarName, at time: MonotonicTime) {
         retries.insert(Retry(at: time, name: name))
+        sweepRetries()
+    }
+
+    private mutating func sweepRetries() {
         guard retries.count > 2 * entries.count + 64 else { return }
         retries = Heap()
         for (name, entry) in entries where entry.priority != nil {
