@@ -45,10 +45,8 @@ extension AgentMachine {
             uploads.copyStalled(id)
         case .cropNotStaged(let id, .failed(let detail)): perform(uploads.cropNotPlaced(id, detail))
         case .cropFinished(let id, let name, let events):
-            let steps = uploads.cropFinished(id, name)
-            perform(steps.filter { if case .iconChanged = $0 { true } else { false } })
+            perform(uploads.cropFinished(id, name))
             logged(events)
-            perform(steps.filter { if case .iconChanged = $0 { false } else { true } })
         case .vanished(let name, let events): vanished([name], events)
         case .rescanned(let folder, let settled, let unnameable, let gone, let events):
             vanished(gone, [])

@@ -104,9 +104,6 @@ extension AgentMachine {
     /// Where the connection is.
     package var connectionState: ConnectionMachine.State { session.state }
 
-    /// How many retries are kept, those that are not needed any more included.
-    package var retryCount: Int { downloads.retryCount }
-
     /// The agent's state in a nutshell.
     package var status: Status {
         Status(

@@ -53,7 +53,7 @@ struct CropDiscovery: Sendable {
     /// A file was removed or moved away.
     mutating func gone(_ name: AvatarName, isScanDue: Bool) -> [Action] {
         closes.begin(name)
-        return [.log(.solved(key: Self.problemKey(name.string)))] + examineInOrder(name, isScanDue: isScanDue)
+        return [.log(.uploadSolved(name))] + examineInOrder(name, isScanDue: isScanDue)
     }
 
     /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed before.
@@ -95,7 +95,7 @@ struct CropDiscovery: Sendable {
 
     /// A file settled under a name that no avatar may have.
     func unnameable(_ name: AvatarNameError) -> [Action] {
-        [Self.notUploaded(String(name.name.prefix(Limits.Name.bytesMax)), reason: name.description)]
+        [.log(.notUploaded(String(name.name.prefix(Limits.Name.bytesMax)), reason: name.description))]
     }
 
     // MARK: What an examination finds
@@ -111,11 +111,11 @@ struct CropDiscovery: Sendable {
         case .missing: actions = [.withdrawn(name)]
         case .refused(let reason):
             // In a shared folder a file that is no crop is somebody else's affair.
-            let entry: Action =
+            let entry: ActivityLog.Entry =
                 isShared
-                ? .log(.step(name: name.string, what: "no crop", detail: reason))
-                : Self.notUploaded(name.string, reason: reason)
-            actions = [.withdrawn(name), entry, .refused(name, reason: reason)]
+                ? .step(name: name.string, what: "no crop", detail: reason)
+                : .notUploaded(name.string, reason: reason)
+            actions = [.withdrawn(name), .log(entry), .refused(name, reason: reason)]
         }
         return actions + next()
     }
@@ -143,13 +143,13 @@ struct CropDiscovery: Sendable {
     /// A person who wants the file sent all the same has the last word.
     private mutating func notACrop(_ name: AvatarName) -> [Action] {
         let isForced = queue.finished()
-        return (isForced ? [] : [.log(.solved(key: Self.problemKey(name.string))), .known(name)]) + next()
+        return (isForced ? [] : [.log(.uploadSolved(name)), .known(name)]) + next()
     }
 
     /// The verdict that the file is a crop is in the catalog.
     mutating func recorded(_ crop: Crop) -> [Action] {
         _ = queue.finished()
-        return [.log(.solved(key: Self.problemKey(crop.name.string))), .found(crop)] + next()
+        return [.log(.uploadSolved(crop.name)), .found(crop)] + next()
     }
 
     /// The file could not be read, or not be recorded: it is found again when the disk is well, and so is what waits behind it.
@@ -159,17 +159,22 @@ struct CropDiscovery: Sendable {
         let reason = "the disk or the catalog failed: \(fault)"
         return [.failed(fault)] + ([name] + queue.giveUp()).map { .refused($0, reason: reason) }
     }
+}
 
-    // MARK: Problems
+extension ActivityLog.Entry {
+    /// Under which problem it stands that a file of the upload folder is not sent.
+    static func uploadKey(_ name: String) -> ExactString { ExactString("upload \(name)") }
 
-    static func problemKey(_ name: String) -> ExactString { ExactString("upload \(name)") }
-
-    /// A file of the upload folder that is not sent: said once, in `Status` and the log.
-    static func notUploaded(_ name: String, reason: String, remedy: String? = nil) -> Action {
-        .log(
-            .problem(
-                key: problemKey(name), what: "not uploaded: \(name): \(reason)",
-                remedy: remedy ?? "put right or remove the file; avatarctl upload FILE tries again",
-                note: Note(.warning, "not uploaded", name: name, detail: reason)))
+    /// A file of the upload folder is not sent: said once, in `Status` and the log.
+    static func notUploaded(
+        _ name: String, reason: String,
+        remedy: String = "put right or remove the file; avatarctl upload FILE tries again"
+    ) -> ActivityLog.Entry {
+        .problem(
+            key: uploadKey(name), what: "not uploaded: \(name): \(reason)", remedy: remedy,
+            note: Note(.warning, "not uploaded", name: name, detail: reason))
     }
+
+    /// The file is sent after all, or is none of the user's any more.
+    static func uploadSolved(_ name: AvatarName) -> ActivityLog.Entry { .solved(key: uploadKey(name.string)) }
 }

@@ -73,7 +73,7 @@ struct Uploads: Sendable {
     }
 
     private func setAsideSolved() -> [Action] {
-        setAside.map { .log(.solved(key: CropDiscovery.problemKey($0.name.string))) }
+        setAside.map { .log(.uploadSolved($0.name)) }
     }
 
     /// A login of the same account: what was set aside is tried again once the catalog has told of it.
@@ -85,8 +85,9 @@ struct Uploads: Sendable {
         isAccountOpen = true
         let solved = setAsideSolved()
         setAside = []
-        for crop in facts.crops where lastUploaded.map({ $0 < crop.id }) ?? true { queue.add(crop) }
-        let names = facts.crops.map(\.name).map(Action.changed) + facts.doubtful.map(Action.examine)
+        let crops = facts.crops.filter { crop in lastUploaded.map { $0 < crop.id } ?? true }
+        for crop in crops { queue.add(crop) }
+        let names = crops.flatMap { [.takesName($0.name), .changed($0.name)] } + facts.doubtful.map(Action.examine)
         guard let icon = facts.icon, icon != self.icon else { return solved + names }
         return solved + names + become(icon)
     }
@@ -107,7 +108,7 @@ struct Uploads: Sendable {
         var actions = [Action.takesName(crop.name)]
         guard queue.count < Limits.Upload.queueMax else {
             return actions + [
-                notUploaded(crop.name, reason: "more than \(Limits.Upload.queueMax) crops wait", remedy: nil)
+                .log(.notUploaded(crop.name.string, reason: "more than \(Limits.Upload.queueMax) crops wait"))
             ]
         }
         if let old = queue.waitingCrop(of: crop.name), old != crop.id { actions.append(.disk(.forgetCrop(old))) }
@@ -224,17 +225,9 @@ struct Uploads: Sendable {
         let reason = "the server refused it \(Limits.Upload.refusalsMax) times: \(detail)"
         queue.remove(crop.id)
         return [
-            .disk(.setCropAside(crop.id, reason: reason)), notUploaded(crop.name, reason: reason, remedy: nil),
+            .disk(.setCropAside(crop.id, reason: reason)), .log(.notUploaded(crop.name.string, reason: reason)),
             .ended(crop.name, failure: reason), .notPlaced(crop.name), .changed(crop.name),
         ]
-    }
-
-    private func notUploaded(_ name: AvatarName, reason: String, remedy: String?) -> Action {
-        .log(
-            .problem(
-                key: CropDiscovery.problemKey(name.string), what: "not uploaded: \(name): \(reason)",
-                remedy: remedy ?? "put right or remove the file; avatarctl upload FILE tries again",
-                note: Note(.warning, "not uploaded", name: name.string, detail: reason)))
     }
 
     // MARK: The connection
@@ -251,7 +244,8 @@ struct Uploads: Sendable {
         setAside.append(crop)
         let reason = "the server hung up \(Limits.Connection.hangUpsMax) times over it"
         return [
-            notUploaded(crop.name, reason: reason, remedy: Self.remedy(login)), .ended(crop.name, failure: reason),
+            .log(.notUploaded(crop.name.string, reason: reason, remedy: Self.remedy(login))),
+            .ended(crop.name, failure: reason),
             .notPlaced(crop.name), .changed(crop.name),
         ]
     }
@@ -273,7 +267,7 @@ struct Uploads: Sendable {
             Action.disk(.setCropAside($0.id, reason: "a later crop was uploaded before the server took it"))
         }
         return [
-            .answered(crop.id), .log(.solved(key: CropDiscovery.problemKey(crop.name.string))),
+            .answered(crop.id), .log(.uploadSolved(crop.name)),
             .log(.note(Note(.info, "uploaded", name: crop.name.string, detail: "\(crop.size) bytes"))),
             .disk(.finishCrop(crop.id)),
         ] + late

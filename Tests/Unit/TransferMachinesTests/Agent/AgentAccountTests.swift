@@ -101,4 +101,19 @@ import TransferMachines
         #expect(agent.machine.status.icon == nil)
         #expect(agent.disk == [])
     }
+
+    /// Its copy goes into the very part that a download would write to.
+    @Test func aCropThatComesBackTakesItsNameFromADownload() {
+        let mine = crop(1, "me.png", size: 100)
+        var agent = AgentScript()
+        agent.want("me.png")
+        agent.chunk("me.png", 1, of: 10_000)
+        var facts = AgentScript.facts
+        facts.crops = [mine]
+        agent.give(.disk(.accountOpened(facts)))
+        #expect(agent.view("me.png").state == .outgoing)
+        for seq in Int64(2)...5 { agent.chunk("me.png", seq, of: 10_000) }
+        #expect(agent.disk.allSatisfy { if case .append = $0 { false } else { true } })
+        #expect(agent.asked == [])
+    }
 }

@@ -178,7 +178,7 @@ import TransferMachines
             agent.register(stream, "a.png")
             agent.give(.hungUp(StreamID(stream)))
         }
-        #expect(agent.machine.retryCount < 100)
+        #expect(agent.machine.load.retries < 100)
         agent.pass(Limits.Negative.absent)
         #expect(agent.asked == ["a.png 1"])
     }
