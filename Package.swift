@@ -197,7 +197,7 @@ let package = Package(
                 "avatar-server", "ServerRuntime", "ServerStores", "TransferMachines",
                 "WireProtocol",
                 "AvatarCore", "PosixFiles", nioCore, nioPosix, logging,
-            ], path: "Tests/Unit/ServerRuntimeTests",
+            ], path: "Tests/Unit/ServerRuntimeTests", exclude: ["Python"],
             swiftSettings: strict),
         .executableTarget(
             name: "ServerBench",

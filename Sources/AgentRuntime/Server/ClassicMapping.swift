@@ -12,7 +12,9 @@ package enum ClassicMapping {
         case .download(let name, let seq):
             // `client_path` is the name: the seed's clients get their own path back in it, we never look at it.
             return .download(
-                DownloadRequest(name: name.string, seq: seq, token: token, uid: uid.value, clientPath: name.string))
+                DownloadRequest(
+                    name: name.string, seq: seq, token: token, uid: uid.value, clientPath: name.string,
+                    isPipelined: true))
         case .upload(let crop, let chunk):
             return .uploadHead(
                 UploadChunk(

@@ -9,6 +9,7 @@ enum Field: UInt8, CaseIterable, Sendable {
     case lastSeq
     case md5
     case name
+    case pipelined
     case reqType
     case seq
     case token
@@ -28,6 +29,7 @@ enum Field: UInt8, CaseIterable, Sendable {
         case .lastSeq: "last_seq"
         case .md5: "md5"
         case .name: "name"
+        case .pipelined: "pipelined"
         case .reqType: "req_type"
         case .seq: "seq"
         case .token: "token"
@@ -45,6 +47,7 @@ enum Field: UInt8, CaseIterable, Sendable {
         case 5: first(of: .error, .token, .token, matching: key)
         case 7: Field.isLast.matches(key) ? .isLast : nil
         case 8: first(of: .lastSeq, .reqType, .reqType, matching: key)
+        case 9: Field.pipelined.matches(key) ? .pipelined : nil
         case 10: first(of: .totalSize, .transSize, .transSize, matching: key)
         case 11: Field.clientPath.matches(key) ? .clientPath : nil
         case 12: Field.currentSize.matches(key) ? .currentSize : nil

@@ -195,10 +195,12 @@ final class SimServer {
         reply.encode(into: &buffer)
         connection.replies[job.ticket] = buffer
         connection.session.answer(job.ticket, bytes: buffer.readableBytes)
-        while let ticket = connection.session.nextReply(), let bytes = connection.replies.removeValue(forKey: ticket) {
+        while let ticket = connection.session.nextReply(now: world.now),
+            let bytes = connection.replies.removeValue(forKey: ticket)
+        {
             connection.link.send(bytes, from: .server)
             connection.session.sent(bytes: bytes.readableBytes)
-            connection.session.drained()
+            connection.session.acknowledged()
         }
         takeFrames(connection, job.connection)
     }
