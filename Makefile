@@ -38,8 +38,8 @@ test:
 	@echo "Building with the tests. From nothing this is the long part (minutes)."
 	swift build --build-tests
 	@echo "The simulation's fixed lives on every core; then everything that starts programs and services, one after the other."
-	swift test --skip-build --filter SimulationTests
-	swift test --skip-build --no-parallel --skip SimulationTests
+	scripts/swift-test --skip-build --filter SimulationTests
+	scripts/swift-test --skip-build --no-parallel --skip SimulationTests
 
 ## make simulate SEEDS=1000    the deterministic simulation, from seed FROM=1 on
 simulate: setup
