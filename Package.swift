@@ -200,6 +200,8 @@ let package = Package(
             ], path: "Tests/Unit/ServerRuntimeTests", exclude: ["Python"],
             swiftSettings: strict),
         .executableTarget(
+            name: "delay-link", path: "Tests/Benchmarks/Distance/DelayLink", swiftSettings: strict),
+        .executableTarget(
             name: "ServerBench",
             dependencies: ["WireProtocol", "AvatarCore", "PosixFiles", nioCore, nioPosix, arguments],
             path: "Tests/Benchmarks/ServerBench", swiftSettings: strict),

@@ -73,7 +73,7 @@ extension Limits {
         /// How long the server waits before it asks the kernel again whether the last reply is acknowledged: at first, and at most.
         package static let drainCheckMilliseconds: ClosedRange<Int64> = 4...32
         /// How long the next reply waits for the request that shows that an old client has read the last one.
-        package static let followUpWait = Duration.seconds(5)
+        package static let followUpWait = Duration.seconds(1)
         /// How long the next reply waits after a last chunk or an error, which no request follows: the least and the most.
         package static let lastReplyPause = Duration.milliseconds(4)...Duration.milliseconds(250)
         /// The same for a client that fetches several files side by side and has not been calm for ``calmAfter``: more than a client was seen
