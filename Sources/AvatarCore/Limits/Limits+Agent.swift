@@ -27,12 +27,24 @@ extension Limits {
 
     /// Downloads in the classic dialect.
     package enum Download {
-        /// Pictures that are fetched at the same time.
-        package static let activeMax = 8
-        /// Requests in flight for one picture.
-        package static let windowChunks = 32
+        /// Pictures that are fetched at the same time, however large they are.
+        package static let activeMin = 8
+        /// Pictures that are fetched at the same time when they are small.
+        package static let activeMax = 256
         /// Requests in flight on the connection.
-        package static let inFlightMax = 128
+        package static let inFlightMax = 1024
+        /// Requests of one picture in flight before all others have had so many.
+        package static let shareRequests = 32
+        /// Bytes of replies that may be on their way on the connection: at first, which is also the least, and the most.
+        package static let flightBytes: ClosedRange<Int64> = (256 * 1024)...(8 * 1024 * 1024)
+        /// The shortest time over which the rate of a connection is measured.
+        package static let rateRoundMin = Duration.milliseconds(5)
+        /// Measurements of the rate that count; the best of them does.
+        package static let rateRounds = 8
+        /// What a picture is taken to have whose size is not known, before any other has taught it.
+        package static let expectedBytesFirst: Int64 = 16 * 1024
+        /// The least and the most that pictures before may teach.
+        package static let expectedBytes: ClosedRange<Int64> = 2048...(64 * 1024)
         /// Bytes of one picture that may wait for the disk before no more are asked for.
         package static let unwrittenBytesMax: Int64 = 8 * 1024 * 1024
         /// Starts at chunk 1 over, with the full window, before a window of one is used.

@@ -337,7 +337,7 @@ struct Downloads: Sendable {
         var actions = fillFreePlaces()
         // Each more urgent name that waits makes one less urgent download give up its place, which is free once that download's last
         // answer has come.
-        guard places.count >= Limits.Download.activeMax, let best = queue.bestVisibility(),
+        guard !way.takesAnother(places: places.count), let best = queue.bestVisibility(),
             let last = places.last(where: { isYielding($0, to: best) }),
             places.count(where: { entries[$0.name]?.status != .active }) < queue.count(above: last.priority)
         else { return actions }
@@ -348,7 +348,7 @@ struct Downloads: Sendable {
     private mutating func fillFreePlaces() -> [Action] {
         var actions: [Action] = []
         // A disk that is slower than the server holds the next pictures back.
-        while places.count < Limits.Download.activeMax, unwrittenBytes < Limits.Download.unwrittenBytesMax,
+        while way.takesAnother(places: places.count), unwrittenBytes < Limits.Download.unwrittenBytesMax,
             let next = queue.take()
         {
             actions += begin(next.name, isByAge: next.isByAge)
