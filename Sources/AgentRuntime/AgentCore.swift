@@ -49,7 +49,7 @@ final class AgentCore: AgentService {
         }.wait()
         let driver = driver
         inbox.connect { inputs in
-            loop.execute { for input in inputs { driver.value.feed(input) } }
+            loop.execute { driver.value.feed(inputs) }
         }
     }
 

@@ -1,5 +1,4 @@
 internal import AvatarCore
-internal import DequeModule
 internal import LabelBus
 internal import Logging
 internal import NIOCore
@@ -19,7 +18,7 @@ final class AgentDriver {
     private let attach: @Sendable (WatchedFolder) -> Void
     private let logger: Logger
 
-    private var inputs = Deque<AgentInput>()
+    private var inputs: [AgentInput] = []
     private var isFeeding = false
     private var commands: [DiskCommand] = []
     private var timer: Scheduled<Void>?
@@ -48,25 +47,20 @@ final class AgentDriver {
 
     // MARK: In
 
-    func feed(_ input: AgentInput) {
-        take(input)
-        handOver()
-    }
+    func feed(_ input: AgentInput) { feed([input]) }
 
-    /// Hands an input to the machine and carries out what the machine says; what goes to the server and to the disk waits for `handOver`.
-    private func take(_ input: AgentInput) {
-        inputs.append(input)
+    /// Hands inputs to the machine and carries out what the machine says. What goes to the server and to the disk goes at the end, once
+    /// for all that came together.
+    func feed(_ inputs: [AgentInput]) {
+        self.inputs += inputs
         guard !isFeeding else { return }
         isFeeding = true
-        while let next = inputs.popFirst() {
-            for action in machine.handle(next, now: clock.now) { perform(action) }
+        while !self.inputs.isEmpty {
+            let batch = self.inputs
+            self.inputs.removeAll(keepingCapacity: true)
+            for action in machine.handle(batch, now: clock.now) { perform(action) }
         }
         isFeeding = false
-    }
-
-    /// Lets go of what the machine wanted sent and done: once for all replies that came with one read.
-    private func handOver() {
-        guard !isFeeding else { return }
         lastEncoded = nil
         connection?.link.flush()
         if !commands.isEmpty {
@@ -142,8 +136,9 @@ final class AgentDriver {
             host: account.server.host, port: account.server.port, on: loop,
             events: ServerConnection.Events(
                 opened: { driver.value.feed(.connection(.opened(number))) },
-                replied: { driver.value.take(.reply(ServerReply(connection: number, kind: $0))) },
-                readCompleted: { driver.value.handOver() },
+                replied: { kinds in
+                    driver.value.feed(.replies(kinds.map { ServerReply(connection: number, kind: $0) }))
+                },
                 closed: { driver.value.feed(.connection(.closed(number, cause: $0))) }))
         connection = (number, link)
     }

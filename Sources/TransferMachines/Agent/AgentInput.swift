@@ -8,7 +8,8 @@ package enum AgentInput: Hashable, Sendable {
     /// The kept login cannot be used, so that nobody is logged in.
     case loginUnusable(reason: String)
     case connection(ConnectionEvent)
-    case reply(ServerReply)
+    /// What came with one read from the connection, in order.
+    case replies([ServerReply])
     case disk(DiskResult)
     case folder(FolderChange)
     case bus(StreamID, BusCall)

@@ -35,7 +35,20 @@ package struct AgentMachine: Sendable {
 
     /// Takes one input; what is to be done, in order.
     package mutating func handle(_ input: AgentInput, now: MonotonicTime) -> [AgentAction] {
+        handle(CollectionOfOne(input), now: now)
+    }
+
+    /// Takes inputs that came together, in order. What the server is asked next is decided once for all of them.
+    package mutating func handle(_ inputs: some Sequence<AgentInput>, now: MonotonicTime) -> [AgentAction] {
         self.now = max(now, self.now)
+        for input in inputs { take(input) }
+        pump()
+        // A new array: emptying the one that goes out would copy it first, at the size of the largest answer ever.
+        defer { actions = [] }
+        return actions
+    }
+
+    private mutating func take(_ input: AgentInput) {
         switch input {
         case .login(let login): logIn(login)
         case .logout: logOut()
@@ -44,7 +57,7 @@ package struct AgentMachine: Sendable {
         case .connection(.opened(let number)): perform(session.opened(number, now: self.now))
         case .connection(.closed(let number, let cause)):
             perform(session.closed(number, cause: cause, hasWork: hasWork, now: self.now, random: &random))
-        case .reply(let reply): replied(reply)
+        case .replies(let replies): for reply in replies { replied(reply) }
         case .disk(let result): handle(result)
         case .folder(let change): handle(change)
         case .bus(let stream, let call): handle(call, stream)
@@ -52,10 +65,6 @@ package struct AgentMachine: Sendable {
         case .networkChanged: perform(session.networkChanged(now: self.now))
         case .tick: tick()
         }
-        pump()
-        // A new array: emptying the one that goes out would copy it first, at the size of the largest answer ever.
-        defer { actions = [] }
-        return actions
     }
 
     // MARK: Time

@@ -87,6 +87,8 @@ struct Downloads: Sendable {
     private var queue = DownloadQueue()
     /// Names over which the server hung up, each waiting for its turn alone; what was received of one is kept.
     private var suspects: [AvatarName] = []
+    /// Whether a name that has a place may be a suspect.
+    private var mayHaveSuspects = false
     /// Names of which every byte came and the disk has not taken all; they have no place any more, and how much there is of them.
     private var unwritten: [AvatarName: Int64] = [:]
     private var unwrittenBytes: Int64 = 0
@@ -306,6 +308,8 @@ struct Downloads: Sendable {
 
     /// A suspect whose turn ended without an answer waits for another one.
     private mutating func setSuspectsApart() {
+        guard mayHaveSuspects else { return }
+        mayHaveSuspects = places.contains { entries[$0.name]?.hangUps ?? 0 > 0 }
         for name in places.map(\.name) where entries[name]?.status == .active && way.isQuiet(name) {
             guard entries[name]?.hangUps ?? 0 > 0 else { continue }
             places.removeAll { $0.name == name }
@@ -382,6 +386,7 @@ struct Downloads: Sendable {
     }
 
     private mutating func takePlace(_ name: AvatarName, isByAge: Bool) {
+        if entries[name]?.hangUps ?? 0 > 0 { mayHaveSuspects = true }
         places.append(Place(name: name, priority: entries[name]?.priority ?? .hidden, isByAge: isByAge))
     }
 

@@ -243,7 +243,7 @@ final class SimAgent {
             guard incarnation == current else { return }
             let progress = ClassicUpload.Progress.at(
                 seq: chunk.seq, totalSize: crop.size, transSize: chunk.transSize)
-            feed(.reply(ServerReply(connection: number, kind: .progress(name: crop.name.exact, progress))))
+            feed(.replies([ServerReply(connection: number, kind: .progress(name: crop.name.exact, progress))]))
         }
     }
 
@@ -286,6 +286,7 @@ final class SimAgent {
 
     private func received(_ bytes: ByteBuffer, _ number: Int) {
         decoder.append(bytes)
+        var replies: [ServerReply] = []
         while let frame = decoder.next(bodyBytesMax: Limits.Wire.replyBodyBytesMax), machine != nil {
             guard let kind = ClassicMapping.reply(from: frame) else { continue }
             if mutation == .forgetWindowOrder, heldReply == nil,
@@ -295,20 +296,21 @@ final class SimAgent {
                 heldReply = kind
                 continue
             }
-            take(kind, number)
+            replies.append(take(kind, number))
             if let held = heldReply {
                 heldReply = nil
-                take(held, number)
+                replies.append(take(held, number))
             }
         }
+        if !replies.isEmpty { feed(.replies(replies)) }
     }
 
-    private func take(_ kind: ServerReply.Kind, _ number: Int) {
+    private func take(_ kind: ServerReply.Kind, _ number: Int) -> ServerReply {
         heard(kind)
         if case .upload(ClassicError.success, _, _, let seq) = kind, let (crop, chunk) = lastSent, chunk.seq == seq {
             acknowledged[crop] = chunk
         }
-        feed(.reply(ServerReply(connection: number, kind: kind)))
+        return ServerReply(connection: number, kind: kind)
     }
 
     // MARK: The disk thread

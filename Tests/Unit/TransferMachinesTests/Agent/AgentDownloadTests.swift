@@ -247,7 +247,7 @@ import TransferMachines
         var agent = AgentScript()
         agent.want("a.png")
         agent.give(
-            .reply(ServerReply(connection: 99, kind: .download(name: "a.png", .error(1012)))))
+            .replies([ServerReply(connection: 99, kind: .download(name: "a.png", .error(1012)))]))
         #expect(agent.actions == [])
     }
 
