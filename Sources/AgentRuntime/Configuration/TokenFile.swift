@@ -14,27 +14,38 @@ package enum TokenFile {
     /// LoadCredential).
     static let credential = "credential.token"
 
+    /// A token and the file that it stands in.
+    package struct Found: Hashable, Sendable {
+        package let token: String
+        package let path: String
+    }
+
     /// The token, or nil when nobody has put one anywhere.
     package static func read(
         configured: String?, stateDirectory: String, environment: [String: String]
-    ) throws(Fault) -> String? {
-        if let configured { return try read(configured, isRequired: true) }
-        if let folder = environment["CREDENTIALS_DIRECTORY"],
-            let token = try read(folder + "/" + credential, isRequired: false)
-        {
-            return token
+    ) throws(Fault) -> Found? {
+        let places = places(configured: configured, stateDirectory: stateDirectory, environment: environment)
+        for path in places {
+            if let token = try read(path, isRequired: configured != nil) { return Found(token: token, path: path) }
         }
-        return try read(stateDirectory + "/token", isRequired: false)
+        return nil
     }
 
-    /// One file: refused when others can read it, or when it holds no single line.
+    /// Where the token may lie, the first place first.
+    static func places(configured: String?, stateDirectory: String, environment: [String: String]) -> [String] {
+        if let configured { return [configured] }
+        let credentials = environment["CREDENTIALS_DIRECTORY"].map { [$0 + "/" + credential] } ?? []
+        return credentials + [stateDirectory + "/token"]
+    }
+
+    /// One file: refused when others can read it, or when it holds no token.
     static func read(_ path: String, isRequired: Bool) throws(Fault) -> String? {
         let facts: FileFacts
         let bytes: [UInt8]
         do throws(PosixError) {
             let file = try OpenFile.open(path: path)
             facts = try file.facts()
-            bytes = try file.read(at: 0, count: Limits.Token.bytesMax + 1)
+            bytes = try file.read(at: 0, count: TokenText.bytesMax)
         } catch {
             if error.isMissing, !isRequired { return nil }
             throw Fault(description: "the token file cannot be read: \(error)")
@@ -42,12 +53,10 @@ package enum TokenFile {
         guard facts.permissions & 0o077 == 0 else {
             throw Fault(description: "the token file \(path) can be read by others: chmod 600 \(path)")
         }
-        let text =
-            String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
-        guard !text.isEmpty, bytes.count <= Limits.Token.bytesMax else {
-            throw Fault(
-                description: "the token file \(path) must hold one line of at most \(Limits.Token.bytesMax) bytes")
+        do throws(TokenText.Fault) {
+            return try TokenText.token(in: bytes)
+        } catch {
+            throw Fault(description: "the token file \(path) cannot be used: \(error)")
         }
-        return text
     }
 }

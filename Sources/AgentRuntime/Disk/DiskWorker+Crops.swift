@@ -162,7 +162,7 @@ extension DiskWorker {
 
     func importCrop(_ stream: StreamID, path: String) {
         do {
-            results.append(.imported(stream, try crops.importFile(path: path)))
+            results.append(.imported(stream, try crops.importFile(path: path, keeping: isShared)))
         } catch let error as ImportError {
             results.append(.refused(stream, error.busFault))
         } catch {

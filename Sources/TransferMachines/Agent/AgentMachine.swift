@@ -41,7 +41,8 @@ package struct AgentMachine: Sendable {
         case .logout: logOut()
         case .loginUnusable(let reason):
             log(.problem(key: "token", what: reason, remedy: "avatarctl login makes a new one"))
-        case .connection(.opened(let number)): perform(session.opened(number, now: self.now))
+        case .tokenUnusable(let reason): perform(session.tokenUnusable(reason))
+        case .connection(.opened(let number)): opened(number)
         case .connection(.closed(let number, let cause)):
             perform(session.closed(number, cause: cause, hasWork: hasWork, now: self.now, random: &random))
         case .reply(let reply): replied(reply)
@@ -71,7 +72,7 @@ package struct AgentMachine: Sendable {
 
     private mutating func tick() {
         perform(session.tick(now: now))
-        uploads.tick(now: now)
+        perform(uploads.tick(now: now))
         if uploads.isSilent(now: now) || downloads.isSilent(now: now) {
             // A reply that never comes leaves the connection out of step.
             giveUpConnection("the server owes an answer for \(Limits.Connection.replyTimeout)")
@@ -159,17 +160,31 @@ package struct AgentMachine: Sendable {
     /// Before the start there is no catalog to ask; the start asks it.
     mutating func openAccount() { if hasStarted { actions.append(.disk(.openAccount)) } }
 
+    private mutating func opened(_ number: Int) {
+        perform(session.opened(number, now: now))
+        if session.isCurrent(number) { uploads.connected(now: now) }
+    }
+
+    /// A person asks for something: waits for the server end, and so do pauses after its refusals.
+    mutating func hurry(isForToken: Bool = false) {
+        perform(session.hurry(isForToken: isForToken, now: now))
+        perform(uploads.hurry())
+    }
+
     private mutating func giveUpConnection(_ cause: String) {
         perform(session.giveUp(cause, now: now, random: &random))
     }
 
     private mutating func replied(_ reply: ServerReply) {
         guard session.isCurrent(reply.connection) else { return }
+        session.heard(reply.kind)
         switch reply.kind {
         case .download(let name, let answer):
             perform(downloads.replied(name, answer, isStorageFine: storage.isFine, now: now, random: &random))
-        case .upload(let code, let name, let md5, let seq):
-            perform(uploads.replied(error: code, name: name, md5: md5, seq: seq, now: now, random: &random))
+        case .upload(let code, let name, let md5, let seq, let reason):
+            perform(
+                uploads.replied(
+                    error: code, name: name, md5: md5, seq: seq, reason: reason, now: now, random: &random))
         case .progress(let name, let progress):
             perform(uploads.progress(name: name, progress, now: now, random: &random))
         case .other: break

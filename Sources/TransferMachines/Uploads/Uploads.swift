@@ -34,8 +34,11 @@ struct Uploads: Sendable {
     private var isAccountOpen = false
     /// Crops that could not be copied into the cache because the disk failed.
     private var unstaged: [CropID] = []
-    /// Crops over which the server hung up too often. The catalog keeps them as crops that wait, so that a start or a login tries again.
+    /// Crops over which the server hung up too often. The catalog keeps them as crops that wait, so that a start or a login tries again; and
+    /// so does a person who asks, or ``Limits/Upload/setAsideFor``.
     private var setAside: [Crop] = []
+    /// When the crops that were set aside are tried again.
+    private var setAsideUntil = MonotonicTime.never
     /// The last crop of the account that was uploaded: none that was closed before it may be sent any more, since it would become the icon.
     private var lastUploaded: CropID?
     /// Files that changed while their crops were sent, and are examined anew: labels still show the crops.
@@ -49,15 +52,23 @@ struct Uploads: Sendable {
     var hasWork: Bool { isAccountOpen && queue.hasWork }
     /// Whether the crop at the head was in flight when the server hung up.
     var suspect: (id: CropID, hangUps: Int)? {
-        guard queue.hangUps > 0, hasWork, let id = queue.first?.id else { return nil }
+        guard queue.hangUps > 0, hasWork, let id = queue.next?.id else { return nil }
         return (id, queue.hangUps)
     }
     var isQuiet: Bool { queue.isQuiet }
-    var deadline: MonotonicTime { queue.deadline }
+    var deadline: MonotonicTime { min(queue.deadline, setAsideUntil) }
     func isSilent(now: MonotonicTime) -> Bool { queue.isSilent(now: now) }
 
     /// The crop of this name that is not in the cache yet, and how much of it the server has.
     func pending(_ name: AvatarName) -> (crop: Crop, transferred: Int64)? { queue.pending(name) }
+
+    /// Why the server does not take the crop of this name, where the crop was refused last.
+    func refusal(of name: AvatarName) -> String? {
+        queue.waitingCrop(of: name).flatMap { queue.refusal(of: $0) }?.detail
+    }
+
+    /// Whether the crop of this name is the last of those that wait: it becomes the icon as it is.
+    func isLastWaiting(_ name: AvatarName) -> Bool { queue.last?.name == name }
 
     // MARK: The account
 
@@ -69,6 +80,7 @@ struct Uploads: Sendable {
             setAsideSolved() + (icon.map { [.iconChanged($0)] } ?? [])
             + dropped.flatMap { [.notPlaced($0), .changed($0), .ended($0, failure: nil)] }
         (icon, unstaged, setAside, lastUploaded, reexamined) = (nil, [], [], nil, [])
+        setAsideUntil = .never
         return actions
     }
 
@@ -84,7 +96,7 @@ struct Uploads: Sendable {
         guard facts.account == account else { return [] }
         isAccountOpen = true
         let solved = setAsideSolved()
-        setAside = []
+        (setAside, setAsideUntil) = ([], .never)
         let crops = facts.crops.filter { crop in lastUploaded.map { $0 < crop.id } ?? true }
         for crop in crops { queue.add(crop) }
         let names = crops.flatMap { [.takesName($0.name), .changed($0.name)] } + facts.doubtful.map(Action.examine)
@@ -150,7 +162,28 @@ struct Uploads: Sendable {
 
     // MARK: The way up
 
-    mutating func tick(now: MonotonicTime) { queue.tick(now: now) }
+    /// Time has passed; crops that were set aside may be due.
+    mutating func tick(now: MonotonicTime) -> [Action] {
+        queue.tick(now: now)
+        return setAsideUntil <= now ? takeBack() : []
+    }
+
+    /// A person asks for what waits: pauses end, and what was set aside is tried again.
+    mutating func hurry() -> [Action] {
+        queue.hurry()
+        return takeBack()
+    }
+
+    private mutating func takeBack() -> [Action] {
+        let crops = setAside
+        let solved = setAsideSolved()
+        (setAside, setAsideUntil) = ([], .never)
+        for crop in crops { queue.add(crop.sentBefore) }
+        return solved + crops.map { .changed($0.name) }
+    }
+
+    /// A connection is there.
+    mutating func connected(now: MonotonicTime) { queue.connected(now: now) }
 
     /// Takes the next step of the crop at the head, where one can be taken. `alone` is the crop that has its turn alone; without it the crop
     /// at the head goes, unless it is a suspect.
@@ -168,9 +201,11 @@ struct Uploads: Sendable {
 
     /// 1032 came.
     mutating func replied(
-        error code: Int, name: ExactString?, md5: String?, seq: Int64?, now: MonotonicTime, random: inout SeededRandom
+        error code: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason?,
+        now: MonotonicTime, random: inout SeededRandom
     ) -> [Action] {
-        actions(queue.replied(error: code, name: name, md5: md5, seq: seq), now: now, random: &random)
+        let events = queue.replied(error: code, name: name, md5: md5, seq: seq, reason: reason)
+        return actions(events, now: now, random: &random)
     }
 
     /// 1006 came.
@@ -201,7 +236,7 @@ struct Uploads: Sendable {
             case .needs(let crop, let range): actions.append(.disk(.readCrop(crop.id, range: range)))
             case .answered(let crop): actions.append(.answered(crop.id))
             case .uploaded(let crop): actions += uploaded(crop)
-            case .refused(let crop, let detail): actions += refused(crop, detail, now: now, random: &random)
+            case .refused(let crop, let refusal): actions += refused(crop, refusal, now: now, random: &random)
             case .loginRefused(let refusal): actions.append(.loginRefused(refusal))
             case .stray(let detail): actions.append(.stray(detail))
             }
@@ -217,12 +252,18 @@ struct Uploads: Sendable {
     }
 
     private mutating func refused(
-        _ crop: Crop, _ detail: String, now: MonotonicTime, random: inout SeededRandom
+        _ crop: Crop, _ refusal: UploadRefusal, now: MonotonicTime, random: inout SeededRandom
     ) -> [Action] {
-        guard queue.refused(now: now, random: &random) else {
-            return [.log(.step(name: crop.name.string, what: "upload refused", detail: detail))]
+        guard queue.refused(crop.id, refusal, now: now, random: &random) else {
+            let step = ActivityLog.Entry.step(
+                name: crop.name.string, what: "upload refused", detail: refusal.detail)
+            let problem = ActivityLog.Entry.notUploaded(crop.name.string, reason: refusal)
+            // Whoever waits for the upload is answered: how long the trouble lasts nobody knows.
+            let isTold = queue.passingRefusals == Limits.Upload.refusalsTold
+            return [.log(step), .log(problem), .changed(crop.name)]
+                + (isTold ? [.ended(crop.name, failure: nil)] : [])
         }
-        let reason = "the server refused it \(Limits.Upload.refusalsMax) times: \(detail)"
+        let reason = "the server does not take it: \(refusal.detail)"
         queue.remove(crop.id)
         return [
             .disk(.setCropAside(crop.id, reason: reason)), .log(.notUploaded(crop.name.string, reason: reason)),
@@ -236,12 +277,14 @@ struct Uploads: Sendable {
 
     /// The server hung up. A crop for which it owed an answer is a suspect; one over which it hung up too often while the crop was `alone`
     /// makes way for the others.
-    mutating func hungUp(alone: Transfer?, _ login: Login?) -> [Action] {
+    /// `hasAnswered` says whether the server answered anything on this connection.
+    mutating func hungUp(alone: Transfer?, hasAnswered: Bool, _ login: Login?, now: MonotonicTime) -> [Action] {
         guard let id = queue.inFlight, let crop = queue.crop(id) else { return [] }
-        queue.hungUp(wasAlone: alone == .upload(id))
+        queue.hungUp(wasAlone: alone == .upload(id), hasAnswered: hasAnswered)
         guard queue.hangUps >= Limits.Connection.hangUpsMax else { return [] }
         queue.remove(id)
         setAside.append(crop)
+        setAsideUntil = min(setAsideUntil, now + Limits.Upload.setAsideFor)
         let reason = "the server hung up \(Limits.Connection.hangUpsMax) times over it"
         return [
             .log(.notUploaded(crop.name.string, reason: reason, remedy: Self.remedy(login))),
@@ -251,20 +294,25 @@ struct Uploads: Sendable {
     }
 
     private static func remedy(_ login: Login?) -> String {
-        [login?.way.remedyForHangUps, "avatarctl upload FILE, a login or a restart tries again"]
+        [login?.way.remedyForHangUps, "avatarctl sync tries again at once, the agent by itself within the hour"]
             .compactMap(\.self).joined(separator: "; ")
     }
 
     // MARK: After the upload
 
     private mutating func uploaded(_ crop: Crop) -> [Action] {
-        queue.uploaded()
-        lastUploaded = crop.id
         // Crops that were closed before this one must not become the icon after it.
-        let older = setAside.filter { $0.id < crop.id }
+        let older = queue.uploaded() + setAside.filter { $0.id < crop.id }
+        lastUploaded = crop.id
         setAside.removeAll { $0.id < crop.id }
-        let late = older.map {
-            Action.disk(.setCropAside($0.id, reason: "a later crop was uploaded before the server took it"))
+        if setAside.isEmpty { setAsideUntil = .never }
+        let reason = "a later crop was uploaded before the server took it"
+        let late = older.flatMap { crop -> [Action] in
+            [
+                .disk(.setCropAside(crop.id, reason: reason)), .log(.uploadSolved(crop.name)),
+                .log(.step(name: crop.name.string, what: "not uploaded", detail: reason)),
+                .ended(crop.name, failure: reason), .notPlaced(crop.name), .changed(crop.name),
+            ]
         }
         return [
             .answered(crop.id), .log(.uploadSolved(crop.name)),

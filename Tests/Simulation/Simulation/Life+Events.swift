@@ -26,6 +26,8 @@ extension Life {
         if options.suspendsForAWeek { at { self.suspend() } }
         if options.hangsUpOnCrop { at { self.closeUnwelcomeCrop() } }
         for _ in 0..<options.accountSwitches { at { self.switchAccount() } }
+        for _ in 0..<options.serverFulls { at { self.fillServer() } }
+        for _ in 0..<options.saidAgain { at { self.sayAgain() } }
         if server.kind == .ours { visitor.schedule(before: options.faultTime) }
         heal()
     }
@@ -67,11 +69,16 @@ extension Life {
         watch.overflowRate = 0
         watch.reorderRate = 0
         isPartitioned = false
+        server.store.isFull = false
         server.restart()
-        agent.account = (me, server.store.tokens[me] ?? "")
+        let token = server.store.tokens[me] ?? ""
+        // The token that came last stands in its file: nobody need log in for it.
+        let isInFile = agent.account.uid == me && random.happens(0.5)
+        agent.fileToken = token
+        if !isInFile { agent.account = (me, token) }
         for stream in unread.keys.sorted() { closeLaggard(stream) }
         if agent.isAlive {
-            logIn()
+            if isInFile { agent.tokenFileChanged() } else { logIn() }
             networkChanged()
             if wanted.isEmpty { register(keep: true) }
             if watcher == nil { watchLog() }
@@ -215,7 +222,13 @@ extension Life {
         world.schedule(in: random.upTo(.seconds(6))) { [self] in disk.isFull = false }
     }
 
-    /// The token expires; a while later somebody logs in with the new one.
+    private func fillServer() {
+        world.log("the server's disk is full")
+        server.store.isFull = true
+        world.schedule(in: random.upTo(.seconds(60))) { [self] in server.store.isFull = false }
+    }
+
+    /// The token expires; a while later somebody logs in with the new one, or it stands in the token's file.
     private func changeToken() {
         let token = "token-\(random.pick(2...1_000_000))"
         world.log("the token expires")
@@ -224,6 +237,8 @@ extension Life {
             guard !isPeace else { return }
             world.log("somebody logs in anew")
             guard agent.account.uid == me else { return }
+            agent.fileToken = server.store.tokens[me] ?? token
+            if random.happens(0.5) { return agent.tokenFileChanged() }
             agent.account.token = server.store.tokens[me] ?? token
             if agent.isAlive { logIn() }
         }

@@ -129,6 +129,8 @@ package final class Life {
         agent.sent = { _, _ in }
         agent.hangsUp = { _ in false }
         agent.loginExcused = {}
+        agent.serverHas = { _ in false }
+        disk.imported = { _ in }
         disk.recorded = { _ in }
         agent.heard = { _ in }
         agent.refused = { _, _ in }
@@ -219,11 +221,18 @@ package final class Life {
             politeness.excuse()
             politeness.liftAll()
         }
+        agent.serverHas = { [self] crop in
+            server.store.commits.contains { $0.key.owner == me && $0.key.name == crop.name && $0.md5 == crop.md5 }
+        }
+        disk.imported = { [self] name in
+            oracle.saidAgain(name)
+            watch.happened(.crops, name)
+        }
         agent.sent = { [self] id, user in oracle.sent(id, by: user) }
         disk.recorded = { [self] crop in oracle.recorded(crop) }
         agent.heard = { [self] kind in if Self.isSensible(kind) { politeness.excuse() } }
         agent.refused = { [self] name, reason in
-            politeness.refused(name, reason, tokenEpoch: disk.tokenEpoch)
+            politeness.refused(name, reason, until: agent.view(name)?.retryAt, tokenEpoch: disk.tokenEpoch)
             if reason == .corrupt { oracle.foundCorrupt(name) }
         }
         agent.lifted = { [self] name in politeness.lift(name) }
@@ -244,7 +253,7 @@ package final class Life {
     /// Whether a server that answers so lives, and takes who we are.
     private static func isSensible(_ kind: ServerReply.Kind) -> Bool {
         switch kind {
-        case .download(_, .error(let code)), .upload(let code, _, _, _):
+        case .download(_, .error(let code)), .upload(let code, _, _, _, _):
             code != ClassicError.tokenInvalid.rawValue && code != ClassicError.uidInvalid.rawValue
         case .download(_, .chunk): true
         case .download(_, .garbled), .progress, .other, .unreadable: false
