@@ -172,8 +172,8 @@ class Lane:
         self.count += 1
         name = f"crop-{self.count % 3}.png"
         data = picture(self.rng)
-        (self.crops / (".new-" + name)).write_bytes(data)
-        os.rename(self.crops / (".new-" + name), self.crops / name)
+        (self.home / "new").write_bytes(data)
+        os.rename(self.home / "new", self.crops / name)
         return name, data
 
     def is_up(self, name, data):

@@ -86,11 +86,11 @@ extension UploadFolder {
     private static let importPrefix = "\(WorkFile.prefix)import-"
 
     /// Copies a picture from anywhere into this folder, as `<first 32 digits of its SHA-256>.<extension>` (`docs/label-bus.md`, `Upload`).
-    /// It appears under that name complete, by a rename. A copy that is there already is made anew, so that its time is that of the
-    /// person's word; `keeping` leaves it as it is, for a folder in which it is the cache's picture as well.
+    /// It appears under that name complete, by a rename. A copy that is there already stays as it is, or is made anew with `renewing`: then its
+    /// time is that of the person's word.
     ///
     /// - Throws: ``ImportError`` for what is no picture, too large, or not readable; ``CacheError`` for this folder's own trouble.
-    package func importFile(path: String, keeping: Bool = false) throws -> AvatarName {
+    package func importFile(path: String, renewing: Bool = false) throws -> AvatarName {
         let bytes = try read(path)
         let image: ImageFacts
         do throws(ImageError) {
@@ -101,7 +101,7 @@ extension UploadFolder {
         let digest = try unsafe SHA256Digest(of: bytes.span.bytes)
         let name = try AvatarName("\(digest.hex.prefix(32)).\(image.format.fileExtension)")
         do {
-            if keeping, let lying = try folder.facts(of: name.string), lying.kind == .regular,
+            if !renewing, let lying = try folder.facts(of: name.string), lying.kind == .regular,
                 lying.size == Int64(bytes.count)
             {
                 let there = try folder.openForReading(name.string).read(at: 0, count: bytes.count)

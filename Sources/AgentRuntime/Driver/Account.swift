@@ -41,7 +41,8 @@ package struct Account: Sendable, CustomStringConvertible {
 
     /// What the machine is told of it.
     var login: Login {
-        Login(server: server.key, uid: uid, way: .classic(uploadChunkBytes: Int64(server.classicChunkBytes)),
+        Login(
+            server: server.key, uid: uid, way: .classic(uploadChunkBytes: Int64(server.classicChunkBytes)),
             tokenFile: tokenFile)
     }
 

@@ -64,8 +64,6 @@ extension Limits {
         package static let backoffMax = Duration.seconds(60)
         /// A connection that comes about so long after the last refusal is a reason to try again at once.
         package static let retryOnConnectAfter = Duration.seconds(5)
-        /// How long a crop over which the server hung up too often is left alone.
-        package static let setAsideFor = Duration.seconds(3600)
     }
 
     /// Commits: many files share a round of syncs.

@@ -48,7 +48,8 @@ package struct Login: Hashable, Sendable {
     /// What a person can do about a token that is not accepted.
     var remedyForToken: String {
         guard let tokenFile else { return "avatarctl login with a fresh token" }
-        return "put the user's new token into \(tokenFile): it is read again as soon as the file changes, and by avatarctl sync"
+        return
+            "put the user's new token into \(tokenFile): it is read again as soon as the file changes, and by avatarctl sync"
     }
 
     /// Tells accounts apart: `host:port/uid`.

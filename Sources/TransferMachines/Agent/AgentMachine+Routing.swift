@@ -17,8 +17,7 @@ extension AgentMachine {
                 perform(downloads.connectionLost(isStorageFine: storage.isFine))
             case .hungUp:
                 let alone = turns.alone
-                perform(
-                    uploads.hungUp(alone: alone, hasAnswered: session.hasAnswered, session.login, now: now))
+                perform(uploads.hungUp(alone: alone, hasAnswered: session.hasAnswered, session.login))
                 perform(downloads.hungUp(alone: alone, now: now))
             case .callsEnd(let fault): perform(subscribers.callsEnd(fault))
             case .readToken(let isAsked): actions.append(.readToken(isAsked: isAsked))

@@ -72,7 +72,7 @@ package struct AgentMachine: Sendable {
 
     private mutating func tick() {
         perform(session.tick(now: now))
-        perform(uploads.tick(now: now))
+        uploads.tick(now: now)
         if uploads.isSilent(now: now) || downloads.isSilent(now: now) {
             // A reply that never comes leaves the connection out of step.
             giveUpConnection("the server owes an answer for \(Limits.Connection.replyTimeout)")

@@ -48,7 +48,8 @@ package struct UploadRefusal: Hashable, Sendable {
         case nil:
             switch ClassicError(rawValue: code) {
             // The one code for a full disk, a used up quota and a file that is too large, where the server says no more.
-            case .writePermission: "1015: the server may not write the file: there is no room for it, or it may not be stored"
+            case .writePermission:
+                "1015: the server may not write the file: there is no room for it, or it may not be stored"
             case let error?: error.description
             case nil: "the server answered \(code)"
             }

@@ -37,8 +37,8 @@ struct CropDiscovery: Sendable {
     private var pendingScans = 0
     /// Files that settled while a look through the folder was due.
     private var deferred: [AvatarName] = []
-    /// Files that a person asked for while a look through the folder was due: the look finds them in their place, since each was placed in
-    /// the folder when it was asked for.
+    /// Files that a person asked for while a look through the folder was due, which may still find crops that were closed before. Each was
+    /// placed in the folder when it was asked for, so that its time says where it belongs.
     private var askedFor: [AvatarName] = []
     private var queue = ExaminationQueue()
 
@@ -75,12 +75,12 @@ struct CropDiscovery: Sendable {
 
     /// A person asked for the upload of this file, which lies in the folder.
     mutating func asked(_ name: AvatarName, isScanDue: Bool) -> [Action] {
-        guard isScanDue || pendingScans > 0, askedFor.count < Limits.Upload.deferredMax else {
-            return examine(name, .forced)
-        }
-        askedFor.removeAll { $0 == name }
-        askedFor.append(name)
-        return []
+        if isScanDue || pendingScans > 0 { remember(name) }
+        return examine(name, .forced)
+    }
+
+    private mutating func remember(_ name: AvatarName) {
+        if !askedFor.contains(name), askedFor.count < Limits.Upload.deferredMax { askedFor.append(name) }
     }
 
     mutating func examine(_ name: AvatarName, _ mode: CropRule.Mode) -> [Action] {
@@ -108,7 +108,7 @@ struct CropDiscovery: Sendable {
         guard pendingScans == 0, !isScanDue else { return [] }
         let (waiting, asked) = (deferred, askedFor)
         (deferred, askedFor) = ([], [])
-        return waiting.flatMap { examine($0, .confirming) } + asked.flatMap { examine($0, .forced) }
+        return waiting.flatMap { examine($0, .confirming) } + asked.flatMap { examine($0, .normal) }
     }
 
     /// A file settled under a name that no avatar may have.
@@ -175,9 +175,7 @@ struct CropDiscovery: Sendable {
     /// The file could not be read, or not be recorded: it is found again when the disk is well, and so is what waits behind it.
     mutating func failed(_ name: AvatarName, _ fault: StorageFault) -> [Action] {
         closes.begin(name)
-        for asked in queue.forced where !askedFor.contains(asked) && askedFor.count < Limits.Upload.deferredMax {
-            askedFor.append(asked)
-        }
+        for asked in queue.forced { remember(asked) }
         _ = queue.finished()
         let reason = "the disk or the catalog failed: \(fault)"
         return [.failed(fault)] + ([name] + queue.giveUp()).map { .refused($0, reason: reason) }

@@ -35,10 +35,8 @@ struct Uploads: Sendable {
     /// Crops that could not be copied into the cache because the disk failed.
     private var unstaged: [CropID] = []
     /// Crops over which the server hung up too often. The catalog keeps them as crops that wait, so that a start or a login tries again; and
-    /// so does a person who asks, or ``Limits/Upload/setAsideFor``.
+    /// so does a person who asks.
     private var setAside: [Crop] = []
-    /// When the crops that were set aside are tried again.
-    private var setAsideUntil = MonotonicTime.never
     /// The last crop of the account that was uploaded: none that was closed before it may be sent any more, since it would become the icon.
     private var lastUploaded: CropID?
     /// Files that changed while their crops were sent, and are examined anew: labels still show the crops.
@@ -56,7 +54,7 @@ struct Uploads: Sendable {
         return (id, queue.hangUps)
     }
     var isQuiet: Bool { queue.isQuiet }
-    var deadline: MonotonicTime { min(queue.deadline, setAsideUntil) }
+    var deadline: MonotonicTime { queue.deadline }
     func isSilent(now: MonotonicTime) -> Bool { queue.isSilent(now: now) }
 
     /// The crop of this name that is not in the cache yet, and how much of it the server has.
@@ -80,7 +78,6 @@ struct Uploads: Sendable {
             setAsideSolved() + (icon.map { [.iconChanged($0)] } ?? [])
             + dropped.flatMap { [.notPlaced($0), .changed($0), .ended($0, failure: nil)] }
         (icon, unstaged, setAside, lastUploaded, reexamined) = (nil, [], [], nil, [])
-        setAsideUntil = .never
         return actions
     }
 
@@ -96,7 +93,7 @@ struct Uploads: Sendable {
         guard facts.account == account else { return [] }
         isAccountOpen = true
         let solved = setAsideSolved()
-        (setAside, setAsideUntil) = ([], .never)
+        setAside = []
         let crops = facts.crops.filter { crop in lastUploaded.map { $0 < crop.id } ?? true }
         for crop in crops { queue.add(crop) }
         let names = crops.flatMap { [.takesName($0.name), .changed($0.name)] } + facts.doubtful.map(Action.examine)
@@ -162,22 +159,14 @@ struct Uploads: Sendable {
 
     // MARK: The way up
 
-    /// Time has passed; crops that were set aside may be due.
-    mutating func tick(now: MonotonicTime) -> [Action] {
-        queue.tick(now: now)
-        return setAsideUntil <= now ? takeBack() : []
-    }
+    mutating func tick(now: MonotonicTime) { queue.tick(now: now) }
 
     /// A person asks for what waits: pauses end, and what was set aside is tried again.
     mutating func hurry() -> [Action] {
         queue.hurry()
-        return takeBack()
-    }
-
-    private mutating func takeBack() -> [Action] {
         let crops = setAside
         let solved = setAsideSolved()
-        (setAside, setAsideUntil) = ([], .never)
+        setAside = []
         for crop in crops { queue.add(crop.sentBefore) }
         return solved + crops.map { .changed($0.name) }
     }
@@ -278,13 +267,12 @@ struct Uploads: Sendable {
     /// The server hung up. A crop for which it owed an answer is a suspect; one over which it hung up too often while the crop was `alone`
     /// makes way for the others.
     /// `hasAnswered` says whether the server answered anything on this connection.
-    mutating func hungUp(alone: Transfer?, hasAnswered: Bool, _ login: Login?, now: MonotonicTime) -> [Action] {
+    mutating func hungUp(alone: Transfer?, hasAnswered: Bool, _ login: Login?) -> [Action] {
         guard let id = queue.inFlight, let crop = queue.crop(id) else { return [] }
         queue.hungUp(wasAlone: alone == .upload(id), hasAnswered: hasAnswered)
         guard queue.hangUps >= Limits.Connection.hangUpsMax else { return [] }
         queue.remove(id)
         setAside.append(crop)
-        setAsideUntil = min(setAsideUntil, now + Limits.Upload.setAsideFor)
         let reason = "the server hung up \(Limits.Connection.hangUpsMax) times over it"
         return [
             .log(.notUploaded(crop.name.string, reason: reason, remedy: Self.remedy(login))),
@@ -294,7 +282,7 @@ struct Uploads: Sendable {
     }
 
     private static func remedy(_ login: Login?) -> String {
-        [login?.way.remedyForHangUps, "avatarctl sync tries again at once, the agent by itself within the hour"]
+        [login?.way.remedyForHangUps, "avatarctl sync, a login or a restart tries again"]
             .compactMap(\.self).joined(separator: "; ")
     }
 
@@ -302,18 +290,20 @@ struct Uploads: Sendable {
 
     private mutating func uploaded(_ crop: Crop) -> [Action] {
         // Crops that were closed before this one must not become the icon after it.
-        let older = queue.uploaded() + setAside.filter { $0.id < crop.id }
+        let overtaken = queue.uploaded()
+        let older = overtaken + setAside.filter { $0.id < crop.id }
         lastUploaded = crop.id
         setAside.removeAll { $0.id < crop.id }
-        if setAside.isEmpty { setAsideUntil = .never }
         let reason = "a later crop was uploaded before the server took it"
-        let late = older.flatMap { crop -> [Action] in
-            [
-                .disk(.setCropAside(crop.id, reason: reason)), .log(.uploadSolved(crop.name)),
-                .log(.step(name: crop.name.string, what: "not uploaded", detail: reason)),
-                .ended(crop.name, failure: reason), .notPlaced(crop.name), .changed(crop.name),
-            ]
-        }
+        let late: [Action] =
+            older.map { .disk(.setCropAside($0.id, reason: reason)) }
+            + overtaken.flatMap { crop -> [Action] in
+                [
+                    .log(.uploadSolved(crop.name)),
+                    .log(.step(name: crop.name.string, what: "not uploaded", detail: reason)),
+                    .ended(crop.name, failure: reason), .notPlaced(crop.name), .changed(crop.name),
+                ]
+            }
         return [
             .answered(crop.id), .log(.uploadSolved(crop.name)),
             .log(.note(Note(.info, "uploaded", name: crop.name.string, detail: "\(crop.size) bytes"))),

@@ -267,7 +267,9 @@ final class Oracle {
             let times = server.store.commits.count {
                 $0.key.owner == me && $0.key.name == name && $0.md5 == md5
             }
-            if times == 0, !crop.isDeleted, !isOvertaken(crop, disk) { return fail("\(name) never reached the server whole") }
+            if times == 0, !crop.isDeleted, !isOvertaken(crop, disk) {
+                return fail("\(name) never reached the server whole")
+            }
             if server.kind == .ours, times > 1 + (repetitions[name.string + md5.hex] ?? 0) {
                 return fail("\(name) reached the server \(times) times")
             }

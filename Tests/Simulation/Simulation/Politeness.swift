@@ -44,8 +44,7 @@ final class Politeness {
 
     /// `until` is what the agent tells of it: a refusal that the full disk could not keep is noted later than it was learned.
     func refused(_ name: AvatarName, _ reason: AbsenceReason, until: MonotonicTime?, tokenEpoch: Int64) {
-        let end = world.now + Negative.timeToLive(reason)
-        refusals[name] = (min(until ?? end, end), tokenEpoch)
+        refusals[name] = until.map { (min($0, world.now + Negative.timeToLive(reason)), tokenEpoch) }
     }
 
     /// There is a reason to ask for it again.
