@@ -39,7 +39,7 @@ struct CropDiscovery: Sendable {
     private var deferred: [AvatarName] = []
     /// Files that a person asked for while a look through the folder was due, which may still find crops that were closed before. Each was
     /// placed in the folder when it was asked for, so that its time says where it belongs.
-    private var askedFor: [AvatarName] = []
+    private var askedFor: [(name: AvatarName, isExamined: Bool)] = []
     private var queue = ExaminationQueue()
 
     init(isShared: Bool) { self.isShared = isShared }
@@ -75,12 +75,16 @@ struct CropDiscovery: Sendable {
 
     /// A person asked for the upload of this file, which lies in the folder.
     mutating func asked(_ name: AvatarName, isScanDue: Bool) -> [Action] {
-        if isScanDue || pendingScans > 0 { remember(name) }
-        return examine(name, .forced)
+        guard isScanDue || pendingScans > 0, askedFor.count < Limits.Upload.deferredMax else {
+            return examine(name, .forced)
+        }
+        remember(name, isExamined: !isScanDue)
+        return isScanDue ? [] : examine(name, .forced)
     }
 
-    private mutating func remember(_ name: AvatarName) {
-        if !askedFor.contains(name), askedFor.count < Limits.Upload.deferredMax { askedFor.append(name) }
+    private mutating func remember(_ name: AvatarName, isExamined: Bool) {
+        askedFor.removeAll { $0.name == name }
+        if askedFor.count < Limits.Upload.deferredMax { askedFor.append((name, isExamined)) }
     }
 
     mutating func examine(_ name: AvatarName, _ mode: CropRule.Mode) -> [Action] {
@@ -95,9 +99,8 @@ struct CropDiscovery: Sendable {
 
     /// A look through the folder found these files, oldest first.
     mutating func scanned(_ settled: [AvatarName], unnameable: [AvatarNameError], isScanDue: Bool) -> [Action] {
-        let asked = Set(askedFor)
-        let found = Set(settled)
-        askedFor.removeAll { found.contains($0) }
+        let (asked, found) = (Set(askedFor.map(\.name)), Set(settled))
+        askedFor.removeAll { found.contains($0.name) }
         return settled.flatMap { examine($0, asked.contains($0) ? .forced : .normal) }
             + unnameable.flatMap { self.unnameable($0) } + scanEnded(isScanDue: isScanDue)
     }
@@ -108,7 +111,7 @@ struct CropDiscovery: Sendable {
         guard pendingScans == 0, !isScanDue else { return [] }
         let (waiting, asked) = (deferred, askedFor)
         (deferred, askedFor) = ([], [])
-        return waiting.flatMap { examine($0, .confirming) } + asked.flatMap { examine($0, .normal) }
+        return waiting.flatMap { examine($0, .confirming) } + asked.flatMap { examine($0.name, $0.isExamined ? .normal : .forced) }
     }
 
     /// A file settled under a name that no avatar may have.
@@ -175,7 +178,7 @@ struct CropDiscovery: Sendable {
     /// The file could not be read, or not be recorded: it is found again when the disk is well, and so is what waits behind it.
     mutating func failed(_ name: AvatarName, _ fault: StorageFault) -> [Action] {
         closes.begin(name)
-        for asked in queue.forced { remember(asked) }
+        for asked in queue.forced { remember(asked, isExamined: false) }
         _ = queue.finished()
         let reason = "the disk or the catalog failed: \(fault)"
         return [.failed(fault)] + ([name] + queue.giveUp()).map { .refused($0, reason: reason) }

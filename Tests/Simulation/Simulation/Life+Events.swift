@@ -28,6 +28,7 @@ extension Life {
         for _ in 0..<options.accountSwitches { at { self.switchAccount() } }
         for _ in 0..<options.serverFulls { at { self.fillServer() } }
         for _ in 0..<options.saidAgain { at { self.sayAgain() } }
+        for _ in 0..<options.absences { at { self.leave() } }
         if server.kind == .ours { visitor.schedule(before: options.faultTime) }
         heal()
     }
@@ -70,6 +71,7 @@ extension Life {
         watch.reorderRate = 0
         isPartitioned = false
         server.store.isFull = false
+        isAway = nil
         server.restart()
         let token = server.store.tokens[me] ?? ""
         // The token that came last stands in its file: nobody need log in for it.
@@ -77,6 +79,8 @@ extension Life {
         agent.fileToken = token
         if !isInFile { agent.account = (me, token) }
         for stream in unread.keys.sorted() { closeLaggard(stream) }
+        // A login begins a new connection; without one the silent connections of before must not outlast the faults.
+        if isInFile { for link in links { link.cut("peace") } }
         if agent.isAlive {
             if isInFile { agent.tokenFileChanged() } else { logIn() }
             networkChanged()
@@ -220,6 +224,15 @@ extension Life {
         world.log("the disk is full")
         disk.isFull = true
         world.schedule(in: random.upTo(.seconds(6))) { [self] in disk.isFull = false }
+    }
+
+    /// The server goes, and whatever stands before it accepts connections in its place.
+    private func leave() {
+        let away: Away = random.happens(0.5) ? .resets : .mute
+        world.log("the server is away", away == .mute ? "and connections are mute" : "and connections are reset")
+        isAway = away
+        for link in links { away == .mute ? link.goSilent() : link.cut("reset") }
+        world.schedule(in: random.upTo(.seconds(150))) { [self] in isAway = nil }
     }
 
     private func fillServer() {

@@ -44,6 +44,12 @@ package final class Life {
     var links: [SimLink] = []
     var isPeace = false
     var isPartitioned = false
+    /// What becomes of connections while the server is away and something before it accepts them; nil while it is there.
+    var isAway: Away?
+
+    /// What accepts in the server's place, and never answers.
+    enum Away { case resets, mute }
+
     var lastStream: UInt64 = 0
     var wanted: Set<AvatarName> = []
     var subscribers: [StreamID: Subscriber] = [:]
@@ -192,6 +198,7 @@ package final class Life {
 
     private func connect() -> SimAgent.Connecting {
         guard !isPartitioned else { return random.happens(0.5) ? .refused : .silent }
+        if let isAway { return .link(deadLink(isAway)) }
         guard server.isUp else { return .refused }
         let cut = !isPeace && random.happens(options.cutRate) ? random.pick(0...options.cutAfterMax) : nil
         let link = SimLink(
@@ -205,6 +212,17 @@ package final class Life {
             world.schedule(in: random.upTo(.seconds(5))) { if isHalf { link.goHalfSilent() } else { link.goSilent() } }
         }
         return .link(link)
+    }
+
+    private func deadLink(_ away: Away) -> SimLink {
+        let link = SimLink(
+            world: world, random: SeededRandom(seed: random.next()), delayMax: .milliseconds(1), pieces: 1, cutAfter: nil)
+        links.append(link)
+        switch away {
+        case .mute: link.goSilent()
+        case .resets: world.schedule(in: .milliseconds(6) + random.upTo(.milliseconds(20))) { link.cut("reset") }
+        }
+        return link
     }
 
     private func connectOracles() {

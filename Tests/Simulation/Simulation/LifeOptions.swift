@@ -47,6 +47,8 @@ struct LifeOptions: CustomStringConvertible {
     let serverFulls: Int
     /// How often the user says of a picture that was saved before: this is my avatar now.
     let saidAgain: Int
+    /// How often the server is away while something before it accepts connections.
+    let absences: Int
 
     init(random: inout SeededRandom) {
         // Each fault is off in about half of the lives, so that their combinations are all lived through.
@@ -95,6 +97,7 @@ struct LifeOptions: CustomStringConvertible {
         accountSwitches = random.happens(0.7) ? 0 : random.pick(1...2)
         serverFulls = count(2, &random)
         saidAgain = count(3, &random)
+        absences = count(2, &random)
     }
 
     var description: String {
@@ -109,7 +112,7 @@ struct LifeOptions: CustomStringConvertible {
         token changes \(tokenChanges), deletions \(deletions), hang-ups \(hangUps), clock jumps \(clockJumps), \
         a week asleep \(suspendsForAWeek), lags \(lags), \
         hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches), \
-        server full \(serverFulls), said again \(saidAgain)
+        server full \(serverFulls), said again \(saidAgain), absences \(absences)
         """
     }
 }

@@ -50,6 +50,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case blameTheFile = "blame-the-file"
     /// A picture that the server has had before is not sent again.
     case skipKnownUploads = "skip-known-uploads"
+    /// A connection that was accepted counts as a word of the server.
+    case trustAcceptance = "trust-acceptance"
     /// The token's file is not read again.
     case ignoreTokenFile = "ignore-token-file"
     /// A subscriber that hung up stays subscribed.

@@ -11,6 +11,10 @@ final class Oracle {
         var isDeleted = false
         /// Whether the user said it again, and the agent may not have noted that.
         var isUncertain = false
+        /// When it was closed, or said again.
+        var at: MonotonicTime
+        /// Whether the user said it again so soon after another crop was closed that the agent may have heard of that one later.
+        var isAmbiguous = false
     }
 
     let world: World
@@ -101,7 +105,7 @@ final class Oracle {
     func closed(_ name: AvatarName, _ picture: Picture) {
         versions[name, default: []].append(picture)
         crops.removeAll { $0.name == name }
-        crops.append(ClosedCrop(name: name, picture: picture))
+        crops.append(ClosedCrop(name: name, picture: picture, at: world.now))
     }
 
     /// The user says it of a picture that was closed before: from now on that is the last one, once it is recorded.
@@ -109,6 +113,8 @@ final class Oracle {
         guard let index = crops.firstIndex(where: { $0.name == name }) else { return }
         var crop = crops.remove(at: index)
         (crop.isUncertain, crop.isDeleted) = (true, false)
+        crop.isAmbiguous = crops.contains { world.now - $0.at < .milliseconds(500) }
+        crop.at = world.now
         crops.append(crop)
         mayComeAgain(crop)
     }
@@ -214,7 +220,7 @@ final class Oracle {
         var allowed: [AvatarName?] = others.map(\.name)
         for crop in crops.reversed() {
             allowed.append(crop.name)
-            if !crop.isDeleted, !crop.isUncertain { break }
+            if !crop.isDeleted, !crop.isUncertain, !crop.isAmbiguous { break }
         }
         if crops.allSatisfy(\.isDeleted) { allowed.append(nil) }
         let icon = server.store.icons[me]

@@ -312,7 +312,12 @@ final class SimAgent {
             }
         }
         world.schedule(in: random.upTo(.milliseconds(5))) { [self] in
-            if incarnation == current { feed(.connection(.opened(number))) }
+            guard incarnation == current else { return }
+            feed(.connection(.opened(number)))
+            if mutation == .trustAcceptance {
+                let nothing = ServerReply.Kind.upload(error: 0, name: "nobody.png", md5: nil, seq: nil)
+                feed(.reply(ServerReply(connection: number, kind: nothing)))
+            }
         }
     }
 
