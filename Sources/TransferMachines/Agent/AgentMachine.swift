@@ -101,12 +101,28 @@ package struct AgentMachine: Sendable {
     }
 
     private mutating func pump(_ login: Login) {
+        takeTurn(login)
+        // A suspect that held a place of the others gave it back and asked for nothing: nobody else may be left who could.
+        let canUpload = !session.paused.contains(.up)
+        guard turns.current == .everybodyElse, isQuiet, !othersHaveWork(canUpload: canUpload),
+            suspect(canUpload: canUpload) != nil
+        else { return }
+        takeTurn(login)
+    }
+
+    /// Whether the server owes no answer.
+    private var isQuiet: Bool { downloads.isQuiet && uploads.isQuiet }
+
+    /// Whether anything but suspects could ask the server.
+    private func othersHaveWork(canUpload: Bool) -> Bool {
+        (canDownload && downloads.hasWork) || (canUpload && uploads.hasWork && uploads.suspect == nil)
+    }
+
+    private mutating func takeTurn(_ login: Login) {
         let canUpload = !session.paused.contains(.up)
         let turn = turns.next(
             suspect: suspect(canUpload: canUpload), isAloneUnderWay: isAloneUnderWay(canUpload: canUpload),
-            othersHaveWork: (canDownload && downloads.hasWork)
-                || (canUpload && uploads.hasWork && uploads.suspect == nil),
-            isQuiet: downloads.isQuiet && uploads.isQuiet)
+            othersHaveWork: othersHaveWork(canUpload: canUpload), isQuiet: isQuiet)
         switch turn {
         case .everybodyElse:
             if canUpload { perform(uploads.pump(alone: nil, login, now: now, random: &random)) }

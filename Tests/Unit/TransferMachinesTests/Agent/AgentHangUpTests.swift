@@ -265,6 +265,19 @@ import TransferMachines
         #expect(agent.sent == [.askProgress(only)])
     }
 
+    /// On the next connection the suspect gives its place back, and is the only one who could ask.
+    @Test func aSuspectIsAskedForAgainAfterALoginInTheMiddleOfItsTurn() {
+        var agent = AgentScript()
+        agent.register(1, "a.bmp", "b.bmp")
+        agent.unknown("a.bmp", "b.bmp")
+        agent.give(.connection(.closed(agent.connection, cause: "reset")))
+        agent.pass(.seconds(60))
+        agent.give(.connection(.opened(agent.connection)))
+        #expect(agent.asked == ["b.bmp 1"], "alone")
+        agent.logIn()
+        #expect(agent.asked.count == 1)
+    }
+
     /// Set aside, since the server lived and hung up over it: `avatarctl sync` tries it again.
     @Test func aCropThatWasSetAsideComesBackWhenAPersonAsks() {
         var facts = AgentScript.facts
