@@ -58,7 +58,9 @@ package final class Agent: Service {
             (account, loginFault) = (nil, error)
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let core = try AgentCore(settings: settings, logins: logins, loop: group.next(), logger: logger)
+        let core = try AgentCore(
+            settings: settings, logins: logins, tokens: TokenSource(settings, environment: environment),
+            loop: group.next(), logger: logger)
         try await core.begin(account, fault: loginFault?.description)
         let bus = BusServer(
             socket: try BusSocket.open(path: settings.busSocket), service: core,
@@ -87,15 +89,13 @@ package final class Agent: Service {
     /// Who is logged in at the start: flags and environment, then what was kept of a login, then the file.
     private func account(_ logins: LoginStore) throws(TokenFile.Fault) -> Account? {
         if !settings.isServerPinned, let kept = try logins.load() { return kept }
-        guard let server = settings.server, let uid = settings.uid else { return nil }
-        let token = try TokenFile.read(
-            configured: settings.tokenFile, stateDirectory: settings.stateDirectory, environment: environment)
-        guard let token else {
+        guard let tokens = TokenSource(settings, environment: environment) else { return nil }
+        let account = try tokens.account()
+        if account == nil {
             logger.warning(
                 "no token: put it into the state directory, or log in",
                 metadata: ["file": "\(settings.stateDirectory)/token", "command": "avatarctl login"])
-            return nil
         }
-        return Account(server: server, uid: uid, token: token)
+        return account
     }
 }

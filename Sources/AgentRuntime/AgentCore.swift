@@ -18,9 +18,12 @@ final class AgentCore: AgentService {
     private let disk: DiskThread
     private let watch: FolderWatch
     private let inbox: AgentInbox
+    private let tokenWatch: TokenWatch?
 
     /// Opens folders and catalog.
-    init(settings: AgentSettings, logins: LoginStore, loop: any EventLoop, logger: Logger) throws {
+    init(
+        settings: AgentSettings, logins: LoginStore, tokens: TokenSource?, loop: any EventLoop, logger: Logger
+    ) throws {
         self.settings = settings
         self.logins = logins
         self.loop = loop
@@ -45,11 +48,14 @@ final class AgentCore: AgentService {
             NIOLoopBound(
                 AgentDriver(
                     seed: seed, isShared: settings.isShared, mapping: mapping, disk: disk, loop: loop, logger: logger,
-                    attach: attacher.attach), eventLoop: loop)
+                    tokens: tokens, attach: attacher.attach), eventLoop: loop)
         }.wait()
         let driver = driver
         inbox.connect { inputs in
             loop.execute { driver.value.feed(inputs) }
+        }
+        tokenWatch = tokens.map { tokens in
+            TokenWatch(tokens.places, on: loop) { driver.value.readToken(isAsked: false) }
         }
     }
 
@@ -83,9 +89,11 @@ final class AgentCore: AgentService {
     /// `fault` says why nobody is logged in, where somebody should be.
     func begin(_ account: Account?, fault: String?) async throws {
         if let fault { inbox.feed([.loginUnusable(reason: fault)]) }
+        let driver = driver
         if let account {
-            let driver = driver
             try await loop.submit { driver.value.logIn(account) }.get()
+        } else if fault == nil {
+            try await loop.submit { driver.value.followTokenFile() }.get()
         }
         for folder in [WatchedFolder.crops, .cache] {
             let path = folder == .crops ? settings.uploadDirectory : settings.cacheDirectory
@@ -102,6 +110,7 @@ final class AgentCore: AgentService {
 
     /// Closes the connection, records everything, and ends the threads.
     func stop() async throws {
+        await tokenWatch?.stop()
         let driver = driver
         try await loop.submit { driver.value.stop() }.get()
         watch.stop()

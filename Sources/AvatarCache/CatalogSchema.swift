@@ -7,6 +7,7 @@ enum CatalogSchema {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("v1", migrate: version1)
         migrator.registerMigration("v2", migrate: version2)
+        migrator.registerMigration("crops that the server refused come back", migrate: refusedCropsComeBack)
         return migrator
     }
 
@@ -54,6 +55,17 @@ enum CatalogSchema {
                     cursor INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL,
                     owner INTEGER, size INTEGER, sha256 TEXT, assurance TEXT, generation INTEGER NOT NULL, reason TEXT
                 ) STRICT;
+                """)
+    }
+
+    /// Earlier versions set a crop aside for good after eight refusals, whatever they were about. Without its row such a file is a new crop
+    /// to the next look through the folder; one that was written before another crop stays, since it would become the icon.
+    private static func refusedCropsComeBack(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                DELETE FROM crops WHERE state = 'rejected' AND reason LIKE 'the server refused it 8 times:%'
+                    AND NOT EXISTS (SELECT 1 FROM crops AS later
+                        WHERE later.state IN ('pending', 'done') AND later.modified > crops.modified)
                 """)
     }
 

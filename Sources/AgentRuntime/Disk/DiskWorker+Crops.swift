@@ -162,7 +162,8 @@ extension DiskWorker {
 
     func importCrop(_ stream: StreamID, path: String) {
         do {
-            results.append(.imported(stream, try crops.importFile(path: path)))
+            // In a shared folder the copy is the cache's picture as well.
+            results.append(.imported(stream, try crops.importFile(path: path, renewing: !isShared)))
         } catch let error as ImportError {
             results.append(.refused(stream, error.busFault))
         } catch {

@@ -28,17 +28,22 @@ package struct Account: Sendable, CustomStringConvertible {
     /// The user.
     package let uid: UserID
     let token: String
+    /// The file that the token was read from; nil for a login over the bus.
+    let tokenFile: String?
 
     /// A login with its secret.
-    package init(server: ServerAddress, uid: UserID, token: String) {
+    package init(server: ServerAddress, uid: UserID, token: String, tokenFile: String? = nil) {
         self.server = server
         self.uid = uid
         self.token = token
+        self.tokenFile = tokenFile
     }
 
     /// What the machine is told of it.
     var login: Login {
-        Login(server: server.key, uid: uid, way: .classic(uploadChunkBytes: Int64(server.classicChunkBytes)))
+        Login(
+            server: server.key, uid: uid, way: .classic(uploadChunkBytes: Int64(server.classicChunkBytes)),
+            tokenFile: tokenFile)
     }
 
     /// What tells whose parts and crops are whose in the catalog.

@@ -16,6 +16,9 @@ final class AgentDriver {
     private let clock = SystemClock()
     private let mapping: BusMapping
     private let attach: @Sendable (WatchedFolder) -> Void
+    private let tokens: TokenSource?
+    /// Whether the token is the one of its file: a login or logout over the bus beats the file until the next start.
+    private var followsTokenFile = false
     private let logger: Logger
 
     private var inputs: [AgentInput] = []
@@ -34,10 +37,11 @@ final class AgentDriver {
 
     init(
         seed: UInt64, isShared: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
-        logger: Logger,
+        logger: Logger, tokens: TokenSource?,
         attach: @escaping @Sendable (WatchedFolder) -> Void
     ) {
         self.attach = attach
+        self.tokens = tokens
         machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared)
         self.loop = loop
         self.disk = disk
@@ -73,14 +77,44 @@ final class AgentDriver {
     /// From here on the agent acts for this account, in memory as on the disk thread: both hear of logins in the same order.
     func logIn(_ account: Account) {
         self.account = account
+        followsTokenFile = account.tokenFile != nil
         disk.submit([.ask { $0.use(account) }])
         feed(.login(account.login))
     }
 
     func logOut() {
         account = nil
+        followsTokenFile = false
         disk.submit([.ask { $0.use(nil) }])
         feed(.logout)
+    }
+
+    /// Nobody is logged in, since there is no token: one that appears in its file is taken.
+    func followTokenFile() { followsTokenFile = true }
+
+    /// Reads the token again where it comes from, on the disk thread, and logs in when it is another one. The same token is tried again only
+    /// when a person asks for that (`isAsked`).
+    func readToken(isAsked: Bool) {
+        guard followsTokenFile, let tokens else { return }
+        let driver = NIOLoopBound(self, eventLoop: loop)
+        disk.submit([
+            .ask { [loop] _ in
+                let found = Result { () throws(TokenFile.Fault) in try tokens.account() }
+                loop.execute { driver.value.tokenRead(found, isAsked: isAsked) }
+            }
+        ])
+    }
+
+    private func tokenRead(_ found: Result<Account?, TokenFile.Fault>, isAsked: Bool) {
+        guard followsTokenFile else { return }
+        switch found {
+        case .success(let new?):
+            let isAnother = account.map { ExactString($0.token) != ExactString(new.token) } ?? true
+            if isAnother { logger.info("the token was read again", metadata: ["file": "\(new.tokenFile ?? "")"]) }
+            if isAnother || (isAsked && machine.connectionState == .refused) { logIn(new) }
+        case .success(nil): break
+        case .failure(let fault): feed(.tokenUnusable(reason: fault.description))
+        }
     }
 
     func call(_ call: AgentCall, more: Bool, reply: ReplyStream) {
@@ -126,6 +160,7 @@ final class AgentDriver {
         case .bus(let output): tell(output)
         case .note(let note): log(note)
         case .attach(let folder): attach(folder)
+        case .readToken(let isAsked): readToken(isAsked: isAsked)
         }
     }
 

@@ -40,7 +40,9 @@ package enum ClassicMapping {
         switch reply {
         case .test, .uploadFile: return .other
         case .uploadHead(let reply):
-            return .upload(error: reply.error, name: reply.name.map { ExactString($0) }, md5: reply.md5, seq: reply.seq)
+            return .upload(
+                error: reply.error, name: reply.name.map { ExactString($0) }, md5: reply.md5, seq: reply.seq,
+                reason: reply.reason.flatMap { UploadRefusalReason(rawValue: $0) })
         case .syncFile(let reply):
             guard reply.error == ClassicError.success else {
                 return .progress(name: reply.name.map { ExactString($0) }, .error(reply.error))

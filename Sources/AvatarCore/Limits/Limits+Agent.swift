@@ -65,12 +65,17 @@ extension Limits {
         package static let deferredMax = 1024
         /// Crops that wait to be sent.
         package static let queueMax = 100_000
-        /// Tries that the server refuses before a crop is set aside and the next one goes.
-        package static let refusalsMax = 8
+        /// Refusals that are about the file, before its crop is set aside and the next one goes.
+        package static let refusalsMax = 3
+        /// Refusals that are about the account or the server, one after the other, before whoever follows the upload is answered and the
+        /// crop takes turns with the last one that waits.
+        package static let refusalsTold = 3
         /// The first pause after a refused try; it doubles up to the longest.
         package static let backoffFirst = Duration.seconds(1)
-        /// The longest pause after a refused try.
-        package static let backoffMax = Duration.seconds(300)
+        /// The longest pause after a refused try. What is not about the file is tried again for ever, as often as this.
+        package static let backoffMax = Duration.seconds(60)
+        /// A connection that comes about so long after the last refusal is a reason to try again at once.
+        package static let retryOnConnectAfter = Duration.seconds(5)
     }
 
     /// Commits: many files share a round of syncs.

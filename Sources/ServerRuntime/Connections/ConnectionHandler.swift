@@ -192,6 +192,7 @@ extension ConnectionHandler {
             known.files = downloads.files(of: resource)
         case .uploadHead(let chunk):
             if let token = chunk.token { known.isAuthenticated = isAuthenticated(chunk.uid, token, now) }
+            if chunk.last, let user = UserID(chunk.uid) { known.shownToken = session.shownToken(of: user)?.string }
         case .syncFile: known.uploads = session.uploads
         case .test, .uploadFile: break
         }

@@ -11,6 +11,9 @@ package enum AgentAction: Hashable, Sendable {
     case note(Note)
     /// Watch a folder that was lost; `FolderChange.back` or `.lost` tells how that went.
     case attach(WatchedFolder)
+    /// Read the token again where it comes from, and log in when it is another one; the same one is tried again only when a person asks
+    /// (`isAsked`).
+    case readToken(isAsked: Bool)
 }
 
 /// A line for the log.

@@ -7,6 +7,8 @@ package enum AgentInput: Hashable, Sendable {
     case logout
     /// The kept login cannot be used, so that nobody is logged in.
     case loginUnusable(reason: String)
+    /// The token's file was read again: the token in it cannot be used.
+    case tokenUnusable(reason: String)
     case connection(ConnectionEvent)
     /// What came with one read from the connection, in order.
     case replies([ServerReply])
@@ -33,12 +35,22 @@ package struct Login: Hashable, Sendable {
     package let server: String
     package let uid: UserID
     package let way: Way
+    /// The file from which the driver has the token, and reads it again; nil for a login over the bus.
+    package let tokenFile: ExactString?
 
     /// A login with all that the machine needs; the token stays with the driver.
-    package init(server: String, uid: UserID, way: Way) {
+    package init(server: String, uid: UserID, way: Way, tokenFile: String? = nil) {
         self.server = server
         self.uid = uid
         self.way = way
+        self.tokenFile = tokenFile.map { ExactString($0) }
+    }
+
+    /// What a person can do about a token that is not accepted.
+    var remedyForToken: String {
+        guard let tokenFile else { return "avatarctl login with a fresh token" }
+        return
+            "put the user's new token into \(tokenFile): it is read again as soon as the file changes, and by avatarctl sync"
     }
 
     /// Tells accounts apart: `host:port/uid`.

@@ -27,7 +27,8 @@ extension AgentMachine {
         case .committed(let outcomes): for outcome in outcomes { committed(outcome.item, outcome.outcome) }
         case .examined(let name, let examination):
             let context = CropDiscovery.Context(
-                user: session.login?.uid, isWanted: downloads.isWanted(name), isIcon: name == uploads.icon)
+                user: session.login?.uid, isWanted: downloads.isWanted(name), isIcon: name == uploads.icon,
+                isLastWaiting: uploads.isLastWaiting(name))
             perform(discovery.examined(name, examination, context))
         case .cropRecorded(let crop): perform(discovery.recorded(crop))
         case .cropRead(let id, let offset, let bytes):
@@ -67,7 +68,8 @@ extension AgentMachine {
         case .imported(let stream, let name):
             let isFollowable = session.login != nil && session.refusal == nil
             perform(subscribers.imported(stream, name, isFollowable: isFollowable, waiting: waitingReason))
-            perform(discovery.examine(name, name == uploads.icon ? .normal : .forced))
+            // Whatever the agent holds for the icon: another agent of the user may have made another one since.
+            perform(discovery.asked(name, isScanDue: isCropScanDue))
         case .refused(let stream, let fault): perform(subscribers.refused(stream, fault))
         case .events(let stream, let page): eventsRead(stream, page)
         case .listed(let stream, let rows, let next):

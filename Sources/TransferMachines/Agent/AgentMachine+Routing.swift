@@ -17,9 +17,10 @@ extension AgentMachine {
                 perform(downloads.connectionLost(isStorageFine: storage.isFine))
             case .hungUp:
                 let alone = turns.alone
-                perform(uploads.hungUp(alone: alone, session.login))
+                perform(uploads.hungUp(alone: alone, hasAnswered: session.hasAnswered, session.login))
                 perform(downloads.hungUp(alone: alone, now: now))
             case .callsEnd(let fault): perform(subscribers.callsEnd(fault))
+            case .readToken(let isAsked): actions.append(.readToken(isAsked: isAsked))
             case .log(let entry): log(entry)
             }
         }
@@ -146,7 +147,7 @@ extension AgentMachine {
             case .bus(let output): actions.append(.bus(output))
             case .disk(let command): actions.append(.disk(command))
             case .log(let entry): log(entry)
-            case .hurry: perform(session.hurry(now: now))
+            case .hurry: hurry()
             case .lookUp(let names, let touch): perform(downloads.lookUp(names, touch: touch))
             case .awaitCatalog(let stream, let names):
                 for name in names { refresh(name) }

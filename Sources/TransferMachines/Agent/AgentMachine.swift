@@ -54,7 +54,8 @@ package struct AgentMachine: Sendable {
         case .logout: logOut()
         case .loginUnusable(let reason):
             log(.problem(key: "token", what: reason, remedy: "avatarctl login makes a new one"))
-        case .connection(.opened(let number)): perform(session.opened(number, now: self.now))
+        case .tokenUnusable(let reason): perform(session.tokenUnusable(reason))
+        case .connection(.opened(let number)): opened(number)
         case .connection(.closed(let number, let cause)):
             perform(session.closed(number, cause: cause, hasWork: hasWork, now: self.now, random: &random))
         case .replies(let replies): for reply in replies { replied(reply) }
@@ -109,12 +110,28 @@ package struct AgentMachine: Sendable {
     }
 
     private mutating func pump(_ login: Login) {
+        takeTurn(login)
+        // A suspect that held a place of the others gave it back and asked for nothing: nobody else may be left who could.
+        let canUpload = !session.paused.contains(.up)
+        guard turns.current == .everybodyElse, isQuiet, !othersHaveWork(canUpload: canUpload),
+            suspect(canUpload: canUpload) != nil
+        else { return }
+        takeTurn(login)
+    }
+
+    /// Whether the server owes no answer.
+    private var isQuiet: Bool { downloads.isQuiet && uploads.isQuiet }
+
+    /// Whether anything but suspects could ask the server.
+    private func othersHaveWork(canUpload: Bool) -> Bool {
+        (canDownload && downloads.hasWork) || (canUpload && uploads.hasWork && uploads.suspect == nil)
+    }
+
+    private mutating func takeTurn(_ login: Login) {
         let canUpload = !session.paused.contains(.up)
         let turn = turns.next(
             suspect: suspect(canUpload: canUpload), isAloneUnderWay: isAloneUnderWay(canUpload: canUpload),
-            othersHaveWork: (canDownload && downloads.hasWork)
-                || (canUpload && uploads.hasWork && uploads.suspect == nil),
-            isQuiet: downloads.isQuiet && uploads.isQuiet)
+            othersHaveWork: othersHaveWork(canUpload: canUpload), isQuiet: isQuiet)
         switch turn {
         case .everybodyElse:
             if canUpload { perform(uploads.pump(alone: nil, login, now: now, random: &random)) }
@@ -168,17 +185,31 @@ package struct AgentMachine: Sendable {
     /// Before the start there is no catalog to ask; the start asks it.
     mutating func openAccount() { if hasStarted { actions.append(.disk(.openAccount)) } }
 
+    private mutating func opened(_ number: Int) {
+        perform(session.opened(number, now: now))
+        if session.isCurrent(number) { uploads.connected(now: now) }
+    }
+
+    /// A person asks for something: waits for the server end, and so do pauses after its refusals.
+    mutating func hurry(isForToken: Bool = false) {
+        perform(session.hurry(isForToken: isForToken, now: now))
+        perform(uploads.hurry())
+    }
+
     private mutating func giveUpConnection(_ cause: String) {
         perform(session.giveUp(cause, now: now, random: &random))
     }
 
     private mutating func replied(_ reply: ServerReply) {
         guard session.isCurrent(reply.connection) else { return }
+        session.heard(reply.kind)
         switch reply.kind {
         case .download(let name, let answer):
             perform(downloads.replied(name, answer, isStorageFine: storage.isFine, now: now, random: &random))
-        case .upload(let code, let name, let md5, let seq):
-            perform(uploads.replied(error: code, name: name, md5: md5, seq: seq, now: now, random: &random))
+        case .upload(let code, let name, let md5, let seq, let reason):
+            perform(
+                uploads.replied(
+                    error: code, name: name, md5: md5, seq: seq, reason: reason, now: now, random: &random))
         case .progress(let name, let progress):
             perform(uploads.progress(name: name, progress, now: now, random: &random))
         case .other: break

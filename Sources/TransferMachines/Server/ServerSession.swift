@@ -160,6 +160,11 @@ extension ServerSession {
         confirmed.contains { $0.user == user && $0.token == token && now < $0.at + Limits.Server.tokenTrust }
     }
 
+    /// The token of `user` that the store confirmed last on this connection; it may have been replaced since.
+    package func shownToken(of user: UserID) -> ExactString? {
+        confirmed.filter { $0.user == user }.max { $0.at < $1.at }?.token
+    }
+
     /// The first chunk of a download was served after its token had been checked: the chunks that follow are authorized by that.
     ///
     /// - Parameters:

@@ -10,6 +10,7 @@ enum Field: UInt8, CaseIterable, Sendable {
     case md5
     case name
     case pipelined
+    case reason
     case reqType
     case seq
     case token
@@ -30,6 +31,7 @@ enum Field: UInt8, CaseIterable, Sendable {
         case .md5: "md5"
         case .name: "name"
         case .pipelined: "pipelined"
+        case .reason: "reason"
         case .reqType: "req_type"
         case .seq: "seq"
         case .token: "token"
@@ -45,6 +47,7 @@ enum Field: UInt8, CaseIterable, Sendable {
         case 3: first(of: .md5, .seq, .uid, matching: key)
         case 4: first(of: .data, .last, .name, matching: key)
         case 5: first(of: .error, .token, .token, matching: key)
+        case 6: Field.reason.matches(key) ? .reason : nil
         case 7: Field.isLast.matches(key) ? .isLast : nil
         case 8: first(of: .lastSeq, .reqType, .reqType, matching: key)
         case 9: Field.pipelined.matches(key) ? .pipelined : nil

@@ -60,6 +60,16 @@ extension Life {
         }
     }
 
+    /// The user says of a picture that lies in the folder: this is my avatar now.
+    func sayAgain() {
+        let names = disk.crops.keys.filter { !writers.contains($0) && $0 != Self.unwelcomeCrop }.sorted()
+        guard agent.isAlive, agent.account.uid == me, !names.isEmpty else { return }
+        let name = names[random.pick(0...names.count - 1)]
+        world.log("the user says it again", name.string)
+        lastStream += 1
+        agent.feed(.bus(StreamID(lastStream), .upload(path: name.string, more: false)))
+    }
+
     /// A crop that the server hangs up on, as one does whose chunks are larger than the server takes.
     func closeUnwelcomeCrop() {
         guard let name = Self.unwelcomeCrop, let picture = try? Picture(size: 700, random: &random) else { return }

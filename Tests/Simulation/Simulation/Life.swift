@@ -44,6 +44,12 @@ package final class Life {
     var links: [SimLink] = []
     var isPeace = false
     var isPartitioned = false
+    /// What becomes of connections while the server is away and something before it accepts them; nil while it is there.
+    var isAway: Away?
+
+    /// What accepts in the server's place, and never answers.
+    enum Away { case resets, mute }
+
     var lastStream: UInt64 = 0
     var wanted: Set<AvatarName> = []
     var subscribers: [StreamID: Subscriber] = [:]
@@ -129,6 +135,8 @@ package final class Life {
         agent.sent = { _, _ in }
         agent.hangsUp = { _ in false }
         agent.loginExcused = {}
+        agent.serverHas = { _ in false }
+        disk.imported = { _ in }
         disk.recorded = { _ in }
         agent.heard = { _ in }
         agent.refused = { _, _ in }
@@ -190,6 +198,7 @@ package final class Life {
 
     private func connect() -> SimAgent.Connecting {
         guard !isPartitioned else { return random.happens(0.5) ? .refused : .silent }
+        if let isAway { return .link(deadLink(isAway)) }
         guard server.isUp else { return .refused }
         let cut = !isPeace && random.happens(options.cutRate) ? random.pick(0...options.cutAfterMax) : nil
         let link = SimLink(
@@ -203,6 +212,17 @@ package final class Life {
             world.schedule(in: random.upTo(.seconds(5))) { if isHalf { link.goHalfSilent() } else { link.goSilent() } }
         }
         return .link(link)
+    }
+
+    private func deadLink(_ away: Away) -> SimLink {
+        let link = SimLink(
+            world: world, random: SeededRandom(seed: random.next()), delayMax: .milliseconds(1), pieces: 1, cutAfter: nil)
+        links.append(link)
+        switch away {
+        case .mute: link.goSilent()
+        case .resets: world.schedule(in: .milliseconds(6) + random.upTo(.milliseconds(20))) { link.cut("reset") }
+        }
+        return link
     }
 
     private func connectOracles() {
@@ -219,11 +239,18 @@ package final class Life {
             politeness.excuse()
             politeness.liftAll()
         }
+        agent.serverHas = { [self] crop in
+            server.store.commits.contains { $0.key.owner == me && $0.key.name == crop.name && $0.md5 == crop.md5 }
+        }
+        disk.imported = { [self] name in
+            oracle.saidAgain(name)
+            watch.happened(.crops, name)
+        }
         agent.sent = { [self] id, user in oracle.sent(id, by: user) }
         disk.recorded = { [self] crop in oracle.recorded(crop) }
         agent.heard = { [self] kind in if Self.isSensible(kind) { politeness.excuse() } }
         agent.refused = { [self] name, reason in
-            politeness.refused(name, reason, tokenEpoch: disk.tokenEpoch)
+            politeness.refused(name, reason, until: agent.view(name)?.retryAt, tokenEpoch: disk.tokenEpoch)
             if reason == .corrupt { oracle.foundCorrupt(name) }
         }
         agent.lifted = { [self] name in politeness.lift(name) }
@@ -244,7 +271,7 @@ package final class Life {
     /// Whether a server that answers so lives, and takes who we are.
     private static func isSensible(_ kind: ServerReply.Kind) -> Bool {
         switch kind {
-        case .download(_, .error(let code)), .upload(let code, _, _, _):
+        case .download(_, .error(let code)), .upload(let code, _, _, _, _):
             code != ClassicError.tokenInvalid.rawValue && code != ClassicError.uidInvalid.rawValue
         case .download(_, .chunk): true
         case .download(_, .garbled), .progress, .other, .unreadable: false

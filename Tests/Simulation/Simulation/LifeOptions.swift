@@ -43,6 +43,12 @@ struct LifeOptions: CustomStringConvertible {
     let hangsUpOnPicture: Bool
     /// How often another user logs in for a while.
     let accountSwitches: Int
+    /// How often the server's disk is full for a while.
+    let serverFulls: Int
+    /// How often the user says of a picture that was saved before: this is my avatar now.
+    let saidAgain: Int
+    /// How often the server is away while something before it accepts connections.
+    let absences: Int
 
     init(random: inout SeededRandom) {
         // Each fault is off in about half of the lives, so that their combinations are all lived through.
@@ -89,6 +95,9 @@ struct LifeOptions: CustomStringConvertible {
         hangsUpOnCrop = random.happens(0.15)
         hangsUpOnPicture = random.happens(0.15)
         accountSwitches = random.happens(0.7) ? 0 : random.pick(1...2)
+        serverFulls = count(2, &random)
+        saidAgain = count(3, &random)
+        absences = count(2, &random)
     }
 
     var description: String {
@@ -102,7 +111,8 @@ struct LifeOptions: CustomStringConvertible {
         crops again \(cropsAgainRate), crops deleted \(cropDeletions), pictures replaced \(replacements), \
         token changes \(tokenChanges), deletions \(deletions), hang-ups \(hangUps), clock jumps \(clockJumps), \
         a week asleep \(suspendsForAWeek), lags \(lags), \
-        hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches)
+        hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches), \
+        server full \(serverFulls), said again \(saidAgain), absences \(absences)
         """
     }
 }

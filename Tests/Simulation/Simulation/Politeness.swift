@@ -42,8 +42,9 @@ final class Politeness {
 
     // MARK: A server that refuses a picture
 
-    func refused(_ name: AvatarName, _ reason: AbsenceReason, tokenEpoch: Int64) {
-        refusals[name] = (world.now + Negative.timeToLive(reason), tokenEpoch)
+    /// `until` is what the agent tells of it: a refusal that the full disk could not keep is noted later than it was learned.
+    func refused(_ name: AvatarName, _ reason: AbsenceReason, until: MonotonicTime?, tokenEpoch: Int64) {
+        refusals[name] = until.map { (min($0, world.now + Negative.timeToLive(reason)), tokenEpoch) }
     }
 
     /// There is a reason to ask for it again.

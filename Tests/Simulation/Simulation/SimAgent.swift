@@ -37,6 +37,8 @@ final class SimAgent {
         var outcomes: [CommitOutcome] = []
     }
 
+    /// Whose token stands in the file.
+    private let owner: UserID
     private(set) var incarnation = 0
     private var queue = Deque<DiskJob>()
     private var isDiskBusy = false
@@ -56,6 +58,10 @@ final class SimAgent {
         didSet { if account.token != oldValue.token { tokenEpoch += 1 } }
     }
     private var tokenEpoch: Int64 = 1
+    /// What stands in the token's file.
+    var fileToken: String
+    /// Whether the server has had this very picture.
+    var serverHas: (Crop) -> Bool = { _ in false }
     /// Opens a connection, or says what comes of the try.
     var connect: () -> Connecting = { .refused }
     var told: (BusOutput) -> Void = { _ in }
@@ -90,6 +96,8 @@ final class SimAgent {
         self.watch = watch
         self.mutation = mutation
         account = (uid, token)
+        fileToken = token
+        owner = uid
         random = world.random(21)
         watch.deliver = { [unowned self] change in feed(.folder(change)) }
     }
@@ -117,10 +125,28 @@ final class SimAgent {
     func logIn() {
         guard machine != nil else { return }
         let login = Login(
-            server: "server", uid: account.uid, way: .classic(uploadChunkBytes: Int64(Life.chunkBytes)))
+            server: "server", uid: account.uid, way: .classic(uploadChunkBytes: Int64(Life.chunkBytes)),
+            tokenFile: account.uid == owner ? "token" : nil)
         queue.append(.use(account: login.account, tokenEpoch: tokenEpoch))
         runDisk()
         feed(.login(login))
+    }
+
+    /// The folder of the token's file has changed.
+    func tokenFileChanged() { readToken(isAsked: false) }
+
+    /// The disk thread reads the token's file.
+    private func readToken(isAsked: Bool) {
+        guard mutation != .ignoreTokenFile else { return }
+        let current = incarnation
+        world.schedule(in: .milliseconds(300) + random.upTo(.milliseconds(100))) { [self] in
+            guard incarnation == current, account.uid == owner else { return }
+            guard fileToken != account.token || (isAsked && connectionState == .refused) else { return }
+            world.log("the token is read again")
+            account.token = fileToken
+            loginExcused()
+            logIn()
+        }
     }
 
     func kill() {
@@ -208,6 +234,7 @@ final class SimAgent {
         case .bus(let output): told(output)
         case .note(let note): world.log("agent:", note.what, detail: note.name ?? "")
         case .attach(let folder): feed(.folder(.back(folder)))
+        case .readToken(let isAsked): readToken(isAsked: isAsked)
         }
     }
 
@@ -220,6 +247,7 @@ final class SimAgent {
             asked(name)
         case .upload(let crop, let chunk):
             world.log("agent sends", crop.name.string, chunk.seq)
+            if mutation == .skipKnownUploads, serverHas(crop) { return acknowledgeForServer(crop, chunk) }
             lastSent = (crop.id, chunk)
             sent(crop.id, account.uid)
         case .askProgress(let crop):
@@ -244,6 +272,17 @@ final class SimAgent {
             let progress = ClassicUpload.Progress.at(
                 seq: chunk.seq, totalSize: crop.size, transSize: chunk.transSize)
             feed(.replies([ServerReply(connection: number, kind: .progress(name: crop.name.exact, progress))]))
+        }
+    }
+
+    /// Who takes an upload that the server has had for done goes through it without the server.
+    private func acknowledgeForServer(_ crop: Crop, _ chunk: ClassicUpload.Chunk) {
+        guard let number = link?.number else { return }
+        let current = incarnation
+        world.schedule(in: .milliseconds(1)) { [self] in
+            guard incarnation == current else { return }
+            let kind = ServerReply.Kind.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq)
+            feed(.reply(ServerReply(connection: number, kind: kind)))
         }
     }
 
@@ -273,7 +312,12 @@ final class SimAgent {
             }
         }
         world.schedule(in: random.upTo(.milliseconds(5))) { [self] in
-            if incarnation == current { feed(.connection(.opened(number))) }
+            guard incarnation == current else { return }
+            feed(.connection(.opened(number)))
+            if mutation == .trustAcceptance {
+                let nothing = ServerReply.Kind.upload(error: 0, name: "nobody.png", md5: nil, seq: nil)
+                feed(.reply(ServerReply(connection: number, kind: nothing)))
+            }
         }
     }
 
@@ -307,7 +351,13 @@ final class SimAgent {
 
     private func take(_ kind: ServerReply.Kind, _ number: Int) -> ServerReply {
         heard(kind)
-        if case .upload(ClassicError.success, _, _, let seq) = kind, let (crop, chunk) = lastSent, chunk.seq == seq {
+        var kind = kind
+        if mutation == .blameTheFile, case .upload(let code, let name, let md5, let seq, _) = kind,
+            code != ClassicError.success
+        {
+            kind = .upload(error: code, name: name, md5: md5, seq: seq, reason: .tooLarge)
+        }
+        if case .upload(ClassicError.success, _, _, let seq, _) = kind, let (crop, chunk) = lastSent, chunk.seq == seq {
             acknowledged[crop] = chunk
         }
         return ServerReply(connection: number, kind: kind)

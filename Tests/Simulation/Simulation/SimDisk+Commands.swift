@@ -50,7 +50,8 @@ extension SimDisk {
         case .touch: return isFull ? failed(command) : []
         // The start hands its facts over by itself, and a commit is driven step by step. The others are asked for by nobody in these
         // lives, or for one shared folder and after a boot.
-        case .start, .commit, .forgetCrop, .evict, .importCrop, .forget, .adopt, .audit: return []
+        case .start, .commit, .forgetCrop, .evict, .forget, .adopt, .audit: return []
+        case .importCrop(let stream, let path): return importCrop(stream, path)
         case .readEvents(let stream, let since, let epoch): return [.events(stream, page(since: since, epoch: epoch))]
         case .list(let stream, _, _, _): return [.listed(stream, [], next: nil)]
         case .probe: return [.probed(isFull ? .full : nil)]
@@ -270,6 +271,18 @@ extension SimDisk {
     }
 
     // MARK: Crops
+
+    /// A person's picture, which lies in the upload folder already, is placed there anew.
+    private func importCrop(_ stream: StreamID, _ path: String) -> [DiskResult] {
+        guard let name = try? AvatarName(path), let inode = crops[name], let file = files[inode], !file.isBeingWritten,
+            (try? ImageStructure.examine(file.bytes.span.bytes)) != nil
+        else { return [] }
+        let copy = newFile(file.bytes)
+        crops[name] = copy
+        touch(copy)
+        imported(name)
+        return [.imported(stream, name)]
+    }
 
     private func examine(_ name: AvatarName) -> Examination {
         guard let inode = crops[name], let file = files[inode] else {

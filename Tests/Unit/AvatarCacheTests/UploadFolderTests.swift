@@ -309,6 +309,11 @@ import Testing
         let before = try settled(name).identity
         #expect(try upload.importFile(path: path) == name)
         #expect(try settled(name).identity == before)
+        #expect(try upload.importFile(path: path, renewing: true) == name)
+        let renewed = try settled(name)
+        #expect(renewed.identity.modified > before.modified, "it has the time of the person's word")
+        #expect(renewed.sha256.hex == String(try shell("sha256sum", path).prefix(64)))
+        #expect(try harness.root.names(in: "crops") == [name.string])
     }
 
     @Test func importsOfWhatCannotBeUploadedAreRefusedByReason() throws {

@@ -90,6 +90,23 @@ import Testing
         #expect(machine.replied(error: 0, seq: 3) == [.done])
     }
 
+    /// The bytes of an earlier upload are there, as of this picture's first time: only this upload's last chunk makes it the icon.
+    @Test func aServerThatHoldsAnEarlierUploadIsSentTheWholeAgain() {
+        var machine = sending(after: 0)
+        machine.connectionLost()
+        _ = machine.connected(now: at(0))
+        #expect(machine.progress(.at(seq: 3, totalSize: 5000, transSize: 5000), now: at(0)) == [read(1)])
+    }
+
+    /// Without the token, which is shown with chunk 1, our server does not make another picture than the icon the icon.
+    @Test func aLastChunkThatIsNotTheIconIsFollowedByTheWholeAtOnce() {
+        var machine = ClassicUpload(geometry: geometry, everSent: true)
+        _ = machine.connected(now: at(0))
+        #expect(machine.progress(.at(seq: 3, totalSize: 5000, transSize: 5000), now: at(0)) == [read(3)])
+        _ = machine.read(at: offset(3), bytes: data(3), now: at(0))
+        #expect(machine.replied(error: 1020, seq: 3) == [read(1)])
+    }
+
     /// A progress that is no place in this crop says nothing of this crop.
     @Test(arguments: [
         (Int64(1), Int64(6000), Int64(2048)), (1, 5000, 1024), (4, 5000, 5000), (0, 5000, 0), (-1, 5000, -2048),

@@ -8,10 +8,11 @@ import TransferMachines
         CropRule.verdict(CropRule.Candidate(recorded: recorded), mode)
     }
 
+    /// And then from its beginning: what the server has of it says nothing of the new upload.
     @Test func whatTheServerHasIsSentAgainOnlyOnAPersonsWord() {
         #expect(verdict(.sent(toThisAccount: true), .normal) == .known)
         #expect(verdict(.sent(toThisAccount: true), .confirming) == .known)
-        #expect(verdict(.sent(toThisAccount: true), .forced) == .isNew(everSent: true))
+        #expect(verdict(.sent(toThisAccount: true), .forced) == .isNew(everSent: false))
     }
 
     @Test(arguments: [CropRule.Mode.normal, .confirming, .forced])
@@ -22,7 +23,10 @@ import TransferMachines
     /// The same bytes closed again under the same name are the last crop closed, and go behind the others.
     @Test(arguments: [CropRule.Mode.normal, .forced])
     func whatWaitsKeepsItsPlaceUnlessItWasClosedAgain(mode: CropRule.Mode) {
-        #expect(verdict(.waiting(isSameFile: true, isInOrder: true), mode) == .waits)
+        // A person's word is the last one: the crop goes behind all others that wait.
+        #expect(
+            verdict(.waiting(isSameFile: true, isInOrder: true), mode)
+                == (mode == .forced ? .isNew(everSent: true) : .waits))
         #expect(verdict(.waiting(isSameFile: false, isInOrder: true), mode) == .isNew(everSent: true))
         #expect(verdict(.waiting(isSameFile: false, isInOrder: false), mode) == .isNew(everSent: true))
     }
