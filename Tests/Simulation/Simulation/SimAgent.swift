@@ -282,7 +282,7 @@ final class SimAgent {
         world.schedule(in: .milliseconds(1)) { [self] in
             guard incarnation == current else { return }
             let kind = ServerReply.Kind.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq)
-            feed(.reply(ServerReply(connection: number, kind: kind)))
+            feed(.replies([ServerReply(connection: number, kind: kind)]))
         }
     }
 
@@ -316,7 +316,7 @@ final class SimAgent {
             feed(.connection(.opened(number)))
             if mutation == .trustAcceptance {
                 let nothing = ServerReply.Kind.upload(error: 0, name: "nobody.png", md5: nil, seq: nil)
-                feed(.reply(ServerReply(connection: number, kind: nothing)))
+                feed(.replies([ServerReply(connection: number, kind: nothing)]))
             }
         }
     }
