@@ -17,6 +17,8 @@ final class AgentDriver {
     private let clock = SystemClock()
     private let mapping: BusMapping
     private let attach: @Sendable (WatchedFolder) -> Void
+    private let bindBus: @Sendable () -> Void
+    private let end: @Sendable (_ reason: String) -> Void
     private let logger: Logger
 
     private var inputs = Deque<AgentInput>()
@@ -34,12 +36,15 @@ final class AgentDriver {
     private var lastEncoded: (view: AvatarView, avatar: EncodedAvatar)?
 
     init(
-        seed: UInt64, isShared: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
+        seed: UInt64, isShared: Bool, places: PlaceNames, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
         logger: Logger,
-        attach: @escaping @Sendable (WatchedFolder) -> Void
+        attach: @escaping @Sendable (WatchedFolder) -> Void, bindBus: @escaping @Sendable () -> Void,
+        end: @escaping @Sendable (_ reason: String) -> Void
     ) {
         self.attach = attach
-        machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared)
+        self.bindBus = bindBus
+        self.end = end
+        machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared, places: places)
         self.loop = loop
         self.disk = disk
         self.mapping = mapping
@@ -97,6 +102,7 @@ final class AgentDriver {
             let stream = StreamID(lastStream)
             streams[stream] = reply
             streamIDs[reply.id] = stream
+            if busCall.looksAtFolders { take(.pathsMayDiffer) }
             feed(.bus(stream, busCall))
         } catch {
             reply.fail(error)
@@ -132,6 +138,8 @@ final class AgentDriver {
         case .bus(let output): tell(output)
         case .note(let note): log(note)
         case .attach(let folder): attach(folder)
+        case .bindBus: bindBus()
+        case .end(let reason): end(reason)
         }
     }
 

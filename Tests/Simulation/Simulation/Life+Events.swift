@@ -26,6 +26,7 @@ extension Life {
         if options.suspendsForAWeek { at { self.suspend() } }
         if options.hangsUpOnCrop { at { self.closeUnwelcomeCrop() } }
         for _ in 0..<options.accountSwitches { at { self.switchAccount() } }
+        scheduleFolderFaults()
         if server.kind == .ours { visitor.schedule(before: options.faultTime) }
         heal()
     }
@@ -43,7 +44,7 @@ extension Life {
     }
 
     private func startAgain() {
-        let loses = !isPeace && random.happens(options.catalogLossRate)
+        let loses = (!isPeace && random.happens(options.catalogLossRate)) || disk.isStateLost
         if loses {
             hasLostCatalog = true
             oracle.catalogLost()
@@ -67,6 +68,7 @@ extension Life {
         watch.overflowRate = 0
         watch.reorderRate = 0
         isPartitioned = false
+        unmount()
         server.restart()
         agent.account = (me, server.store.tokens[me] ?? "")
         for stream in unread.keys.sorted() { closeLaggard(stream) }
