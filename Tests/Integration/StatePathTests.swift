@@ -188,7 +188,7 @@ extension RealPrograms {
             try await Stage.run { stage in
                 try FileManager.default.createDirectory(
                     atPath: stage.agent.state, withIntermediateDirectories: true)
-                try await stage.run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", stage.agent.state)
+                try await stage.run("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", stage.agent.state)
                 do {
                     try await fill(stage)
                 } catch {
@@ -203,7 +203,7 @@ extension RealPrograms {
             try await stage.startAgent()
             let filler = stage.agent.state + "/filler"
             _ = try await Program.run(
-                "/usr/bin/env", ["dd", "if=/dev/zero", "of=" + filler, "bs=4k"], in: stage.folder)
+                "/usr/bin/env", ["dd", "if=/dev/zero", "of=" + filler, "bs=64k"], in: stage.folder)
             for number in 0..<40 {
                 try write(
                     try TestPictures.padded(.png, to: 3000, seed: UInt8(number)),

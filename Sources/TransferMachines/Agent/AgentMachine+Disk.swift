@@ -40,10 +40,10 @@ extension AgentMachine {
         case .cropAdopted(let id, let record, let events):
             adopted(record, events)
             perform(uploads.cropPlaced(id, record.name))
-        case .cropNotStaged(let id, .full), .cropNotStaged(let id, .stateFull):
-            storageFailed(.full)
-            uploads.copyStalled(id)
         case .cropNotStaged(let id, .failed(let detail)): perform(uploads.cropNotPlaced(id, detail))
+        case .cropNotStaged(let id, let fault):
+            storageFailed(fault)
+            uploads.copyStalled(id)
         case .cropFinished(let id, let name, let events):
             perform(uploads.cropFinished(id, name))
             logged(events)

@@ -47,7 +47,7 @@ extension Life {
         let loses = (!isPeace && random.happens(options.catalogLossRate)) || disk.isStateLost
         if loses {
             hasLostCatalog = true
-            oracle.catalogLost()
+            oracle.catalogLost(hidesCrops: disk.hiddenCropFolder != nil)
             politeness.liftAll()
             world.log("the catalog is lost")
         }

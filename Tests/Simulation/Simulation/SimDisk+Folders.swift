@@ -50,6 +50,11 @@ extension SimDisk {
 
     // MARK: The user's hand
 
+    /// Whether the file lies under that name at the upload folder's path, or in the folder that is mounted over.
+    func holds(_ name: AvatarName, _ inode: Int) -> Bool {
+        crops[name] == inode || hiddenCropFolder.flatMap { cropFolders[$0]?[name] } == inode
+    }
+
     /// An empty folder is mounted over the upload folder, which is there again afterwards.
     func hideCrops() {
         hiddenCropFolder = cropFolder
