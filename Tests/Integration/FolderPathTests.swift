@@ -120,9 +120,10 @@ extension RealPrograms {
                             ready += 1
                             if ready == 3 { return }
                             try FileManager.default.removeItem(atPath: cache)
+                            // Whoever removes it and makes it again does not find it made in between.
                             if ready == 1 {
                                 try FileManager.default.createDirectory(
-                                    atPath: cache, withIntermediateDirectories: true)
+                                    atPath: cache, withIntermediateDirectories: false)
                             }
                         }
                     }

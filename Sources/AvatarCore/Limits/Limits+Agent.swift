@@ -113,6 +113,8 @@ extension Limits {
     package enum Paths {
         /// How often the paths are compared when nothing else is a reason to: some file systems tell of no change.
         package static let compareInterval = Duration.seconds(6 * 3600)
+        /// How long something that is missing is left to whoever removed it before it is made anew.
+        package static let makeDelay = Duration.milliseconds(500)
         /// Tries to take the lock of a state folder that another agent has locked, before this one ends.
         package static let lockTriesMax = 4
         /// Upload folders whose crops are remembered while another folder lies at the path.

@@ -56,7 +56,8 @@ extension AgentMachine {
             logged(events)
         case .moved(let folder):
             if folder == .crops { perform(discovery.scanEnded(isScanDue: isCropScanDue)) }
-            perform(paths.compare())
+            // Of one that is lost already the next event or the next try tells more.
+            if !paths.isLost(.folder(folder)) { perform(paths.compare()) }
         case .audited(let gone, let events, let next):
             vanished(gone, events)
             if let next { actions.append(.disk(.audit(after: next))) }

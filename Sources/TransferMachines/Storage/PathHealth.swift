@@ -83,10 +83,17 @@ struct PathHealth: Sendable {
                 let reason = finding.standing == .another ? "something else lies at its path now" : "it is gone"
                 actions = lose(path, reason: reason, remedy: nil, now: now, random: &random)
             }
+            guard finding.standing == .missing else { return actions + attempt(path) }
             // Where crops were, nothing is made: an empty folder in their place would be taken for theirs when they come back.
-            if finding == PathFinding(.folder(.crops), .missing) { return actions }
-            return actions + attempt(path)
+            if path != .folder(.crops) { makeSoon(path, now: now) }
+            return actions
         }
+    }
+
+    /// What is missing is made after a moment: whoever has removed it may be about to make it, and must not find it made.
+    private mutating func makeSoon(_ path: HeldPath, now: MonotonicTime) {
+        guard let loss = losses[path], !loss.isTried else { return }
+        losses[path]?.retryAt = min(loss.retryAt ?? .never, now + Limits.Paths.makeDelay)
     }
 
     /// Tries to hold what lies at the path now, unless a try is under way.

@@ -91,3 +91,14 @@ import Testing
         watch.stop()
     }
 }
+
+@Suite struct SocketPathTests {
+    @Test func aSocketKnowsThePathThatItIsBoundTo() throws {
+        let path = NSTemporaryDirectory() + "s-" + UUID().uuidString.prefix(8)
+        defer { unlink(path) }
+        let socket = try UnixSocket.listen(path, backlog: 1)
+        #expect(UnixSocket.path(of: socket.descriptor) == path)
+        unlink(path)
+        #expect(UnixSocket.path(of: socket.descriptor) == path, "also when nothing lies there any more")
+    }
+}

@@ -52,10 +52,32 @@ import TransferMachines
     func whatLiesElsewhereIsSaidAndHeldAnew(_ path: HeldPath, _ standing: PathStanding, _ action: AgentAction) {
         var agent = AgentScript()
         compared(&agent, path, standing)
-        #expect(agent.actions.contains(action))
+        #expect(agent.actions.contains(action) == (standing == .another))
         #expect(keys(agent).count == 1)
+        if standing == .missing {
+            // Whoever has removed it may be about to make it.
+            agent.pass(Limits.Paths.makeDelay)
+            #expect(agent.actions.contains(action))
+        }
         compared(&agent, path, standing)
         #expect(!agent.actions.contains(action), "a try is under way")
+    }
+
+    @Test func aFolderThatIsMadeAgainInTheMomentIsHeldAtOnce() {
+        var agent = AgentScript()
+        compared(&agent, .folder(.cache), .missing)
+        #expect(!agent.actions.contains(.attach(.cache)))
+        compared(&agent, .folder(.cache), .another)
+        #expect(agent.actions.contains(.attach(.cache)))
+    }
+
+    @Test func aLookThroughAFolderThatIsLostIsNoReasonToCompareAgain() {
+        var agent = AgentScript()
+        compared(&agent, .folder(.cache), .missing)
+        agent.pass(Limits.Paths.makeDelay)
+        #expect(agent.disk.contains(.rescan(.cache)))
+        agent.give(.disk(.moved(.cache)))
+        #expect(agent.disk == [])
     }
 
     @Test func anUploadFolderThatIsGoneIsNotMadeButHeldWhenItIsBack() {
@@ -100,6 +122,7 @@ import TransferMachines
     @Test func aStateThatIsMadeAnewIsSaidAndNoProblemAnyMore() {
         var agent = AgentScript()
         compared(&agent, .state, .missing)
+        agent.pass(Limits.Paths.makeDelay)
         #expect(keys(agent) == ["state folder"])
         agent.give(.disk(.stateNotRestored(.failed(.stateFull))))
         #expect(agent.machine.status.problems.first?.what.contains("full") == true)
