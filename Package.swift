@@ -132,7 +132,8 @@ let package = Package(
             name: "AvatarCoreTests", dependencies: ["AvatarCore", "TestPictures"], path: "Tests/Unit/AvatarCoreTests",
             swiftSettings: strict),
         .testTarget(
-            name: "PosixFilesTests", dependencies: ["PosixFiles", "AvatarCore"], path: "Tests/Unit/PosixFilesTests",
+            name: "PosixFilesTests", dependencies: ["PosixFiles", "AvatarCore", "TestMounts"],
+            path: "Tests/Unit/PosixFilesTests",
             swiftSettings: strict),
         .testTarget(
             name: "TransferMachinesTests", dependencies: ["TransferMachines", "AvatarCore"],

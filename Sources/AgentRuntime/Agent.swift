@@ -19,6 +19,14 @@ package final class Agent: Service {
         package let description: String
     }
 
+    /// Why the agent ended by itself: a start anew finds things as they are now, which going on would not.
+    package struct EndFault: Error, CustomStringConvertible {
+        /// What the process exits with (sysexits.h, EX_TEMPFAIL): systemd starts it anew.
+        package static let exitStatus: Int32 = 75
+
+        package let description: String
+    }
+
     /// What this agent is, for `Status` and `org.varlink.service.GetInfo`.
     package static let version = "0.1.0"
 
@@ -35,15 +43,8 @@ package final class Agent: Service {
 
     /// Runs until the service group shuts down; throws ``StartFault`` and the like when it cannot begin.
     package func run() async throws {
-        _ = try Folder.make(path: settings.stateDirectory)
-        guard let lock = try FileLock.take(settings.stateDirectory + "/lock") else {
-            throw StartFault(
-                description: "another agent runs on \(settings.stateDirectory): systemctl --user status avatard")
-        }
-        try await run(holding: lock)
-    }
-
-    private func run(holding lock: consuming FileLock) async throws {
+        // Before anything else: it holds the locks.
+        let home = try StateHome(settings: settings)
         let notices = ServiceManager(environment: environment)
         let logins = LoginStore(
             stateDirectory: settings.stateDirectory, classicChunkBytes: settings.classicChunkBytes)
@@ -58,14 +59,17 @@ package final class Agent: Service {
             (account, loginFault) = (nil, error)
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let end = EndReason()
         let core = try AgentCore(
-            settings: settings, logins: logins, tokens: TokenSource(settings, environment: environment),
-            loop: group.next(), logger: logger)
+            settings: settings, logins: logins, tokens: TokenSource(settings, environment: environment), home: home,
+            loop: group.next(), logger: logger, end: end.give)
         try await core.begin(account, fault: loginFault?.description)
         let bus = BusServer(
             socket: try BusSocket.open(path: settings.busSocket), service: core,
             info: ServiceInfo(version: Self.version), logger: logger,
             group: group)
+        core.serve(on: bus)
+        end.onReason { bus.stop() }
         let network = NetworkWatch(on: group.next()) { core.networkChanged() }
         notices.ready()
         logger.info(
@@ -82,8 +86,8 @@ package final class Agent: Service {
         await network.stop()
         try await core.stop()
         try await group.shutdownGracefully()
-        _ = consume lock
         try outcome.get()
+        if let reason = end.reason { throw EndFault(description: reason) }
     }
 
     /// Who is logged in at the start: flags and environment, then what was kept of a login, then the file.
@@ -97,5 +101,35 @@ package final class Agent: Service {
                 metadata: ["file": "\(settings.stateDirectory)/token", "command": "avatarctl login"])
         }
         return account
+    }
+}
+
+/// Where the word that the agent cannot go on waits for the end of its bus.
+private final class EndReason: Sendable {
+    private struct State {
+        var reason: String?
+        var stop: (@Sendable () -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    var reason: String? { state.withLock { $0.reason } }
+
+    /// The agent ends, with the first reason that was given.
+    func give(_ reason: String) {
+        let stop = state.withLock { state in
+            state.reason = state.reason ?? reason
+            return state.stop
+        }
+        stop?()
+    }
+
+    /// Names what ends the agent, and does it when a reason is there already.
+    func onReason(_ stop: @escaping @Sendable () -> Void) {
+        let isDue = state.withLock { state in
+            state.stop = stop
+            return state.reason != nil
+        }
+        if isDue { stop() }
     }
 }

@@ -19,10 +19,14 @@ final class AgentCore: AgentService {
     private let watch: FolderWatch
     private let inbox: AgentInbox
     private let tokenWatch: TokenWatch?
+    private let paths: HeldPaths
+    private let mounts: MountWatch?
 
-    /// Opens folders and catalog.
+    /// Opens folders and catalog. `end` is called, on the loop, when the agent cannot go on.
     init(
-        settings: AgentSettings, logins: LoginStore, tokens: TokenSource?, loop: any EventLoop, logger: Logger
+        settings: AgentSettings, logins: LoginStore, tokens: TokenSource?, home: sending StateHome, loop: any EventLoop,
+        logger: Logger,
+        end: @escaping @Sendable (_ reason: String) -> Void
     ) throws {
         self.settings = settings
         self.logins = logins
@@ -32,23 +36,30 @@ final class AgentCore: AgentService {
         let inbox = AgentInbox()
         self.inbox = inbox
         watch = try FolderWatch { events in
-            inbox.feed(events.compactMap { FolderChange($0) }.map(AgentInput.folder))
+            inbox.feed(events.compactMap { AgentInput($0) })
         }
-        disk = DiskThread(worker: try Self.worker(settings, watch, logger)) { results in
+        paths = HeldPaths(settings: settings, watch: watch)
+        disk = DiskThread(
+            worker: try Self.worker(settings, home, paths, watch, logger) { try logins.restore() }
+        ) { results in
             inbox.feed(results.map(AgentInput.disk))
         }
+        // Where the kernel shows no table of mounts, what is mounted over a folder is found when the paths are compared for another reason.
+        mounts = try? MountWatch { inbox.feed([.pathsMayDiffer]) }
         var random = SystemRandomNumberGenerator()
         let mapping = BusMapping(
             cacheDirectory: settings.cacheDirectory, cropsDirectory: settings.uploadDirectory, fallback: fallback,
             clock: SystemClock())
         let seed = random.next()
-        let (disk, watch) = (disk, watch)
+        let (disk, watch, paths) = (disk, watch, paths)
         let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { inbox.feed([.folder($0)]) }
         driver = try loop.submit {
             NIOLoopBound(
                 AgentDriver(
-                    seed: seed, isShared: settings.isShared, mapping: mapping, disk: disk, loop: loop, logger: logger,
-                    tokens: tokens, attach: attacher.attach), eventLoop: loop)
+                    seed: seed, isShared: settings.isShared, places: settings.places, mapping: mapping, disk: disk,
+                    loop: loop, logger: logger, tokens: tokens, attach: attacher.attach,
+                    bindBus: { disk.submit([.ask { _ in inbox.feed([.busBound(failure: paths.bindingFailure())]) }]) },
+                    end: end), eventLoop: loop)
         }.wait()
         let driver = driver
         inbox.connect { inputs in
@@ -60,8 +71,10 @@ final class AgentCore: AgentService {
     }
 
     private static func worker(
-        _ settings: AgentSettings, _ watch: FolderWatch, _ logger: Logger
-    ) throws -> DiskWorker {
+        _ settings: AgentSettings, _ home: sending StateHome, _ paths: HeldPaths, _ watch: FolderWatch,
+        _ logger: Logger,
+        restoreLogin: @escaping @Sendable () throws -> Void
+    ) throws -> sending DiskWorker {
         var random = SystemRandomNumberGenerator()
         let bootID = try BootID.current()
         let catalog = try Catalog(
@@ -78,9 +91,10 @@ final class AgentCore: AgentService {
                     + "give upload.directory the very path of cache.directory to share it, or another folder")
         }
         return DiskWorker(
-            cache: cache, crops: crops, catalog: catalog, cacheBytesMax: settings.cacheBytesMax,
-            uploadBytesMax: settings.uploadBytesMax,
-            flushWatch: settings.isShared ? { () throws(WatchError) in try watch.flush() } : nil, logger: logger)
+            cache: cache, crops: crops, catalog: catalog, home: home, paths: paths,
+            cacheBytesMax: settings.cacheBytesMax, uploadBytesMax: settings.uploadBytesMax,
+            flushWatch: settings.isShared ? { () throws(WatchError) in try watch.flush() } : nil,
+            restoreLogin: restoreLogin, logger: logger)
     }
 
     /// Logs in, if anybody is to be; watches the folders, brings an earlier run to its end, and looks through both folders. Returns once
@@ -106,6 +120,12 @@ final class AgentCore: AgentService {
         disk.submit([DiskCommand.start])
     }
 
+    /// From here on the bus's socket is looked after too; and what has changed since the folders were opened is found.
+    func serve(on bus: BusServer) {
+        paths.serve(on: bus)
+        inbox.feed([.pathsMayDiffer])
+    }
+
     func networkChanged() { inbox.feed([.networkChanged]) }
 
     /// Closes the connection, records everything, and ends the threads.
@@ -113,6 +133,8 @@ final class AgentCore: AgentService {
         await tokenWatch?.stop()
         let driver = driver
         try await loop.submit { driver.value.stop() }.get()
+        paths.serve(on: nil)
+        mounts?.stop()
         watch.stop()
         try await disk.stop()
     }
@@ -148,8 +170,7 @@ final class AgentCore: AgentService {
     private func login(_ parameters: LoginParameters, _ reply: ReplyStream) {
         guard !settings.isServerPinned else {
             return reply.fail(
-                .serverRefused(
-                    code: 0,
+                .loginFixed(
                     reason: "the agent was started with a server or user on its command line or in its environment, "
                         + "which beat a login: start it without them"))
         }
@@ -198,7 +219,7 @@ final class AgentCore: AgentService {
                 case .success: reply.send(.done, continues: false)
                 case .failure(let error):
                     logger.error("the login on the disk is not what it should be", metadata: ["detail": "\(error)"])
-                    reply.fail(.serverRefused(code: 0, reason: "\(doing): \(error)"))
+                    reply.fail(.storageFailed(reason: "\(doing): \(error)"))
                 }
             }
         }

@@ -8,6 +8,7 @@ enum CatalogSchema {
         migrator.registerMigration("v1", migrate: version1)
         migrator.registerMigration("v2", migrate: version2)
         migrator.registerMigration("crops that the server refused come back", migrate: refusedCropsComeBack)
+        migrator.registerMigration("crops of other folders", migrate: cropsElsewhere)
         return migrator
     }
 
@@ -95,6 +96,16 @@ enum CatalogSchema {
                     SELECT name, owner, total_size, chunk_size, held, boot_id, started_at, server_key FROM parts;
                 DROP TABLE parts;
                 ALTER TABLE new_parts RENAME TO parts;
+                """)
+    }
+
+    /// What is known of crops in folders that another folder has taken the path of: the columns of `crops` as they are, which is why a later
+    /// migration that adds one to `crops` need not add it here (``Catalog/cropsLie(in:)`` copies the columns that both have).
+    private static func cropsElsewhere(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE crops_elsewhere AS SELECT '' AS folder, crops.* FROM crops WHERE 0;
+                CREATE UNIQUE INDEX crops_elsewhere_by_folder ON crops_elsewhere (folder, name);
                 """)
     }
 }

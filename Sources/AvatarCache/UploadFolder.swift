@@ -1,5 +1,5 @@
 package import AvatarCore
-internal import PosixFiles
+package import PosixFiles
 
 /// A crop that is closed and complete.
 package struct CropFacts: Hashable, Sendable {
@@ -50,10 +50,10 @@ package final class UploadFolder {
     private let probe: (borrowing OpenFile) -> OpenFile.LeaseAnswer
     private var open: [(facts: CropFacts, file: OpenPart)] = []
 
-    /// Opens the folder at `path`, made with mode 0700 where it is missing and that is wanted. From here on SIGIO is ignored in this process, since a
+    /// Opens the folder at `path`, made with mode 0700 as far as `making` says. From here on SIGIO is ignored in this process, since a
     /// lease that is broken while it is probed sends one.
     package convenience init(
-        path: String, bytesMax: Int64 = Limits.Picture.uploadBytesMaxDefault, making: Bool = true
+        path: String, bytesMax: Int64 = Limits.Picture.uploadBytesMaxDefault, making: Folder.Making = .all
     ) throws(CacheError) {
         LeaseSignal.ignore()
         try self.init(path: path, bytesMax: bytesMax, making: making) { $0.probeLease() }
@@ -61,10 +61,10 @@ package final class UploadFolder {
 
     /// With another way to ask about writers, for file systems that a test cannot have.
     init(
-        path: String, bytesMax: Int64, making: Bool = true,
+        path: String, bytesMax: Int64, making: Folder.Making = .all,
         probe: @escaping (borrowing OpenFile) -> OpenFile.LeaseAnswer
     ) throws(CacheError) {
-        do { folder = making ? try Folder.make(path: path) : try Folder(path: path) } catch {
+        do { folder = try Folder.open(path: path, making: making) } catch {
             throw CacheError(error, "opening the upload folder \(path)")
         }
         self.path = path
@@ -72,9 +72,14 @@ package final class UploadFolder {
         self.probe = probe
     }
 
-    /// Whether the path still leads to the folder that is open here. When the folder was replaced, moved away or unmounted it does not,
-    /// and the caller opens another.
-    package func isAtItsPath() -> Bool { folder.isAtItsPath() }
+    /// Where the path of the folder that is open here leads now. When the folder was replaced, moved away or unmounted the caller opens
+    /// another.
+    package func standing() -> PathStanding { folder.standing() }
+
+    /// What names this folder among those that lay at the path, also after it was unmounted and mounted again.
+    package func lastingKey() throws(CacheError) -> String {
+        do { return try folder.lastingKey() } catch { throw CacheError(error, "looking at the upload folder \(path)") }
+    }
 
     /// Looks at `name`: whether it is settled, and what it is.
     ///

@@ -65,7 +65,15 @@ struct AvatardCommand: ParsableCommand {
             try await group.run()
         } catch {
             FileHandle.standardError.write(Data("avatard: \(error)\n".utf8))
-            throw ExitCode(error is ConfigurationError ? 78 : 1)
+            throw ExitCode(Self.status(of: error))
+        }
+    }
+
+    private static func status(of error: any Error) -> Int32 {
+        switch error {
+        case is ConfigurationError: 78
+        case is Agent.EndFault: Agent.EndFault.exitStatus
+        default: 1
         }
     }
 

@@ -1,6 +1,7 @@
 package import AvatarCache
 package import AvatarCore
 package import ProgramSupport
+internal import TransferMachines
 
 /// Everything the agent can be told, with its defaults (docs/architecture.md, "Configuration").
 package struct AgentSettings: Sendable {
@@ -83,6 +84,11 @@ package struct AgentSettings: Sendable {
         var path = path
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         return path
+    }
+
+    /// The paths, for words that a person reads.
+    var places: PlaceNames {
+        PlaceNames(crops: uploadDirectory, cache: cacheDirectory, state: stateDirectory, bus: busSocket)
     }
 
     /// Whether one folder is cache and upload folder at once, which is asked for by giving both the same path. Then writes are watched

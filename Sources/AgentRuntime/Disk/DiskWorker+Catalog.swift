@@ -14,7 +14,7 @@ extension DiskWorker {
             try catalog.touch(names, at: now())
         } catch {
             logger.warning("what is wanted cannot be noted", metadata: ["detail": "\(error)"])
-            results.append(.failed(.touch(names), error.fault))
+            results.append(.failed(.touch(names), fault(of: error)))
         }
     }
 

@@ -7,12 +7,19 @@ internal import TransferMachines
 // The upload folder: facts for the machine's rule, and what comes of its verdicts.
 extension DiskWorker {
     func rescanCrops() throws(CacheError) {
-        guard crops.isAtItsPath() else { return results.append(.moved(.crops)) }
+        guard crops.standing() == .held else { return results.append(.moved(.crops)) }
         let comparison = try crops.compare(with: catalog, shared: isShared)
         results.append(
             .rescanned(
-                .crops, settled: comparison.candidates + comparison.vanished, unnameable: comparison.invalid,
+                .crops, settled: comparison.candidates + comparison.vanished + takeReturned(),
+                unnameable: comparison.invalid,
                 vanished: [], events: []))
+    }
+
+    /// The crops that came back with their folder, once.
+    private func takeReturned() -> [AvatarName] {
+        defer { returned = [] }
+        return returned
     }
 
     // MARK: Examining
@@ -137,7 +144,7 @@ extension DiskWorker {
             cropFacts[id] = nil
             results.append(.cropAdopted(id, adopted.record, adopted.events))
         } catch {
-            results.append(.cropNotStaged(id, error.fault))
+            results.append(.cropNotStaged(id, fault(of: error)))
         }
     }
 
@@ -161,6 +168,12 @@ extension DiskWorker {
     }
 
     func importCrop(_ stream: StreamID, path: String) {
+        guard crops.standing() == .held else {
+            let reason =
+                "the upload folder \(crops.path) is gone, or another lies in its place: put it back, or wait until the agent has opened the new one"
+            results.append(.moved(.crops))
+            return results.append(.refused(stream, .storage(reason)))
+        }
         do {
             // In a shared folder the copy is the cache's picture as well.
             results.append(.imported(stream, try crops.importFile(path: path, renewing: !isShared)))

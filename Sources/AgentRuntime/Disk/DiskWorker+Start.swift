@@ -9,6 +9,7 @@ extension DiskWorker {
     /// Brings an earlier run to its end, and says what the machine starts from.
     func start() throws(CacheError) {
         var facts = StartFacts()
+        try noteCropFolder()
         if try catalog.isBaselineDue() {
             facts.isBaseline = true
             // The crops first: they are one transaction, and what is not known to be dealt with would be sent.
@@ -80,14 +81,9 @@ extension DiskWorker {
         } catch let error as PosixError {
             return error.isDiskFull ? .full : .failed(error.description)
         } catch let error as CacheError {
-            return error.fault
+            return fault(of: error)
         } catch {
             return .failed("\(error)")
         }
-    }
-
-    /// Opens the cache folder anew by its path; what was open of the old one is let go.
-    func reopenCache() throws(CacheError) {
-        cache = try CacheFolder(path: cache.path, catalog: catalog, bootID: try BootID.current())
     }
 }

@@ -9,7 +9,14 @@ internal import TransferMachines
 final class DiskWorker {
     var cache: CacheFolder
     var crops: UploadFolder
-    let catalog: Catalog
+    var catalog: Catalog
+    /// The state folder and the locks.
+    let home: StateHome
+    let paths: HeldPaths
+    /// Writes the kept login again, where the state folder has lost it.
+    let restoreLogin: () throws -> Void
+    /// Crops that wait and came back with their folder, for the next look through it.
+    var returned: [AvatarName] = []
     let cacheBytesMax: Int64?
     let uploadBytesMax: Int64
     let clock = SystemClock()
@@ -36,9 +43,13 @@ final class DiskWorker {
     private var commitsSince = MonotonicTime.never
 
     init(
-        cache: CacheFolder, crops: UploadFolder, catalog: Catalog, cacheBytesMax: Int64?, uploadBytesMax: Int64,
-        flushWatch: (() throws(WatchError) -> Void)?, logger: Logger
+        cache: CacheFolder, crops: UploadFolder, catalog: Catalog, home: StateHome, paths: HeldPaths,
+        cacheBytesMax: Int64?, uploadBytesMax: Int64, flushWatch: (() throws(WatchError) -> Void)?,
+        restoreLogin: @escaping () throws -> Void, logger: Logger
     ) {
+        self.home = home
+        self.paths = paths
+        self.restoreLogin = restoreLogin
         self.cache = cache
         self.crops = crops
         self.catalog = catalog
@@ -134,7 +145,16 @@ final class DiskWorker {
             logger.warning(
                 "the disk or the catalog failed",
                 metadata: ["doing": "\(String("\(command)".prefix(120)))", "detail": "\(error)"])
-            results.append(.failed(command, error.fault))
+            results.append(.failed(command, fault(of: error)))
+        }
+    }
+
+    /// What the machine makes of an error: which disk is full, where one is. SQLite says only that something is.
+    func fault(of error: CacheError) -> StorageFault {
+        switch error.code {
+        case .diskFull: error.posix == nil ? .stateFull : .full
+        case .io where error.posix == nil && home.isFull(): .stateFull
+        default: .failed(error.description)
         }
     }
 
@@ -168,6 +188,8 @@ final class DiskWorker {
         case .list(let stream, let state, let after, let limit):
             try list(stream, state: state, after: after, limit: limit)
         case .probe: results.append(.probed(probe()))
+        case .comparePaths: comparePaths()
+        case .restoreState: try restoreState()
         }
     }
 
@@ -203,9 +225,4 @@ enum Unaudited {
         case .everything: true
         }
     }
-}
-
-extension CacheError {
-    /// What the machine makes of it.
-    var fault: StorageFault { code == .diskFull ? .full : .failed(description) }
 }

@@ -19,6 +19,8 @@ final class AgentDriver {
     private let tokens: TokenSource?
     /// Whether the token is the one of its file: a login or logout over the bus beats the file until the next start.
     private var followsTokenFile = false
+    private let bindBus: @Sendable () -> Void
+    private let end: @Sendable (_ reason: String) -> Void
     private let logger: Logger
 
     private var inputs: [AgentInput] = []
@@ -36,13 +38,16 @@ final class AgentDriver {
     private var lastEncoded: (view: AvatarView, avatar: EncodedAvatar)?
 
     init(
-        seed: UInt64, isShared: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
+        seed: UInt64, isShared: Bool, places: PlaceNames, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
         logger: Logger, tokens: TokenSource?,
-        attach: @escaping @Sendable (WatchedFolder) -> Void
+        attach: @escaping @Sendable (WatchedFolder) -> Void, bindBus: @escaping @Sendable () -> Void,
+        end: @escaping @Sendable (_ reason: String) -> Void
     ) {
         self.attach = attach
         self.tokens = tokens
-        machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared)
+        self.bindBus = bindBus
+        self.end = end
+        machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared, places: places)
         self.loop = loop
         self.disk = disk
         self.mapping = mapping
@@ -125,6 +130,7 @@ final class AgentDriver {
             let stream = StreamID(lastStream)
             streams[stream] = reply
             streamIDs[reply.id] = stream
+            if busCall.looksAtFolders { take(.pathsMayDiffer) }
             feed(.bus(stream, busCall))
         } catch {
             reply.fail(error)
@@ -161,6 +167,8 @@ final class AgentDriver {
         case .note(let note): log(note)
         case .attach(let folder): attach(folder)
         case .readToken(let isAsked): readToken(isAsked: isAsked)
+        case .bindBus: bindBus()
+        case .end(let reason): end(reason)
         }
     }
 

@@ -126,12 +126,26 @@ extension Limits {
         package static let problemsMax = 64
     }
 
+    /// Paths that may lead elsewhere than to what is held of them.
+    package enum Paths {
+        /// How often the paths are compared when nothing else is a reason to: some file systems tell of no change.
+        package static let compareInterval = Duration.seconds(6 * 3600)
+        /// How long something that is missing is left to whoever removed it before it is made anew.
+        package static let makeDelay = Duration.milliseconds(500)
+        /// Tries to take the lock of a state folder that another agent has locked, before this one ends.
+        package static let lockTriesMax = 4
+        /// Upload folders whose crops are remembered while another folder lies at the path.
+        package static let cropFoldersMax = 8
+    }
+
     /// Taking up again after the disk was full or the catalog failed.
     package enum Storage {
         /// The first pause; it doubles up to the longest.
         package static let retryFirst = Duration.seconds(2)
         /// The longest pause.
         package static let retryMax = Duration.seconds(60)
+        /// Bytes that the catalog and its journal need to go on, as a person is told.
+        package static let catalogRoom: Int64 = 8 * 1_048_576
         /// How long the disk thread may be busy with what it took before `Status` says so.
         package static let silenceTold = Duration.seconds(5)
         /// How long a login or logout waits for the disk before the person is told that it was not kept yet.

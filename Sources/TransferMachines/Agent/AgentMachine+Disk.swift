@@ -41,10 +41,10 @@ extension AgentMachine {
         case .cropAdopted(let id, let record, let events):
             adopted(record, events)
             perform(uploads.cropPlaced(id, record.name))
-        case .cropNotStaged(let id, .full):
-            storageFailed(.full)
-            uploads.copyStalled(id)
         case .cropNotStaged(let id, .failed(let detail)): perform(uploads.cropNotPlaced(id, detail))
+        case .cropNotStaged(let id, let fault):
+            storageFailed(fault)
+            uploads.copyStalled(id)
         case .cropFinished(let id, let name, let events):
             perform(uploads.cropFinished(id, name))
             logged(events)
@@ -57,8 +57,8 @@ extension AgentMachine {
             logged(events)
         case .moved(let folder):
             if folder == .crops { perform(discovery.scanEnded(isScanDue: isCropScanDue)) }
-            guard !folders.isLost(folder) else { return }
-            handle(.lost(folder, reason: "another folder, or none, lies at its path", remedy: nil))
+            // Of one that is lost already the next event or the next try tells more.
+            if !paths.isLost(.folder(folder)) { perform(paths.compare()) }
         case .audited(let gone, let events, let next):
             vanished(gone, events)
             if let next { actions.append(.disk(.audit(after: next))) }
@@ -76,12 +76,16 @@ extension AgentMachine {
             let views = rows.map { isKnown($0.name) ? view(of: $0.name) : AvatarView($0, now: now) }
             actions.append(.bus(.page(stream, views, next: next?.string)))
         case .probed(let fault): perform(storage.probed(fault, now: now, random: &random))
+        case .pathsCompared(let findings): perform(paths.compared(findings, now: now, random: &random))
+        case .stateRestored: perform(paths.stateRestored())
+        case .stateNotRestored(let fault): perform(paths.stateNotRestored(fault, now: now, random: &random))
         }
     }
 
     private mutating func start(_ facts: StartFacts) {
         guard !hasStarted else { return }
         hasStarted = true
+        paths.started(now: now)
         if facts.isBaseline {
             log(
                 .problem(
@@ -105,10 +109,14 @@ extension AgentMachine {
         if case .trimParts = command {
             return log(.note(Note(.warning, "old parts are not removed", detail: "\(fault)")))
         }
+        if case .restoreState = command {
+            return perform(paths.stateNotRestored(.failed(fault), now: now, random: &random))
+        }
         storageFailed(fault)
         switch command {
         case .probe: perform(storage.probed(fault, now: now, random: &random))
-        case .start, .trimParts: break  // Each is tried again of itself.
+        case .start, .trimParts, .restoreState: break  // Each is tried again of itself.
+        case .comparePaths: perform(paths.compared([], now: now, random: &random))
         case .lookUp(let names, _):
             for name in names where downloads.lookUpFailed(name) {
                 refresh(name)
@@ -170,6 +178,7 @@ extension AgentMachine {
             logged(events)
             concluded(item.name)
         case (.diskFull, _): commitStalled(item, .full)
+        case (.catalogFull, _): commitStalled(item, .stateFull)
         case (.failed(let detail), _): commitStalled(item, .failed(detail))
         case (.corrupt(let detail), .download):
             perform(downloads.fail(item.name, .corrupt, detail: detail, now: now))

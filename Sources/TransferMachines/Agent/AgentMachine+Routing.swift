@@ -131,12 +131,15 @@ extension AgentMachine {
         for folder in work.rescans { rescan(folder) }
     }
 
-    mutating func perform(_ steps: [FolderHealth.Action]) {
+    mutating func perform(_ steps: [PathHealth.Action]) {
         for step in steps {
             switch step {
+            case .disk(let command): actions.append(.disk(command))
             case .attach(let folder): actions.append(.attach(folder))
+            case .bindBus: actions.append(.bindBus)
             case .rescan(let folder): rescan(folder)
             case .log(let entry): log(entry)
+            case .end(let reason): actions.append(.end(reason: reason))
             }
         }
     }

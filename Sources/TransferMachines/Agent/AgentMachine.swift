@@ -18,19 +18,21 @@ package struct AgentMachine: Sendable {
     var downloads: Downloads
     var uploads = Uploads()
     var discovery: CropDiscovery
-    var storage = StorageHealth()
-    var folders = FolderHealth()
+    var storage: StorageHealth
+    var paths: PathHealth
     var subscribers = Subscribers()
     /// What `Status` and `Explain` tell.
     package internal(set) var activity = ActivityLog()
 
     /// An agent that has not opened its catalog yet. `isShared` when one folder is cache and upload folder at once.
-    package init(now: MonotonicTime, seed: UInt64, isShared: Bool = false) {
+    package init(now: MonotonicTime, seed: UInt64, isShared: Bool = false, places: PlaceNames = .unnamed) {
         self.now = now
         random = SeededRandom(seed: seed)
         session = Session(now: now)
         downloads = Downloads(now: now)
         discovery = CropDiscovery(isShared: isShared)
+        storage = StorageHealth(places: places)
+        paths = PathHealth(places: places)
     }
 
     /// Takes one input; what is to be done, in order.
@@ -61,6 +63,8 @@ package struct AgentMachine: Sendable {
         case .replies(let replies): for reply in replies { replied(reply) }
         case .disk(let result): handle(result)
         case .folder(let change): handle(change)
+        case .pathsMayDiffer: perform(paths.compare())
+        case .busBound(let failure): perform(paths.busBound(failure: failure, now: self.now, random: &random))
         case .bus(let stream, let call): handle(call, stream)
         case .hungUp(let stream): perform(subscribers.hungUp(stream))
         case .networkChanged: perform(session.networkChanged(now: self.now))
@@ -74,7 +78,7 @@ package struct AgentMachine: Sendable {
     package var deadline: MonotonicTime? {
         // Asked after every input: no array is made for it.
         var earliest = min(session.deadline, uploads.deadline, storage.deadline)
-        earliest = min(earliest, folders.deadline, subscribers.deadline)
+        earliest = min(earliest, paths.deadline, subscribers.deadline)
         earliest = min(earliest, downloads.deadline(canDownload ? turns.current : nil))
         return earliest == .never ? nil : earliest
     }
@@ -88,7 +92,7 @@ package struct AgentMachine: Sendable {
         }
         perform(downloads.tick(now: now))
         perform(storage.tick(now: now))
-        perform(folders.tick(now: now))
+        perform(paths.tick(now: now))
         perform(subscribers.heartbeats(now: now))
     }
 
@@ -239,8 +243,14 @@ package struct AgentMachine: Sendable {
             rescan(.cache)
             rescan(.crops)
         case .lost(let folder, let reason, let remedy):
-            perform(folders.lost(folder, reason: reason, remedy: remedy, now: now, random: &random))
-        case .back(let folder): perform(folders.back(folder))
+            perform(paths.lost(folder, reason: reason, remedy: remedy, now: now, random: &random))
+        case .unopened(let folder, let reason):
+            perform(paths.lost(folder, reason: reason, remedy: nil, now: now, random: &random))
+            // Downloads have nowhere to go until there is a cache folder.
+            if folder == .cache { storageFailed(.failed("the cache folder cannot be used: \(reason)")) }
+        case .back(let folder):
+            perform(paths.back(folder))
+            if folder == .cache { perform(storage.hurry(now: now)) }
         }
     }
 

@@ -51,4 +51,8 @@ package enum DiskCommand: Hashable, Sendable {
     case list(StreamID, state: AvatarView.State?, after: AvatarName?, limit: Int)
     /// Does the disk take writes again?
     case probe
+    /// Where do the paths lead of which something is held?
+    case comparePaths
+    /// Make the state folder, its lock and the catalog anew where they are gone, from what is held of them.
+    case restoreState
 }

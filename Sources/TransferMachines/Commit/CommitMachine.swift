@@ -52,8 +52,10 @@ package struct CommitMachine: Sendable {
         case corrupt(String)
         /// The name is there for somebody else.
         case nameTaken
-        /// No room on the disk.
+        /// No room on the cache's disk.
         case diskFull
+        /// No room on the catalog's disk.
+        case catalogFull
         /// The disk or the catalog failed otherwise.
         case failed(String)
         /// The last step: the picture is there.

@@ -16,8 +16,9 @@ extension Life {
         else { return }
         if random.happens(0.2) {
             // Written elsewhere, and renamed here.
-            disk.crops[name] = disk.newFile(picture.bytes)
-            return closed(name, picture, again: again)
+            let inode = disk.newFile(picture.bytes)
+            disk.crops[name] = inode
+            return closed(name, inode, picture, again: again)
         }
         writers.insert(name)
         let inode = disk.beginCrop(name, reuse: reuses && random.happens(0.5))
@@ -35,20 +36,21 @@ extension Life {
             watch.happened(.crops, name)
         }
         world.schedule(in: random.upTo(.milliseconds(400))) { [self] in
-            guard disk.crops[name] == inode else {
+            // A folder that is mounted over keeps its writers.
+            guard disk.holds(name, inode) else {
                 writers.remove(name)
                 return
             }
             guard end == picture.bytes.count else { return write(name, inode, picture, from: end, again: again) }
             disk.setBeingWritten(inode, false)
             writers.remove(name)
-            closed(name, picture, again: again)
+            closed(name, inode, picture, again: again)
         }
     }
 
-    private func closed(_ name: AvatarName, _ picture: Picture, again: Int) {
+    private func closed(_ name: AvatarName, _ inode: Int, _ picture: Picture, again: Int) {
         world.log("a crop is closed", name.string, Int64(picture.bytes.count))
-        if let inode = disk.crops[name] { disk.touch(inode) }
+        disk.touch(inode)
         oracle.closed(name, picture)
         // A download of it may find the old picture and the new one at the server.
         oracle.harmed(name)

@@ -29,6 +29,7 @@ extension Life {
         for _ in 0..<options.serverFulls { at { self.fillServer() } }
         for _ in 0..<options.saidAgain { at { self.sayAgain() } }
         for _ in 0..<options.absences { at { self.leave() } }
+        scheduleFolderFaults()
         if server.kind == .ours { visitor.schedule(before: options.faultTime) }
         heal()
     }
@@ -46,10 +47,10 @@ extension Life {
     }
 
     private func startAgain() {
-        let loses = !isPeace && random.happens(options.catalogLossRate)
+        let loses = (!isPeace && random.happens(options.catalogLossRate)) || disk.isStateLost
         if loses {
             hasLostCatalog = true
-            oracle.catalogLost()
+            oracle.catalogLost(hidesCrops: disk.hiddenCropFolder != nil)
             politeness.liftAll()
             world.log("the catalog is lost")
         }
@@ -72,6 +73,7 @@ extension Life {
         isPartitioned = false
         server.store.isFull = false
         isAway = nil
+        unmount()
         server.restart()
         let token = server.store.tokens[me] ?? ""
         // The token that came last stands in its file: nobody need log in for it.

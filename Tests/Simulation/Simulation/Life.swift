@@ -34,6 +34,8 @@ package final class Life {
     let oracle: Oracle
     let politeness: Politeness
     var random: SeededRandom
+    /// For what happens to the folders themselves.
+    var folderRandom: SeededRandom
     let me: UserID
     /// Another user of the same machine.
     let them: UserID
@@ -76,7 +78,8 @@ package final class Life {
         world = World(seed: seed, tailMax: tailMax)
         self.mutation = mutation
         random = world.random(1)
-        options = LifeOptions(random: &random)
+        folderRandom = world.random(61)
+        options = LifeOptions(random: &random, folders: &folderRandom)
         guard let me = UserID(1001), let them = UserID(1002) else { throw SimulationFault.setUp }
         self.me = me
         self.them = them

@@ -56,6 +56,10 @@ package enum Mutation: String, CaseIterable, Sendable {
     case ignoreTokenFile = "ignore-token-file"
     /// A subscriber that hung up stays subscribed.
     case keepGoneSubscribers = "keep-gone-subscribers"
+    /// That another folder lies at the path of one that is held is not noticed.
+    case ignoreMovedFolders = "ignore-moved-folders"
+    /// What was known of crops is forgotten when their folder comes back.
+    case forgetCropFolders = "forget-crop-folders"
     /// The server counts toward a user's quota only what was stored when an upload began.
     case forgetBegun = "forget-begun"
     /// The server trusts a token for later chunks of everything, once it was confirmed on the connection.

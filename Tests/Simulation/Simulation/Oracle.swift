@@ -240,8 +240,10 @@ final class Oracle {
 
     var watchPosition: (String?, Int64?) { (epoch, cursor) }
 
-    func catalogLost() {
+    /// With the catalog went what it knew of crops in a folder that another is mounted over: they come back as new ones.
+    func catalogLost(hidesCrops: Bool) {
         exempt = true
+        if hidesCrops { acknowledged = [:] }
         mayReset = true
     }
 

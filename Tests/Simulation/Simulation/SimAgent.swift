@@ -117,6 +117,7 @@ final class SimAgent {
         world.log("the agent starts", "", Int64(incarnation))
         machine = Machine(AgentMachine(now: world.now, seed: random.next()))
         watch.isAttached = true
+        watch.isAway = []
         let facts = lostCatalog ? disk.loseCatalog() : disk.open()
         feed(.disk(.started(facts)))
         logIn()
@@ -233,8 +234,14 @@ final class SimAgent {
             runDisk()
         case .bus(let output): told(output)
         case .note(let note): world.log("agent:", note.what, detail: note.name ?? "")
-        case .attach(let folder): feed(.folder(.back(folder)))
         case .readToken(let isAsked): readToken(isAsked: isAsked)
+        case .attach(let folder):
+            disk.open(folder)
+            watch.isAway.remove(folder)
+            feed(.folder(.back(folder)))
+        case .bindBus: feed(.busBound(failure: nil))
+        // systemd starts it anew.
+        case .end: kill()
         }
     }
 

@@ -55,6 +55,8 @@ extension SimDisk {
         case .readEvents(let stream, let since, let epoch): return [.events(stream, page(since: since, epoch: epoch))]
         case .list(let stream, _, _, _): return [.listed(stream, [], next: nil)]
         case .probe: return [.probed(isFull ? .full : nil)]
+        case .comparePaths: return [comparePaths()]
+        case .restoreState: return [restoreState()]
         }
     }
 
@@ -266,6 +268,9 @@ extension SimDisk {
     private func uploaded(_ id: CropID) -> [AvatarEvent] {
         guard let name = cropNames[id] else { return [] }
         if catalog.row(of: id) != nil { catalog.crops[name]?.state = .done }
+        for folder in catalog.cropsElsewhere.keys where catalog.cropsElsewhere[folder]?[name]?.crop.id == id {
+            catalog.cropsElsewhere[folder]?[name]?.state = .done
+        }
         if let account { catalog.icons[account] = name }
         return [log(.uploaded, name), log(.icon, name)]
     }
@@ -285,7 +290,7 @@ extension SimDisk {
     }
 
     private func examine(_ name: AvatarName) -> Examination {
-        guard let inode = crops[name], let file = files[inode] else {
+        guard let inode = heldCrops[name], let file = files[inode] else {
             catalog.crops[name] = nil
             return .missing
         }
@@ -351,7 +356,7 @@ extension SimDisk {
 
     /// Whether the file at the crop's name still is the one that was examined, and nobody writes it.
     func isCurrent(_ row: SimCatalog.CropRow) -> Bool {
-        guard crops[row.crop.name] == row.inode, let file = files[row.inode] else { return false }
+        guard heldCrops[row.crop.name] == row.inode, let file = files[row.inode] else { return false }
         return file.version == row.version && !file.isBeingWritten
     }
 
@@ -364,7 +369,7 @@ extension SimDisk {
     }
 
     /// Whatever lies under the crop's name now.
-    private func lying(_ row: SimCatalog.CropRow) -> [UInt8]? { crops[row.crop.name].flatMap { files[$0]?.bytes } }
+    private func lying(_ row: SimCatalog.CropRow) -> [UInt8]? { heldCrops[row.crop.name].flatMap { files[$0]?.bytes } }
 
     private func stage(_ id: CropID) -> DiskResult {
         guard !isFull else { return .cropNotStaged(id, .full) }
@@ -379,6 +384,7 @@ extension SimDisk {
     }
 
     private func rescan(_ folder: WatchedFolder) -> [DiskResult] {
+        guard isAtItsPath(folder) else { return [.moved(folder)] }
         switch folder {
         case .cache:
             let gone = catalog.avatars.keys.sorted().filter { cache[$0] != catalog.avatars[$0]?.inode }
@@ -393,6 +399,8 @@ extension SimDisk {
                 if known?.inode != inode || known?.version != files[inode]?.version { changed.append((name, inode)) }
             }
             for name in catalog.crops.keys where crops[name] == nil { changed.append((name, 0)) }
+            for name in returned { changed.append((name, crops[name] ?? 0)) }
+            returned = []
             changed.sort { left, right in
                 let times = (files[left.inode]?.modified ?? .zero, files[right.inode]?.modified ?? .zero)
                 return times.0 == times.1 ? left.name < right.name : times.0 < times.1

@@ -113,11 +113,11 @@ import Testing
     }
 
     @Test func aFolderThatWasReplacedIsKnownByItsInode() throws {
-        #expect(upload.isAtItsPath() && harness.cache.isAtItsPath())
+        #expect(upload.standing() == .held && harness.cache.standing() == .held)
         #expect(rename(harness.uploadPath, harness.root.file("elsewhere")) == 0)
-        #expect(!upload.isAtItsPath())
+        #expect(upload.standing() != .held)
         try FileManager.default.createDirectory(atPath: harness.uploadPath, withIntermediateDirectories: false)
-        #expect(!upload.isAtItsPath())
+        #expect(upload.standing() != .held)
     }
 
     @Test func chunksComeFromTheVeryFileThatWasExamined() throws {
@@ -265,7 +265,7 @@ import Testing
 
     @Test func anUploadFolderThatIsAwayIsNotMadeWhereThatIsNotWanted() throws {
         let away = harness.root.file("away")
-        #expect(throws: CacheError.self) { try UploadFolder(path: away, making: false) }
+        #expect(throws: CacheError.self) { try UploadFolder(path: away, making: .nothing) }
         #expect(!FileManager.default.fileExists(atPath: away))
     }
 

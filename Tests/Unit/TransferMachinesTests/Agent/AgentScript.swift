@@ -49,7 +49,7 @@ struct AgentScript {
                 if case .commit(let items) = command { for item in items { committing[item.name] = item } }
             case .send(let request): sent.append(request)
             case .bus(let output): told.append(output)
-            case .disconnect, .note, .attach, .readToken: break
+            case .disconnect, .note, .attach, .readToken, .bindBus, .end: break
             }
         }
     }
