@@ -10,9 +10,6 @@ extension Folder {
         return FileFacts.standing(of: path, device: own.device, inode: own.inode, followingLinks: true)
     }
 
-    /// Whether the path that this folder was opened by still leads to it.
-    package func isAtItsPath() -> Bool { standing() == .held }
-
     /// Whether the folder was removed while it is open here. One that was only moved or mounted over may come back.
     package func isRemoved() -> Bool { (try? facts().links) == 0 }
 
