@@ -282,6 +282,7 @@ final class SimAgent {
         world.schedule(in: .milliseconds(1)) { [self] in
             guard incarnation == current else { return }
             let kind = ServerReply.Kind.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq)
+            heard(kind)
             feed(.reply(ServerReply(connection: number, kind: kind)))
         }
     }
