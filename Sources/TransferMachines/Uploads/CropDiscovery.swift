@@ -111,7 +111,8 @@ struct CropDiscovery: Sendable {
         guard pendingScans == 0, !isScanDue else { return [] }
         let (waiting, asked) = (deferred, askedFor)
         (deferred, askedFor) = ([], [])
-        return waiting.flatMap { examine($0, .confirming) } + asked.flatMap { examine($0.name, $0.isExamined ? .normal : .forced) }
+        return waiting.flatMap { examine($0, .confirming) }
+            + asked.flatMap { examine($0.name, $0.isExamined ? .normal : .forced) }
     }
 
     /// A file settled under a name that no avatar may have.

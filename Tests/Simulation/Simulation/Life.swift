@@ -219,7 +219,8 @@ package final class Life {
 
     private func deadLink(_ away: Away) -> SimLink {
         let link = SimLink(
-            world: world, random: SeededRandom(seed: random.next()), delayMax: .milliseconds(1), pieces: 1, cutAfter: nil)
+            world: world, random: SeededRandom(seed: random.next()), delayMax: .milliseconds(1), pieces: 1,
+            cutAfter: nil)
         links.append(link)
         switch away {
         case .mute: link.goSilent()
