@@ -149,6 +149,7 @@ extension AgentMachine {
             case .hurry: perform(session.hurry(now: now))
             case .lookUp(let names, let touch): perform(downloads.lookUp(names, touch: touch))
             case .awaitCatalog(let stream, let names):
+                perform(downloads.askAnew(names, now: now))
                 for name in names { refresh(name) }
                 perform(subscribers.await(names.filter { downloads.isUnknown($0) }, on: stream))
             case .snapshot(let stream):
