@@ -149,8 +149,8 @@ extension AgentMachine {
             case .hurry: perform(session.hurry(now: now))
             case .lookUp(let names, let touch): perform(downloads.lookUp(names, touch: touch))
             case .awaitCatalog(let stream, let names):
-                perform(downloads.askAnew(names, now: now))
                 for name in names { refresh(name) }
+                perform(downloads.askAnew(names, now: now))
                 perform(subscribers.await(names.filter { downloads.isUnknown($0) }, on: stream))
             case .snapshot(let stream):
                 let views = subscribers.due(on: stream).map { view(of: $0) }

@@ -18,24 +18,26 @@ struct AskingAgain: Sendable {
     private var paceAt = MonotonicTime.zero
 
     var count: Int { retries.count }
-    var deadline: MonotonicTime { retries.min?.at ?? .never }
+    var deadline: MonotonicTime { retries.min.map { max($0.at, openAt) } ?? .never }
+    /// When the pace allows the next question. Nobody reserves a time: who comes and goes takes nothing from others.
+    private var openAt: MonotonicTime {
+        paceAt + (.zero - Limits.Negative.againInterval * (Limits.Negative.againBurst - 1))
+    }
 
     /// Adds an entry at every call, so that a name may have several; who is asked about one decides whether it still holds.
     mutating func add(_ name: AvatarName, at time: MonotonicTime) { retries.insert(Retry(at: time, name: name)) }
 
-    /// The next name that is due.
+    /// Whether the pace allows a question.
+    func isOpen(now: MonotonicTime) -> Bool { openAt <= now }
+
+    /// The next name that is due, while the pace allows a question.
     mutating func next(now: MonotonicTime) -> AvatarName? {
-        guard let retry = retries.min, retry.at <= now else { return nil }
+        guard isOpen(now: now), let retry = retries.min, retry.at <= now else { return nil }
         return retries.removeMin().name
     }
 
-    /// The first moment at which one more question fits into the pace; it is taken by the caller.
-    mutating func takeSlot(now: MonotonicTime) -> MonotonicTime {
-        let burst = Limits.Negative.againInterval * (Limits.Negative.againBurst - 1)
-        let slot = max(now, paceAt + (.zero - burst))
-        paceAt = max(paceAt, now) + Limits.Negative.againInterval
-        return slot
-    }
+    /// One refused picture is asked for again now.
+    mutating func asked(now: MonotonicTime) { paceAt = max(paceAt, now) + Limits.Negative.againInterval }
 
     /// Whether outdated entries outnumber `names`, so that ``replace(with:)`` is worth its while.
     func isOvergrown(names: Int) -> Bool { retries.count > 2 * names + 64 }

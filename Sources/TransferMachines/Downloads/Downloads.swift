@@ -60,8 +60,6 @@ struct Downloads: Sendable {
         var hangUps = 0
         /// The last refusal, which counts those before; kept while the picture is asked for again.
         var refusal: Negative?
-        /// Whether the picture has its turn among those that are asked for again (``AskingAgain/takeSlot(now:)``).
-        var hasSlot = false
         /// How often the disk failed over it, and not for want of room, since it was last placed.
         var diskFailures = 0
     }
@@ -219,11 +217,7 @@ struct Downloads: Sendable {
         case .queued where old.priority != priority: enqueue(name)
         case .failed(_, _, let until):
             // One whose time is over waits for its turn like all others, at the next tick.
-            if until <= now, entries[name]?.hasSlot == true {
-                want(name, conditions)
-            } else {
-                retryLater(name, at: until)
-            }
+            retryLater(name, at: until)
         default: break
         }
         return []
@@ -453,24 +447,25 @@ struct Downloads: Sendable {
     mutating func askAnew(_ names: [AvatarName], now: MonotonicTime) -> [Action] {
         names.compactMap { name in
             guard case .failed(let reason, let detail, let until) = entries[name]?.status,
-                let refusal = entries[name]?.refusal, entries[name]?.hasSlot == false,
+                let refusal = entries[name]?.refusal, entries[name]?.priority != nil,
                 until <= now || refusal.isWorthAsking(now: now)
             else { return nil }
             entries[name]?.refusal = Negative(
                 reason: reason, of: name, attempts: refusal.attemptsForSomebodyNew(now: now), learned: refusal.learned)
-            let slot = again.takeSlot(now: now)
-            if until > now, until < slot { return nil }
-            entries[name]?.hasSlot = true
-            guard slot > now else { return lift(name) }
-            entries[name]?.status = .failed(reason, detail: detail, until: slot)
-            retryLater(name, at: slot)
+            if again.isOpen(now: now) {
+                again.asked(now: now)
+                return lift(name)
+            }
+            if until > now {
+                entries[name]?.status = .failed(reason, detail: detail, until: now)
+                retryLater(name, at: now)
+            }
             return nil
         }
     }
 
     private mutating func lift(_ name: AvatarName) -> Action {
         entries[name]?.status = .idle
-        entries[name]?.hasSlot = false
         return .due(name)
     }
 
@@ -498,17 +493,10 @@ struct Downloads: Sendable {
     mutating func tick(now: MonotonicTime) -> [Action] {
         var actions: [Action] = []
         while let name = again.next(now: now) {
-            guard case .failed(let reason, let detail, let until) = entries[name]?.status, until <= now,
-                entries[name]?.priority != nil
+            guard case .failed(_, _, let until) = entries[name]?.status, until <= now, entries[name]?.priority != nil
             else { continue }
-            let slot = entries[name]?.hasSlot == true ? now : again.takeSlot(now: now)
-            guard slot > now else {
-                actions.append(lift(name))
-                continue
-            }
-            entries[name]?.hasSlot = true
-            entries[name]?.status = .failed(reason, detail: detail, until: slot)
-            retryLater(name, at: slot)
+            again.asked(now: now)
+            actions.append(lift(name))
         }
         return actions
     }
