@@ -61,14 +61,14 @@ import Testing
         var agent = AgentScript()
         agent.register(1, "fresh.png", "old.png", "large.png")
         for (text, reason, age) in [
-            ("fresh.png", AbsenceReason.absent, Duration.seconds(3)), ("old.png", .absent, .seconds(6)),
-            ("large.png", .tooLarge, .seconds(3600)),
+            ("fresh.png", AbsenceReason.absent, Duration.seconds(3)), ("large.png", .tooLarge, .seconds(3600)),
+            ("old.png", .absent, .seconds(6)),
         ] {
             let learned = agent.now + (.zero - age)
             let negative = Negative(reason: reason, of: name(text), attempts: 4, learned: learned)
             agent.row(CatalogRow(name: name(text), negative: negative))
+            #expect(agent.asked == (text == "old.png" ? ["old.png 1"] : []))
         }
-        #expect(agent.asked == ["old.png 1"])
         agent.refuse("old.png", .fileNotExists)
         #expect(agent.disk.last == .setNegative(name("old.png"), .absent, attempts: 5))
     }

@@ -122,10 +122,10 @@ import TransferMachines
     @Test func aNegativeOfTheCatalogHolds() {
         var agent = AgentScript()
         agent.register(1, "a.png", "b.png")
-        let holds = Negative(reason: .forbidden, of: name("a.png"), attempts: 1, learned: agent.now)
+        let holds = Negative(reason: .absent, of: name("a.png"), attempts: 1, learned: agent.now)
         agent.row(CatalogRow(name: name("a.png"), negative: holds))
         agent.row(CatalogRow(name: name("b.png"), negative: Negative(reason: .forbidden, until: at(0))))
-        #expect(agent.states == ["label of a.png: failed", "label of b.png: pending"])
+        #expect(agent.states == ["label of a.png: absent", "label of b.png: pending"])
         #expect(agent.asked == ["b.png 1"], "that one is over")
         agent.pass(holds.until - agent.now)
         #expect(agent.asked == ["a.png 1"])
