@@ -190,8 +190,8 @@ struct WatchOwner {
     }
 
     private static func kind(_ mask: UInt32) -> FolderEvent.Kind? {
-        // Folders inside a watched folder are no pictures.
-        if mask & UInt32(IN_ISDIR) != 0 { return nil }
+        // Folders inside a watched folder are no pictures; that one went matters where it was in a picture's way.
+        if mask & UInt32(IN_ISDIR) != 0, mask & UInt32(IN_MOVED_FROM | IN_DELETE) == 0 { return nil }
         if mask & UInt32(IN_CLOSE_WRITE) != 0 { return .closedAfterWriting }
         if mask & UInt32(IN_MOVED_TO) != 0 { return .movedIn }
         if mask & UInt32(IN_MOVED_FROM) != 0 { return .movedOut }

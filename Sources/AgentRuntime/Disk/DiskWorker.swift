@@ -175,7 +175,7 @@ final class DiskWorker {
         case .finishCrop(let id): try finish(id)
         case .forgetCrop(let id): forgetCrop(id)
         case .setCropAside(let id, let reason): try setAside(id, reason: reason)
-        case .setNegative(let name, let reason): try setNegative(name, reason)
+        case .setNegative(let name, let reason, let attempts): try setNegative(name, reason, attempts: attempts)
         case .clearNegatives(let names): try catalog.clearNegatives(names)
         case .inspect(let name): try inspect(name)
         case .rescan(.cache): try rescanCache()

@@ -88,16 +88,37 @@ extension Limits {
 
     /// How long a picture that was not to be had is not asked for again.
     package enum Negative {
-        /// The server knows no such file.
-        package static let absent = Duration.seconds(6 * 3600)
+        /// The server knows no such file: the friend's upload may end in a moment, or never come.
+        package static let absent: [Duration] = [
+            .seconds(2), .seconds(10), .seconds(60), .seconds(300), .seconds(1800), .seconds(2 * 3600),
+            .seconds(6 * 3600),
+        ]
         /// The server does not give it.
-        package static let forbidden = Duration.seconds(24 * 3600)
-        /// What came was no picture.
-        package static let corrupt = Duration.seconds(300)
+        package static let forbidden: [Duration] = [
+            .seconds(60), .seconds(600), .seconds(3600), .seconds(6 * 3600), .seconds(24 * 3600),
+        ]
+        /// What came was no picture; it may have been caught while it was replaced.
+        package static let corrupt: [Duration] = [
+            .seconds(30), .seconds(300), .seconds(1800), .seconds(2 * 3600), .seconds(6 * 3600),
+        ]
         /// The server failed.
-        package static let serverError = Duration.seconds(60)
-        /// Larger than this machine takes, or the name is another owner's.
-        package static let settled = Duration.seconds(24 * 3600)
+        package static let serverError: [Duration] = [.seconds(60), .seconds(300)]
+        /// The name is another owner's, or a file or folder is in the way; each try fetches the picture once.
+        package static let nameTaken: [Duration] = [
+            .seconds(60), .seconds(600), .seconds(3600), .seconds(6 * 3600), .seconds(24 * 3600),
+        ]
+        /// Larger than this machine takes, or nothing that it takes at all.
+        package static let settled: [Duration] = [.seconds(24 * 3600)]
+        /// Each pause grows by less than one part in so many, by a share that follows from the name.
+        package static let jitterParts: Int64 = 4
+        /// A new label asks again at once when the answer is older than this, or than the pause that it is to wait for.
+        package static let freshFor = Duration.seconds(5)
+        /// A new label begins the pauses anew when the answer is older than this.
+        package static let renewedAfter = Duration.seconds(60)
+        /// Over all names, questions that were answered with a refusal before are asked again at this distance.
+        package static let againInterval = Duration.milliseconds(100)
+        /// So many of them may go at once, after a time without any.
+        package static let againBurst = 20
     }
 
     /// Labels, and the streams that tell of their pictures.

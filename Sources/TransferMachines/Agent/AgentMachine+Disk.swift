@@ -53,6 +53,8 @@ extension AgentMachine {
             vanished(gone, [])
             if folder == .crops {
                 perform(discovery.scanned(settled, unnameable: unnameable, isScanDue: isCropScanDue))
+            } else {
+                perform(downloads.askAnew(downloads.taken, now: now))
             }
             logged(events)
         case .moved(let folder):
@@ -155,6 +157,7 @@ extension AgentMachine {
         }
         // Before anybody is answered: what is wanted and not there is pending from now on.
         refresh(name)
+        if before == .unknown, downloads.priority(of: name) != nil { perform(downloads.askAnew([name], now: now)) }
         perform(subscribers.catalogAnswered(name))
         switch downloads.status(of: name) {
         // Labels that were told of a picture that waits hear how it ended.

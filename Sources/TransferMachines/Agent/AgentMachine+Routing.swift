@@ -154,6 +154,7 @@ extension AgentMachine {
             case .lookUp(let names, let touch): perform(downloads.lookUp(names, touch: touch))
             case .awaitCatalog(let stream, let names):
                 for name in names { refresh(name) }
+                perform(downloads.askAnew(names, now: now))
                 perform(subscribers.await(names.filter { downloads.isUnknown($0) }, on: stream))
             case .snapshot(let stream):
                 let views = subscribers.due(on: stream).map { view(of: $0) }

@@ -234,7 +234,10 @@ package struct AgentMachine: Sendable {
             if discovery.isShared, case .failed(.nameTaken, _, _) = downloads.status(of: name) {
                 actions.append(.disk(.adopt(name)))
             }
-        case .gone(.cache, let name): actions.append(.disk(.inspect(name)))
+        case .gone(.cache, let name):
+            actions.append(.disk(.inspect(name)))
+            // What was in the way of the picture is gone.
+            if case .failed(.nameTaken, _, _) = downloads.status(of: name) { perform(downloads.liftFailures([name])) }
         case .unnameable(.crops, let name): perform(discovery.unnameable(name))
         case .unnameable(.cache, _): break
         case .overflow:

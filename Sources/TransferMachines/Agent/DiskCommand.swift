@@ -33,7 +33,8 @@ package enum DiskCommand: Hashable, Sendable {
     case forgetCrop(CropID)
     /// The crop is not to be sent, for this reason.
     case setCropAside(CropID, reason: String)
-    case setNegative(AvatarName, AbsenceReason)
+    /// The refusal was learned so often in a row.
+    case setNegative(AvatarName, AbsenceReason, attempts: Int)
     case clearNegatives([AvatarName])
     /// Is the cache's file of that name still what the catalog says?
     case inspect(AvatarName)

@@ -142,7 +142,7 @@ package final class Life {
         disk.imported = { _ in }
         disk.recorded = { _ in }
         agent.heard = { _ in }
-        agent.refused = { _, _ in }
+        agent.refused = { _, _, _ in }
         agent.lifted = { _ in }
         agent.isFed = {}
         agent.told = { _ in }
@@ -253,8 +253,9 @@ package final class Life {
         agent.sent = { [self] id, user in oracle.sent(id, by: user) }
         disk.recorded = { [self] crop in oracle.recorded(crop) }
         agent.heard = { [self] kind in if Self.isSensible(kind) { politeness.excuse() } }
-        agent.refused = { [self] name, reason in
-            politeness.refused(name, reason, until: agent.view(name)?.retryAt, tokenEpoch: disk.tokenEpoch)
+        agent.refused = { [self] name, reason, attempts in
+            politeness.refused(
+                name, reason, attempts: attempts, until: agent.view(name)?.retryAt, tokenEpoch: disk.tokenEpoch)
             if reason == .corrupt { oracle.foundCorrupt(name) }
         }
         agent.lifted = { [self] name in politeness.lift(name) }
@@ -335,7 +336,7 @@ package final class Life {
             if exists, disk.cache[name] == nil { return "\(name) is called ready, and is not in the folder" }
             guard !exists else { continue }
             if view.state != .absent { return "\(name) is \(view.state), not absent" }
-            if let at = view.retryAt, at - world.now > Negative.timeToLive(.absent) {
+            if let at = view.retryAt, at - world.now > Negative.timeToLive(.absent, of: name, attempts: .max) {
                 return "the refusal of \(name) holds for \(at - world.now)"
             }
         }

@@ -85,7 +85,7 @@ final class SimAgent {
     /// Whether the server hangs up over this request.
     var hangsUp: (ServerRequest) -> Bool = { _ in false }
     var heard: (ServerReply.Kind) -> Void = { _ in }
-    var refused: (AvatarName, AbsenceReason) -> Void = { _, _ in }
+    var refused: (AvatarName, AbsenceReason, Int) -> Void = { _, _, _ in }
     /// A refusal never got to the disk, or was taken back.
     var lifted: (AvatarName) -> Void = { _ in }
     var isFed: () -> Void = {}
@@ -156,7 +156,7 @@ final class SimAgent {
         if isDiskBusy, commit == nil, case .command(.append(let name, let offset, let bytes)) = queue.first {
             disk.tear(name, offset, bytes)
         }
-        for case .command(.setNegative(let name, _)) in queue { lifted(name) }
+        for case .command(.setNegative(let name, _, _)) in queue { lifted(name) }
         commit = nil
         machine = nil
         incarnation += 1
@@ -227,7 +227,7 @@ final class SimAgent {
         case .disk(let command):
             queue.append(.command(command))
             switch command {
-            case .setNegative(let name, let reason): refused(name, reason)
+            case .setNegative(let name, let reason, let attempts): refused(name, reason, attempts)
             case .clearNegatives(let names): for name in names { lifted(name) }
             default: break
             }

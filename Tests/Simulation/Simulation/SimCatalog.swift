@@ -34,6 +34,7 @@ struct SimCatalog {
 
     struct Refusal {
         var reason: AbsenceReason
+        var attempts: Int
         var until: UnixTime
         var tokenEpoch: Int64
     }

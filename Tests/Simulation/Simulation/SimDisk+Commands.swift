@@ -31,14 +31,15 @@ extension SimDisk {
             guard !isFull else { return failed(command) }
             if let name = catalog.row(of: id)?.crop.name { catalog.crops[name]?.state = .setAside }
             return []
-        case .setNegative(let name, let reason):
+        case .setNegative(let name, let reason, let attempts):
             guard !isFull else {
                 refusalLost(name)
                 return failed(command)
             }
             guard mutation != .forgetRefusals else { return [.logged([log(.failed, name)])] }
             catalog.negatives[name] = SimCatalog.Refusal(
-                reason: reason, until: Negative.keptUntil(reason, wall: wall), tokenEpoch: tokenEpoch)
+                reason: reason, attempts: attempts,
+                until: Negative.keptUntil(reason, of: name, attempts: attempts, wall: wall), tokenEpoch: tokenEpoch)
             return [.logged([log(.failed, name)])]
         case .clearNegatives(let names):
             for name in names { catalog.negatives[name] = nil }
@@ -118,9 +119,11 @@ extension SimDisk {
         row.negative = catalog.negatives[name].map { kept in
             guard mutation != .trustWallClock else {
                 let left = Duration.milliseconds(kept.until.milliseconds - wall.milliseconds)
-                return Negative(reason: kept.reason, until: world.now + left)
+                return Negative(reason: kept.reason, until: world.now + left, attempts: kept.attempts)
             }
-            return Negative(reason: kept.reason, keptUntil: kept.until, wall: wall, now: world.now)
+            return Negative(
+                reason: kept.reason, of: name, attempts: kept.attempts, keptUntil: kept.until, wall: wall,
+                now: world.now)
         }
         return row
     }

@@ -96,36 +96,39 @@ import TransferMachines
         agent.want("a.png")
         agent.refuse("a.png", .fileNotExists)
         #expect(agent.states == ["label of a.png: absent"])
-        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .absent)])
-        #expect(agent.machine.deadline == agent.now + Limits.Negative.absent)
+        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .absent, attempts: 1)])
+        let pause = Negative.timeToLive(.absent, of: name("a.png"), attempts: 1)
+        #expect(agent.machine.deadline == agent.now + pause)
         agent.register(2, "a.png", keep: false)
         #expect(agent.states == ["label of a.png: absent"])
         #expect(agent.sent == [])
-        agent.pass(Limits.Negative.absent - .seconds(1))
+        agent.pass(pause - .milliseconds(1))
         #expect(agent.sent == [])
-        agent.pass(.seconds(1))
+        agent.pass(.milliseconds(1))
         #expect(agent.asked == ["a.png 1"], "it is still wanted")
     }
 
     @Test(arguments: [
-        (ClassicError.fileNotExists, Limits.Negative.absent), (.readPermission, Limits.Negative.forbidden),
-        (.readFailed, Limits.Negative.serverError), (.offsetInvalid, Limits.Negative.corrupt),
+        (ClassicError.fileNotExists, AbsenceReason.absent), (.readPermission, .forbidden), (.readFailed, .serverError),
+        (.offsetInvalid, .corrupt),
     ])
-    func eachReasonHasItsOwnTimeToLive(error: ClassicError, time: Duration) {
+    func eachReasonHasItsOwnTimeToLive(error: ClassicError, reason: AbsenceReason) {
         var agent = AgentScript()
         agent.want("a.png")
         agent.refuse("a.png", error)
+        let time = Negative.timeToLive(reason, of: name("a.png"), attempts: 1)
         #expect(agent.view("a.png").retryAt == agent.now + time)
     }
 
     @Test func aNegativeOfTheCatalogHolds() {
         var agent = AgentScript()
         agent.register(1, "a.png", "b.png")
-        agent.row(CatalogRow(name: name("a.png"), negative: Negative(reason: .forbidden, until: at(5000))))
+        let holds = Negative(reason: .absent, of: name("a.png"), attempts: 1, learned: agent.now)
+        agent.row(CatalogRow(name: name("a.png"), negative: holds))
         agent.row(CatalogRow(name: name("b.png"), negative: Negative(reason: .forbidden, until: at(0))))
-        #expect(agent.states == ["label of a.png: failed", "label of b.png: pending"])
+        #expect(agent.states == ["label of a.png: absent", "label of b.png: pending"])
         #expect(agent.asked == ["b.png 1"], "that one is over")
-        agent.pass(.seconds(5))
+        agent.pass(holds.until - agent.now)
         #expect(agent.asked == ["a.png 1"])
     }
 
@@ -167,7 +170,7 @@ import TransferMachines
         agent.give(.disk(.wrote(name("a.png"), through: 100)))
         agent.endCommit("a.png", .corrupt("cut off"))
         #expect(agent.states == ["label of a.png: failed"])
-        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .corrupt)])
+        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .corrupt, attempts: 1)])
     }
 
     /// A label that is touched again and again while its picture is not to be had: one retry is enough.
@@ -180,7 +183,7 @@ import TransferMachines
             agent.give(.hungUp(StreamID(stream)))
         }
         #expect(agent.machine.load.retries < 100)
-        agent.pass(Limits.Negative.absent)
+        agent.pass(Negative.timeToLive(.absent, of: name("a.png"), attempts: 1))
         #expect(agent.asked == ["a.png 1"])
     }
 

@@ -141,7 +141,8 @@ import TransferMachines
         }
         #expect(agent.states == ["label of bad.bmp: failed"])
         #expect(agent.view("bad.bmp").reason == "server-error: the server hung up 5 times over it")
-        #expect(agent.disk == [.discardPart(name("bad.bmp")), .setNegative(name("bad.bmp"), .serverError)])
+        #expect(
+            agent.disk == [.discardPart(name("bad.bmp")), .setNegative(name("bad.bmp"), .serverError, attempts: 1)])
     }
 
     /// A hang-up over many says nothing of any one of them: each is asked for alone.
