@@ -15,6 +15,8 @@ package final class CacheFolder {
     /// Whether `.parts/` was there: then an agent has had this folder before, even if its catalog is lost.
     package let wasHereBefore: Bool
 
+    /// The formats that are taken (`pictures.types`).
+    package let types: Set<ImageFormat>
     let folder: Folder
     let parts: Folder
     let bootID: String
@@ -26,7 +28,10 @@ package final class CacheFolder {
     private var isFolderDoubtful = true
 
     /// Opens the folder at `path`, made with mode 0700 where it is missing.
-    package init(path: String, catalog: Catalog, bootID: String) throws(CacheError) {
+    package init(
+        path: String, catalog: Catalog, bootID: String, types: Set<ImageFormat> = ImageFormat.usual
+    ) throws(CacheError) {
+        self.types = types
         do throws(PosixError) {
             folder = try Folder.make(path: path)
             wasHereBefore = try folder.facts(of: Self.partsName)?.kind == .folder

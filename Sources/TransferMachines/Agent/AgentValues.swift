@@ -199,7 +199,7 @@ package struct Negative: Hashable, Sendable {
         case .forbidden: Limits.Negative.forbidden
         case .corrupt: Limits.Negative.corrupt
         case .serverError: Limits.Negative.serverError
-        case .nameTaken, .tooLarge, .unsupported: Limits.Negative.settled
+        case .nameTaken, .tooLarge, .unsupported, .unsupportedFormat: Limits.Negative.settled
         }
     }
 }
