@@ -12,30 +12,32 @@ struct DeflateWalk: Sendable {
     /// - Parameter start: where the first IDAT chunk begins.
     init(firstChunk start: Int) { chunks = Chunks(start) }
 
-    /// Whether the stream gives at least `needed` bytes.
+    /// Whether the stream is whole, its checksum's bytes included, and gives at least `needed` bytes. What comes too much is no fault.
     static func gives(_ needed: Int, firstChunk: Int, _ reader: ByteReader) -> Bool {
         var walk = DeflateWalk(firstChunk: firstChunk)
-        do throws(Broken) { return try walk.reaches(needed, reader) } catch { return walk.unpacked >= needed }
+        do throws(Broken) { return try walk.isWhole(reader) && walk.unpacked >= needed } catch { return false }
     }
 
-    private mutating func reaches(_ needed: Int, _ reader: ByteReader) throws(Broken) -> Bool {
+    private mutating func isWhole(_ reader: ByteReader) throws(Broken) -> Bool {
         let (method, flags) = (try byte(reader), try byte(reader))
         guard method & 15 == 8, method >> 4 <= 7, (Int(method) << 8 | Int(flags)) % 31 == 0, flags & 0x20 == 0 else {
             return false
         }
         var isLast = false
-        while !isLast, unpacked < needed {
+        while !isLast {
             isLast = try bits(1, reader) == 1
             switch try bits(2, reader) {
             case 0: try stored(reader)
-            case 1: try packed(Self.fixedSymbols, Self.fixedDistances, needed, reader)
+            case 1: try packed(Self.fixedSymbols, Self.fixedDistances, reader)
             case 2:
                 let (symbols, distances) = try tables(reader)
-                try packed(symbols, distances, needed, reader)
+                try packed(symbols, distances, reader)
             default: return false
             }
         }
-        return unpacked >= needed
+        heldBits = 0
+        for _ in 0..<4 { _ = try byte(reader) }
+        return true
     }
 
     private mutating func stored(_ reader: ByteReader) throws(Broken) {
@@ -50,9 +52,9 @@ struct DeflateWalk: Sendable {
     }
 
     private mutating func packed(
-        _ symbols: HuffmanTable, _ distances: HuffmanTable, _ needed: Int, _ reader: ByteReader
+        _ symbols: HuffmanTable, _ distances: HuffmanTable, _ reader: ByteReader
     ) throws(Broken) {
-        while unpacked < needed {
+        while true {
             let value = try symbol(symbols, reader)
             if value == 256 { return }
             guard value > 256 else {
