@@ -42,16 +42,15 @@ package enum AbsenceReason: RawRepresentable, Hashable, Sendable {
     /// A picture of the format with this name, which is not taken (`pictures.types`).
     case unsupportedFormat(String)
 
-    private static let words: [(word: String, reason: AbsenceReason)] = [
-        ("absent", .absent), ("forbidden", .forbidden), ("corrupt", .corrupt), ("server-error", .serverError),
-        ("name-taken", .nameTaken), ("too-large", .tooLarge), ("unsupported", .unsupported),
+    private static let plain: [AbsenceReason] = [
+        .absent, .forbidden, .corrupt, .serverError, .nameTaken, .tooLarge, .unsupported,
     ]
     /// How the words of a format that is not taken begin; its name follows.
     package static let unsupportedFormatPrefix = "unsupported format: "
 
     /// The reason that the catalog, the log and the bus call so.
     package init?(rawValue: String) {
-        if let (_, reason) = Self.words.first(where: { $0.word == rawValue }) {
+        if let reason = Self.plain.first(where: { $0.rawValue == rawValue }) {
             self = reason
         } else if rawValue.hasPrefix(Self.unsupportedFormatPrefix) {
             self = .unsupportedFormat(String(rawValue.dropFirst(Self.unsupportedFormatPrefix.count)))
@@ -61,7 +60,16 @@ package enum AbsenceReason: RawRepresentable, Hashable, Sendable {
     }
 
     package var rawValue: String {
-        if case .unsupportedFormat(let format) = self { return Self.unsupportedFormatPrefix + format }
-        return Self.words.first { $0.reason == self }?.word ?? "unsupported"
+        // Not by `==`, which compares raw values.
+        switch self {
+        case .absent: "absent"
+        case .forbidden: "forbidden"
+        case .corrupt: "corrupt"
+        case .serverError: "server-error"
+        case .nameTaken: "name-taken"
+        case .tooLarge: "too-large"
+        case .unsupported: "unsupported"
+        case .unsupportedFormat(let format): Self.unsupportedFormatPrefix + format
+        }
     }
 }
