@@ -83,8 +83,10 @@ final class AgentCore: AgentService {
         if let moved = catalog.opening.damagedMovedTo {
             logger.warning("the catalog was damaged and is made anew", metadata: ["kept": "\(moved)"])
         }
-        let cache = try CacheFolder(path: settings.cacheDirectory, catalog: catalog, bootID: bootID)
-        let crops = try UploadFolder(path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax)
+        let cache = try CacheFolder(
+            path: settings.cacheDirectory, catalog: catalog, bootID: bootID, types: settings.pictureTypes)
+        let crops = try UploadFolder(
+            path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax, types: settings.pictureTypes)
         guard settings.isShared || !cache.isSameFolder(as: crops) else {
             throw Agent.StartFault(
                 description: "\(settings.uploadDirectory) and \(settings.cacheDirectory) lead to the same folder: "

@@ -15,6 +15,8 @@ package final class CacheFolder {
     /// Whether `.parts/` was there: then an agent has had this folder before, even if its catalog is lost.
     package let wasHereBefore: Bool
 
+    /// The formats that are taken (`pictures.types`).
+    package let types: Set<ImageFormat>
     let folder: Folder
     let parts: Folder
     let bootID: String
@@ -25,10 +27,12 @@ package final class CacheFolder {
     /// The last sync of the folder failed, or there was none yet: an earlier run's may have failed.
     private var isFolderDoubtful = true
 
-    /// Opens the folder at `path`, made with mode 0700 as far as `making` says.
+    /// Opens the folder at `path`, made with mode 0700 as far as `making` says. Pictures of other formats than `types` are refused.
     package init(
-        path: String, catalog: Catalog, bootID: String, making: Folder.Making = .all
+        path: String, catalog: Catalog, bootID: String, types: Set<ImageFormat> = ImageFormat.usual,
+        making: Folder.Making = .all
     ) throws(CacheError) {
+        self.types = types
         do throws(PosixError) {
             folder = try Folder.open(path: path, making: making)
             wasHereBefore = try folder.facts(of: Self.partsName)?.kind == .folder

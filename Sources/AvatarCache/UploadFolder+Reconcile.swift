@@ -94,7 +94,7 @@ extension UploadFolder {
         let bytes = try read(path)
         let image: ImageFacts
         do throws(ImageError) {
-            image = try unsafe ImageStructure.examine(bytes.span.bytes)
+            image = try unsafe ImageStructure.examine(bytes.span.bytes, types: types, isWhole: true)
         } catch {
             throw ImportError.notAnImage(path: path, error)
         }

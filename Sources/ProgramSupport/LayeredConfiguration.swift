@@ -52,6 +52,12 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
             else { return nil }
             return text
         } catch {
+            // A YAML list says the same as its words with commas between them.
+            let absolute = AbsoluteConfigKey(key.split(separator: ".").map(String.init))
+            if case .stringArray(let words)? = try? provider.value(forKey: absolute, type: .stringArray).value?.content
+            {
+                return words.joined(separator: ",")
+            }
             throw ConfigurationError(key: key, source: source, reason: "needs one plain value")
         }
     }

@@ -28,6 +28,7 @@ struct AvatardCommand: ParsableCommand {
     @Option(help: "The cache folder.") var cacheDirectory: String?
     @Option(help: "Bytes that the cache may hold; 0 for no bound.") var cacheBytesMax: String?
     @Option(help: "The folder whose pictures are uploaded.") var uploadDirectory: String?
+    @Option(help: "Picture formats taken (png,jpeg,webp,bmp,gif,avif).") var picturesTypes: String?
     @Option(help: "The largest picture uploaded, bytes.") var uploadBytesMax: String?
     @Option(help: "The folder of the catalog.") var stateDirectory: String?
     @Option(help: "The label bus's socket.") var busSocket: String?
@@ -39,7 +40,8 @@ struct AvatardCommand: ParsableCommand {
             .serverHost: serverHost, .serverPort: serverPort, .serverDialect: serverDialect,
             .serverClassicChunkBytes: serverClassicChunkBytes, .identityUID: identityUid,
             .identityTokenFile: identityTokenFile, .cacheDirectory: cacheDirectory, .cacheBytesMax: cacheBytesMax,
-            .uploadDirectory: uploadDirectory, .uploadBytesMax: uploadBytesMax, .stateDirectory: stateDirectory,
+            .uploadDirectory: uploadDirectory, .uploadBytesMax: uploadBytesMax,
+            .picturesTypes: picturesTypes, .stateDirectory: stateDirectory,
             .busSocket: busSocket, .storageSync: storageSync, .logLevel: logLevel,
         ]
         return given.compactMapValues(\.self)

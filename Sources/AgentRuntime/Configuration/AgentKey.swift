@@ -12,6 +12,7 @@ package enum AgentKey: String, ConfigurationKey {
     case cacheBytesMax = "cache.bytesMax"
     case uploadDirectory = "upload.directory"
     case uploadBytesMax = "upload.bytesMax"
+    case picturesTypes = "pictures.types"
     case stateDirectory = "state.directory"
     case busSocket = "bus.socket"
     case storageSync = "storage.sync"

@@ -17,6 +17,8 @@ package struct AgentSettings: Sendable {
     package var cacheBytesMax: Int64?
     package var uploadDirectory: String
     package var uploadBytesMax = Limits.Picture.uploadBytesMaxDefault
+    /// The picture formats that are taken, as crops and from others.
+    package var pictureTypes = ImageFormat.usual
     package var stateDirectory: String
     package var busSocket: String
     package var sync = SyncLevel.full
@@ -64,6 +66,7 @@ package struct AgentSettings: Sendable {
         try values.number(.cacheBytesMax, in: 0...Int.max) { cacheBytesMax = $0 == 0 ? nil : Int64($0) }
         try values.path(.uploadDirectory) { uploadDirectory = Self.trimmed($0) }
         try values.number(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
+        try values.choices(.picturesTypes) { pictureTypes = $0 }
         try values.path(.stateDirectory) { stateDirectory = Self.trimmed($0) }
         try values.path(.busSocket) { busSocket = $0 }
         try values.text(.storageSync, oneOf: ["full", "none"]) { sync = $0 == "none" ? .none : .full }

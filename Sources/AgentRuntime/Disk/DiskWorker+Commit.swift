@@ -105,6 +105,7 @@ extension DiskWorker {
                 return (name, .done)
             case .failure(let error):
                 if let posix = error.posix { return (name, posix.isDiskFull ? .diskFull : .failed(posix.description)) }
+                if let image = error.image, image.code == .unsupported { return (name, .unsupported(image.detail)) }
                 // A part that is gone is fetched again; bytes that are no picture, or not the promised one, are not to be had for now.
                 return (name, error.code == .missing ? .failed(error.description) : .corrupt(error.description))
             }

@@ -25,13 +25,20 @@ extension DiskWorker {
     // MARK: Examining
 
     func examine(_ name: AvatarName) throws(CacheError) -> Examination {
-        switch crops.examine(name) {
+        let earlier = unended.removeValue(forKey: name)
+        let isQuiet = earlier.map { clock.now - $0.since >= Limits.Upload.unendedQuiet } ?? false
+        switch crops.examine(name, whole: isQuiet ? earlier?.identity : nil) {
         case .busy: return .busy
         case .vanished:
             try catalog.forgetCrops([name])
             return .missing
         case .rejected(let error, _) where error.posix?.isOfTheMoment == true:
             throw CacheError(.io, "reading the crop \(name)", posix: error.posix)
+        case .rejected(let fault, let identity?) where fault.image?.code == .unended:
+            if unended.count >= Limits.Upload.unendedMax { unended = [:] }
+            let isSame = earlier?.identity == identity
+            unended[name] = (identity, isSame ? earlier?.since ?? clock.now : clock.now)
+            return .unended(reason: fault.description)
         case .rejected(let fault, let identity):
             if let identity {
                 try catalog.recordRejected(

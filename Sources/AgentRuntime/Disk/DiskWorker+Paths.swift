@@ -28,7 +28,8 @@ extension DiskWorker {
             if current !== catalog {
                 catalog = current
                 cache = try CacheFolder(
-                    path: cache.path, catalog: current, bootID: try BootID.current(), making: .nothing)
+                    path: cache.path, catalog: current, bootID: try BootID.current(), types: cache.types,
+                    making: .nothing)
             }
             try restoreLogin()
             results.append(.stateRestored)
@@ -48,7 +49,7 @@ extension DiskWorker {
     func reopenCache() throws {
         let making: Folder.Making = cache.isRemoved() ? .all : .last
         let opened = try CacheFolder(
-            path: cache.path, catalog: catalog, bootID: try BootID.current(), making: making)
+            path: cache.path, catalog: catalog, bootID: try BootID.current(), types: cache.types, making: making)
         try home.lockCache(at: cache.path)
         cache = opened
     }
@@ -57,7 +58,7 @@ extension DiskWorker {
     /// their place would make all of them new when the old one comes back.
     func reopenCrops() throws {
         crops = try UploadFolder(
-            path: crops.path, bytesMax: uploadBytesMax, making: isShared ? .last : .nothing)
+            path: crops.path, bytesMax: uploadBytesMax, types: crops.types, making: isShared ? .last : .nothing)
         try noteCropFolder()
     }
 

@@ -10,6 +10,7 @@ extension DiskWorker {
     func start() throws(CacheError) {
         var facts = StartFacts()
         try noteCropFolder()
+        try catalog.liftRefusals(whenTypesAreNot: cache.types)
         if try catalog.isBaselineDue() {
             facts.isBaseline = true
             // The crops first: they are one transaction, and what is not known to be dealt with would be sent.
@@ -56,7 +57,8 @@ extension DiskWorker {
         {
             return facts.crops.append(crop)
         }
-        guard let crop = Crop(row, everSent: true), case .settled(let found) = crops.examine(row.name),
+        guard let crop = Crop(row, everSent: true),
+            case .settled(let found) = crops.examine(row.name, whole: row.identity),
             found.sha256 == crop.sha256, found.identity.isSameFile(as: row.identity)
         else { return facts.doubtful.append(row.name) }
         cropFacts[crop.id] = found

@@ -35,6 +35,8 @@ final class DiskWorker {
     var cropFacts: [CropID: CropFacts] = [:]
     /// Settled files of which the machine has not decided whether they are crops.
     var candidates: [AvatarName: CropFacts] = [:]
+    /// Files that lack their end mark, and since when they have been as they are.
+    var unended: [AvatarName: (identity: FileIdentity, since: MonotonicTime)] = [:]
     /// Results that are to be delivered after the command.
     var results: [DiskResult] = []
     private var toldTotals: (files: Int, bytes: Int64)?

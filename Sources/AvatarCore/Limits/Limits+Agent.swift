@@ -63,6 +63,10 @@ extension Limits {
     package enum Upload {
         /// Crops that settled while the folder is looked through.
         package static let deferredMax = 1024
+        /// How long a file without its own end mark must be closed and unchanged before it counts as whole.
+        package static let unendedQuiet = Duration.seconds(3)
+        /// Files without an end mark that are looked at again.
+        package static let unendedMax = 1024
         /// Crops that wait to be sent.
         package static let queueMax = 100_000
         /// Refusals that are about the file, before its crop is set aside and the next one goes.

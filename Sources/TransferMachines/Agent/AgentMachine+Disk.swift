@@ -29,7 +29,7 @@ extension AgentMachine {
             let context = CropDiscovery.Context(
                 user: session.login?.uid, isWanted: downloads.isWanted(name), isIcon: name == uploads.icon,
                 isLastWaiting: uploads.isLastWaiting(name))
-            perform(discovery.examined(name, examination, context))
+            perform(discovery.examined(name, examination, context, now: now))
         case .cropRecorded(let crop): perform(discovery.recorded(crop))
         case .cropRead(let id, let offset, let bytes):
             perform(uploads.read(id, at: offset, bytes: bytes, now: now, random: &random))
@@ -185,10 +185,15 @@ extension AgentMachine {
         case (.failed(let detail), _): commitStalled(item, .failed(detail))
         case (.corrupt(let detail), .download):
             perform(downloads.fail(item.name, .corrupt, detail: detail, now: now))
+        case (.unsupported(let format), .download):
+            let reason = AbsenceReason.unsupportedFormat(format)
+            perform(downloads.fail(item.name, reason, detail: reason.rawValue, now: now))
         case (.nameTaken, .download):
             let detail = "the name is there for another owner, or is not the agent's own"
             perform(downloads.fail(item.name, .nameTaken, detail: detail, now: now))
         case (.corrupt(let detail), .crop(let id)): cropNotPlaced(item.name, id, detail)
+        case (.unsupported(let format), .crop(let id)):
+            cropNotPlaced(item.name, id, AbsenceReason.unsupportedFormat(format).rawValue)
         case (.nameTaken, .crop(let id)): cropNotPlaced(item.name, id, "the name is not the agent's own")
         case (.done, _): break
         }

@@ -78,7 +78,7 @@ package struct AgentMachine: Sendable {
     package var deadline: MonotonicTime? {
         // Asked after every input: no array is made for it.
         var earliest = min(session.deadline, uploads.deadline, storage.deadline)
-        earliest = min(earliest, paths.deadline, subscribers.deadline)
+        earliest = min(earliest, paths.deadline, subscribers.deadline, discovery.deadline)
         earliest = min(earliest, downloads.deadline(canDownload ? turns.current : nil))
         return earliest == .never ? nil : earliest
     }
@@ -93,6 +93,7 @@ package struct AgentMachine: Sendable {
         perform(downloads.tick(now: now))
         perform(storage.tick(now: now))
         perform(paths.tick(now: now))
+        perform(discovery.tick(now: now, isScanDue: isCropScanDue))
         perform(subscribers.heartbeats(now: now))
     }
 

@@ -141,6 +141,8 @@ package enum Examination: Hashable, Sendable {
     /// Somebody writes it: its close will be heard.
     case busy
     case missing
+    /// Closed, and a picture but for its end mark: when it is still the same after ``Limits/Upload/unendedQuiet``, it counts as whole.
+    case unended(reason: String)
     /// No complete picture, or no regular file; the reason is for a person.
     case refused(reason: String)
 }

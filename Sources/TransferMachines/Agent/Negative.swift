@@ -70,7 +70,7 @@ package struct Negative: Hashable, Sendable {
         case .corrupt: Limits.Negative.corrupt
         case .serverError: Limits.Negative.serverError
         case .nameTaken: Limits.Negative.nameTaken
-        case .tooLarge, .unsupported: Limits.Negative.settled
+        case .tooLarge, .unsupported, .unsupportedFormat: Limits.Negative.settled
         }
     }
 
@@ -78,7 +78,7 @@ package struct Negative: Hashable, Sendable {
     /// ago, and not where only another version or configuration of the agent would take the picture.
     package func isWorthAsking(now: MonotonicTime) -> Bool {
         switch reason {
-        case .tooLarge, .unsupported: false
+        case .tooLarge, .unsupported, .unsupportedFormat: false
         case .absent, .forbidden, .corrupt, .serverError, .nameTaken:
             now - learned >= min(Limits.Negative.freshFor, Self.pause(reason, attempts: attempts))
         }

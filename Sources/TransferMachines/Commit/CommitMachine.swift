@@ -50,6 +50,8 @@ package struct CommitMachine: Sendable {
         case done
         /// The bytes are no complete picture of the promised size.
         case corrupt(String)
+        /// The bytes are a picture of the format with this name, which is not taken.
+        case unsupported(String)
         /// The name is there for somebody else.
         case nameTaken
         /// No room on the cache's disk.

@@ -41,6 +41,8 @@ struct CropDiscovery: Sendable {
     /// placed in the folder when it was asked for, so that its time says where it belongs.
     private var askedFor: [(name: AvatarName, isExamined: Bool)] = []
     private var queue = ExaminationQueue()
+    /// When files without an end mark are looked at again.
+    private var unended: [AvatarName: MonotonicTime] = [:]
 
     init(isShared: Bool) { self.isShared = isShared }
 
@@ -122,13 +124,17 @@ struct CropDiscovery: Sendable {
 
     // MARK: What an examination finds
 
-    mutating func examined(_ name: AvatarName, _ examination: Examination, _ context: Context) -> [Action] {
+    mutating func examined(
+        _ name: AvatarName, _ examination: Examination, _ context: Context, now: MonotonicTime
+    ) -> [Action] {
+        unended[name] = nil
         if case .settled(let candidate) = examination { return judge(name, candidate, context) }
+        if case .unended(let reason) = examination { return waitForTheEnd(of: name, reason, now: now) }
         if examination != .busy { closes.begin(name) }
         _ = queue.finished()
         let actions: [Action]
         switch examination {
-        case .settled: actions = []
+        case .settled, .unended: actions = []
         case .busy: actions = [.log(.step(name: name.string, what: "somebody is writing it"))]
         case .missing: actions = [.withdrawn(name)]
         case .refused(let reason):
@@ -140,6 +146,27 @@ struct CropDiscovery: Sendable {
             actions = [.withdrawn(name), .log(entry), .refused(name, reason: reason)]
         }
         return actions + next()
+    }
+
+    /// Nobody writes the file, and it may be whole: its writer gets time to go on.
+    private mutating func waitForTheEnd(of name: AvatarName, _ reason: String, now: MonotonicTime) -> [Action] {
+        _ = queue.finished()
+        // Of too many such files, those that come last are looked at with the next look through the folder.
+        guard unended.count < Limits.Upload.unendedMax else { return next() }
+        unended[name] = now + Limits.Upload.unendedQuiet
+        return [.log(.step(name: name.string, what: "somebody may go on writing it", detail: reason))] + next()
+    }
+
+    // MARK: Time
+
+    /// When a file without an end mark is to be looked at again.
+    var deadline: MonotonicTime { unended.values.reduce(.never) { min($0, $1) } }
+
+    mutating func tick(now: MonotonicTime, isScanDue: Bool) -> [Action] {
+        guard deadline <= now else { return [] }
+        let due = unended.filter { $0.value <= now }.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.map(\.key)
+        for name in due { unended[name] = nil }
+        return due.flatMap { examineInOrder($0, isScanDue: isScanDue) }
     }
 
     private mutating func judge(_ name: AvatarName, _ found: CropRule.Candidate, _ context: Context) -> [Action] {

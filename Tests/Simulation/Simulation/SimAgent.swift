@@ -289,12 +289,8 @@ final class SimAgent {
         world.schedule(in: .milliseconds(1)) { [self] in
             guard incarnation == current else { return }
             let kind = ServerReply.Kind.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq)
-<<<<<<< HEAD
-            feed(.replies([ServerReply(connection: number, kind: kind)]))
-=======
             heard(kind)
-            feed(.reply(ServerReply(connection: number, kind: kind)))
->>>>>>> e87e3bb
+            feed(.replies([ServerReply(connection: number, kind: kind)]))
         }
     }
 
