@@ -46,7 +46,7 @@ package final class UploadFolder {
     let folder: Folder
     let bytesMax: Int64
     /// The formats that are taken (`pictures.types`).
-    let types: Set<ImageFormat>
+    package let types: Set<ImageFormat>
     /// How this folder waits for the disk; a test puts a failing one here.
     var diskSync = DiskSync()
     private let probe: (borrowing OpenFile) -> OpenFile.LeaseAnswer

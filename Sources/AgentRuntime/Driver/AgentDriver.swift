@@ -130,8 +130,8 @@ final class AgentDriver {
             let stream = StreamID(lastStream)
             streams[stream] = reply
             streamIDs[reply.id] = stream
-            if busCall.looksAtFolders { take(.pathsMayDiffer) }
-            feed(.bus(stream, busCall))
+            let look = busCall.looksAtFolders ? [AgentInput.pathsMayDiffer] : []
+            feed(look + [.bus(stream, busCall)])
         } catch {
             reply.fail(error)
         }
