@@ -61,6 +61,9 @@ package struct ClassicUpload: Sendable {
     /// Whether the server may have taken the last chunk of this very upload, without the agent having heard of it.
     private var mayBeComplete: Bool
     private var resumedBlindly = false
+    /// Whether the last chunk is sent again to a server that has all of them. A server that stopped before it set the icon does so then, for
+    /// whoever shows the token.
+    private var repeatsLast = false
     private var silentAt: MonotonicTime?
 
     /// A crop of this geometry; `everSent` when an earlier run may have sent some of it.
@@ -90,6 +93,7 @@ package struct ClassicUpload: Sendable {
     package mutating func connected(now: MonotonicTime) -> [Action] {
         guard phase == .waiting else { return [] }
         resumedBlindly = false
+        repeatsLast = false
         guard everSent else { return next() }
         phase = .asking
         silentAt = now + Limits.Connection.replyTimeout
@@ -117,8 +121,9 @@ package struct ClassicUpload: Sendable {
             if seq < geometry.chunkCount {
                 acknowledged = seq
             } else if mayBeComplete {
-                // Asked for its last chunk again, a server that has them all acknowledges it when the picture is the icon.
+                // Sent its last chunk again with the token, a server that has them all makes the picture the icon, and acknowledges it.
                 acknowledged = geometry.chunkCount - 1
+                repeatsLast = true
                 resumedBlindly = true
             } else {
                 acknowledged = 0
@@ -146,7 +151,7 @@ package struct ClassicUpload: Sendable {
             .send(
                 Chunk(
                     seq: seq, lastSeq: geometry.chunkCount, transSize: range.upperBound, isLast: geometry.isLast(seq),
-                    showsToken: seq == 1,
+                    showsToken: seq == 1 || (repeatsLast && geometry.isLast(seq)),
                     data: bytes))
         ]
     }

@@ -79,7 +79,10 @@ package final class Life {
         self.mutation = mutation
         random = world.random(1)
         folderRandom = world.random(61)
-        options = LifeOptions(random: &random, folders: &folderRandom)
+        var options = LifeOptions(random: &random, folders: &folderRandom)
+        // What this mutation gets wrong shows in few lives: a server that is away behind something that accepts, again and again.
+        if mutation == .trustAcceptance { options.absences += 6 }
+        self.options = options
         guard let me = UserID(1001), let them = UserID(1002) else { throw SimulationFault.setUp }
         self.me = me
         self.them = them

@@ -48,7 +48,7 @@ struct LifeOptions: CustomStringConvertible {
     /// How often the user says of a picture that was saved before: this is my avatar now.
     let saidAgain: Int
     /// How often the server is away while something before it accepts connections.
-    let absences: Int
+    var absences: Int
     /// How often the upload folder is mounted over for a while, and how often it or the cache folder is removed and made again.
     let mounts: Int
     let cropsMadeAgain: Int
