@@ -69,11 +69,10 @@ extension RealPrograms {
                 try await stage.run("mv", path + ".other", path)
                 try await stage.soonLogged("the bus's socket is gone", "another agent answers")
                 #expect(try UnixSocket.probe(path) == .answered)
-                let lying = try FileFacts.lying(at: path)
                 _ = consume other
                 unlink(path)
                 try await stage.soonLogged("the bus's socket was gone and is made anew", occurrences: 2)
-                #expect(try FileFacts.lying(at: path)?.inode != lying?.inode)
+                // The file may have the inode that has just become free: that the agent answers there shows whose socket it is.
                 try await stage.isWell()
             }
         }
