@@ -60,7 +60,7 @@ struct ReplyPacing: Sendable {
                 isSideBySide = isSideBySide || chunk?.resource != next.resource
                 return
             }
-            tookPart(now - unread.sentAt, now)
+            note(turnaround: now - unread.sentAt, at: now)
             self.unread = nil
             readInTurn += 1
             return
@@ -72,7 +72,7 @@ struct ReplyPacing: Sendable {
         }
     }
 
-    private mutating func tookPart(_ turnaround: Duration, _ now: MonotonicTime) {
+    private mutating func note(turnaround: Duration, at now: MonotonicTime) {
         fastest = min(fastest, turnaround)
         if isCalm(now) { slowest = .zero }
         guard turnaround > Limits.Server.calmTurnaround else {
