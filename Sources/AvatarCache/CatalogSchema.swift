@@ -7,6 +7,7 @@ enum CatalogSchema {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("v1", migrate: version1)
         migrator.registerMigration("v2", migrate: version2)
+        migrator.registerMigration("v3-crops-changed", migrate: cropsChanged)
         return migrator
     }
 
@@ -84,5 +85,10 @@ enum CatalogSchema {
                 DROP TABLE parts;
                 ALTER TABLE new_parts RENAME TO parts;
                 """)
+    }
+
+    /// A crop's ctime, which shows a change of the bytes that put the mtime back; NULL for rows of before, where it is unknown.
+    private static func cropsChanged(_ db: Database) throws {
+        try db.execute(sql: "ALTER TABLE crops ADD COLUMN changed INTEGER")
     }
 }

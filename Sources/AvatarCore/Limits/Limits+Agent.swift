@@ -53,6 +53,14 @@ extension Limits {
         package static let deferredMax = 1024
         /// Crops that wait to be sent.
         package static let queueMax = 100_000
+        /// Patterns in `upload.ignore`.
+        package static let ignoredPatternsMax = 64
+        /// Crops that left their names and are remembered for a name that they may have been given instead.
+        package static let departedMax = 4096
+        /// Names of the upload folder that no avatar may have, and that a person was told of.
+        package static let unnameableMax = 64
+        /// Differences between the folders and the catalog in one answer to a person.
+        package static let differencesMax = 500
         /// Tries that the server refuses before a crop is set aside and the next one goes.
         package static let refusalsMax = 8
         /// The first pause after a refused try; it doubles up to the longest.
