@@ -27,9 +27,10 @@ final class AgentCore: AgentService {
         self.logger = logger
         let fallback = try DefaultHeadFile.place(in: settings.stateDirectory)
         let inbox = AgentInbox()
+        let ignored = settings.uploadIgnore
         self.inbox = inbox
         watch = try FolderWatch { events in
-            inbox.feed(events.compactMap { FolderChange($0) }.map(AgentInput.folder))
+            inbox.feed(events.compactMap { FolderChange($0, ignored: ignored) }.map(AgentInput.folder))
         }
         disk = DiskThread(worker: try Self.worker(settings, watch, logger)) { results in
             inbox.feed(results.map(AgentInput.disk))
@@ -65,7 +66,8 @@ final class AgentCore: AgentService {
             logger.warning("the catalog was damaged and is made anew", metadata: ["kept": "\(moved)"])
         }
         let cache = try CacheFolder(path: settings.cacheDirectory, catalog: catalog, bootID: bootID)
-        let crops = try UploadFolder(path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax)
+        let crops = try UploadFolder(
+            path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax, ignored: settings.uploadIgnore)
         guard settings.isShared || !cache.isSameFolder(as: crops) else {
             throw Agent.StartFault(
                 description: "\(settings.uploadDirectory) and \(settings.cacheDirectory) lead to the same folder: "
@@ -74,7 +76,9 @@ final class AgentCore: AgentService {
         return DiskWorker(
             cache: cache, crops: crops, catalog: catalog, cacheBytesMax: settings.cacheBytesMax,
             uploadBytesMax: settings.uploadBytesMax,
-            flushWatch: settings.isShared ? { () throws(WatchError) in try watch.flush() } : nil, logger: logger)
+            flushWatch: settings.isShared ? { () throws(WatchError) in try watch.flush() } : nil,
+            awaitClose: { (name) throws(WatchError) in try watch.awaitClose(WatchedFolder.crops.id, name.string) },
+            logger: logger)
     }
 
     /// Logs in, if anybody is to be; watches the folders, brings an earlier run to its end, and looks through both folders. Returns once

@@ -88,6 +88,22 @@ extension Catalog {
         }
     }
 
+    /// The files that are not to be uploaded and came to be as they are after the last crop that was uploaded, and not for one of these
+    /// reasons. An older one would take the icon from that crop.
+    package func rejectedCropsToRetry(but reasons: [String]) throws(CacheError) -> [AvatarName] {
+        let latest = "max(modified, coalesce(changed, modified))"
+        return try read("listing the refused crops to try again") { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT name, reason FROM crops WHERE state = 'rejected'
+                        AND \(latest) >= coalesce((SELECT max(\(latest)) FROM crops WHERE state = 'done'), 0)
+                        ORDER BY closed_order
+                    """
+            ).filter { row in !reasons.contains(row["reason"] ?? "") }.map { try $0.avatarName() }
+        }
+    }
+
     /// The files that are not to be uploaded, and why, in the order of their names.
     package func rejectedCrops() throws(CacheError) -> [(name: AvatarName, reason: String)] {
         try read("listing the refused crops") { db in

@@ -58,6 +58,15 @@ package enum Appearance: Hashable, Sendable {
     case whole
 }
 
+/// Whether a file could be examined now.
+package enum Reading: Hashable, Sendable {
+    case possible
+    /// A writer has it open.
+    case writer
+    /// It cannot be read, for this reason.
+    case refused(String)
+}
+
 /// What a read of a crop's bytes found.
 package enum CropChunk: Hashable, Sendable {
     case bytes([UInt8])
@@ -143,6 +152,16 @@ package final class UploadFolder {
         } catch {
             // The examination says what is wrong with it.
             return error.isMissing ? .nothing : .whole
+        }
+    }
+
+    /// Whether the file could be examined now; none of its bytes is read.
+    package func reading(of name: AvatarName) -> Reading {
+        do throws(PosixError) {
+            guard let lying = try folder.facts(of: name.string), lying.kind == .regular else { return .possible }
+            return probe(try folder.openForReading(name.string)) == .writer ? .writer : .possible
+        } catch {
+            return error.isMissing || error.isSymlink ? .possible : .refused(CropError.unreadable(error).description)
         }
     }
 

@@ -16,7 +16,7 @@ struct Doctor: AsyncParsableCommand {
         try await common.run { client in
             var isWell = true
             var status: ExitStatus?
-            for finding in await Self.agentFindings(client) + [Self.inotifyFinding()] {
+            for finding in await Self.agentFindings(client) + Self.folderFindings(client) + [Self.inotifyFinding()] {
                 Output.line(common.json ? finding.json : finding.text)
                 if finding.problem != nil { isWell = false }
                 if finding.what == Self.agentAnswers, finding.problem != nil { status = .notReachable }
@@ -70,6 +70,25 @@ struct Doctor: AsyncParsableCommand {
             + status.problems.map { problem in
                 Finding(what: "the agent complains", problem: problem.what, remedy: problem.remedy)
             }
+    }
+
+    /// What lies in the folders is what the agent knows. Refused files are among the agent's complaints.
+    private static func folderFindings(_ client: AgentClient) async -> [Finding] {
+        let what = "the folders are as the agent knows them"
+        let check: CheckReply
+        do {
+            check = try await client.check()
+        } catch let error as AgentError {
+            // An earlier agent cannot tell.
+            if case .methodNotFound = error { return [] }
+            return [Finding(what: what, problem: "\(error)", remedy: "avatarctl status")]
+        } catch {
+            // That the agent does not answer has been said.
+            return []
+        }
+        let differences = check.differences.filter { $0.what != "refused" }
+        guard !differences.isEmpty else { return [Finding(what: what)] }
+        return differences.map { Finding(what: what, problem: $0.sentence, remedy: "avatarctl sync") }
     }
 
     /// The agent watches its folders; every program of this user takes from the same limits.

@@ -12,6 +12,7 @@ package enum AgentKey: String, ConfigurationKey {
     case cacheBytesMax = "cache.bytesMax"
     case uploadDirectory = "upload.directory"
     case uploadBytesMax = "upload.bytesMax"
+    case uploadIgnore = "upload.ignore"
     case stateDirectory = "state.directory"
     case busSocket = "bus.socket"
     case storageSync = "storage.sync"

@@ -15,6 +15,7 @@ package enum BusCall: Hashable, Sendable {
     case pause(Direction?)
     case resume(Direction?)
     case forget(AvatarName)
+    case check(look: Bool)
 }
 
 /// What a subscriber is told.
@@ -26,6 +27,7 @@ package enum BusOutput: Hashable, Sendable {
     case changes(StreamID, epoch: String, cursor: Int64, reset: Bool, [AvatarChange], continues: Bool)
     /// Of `Explain`: what was done about a picture, and last how it is now.
     case explanation(StreamID, [ActivityLog.Step])
+    case checked(StreamID, FolderCheck)
     case done(StreamID)
     case failed(StreamID, BusFault)
 }

@@ -26,6 +26,8 @@ struct CropDiscovery: Sendable {
         /// Whether a label, a fetch or a transfer under way is for the name.
         let isWanted: Bool
         let isIcon: Bool
+        /// Whether the name is the icon, and no crop waits to become it.
+        let isCurrent: Bool
     }
 
     /// Whether one folder is cache and upload folder at once, and how often its files were closed.
@@ -33,6 +35,8 @@ struct CropDiscovery: Sendable {
     private var closes = SharedFolderCloses()
     /// Looks through the folder that have not come back.
     private var pendingScans = 0
+    /// Names that no avatar may have, of which a person was told.
+    private var unnameables: [AvatarNameError] = []
     /// Files that settled while a look through the folder was due.
     private var deferred: [AvatarName] = []
     private var queue = ExaminationQueue()
@@ -41,6 +45,10 @@ struct CropDiscovery: Sendable {
 
     /// How many files wait for a look through the folder.
     var deferredCount: Int { deferred.count }
+    /// Whether every file that was heard of has been examined.
+    var isIdle: Bool { pendingScans == 0 && deferred.isEmpty && queue.isEmpty }
+    /// Whether the file is still to be examined.
+    func isDue(_ name: AvatarName) -> Bool { queue.contains(name) || deferred.contains(name) }
 
     // MARK: What is to be examined
 
@@ -50,6 +58,22 @@ struct CropDiscovery: Sendable {
         return examineInOrder(name, isScanDue: isScanDue)
     }
 
+    /// A file was renamed within the folder.
+    mutating func renamed(_ name: AvatarName, isScanDue: Bool) -> [Action] {
+        if isShared { closes.closed(name) }
+        return examineInOrder(name, .renamed, isScanDue: isScanDue)
+    }
+
+    /// A file appeared without a writer.
+    mutating func appeared(_ name: AvatarName, isScanDue: Bool) -> [Action] {
+        examineInOrder(name, .appeared, isScanDue: isScanDue)
+    }
+
+    /// Attributes of a file were changed: it may be readable now.
+    mutating func touched(_ name: AvatarName, isScanDue: Bool) -> [Action] {
+        examineInOrder(name, .found, isScanDue: isScanDue)
+    }
+
     /// A file was removed or moved away.
     mutating func gone(_ name: AvatarName, isScanDue: Bool) -> [Action] {
         closes.begin(name)
@@ -57,8 +81,10 @@ struct CropDiscovery: Sendable {
     }
 
     /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed before.
-    mutating func examineInOrder(_ name: AvatarName, isScanDue: Bool) -> [Action] {
-        guard isScanDue || pendingScans > 0 else { return examine(name, .normal) }
+    mutating func examineInOrder(
+        _ name: AvatarName, _ mode: CropRule.Mode = .normal, isScanDue: Bool
+    ) -> [Action] {
+        guard isScanDue || pendingScans > 0 else { return examine(name, mode) }
         deferred.removeAll { $0 == name }
         if deferred.count < Limits.Upload.deferredMax {
             deferred.append(name)
@@ -80,9 +106,13 @@ struct CropDiscovery: Sendable {
 
     /// A look through the folder found these files, oldest first.
     mutating func scanned(_ settled: [AvatarName], unnameable: [AvatarNameError], isScanDue: Bool) -> [Action] {
-        settled.flatMap { examine($0, .normal) } + unnameable.flatMap { self.unnameable($0) }
-            + scanEnded(isScanDue: isScanDue)
+        let gone = unnameables.filter { !unnameable.contains($0) }
+        return settled.flatMap { examine($0, .found) } + gone.flatMap { unnameableGone($0) }
+            + unnameable.flatMap { self.unnameable($0) } + scanEnded(isScanDue: isScanDue)
     }
+
+    /// These files were refused before, and are tried again.
+    mutating func refusedFound(_ names: [AvatarName]) -> [Action] { names.flatMap { examine($0, .found) } }
 
     /// The last look through the folder lets those files go that waited for it.
     mutating func scanEnded(isScanDue: Bool) -> [Action] {
@@ -93,10 +123,23 @@ struct CropDiscovery: Sendable {
         return waiting.flatMap { examine($0, .confirming) }
     }
 
-    /// A file settled under a name that no avatar may have.
-    func unnameable(_ name: AvatarNameError) -> [Action] {
-        [.log(.notUploaded(String(name.name.prefix(Limits.Name.bytesMax)), reason: name.description))]
+    /// Something lies under a name that no avatar may have. A name that begins with a dot is nobody's business.
+    mutating func unnameable(_ name: AvatarNameError) -> [Action] {
+        guard name.code != .leadingDot else { return [] }
+        if !unnameables.contains(name) {
+            if unnameables.count >= Limits.Upload.unnameableMax { unnameables.removeFirst() }
+            unnameables.append(name)
+        }
+        return [.log(.notUploaded(Self.shown(name), reason: name.description, remedy: "rename or remove the file"))]
     }
+
+    /// What lay under a name that no avatar may have is gone.
+    mutating func unnameableGone(_ name: AvatarNameError) -> [Action] {
+        unnameables.removeAll { $0 == name }
+        return [.log(.solved(key: ActivityLog.Entry.uploadKey(Self.shown(name))))]
+    }
+
+    private static func shown(_ name: AvatarNameError) -> String { String(name.name.prefix(Limits.Name.bytesMax)) }
 
     // MARK: What an examination finds
 
@@ -108,7 +151,8 @@ struct CropDiscovery: Sendable {
         switch examination {
         case .settled: actions = []
         case .busy: actions = [.log(.step(name: name.string, what: "somebody is writing it"))]
-        case .missing: actions = [.withdrawn(name)]
+        case .missing:
+            actions = [.log(.uploadSolved(name)), .withdrawn(name), .refused(name, reason: "the file is gone")]
         case .refused(let reason):
             // In a shared folder a file that is no crop is somebody else's affair.
             let entry: ActivityLog.Entry =
@@ -123,16 +167,21 @@ struct CropDiscovery: Sendable {
     private mutating func judge(_ name: AvatarName, _ found: CropRule.Candidate, _ context: Context) -> [Action] {
         var candidate = found
         // The user's own icon is wanted, too, and its name is the user's to use again.
+        candidate.isCurrent = context.isCurrent
         candidate.shared?.isWanted = context.isWanted && !context.isIcon
         if context.isIcon { candidate.shared?.wasFetched = false }
         candidate.shared?.user = context.user
-        candidate.shared?.closesHeard = closes.closes(of: name)
+        let heard = closes.closes(of: name)
+        // Every close of a whole picture was counted by now: one that appeared without a close came by a link, all at once.
+        candidate.shared?.closesHeard = queue.mode == .appeared ? max(1, heard) : heard
         let verdict = CropRule.verdict(candidate, queue.mode)
         closes.begin(name)
         let command = Action.disk(.judge(name, verdict))
         switch verdict {
         // The examination goes on until the crop is recorded.
-        case .waits, .isNew: return [command]
+        case .waits, .isNew, .renamed(.waiting): return [command]
+        // A crop of the new name that was not sent was replaced.
+        case .renamed(.dealtWith): return [command, .withdrawn(name)] + notACrop(name)
         case .known: return [command] + notACrop(name)
         case .refused(let refusal):
             let step = ActivityLog.Entry.step(name: name.string, what: "not the user's own", detail: refusal.rawValue)

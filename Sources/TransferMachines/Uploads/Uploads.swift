@@ -44,6 +44,8 @@ struct Uploads: Sendable {
     private var toldProgressAt: MonotonicTime?
 
     var count: Int { queue.count }
+    /// Whether no crop waits to become the icon.
+    var isSettled: Bool { queue.isSettled }
     var placeCount: Int { queue.placeCount }
     /// Whether a crop could be sent now.
     var hasWork: Bool { isAccountOpen && queue.hasWork }
@@ -264,7 +266,7 @@ struct Uploads: Sendable {
         let older = setAside.filter { $0.id < crop.id }
         setAside.removeAll { $0.id < crop.id }
         let late = older.map {
-            Action.disk(.setCropAside($0.id, reason: "a later crop was uploaded before the server took it"))
+            Action.disk(.setCropAside($0.id, reason: CropRule.superseded))
         }
         return [
             .answered(crop.id), .log(.uploadSolved(crop.name)),

@@ -19,6 +19,12 @@ extension SimDisk {
                 discardPart(name)
             }
             return []
+        case .look(let name):
+            guard let file = crops[name].flatMap({ files[$0] }) else { return [] }
+            if file.isBeingWritten { awaited.insert(name) }
+            return file.isBeingWritten || file.bytes.isEmpty ? [] : [.appeared(name)]
+        case .findRefused: return [.refusedFound([])]
+        case .check(let stream): return [.checked(stream, FolderCheck())]
         case .examine(let name): return [.examined(name, examine(name))]
         case .judge(let name, let verdict): return judged(name, verdict)
         case .readCrop(let id, let range): return [read(id, range)]
@@ -273,9 +279,10 @@ extension SimDisk {
 
     private func examine(_ name: AvatarName) -> Examination {
         guard let inode = crops[name], let file = files[inode] else {
-            catalog.crops[name] = nil
+            if let row = catalog.crops.removeValue(forKey: name), row.state != .setAside { departed[row.inode] = row }
             return .missing
         }
+        guard isReadable(name) else { return .refused(reason: "it cannot be read") }
         guard !file.isBeingWritten || mutation == .ignoreWriters else { return .busy }
         guard let sha256 = try? SHA256Digest(of: file.bytes.span.bytes),
             let md5 = try? MD5Digest(of: file.bytes.span.bytes)
@@ -287,16 +294,36 @@ extension SimDisk {
             return .refused(reason: "no complete picture")
         }
         candidates[name] = (inode, file.version, md5, sha256)
-        return .settled(
-            CropRule.Candidate(recorded: catalog.crops[name].flatMap { recorded($0, inode, file, sha256) }))
+        var candidate = CropRule.Candidate(
+            recorded: catalog.crops[name].flatMap { recorded($0, inode, file, sha256) })
+        if let before = departed[inode], before.version == file.version, before.crop.sha256 == sha256 {
+            candidate.renamed = before.state == .pending && before.crop.account == account ? .waiting : .dealtWith
+        }
+        return .settled(candidate)
     }
 
     private func judged(_ name: AvatarName, _ verdict: CropRule.Verdict) -> [DiskResult] {
         guard let file = candidates[name] else { return [] }
         switch verdict {
-        case .known, .refused:
+        case .known:
+            candidates[name] = nil
+            // The file is read again when it changes once more, and not before.
+            catalog.crops[name]?.inode = file.inode
+            catalog.crops[name]?.version = file.version
+            return []
+        case .refused:
             candidates[name] = nil
             return []
+        case .renamed(let before):
+            candidates[name] = nil
+            guard let row = departed.removeValue(forKey: file.inode) else { return [] }
+            let crop = Crop(
+                id: row.crop.id, name: name, size: row.crop.size, md5: row.crop.md5, sha256: row.crop.sha256,
+                everSent: true, account: row.crop.account)
+            catalog.crops[name] = SimCatalog.CropRow(
+                crop: crop, inode: file.inode, version: file.version, state: row.state)
+            cropNames[crop.id] = name
+            return before == .waiting ? [.cropRecorded(crop)] : []
         case .waits:
             candidates[name] = nil
             return catalog.crops[name].map { [.cropRecorded($0.crop.sentBefore)] } ?? []
@@ -329,7 +356,8 @@ extension SimDisk {
                     && (files[other.inode]?.modified ?? .zero) < file.modified
             }
             return .waiting(isSameFile: isSameFile, isInOrder: isInOrder)
-        case .done: return .sent(toThisAccount: row.crop.account == account)
+        case .done: 
+            return .sent(toThisAccount: row.crop.account == account, isSameFile ? .untouched : .rewritten)
         case .setAside: return nil
         }
     }

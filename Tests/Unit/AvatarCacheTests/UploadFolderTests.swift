@@ -104,12 +104,12 @@ import Testing
         #expect(leaseless.examine(name) == .busy)
         #expect(
             leaseless.examine(name)
-                == .rejected(.image(.malformed("the CRC of the chunk IDAT does not match")), try identity()))
+                == .rejected(.image(.malformed("the CRC of the chunk IDAT does not match")), try rejected()))
     }
 
-    private func identity() throws -> FileIdentity {
-        guard case .rejected(_, let identity?) = examined(name) else { throw CacheError(.changed, "\(name)") }
-        return identity
+    private func rejected() throws -> RejectedFile {
+        guard case .rejected(_, let file?) = examined(name) else { throw CacheError(.changed, "\(name)") }
+        return file
     }
 
     @Test func aFolderThatWasReplacedIsKnownByItsInode() throws {
@@ -190,9 +190,9 @@ import Testing
             close(file)
             written = end
             switch examined(name) {
-            case .rejected(let fault, let identity?):
+            case .rejected(let fault, let file?):
                 let isNews = try harness.catalog.recordRejected(
-                    name, identity: identity, reason: fault.code.rawValue, incomplete: fault.isIncomplete)
+                    name, identity: file.identity, changed: file.changed, reason: fault.code.rawValue, incomplete: fault.isIncomplete)
                 #expect(isNews)
             case .settled(let facts): try harness.catalog.recordCrop(facts, account: "s/7")
             default: Issue.record("neither whole nor cut off")
@@ -207,10 +207,10 @@ import Testing
     @Test func aRejectionIsNewsOnce() throws {
         try harness.root.write("crops/crop.png", [1, 2])
         for expected in [true, false] {
-            guard case .rejected(let fault, let identity?) = examined(name) else { return }
+            guard case .rejected(let fault, let file?) = examined(name) else { return }
             #expect(
                 try harness.catalog.recordRejected(
-                    name, identity: identity, reason: fault.code.rawValue, incomplete: false)
+                    name, identity: file.identity, changed: file.changed, reason: fault.code.rawValue, incomplete: false)
                     == expected)
         }
     }
