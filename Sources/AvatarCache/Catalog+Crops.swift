@@ -16,7 +16,8 @@ extension Catalog {
         try write("recording the crop \(facts.name)") { db in
             let earlier = try Self.crop(facts.name, db)
             let row = CropRow(
-                name: facts.name, identity: facts.identity, changed: facts.changed, md5: facts.md5, sha256: facts.sha256, state: .pending,
+                name: facts.name, identity: facts.identity, changed: facts.changed, md5: facts.md5,
+                sha256: facts.sha256, state: .pending,
                 closedOrder: try Self.nextCloseOrder(db), account: account, uploadedTo: nil,
                 incompleteCloses: Self.closes(of: earlier, on: facts.identity.inode))
             try row.upsert(db)

@@ -137,7 +137,8 @@ extension CropRow {
         default: throw damaged("state", row)
         }
         self.init(
-            name: try row.avatarName(), identity: row.identity(), changed: row["changed"], md5: md5.flatMap { MD5Digest(hex: $0) },
+            name: try row.avatarName(), identity: row.identity(), changed: row["changed"],
+            md5: md5.flatMap { MD5Digest(hex: $0) },
             sha256: try row.sha256IfAny(), state: state, closedOrder: row["closed_order"], account: row["account"],
             uploadedTo: row["uploaded_to"], incompleteCloses: row["incomplete_closes"])
     }

@@ -82,7 +82,8 @@ extension UploadFolder {
                 let name = try listing.name(index)
                 guard try Catalog.crop(name, db) == nil else { continue }
                 try CropRow(
-                    name: name, identity: listing.identity(index), changed: listing.changed(index), md5: nil, sha256: nil, state: .baseline,
+                    name: name, identity: listing.identity(index), changed: listing.changed(index), md5: nil,
+                    sha256: nil, state: .baseline,
                     closedOrder: try Catalog.nextCloseOrder(db), account: nil, uploadedTo: nil, incompleteCloses: 0
                 ).upsert(db)
                 adopted += 1

@@ -194,7 +194,8 @@ package final class UploadFolder {
         do {
             let image = try unsafe ImageStructure.examine(bytes.span.bytes)
             let facts = CropFacts(
-                name: name, identity: FileIdentity(file), changed: file.changed, md5: try unsafe MD5Digest(of: bytes.span.bytes),
+                name: name, identity: FileIdentity(file), changed: file.changed,
+                md5: try unsafe MD5Digest(of: bytes.span.bytes),
                 sha256: try unsafe SHA256Digest(of: bytes.span.bytes), image: image)
             return .settled(facts)
         } catch let fault as ImageError {

@@ -72,7 +72,8 @@ package struct NamePatterns: Hashable, Sendable {
             case "/": throw Fault(pattern: text, reason: "holds a '/', but is about names and not about paths")
             case "[", "]", "{", "}", "\\":
                 throw Fault(
-                    pattern: text, reason: "holds '\(scalar)': only * and ? have a meaning, and ? fits that character too")
+                    pattern: text,
+                    reason: "holds '\(scalar)': only * and ? have a meaning, and ? fits that character too")
             default:
                 guard scalar.value >= 0x20, scalar.value != 0x7F else {
                     throw Fault(pattern: text, reason: "holds a control character")

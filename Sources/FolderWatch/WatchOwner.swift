@@ -156,7 +156,8 @@ struct WatchOwner {
 
     private static func mask(modifications: Bool) -> UInt32 {
         let always =
-            IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF
+            IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF
+            | IN_MOVE_SELF
             | IN_ONLYDIR
             | IN_MASK_ADD
         return UInt32(always) | (modifications ? UInt32(IN_MODIFY) : 0)

@@ -1,6 +1,8 @@
 import AvatarAgentClient
+import AvatarCore
 import BusTestSupport
 import Foundation
+import LabelBus
 import TestPictures
 import Testing
 
@@ -16,7 +18,8 @@ extension RealPrograms {
 
         private func control(_ stage: Stage, _ arguments: String...) async throws -> ProgramResult {
             try await Program.run(
-                Program.product("avatarctl"), [arguments[0], "--socket", stage.agent.client.socketPath]
+                Program.product("avatarctl"),
+                [arguments[0], "--socket", stage.agent.client.socketPath]
                     + arguments.dropFirst(), in: stage.folder)
         }
 
@@ -78,7 +81,8 @@ extension RealPrograms {
             }
         }
 
-        @Test("a link whose writer has the file open still: looked at when the writer is done", arguments: [true, false])
+        @Test(
+            "a link whose writer has the file open still: looked at when the writer is done", arguments: [true, false])
         func linkWithWriter(isNameless: Bool) async throws {
             try await Stage.run { stage in
                 try await stage.startAgent()
@@ -192,7 +196,9 @@ extension RealPrograms {
             }
         }
 
-        @Test("a symlink, a folder, a FIFO and a name that no avatar may have: each has its line, for as long as it lies there")
+        @Test(
+            "a symlink, a folder, a FIFO and a name that no avatar may have: each has its line, for as long as it lies there"
+        )
         func irregular() async throws {
             try await Stage.run { stage in
                 try await stage.startAgent()

@@ -141,7 +141,8 @@ extension DiskWorker {
             try found(try catalog.recordCrop(facts, account: accountKey), facts, everSent: everSent)
         case .refused(let refusal):
             try catalog.recordRejected(
-                name, identity: facts.identity, changed: facts.changed, reason: refusal.rawValue, incomplete: refusal == .appended)
+                name, identity: facts.identity, changed: facts.changed, reason: refusal.rawValue,
+                incomplete: refusal == .appended)
         }
         candidates[name] = nil
     }

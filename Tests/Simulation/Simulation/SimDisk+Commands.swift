@@ -356,7 +356,7 @@ extension SimDisk {
                     && (files[other.inode]?.modified ?? .zero) < file.modified
             }
             return .waiting(isSameFile: isSameFile, isInOrder: isInOrder)
-        case .done: 
+        case .done:
             return .sent(toThisAccount: row.crop.account == account, isSameFile ? .untouched : .rewritten)
         case .setAside: return nil
         }

@@ -18,13 +18,15 @@ import Testing
         ("?.png", "a.png", true), ("?.png", "\u{e4}.png", true), ("?.png", "ab.png", false), ("?.png", ".png", false),
         ("*a*b*", "xaxbx", true), ("*a*b*", "ba", false), ("a*b*c", "abbbc", true), ("a*b*c", "abcb", false),
         ("*.*", "a.b", true), ("*.*", "ab", false), ("**x", "x", true), (" a.png ,b.png", "a.png", true),
-        (" a.png ,b.png", "b.png", true), ("a b.png", "a b.png", true), ("\u{c4}.png", "\u{e4}.png", false), (",", "a", false),
+        (" a.png ,b.png", "b.png", true), ("a b.png", "a b.png", true), ("\u{c4}.png", "\u{e4}.png", false),
+        (",", "a", false),
     ]) func aPatternFitsTheWholeName(list: String, name: String, isIgnored: Bool) throws {
         #expect(try NamePatterns(list: list).match(name) == isIgnored)
     }
 
     @Test(arguments: [
-        ("*", "every name"), ("**", "every name"), ("a/b", "'/'"), ("[ab].png", "'['"), ("{a,b}", "'{'"), ("a\\*", "'\\'"),
+        ("*", "every name"), ("**", "every name"), ("a/b", "'/'"), ("[ab].png", "'['"), ("{a,b}", "'{'"),
+        ("a\\*", "'\\'"),
         ("a\u{1}", "control"), (String(repeating: "x", count: 300), "bytes"),
         (Array(repeating: "a", count: 65).joined(separator: ","), "more than 64"),
     ]) func aPatternThatMakesNoSenseIsRefusedWithTheReason(list: String, reason: String) {
@@ -34,7 +36,7 @@ import Testing
 
     /// Patterns with many stars cost no more than name times pattern.
     @Test(.timeLimit(.minutes(1))) func aPatternOfManyStarsEnds() throws {
-        let list = String(repeating: "*a", count: 100) + "b"
+        let list = String(repeating: "*a", count: 90) + "b"
         #expect(try !NamePatterns(list: list).match(String(repeating: "a", count: 200)))
     }
 }
