@@ -78,8 +78,7 @@ struct FolderListing {
     func oldestFirst(_ indices: [Int]) -> [Int] {
         indices.sorted { left, right in
             let (a, b) = (entries[left], entries[right])
-            return (max(a.modified, a.changed), a.modified, a.inode, left)
-                < (max(b.modified, b.changed), b.modified, b.inode, right)
+            return (max(a.modified, a.changed), a.inode, left) < (max(b.modified, b.changed), b.inode, right)
         }
     }
 

@@ -232,7 +232,9 @@ import Testing
         try FileManager.default.createSymbolicLink(
             atPath: harness.uploadPath + "/link.png", withDestinationPath: "/etc/passwd")
         let comparison = try upload.compare(with: harness.catalog)
-        #expect(comparison.candidates.map(\.string) == ["first.png", "second.png", "link.png"])
+        let found = comparison.candidates.map(\.string)
+        // The link may have the inode that the removed file had, and within the grain of the clock the inode decides.
+        #expect(found.filter { $0 != "link.png" } == ["first.png", "second.png"] && found.contains("link.png"))
         #expect(comparison.vanished.map(\.string) == ["gone.png"])
         #expect(comparison.files == 4)
         try harness.catalog.forgetCrops(comparison.vanished)
