@@ -73,12 +73,19 @@ struct FolderListing {
     func changed(_ index: Int) -> Int64 { entries[index].changed }
 
     /// These entries in the order in which they came to be as they are: by the later of mtime and ctime, since a file may bring an old
-    /// mtime with it, and a clock that was set back an old ctime. The clock of file times has a grain of some milliseconds; within it the
-    /// inode made later has the higher number on most file systems.
+    /// mtime with it, and a clock that was set back an old ctime.
+    ///
+    /// The clock of file times has a grain of some milliseconds. Within it a file with an mtime of its own comes behind one that was merely
+    /// written, since the mtime was set after the write; mtimes of their own tell which comes first; and at last the inode, of which
+    /// the one made later has the higher number on most file systems.
     func oldestFirst(_ indices: [Int]) -> [Int] {
-        indices.sorted { left, right in
-            let (a, b) = (entries[left], entries[right])
-            return (max(a.modified, a.changed), a.inode, left) < (max(b.modified, b.changed), b.inode, right)
+        func place(_ entry: Entry) -> (latest: Int64, ownTime: Int64, inode: UInt64) {
+            let ownTime = entry.modified < entry.changed ? entry.modified : .min
+            return (max(entry.modified, entry.changed), ownTime, entry.inode)
+        }
+        return indices.sorted { left, right in
+            let (a, b) = (place(entries[left]), place(entries[right]))
+            return (a.latest, a.ownTime, a.inode, left) < (b.latest, b.ownTime, b.inode, right)
         }
     }
 
