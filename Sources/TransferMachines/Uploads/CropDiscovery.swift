@@ -37,6 +37,8 @@ struct CropDiscovery: Sendable {
     private var pendingScans = 0
     /// Names that no avatar may have, of which a person was told.
     private var unnameables: [AvatarNameError] = []
+    /// Such names that came or went while the folder was looked through: the look may have been there before.
+    private var unnameablesHeard: [AvatarNameError] = []
     /// Files that settled while a look through the folder was due.
     private var deferred: [AvatarName] = []
     private var queue = ExaminationQueue()
@@ -106,9 +108,10 @@ struct CropDiscovery: Sendable {
 
     /// A look through the folder found these files, oldest first.
     mutating func scanned(_ settled: [AvatarName], unnameable: [AvatarNameError], isScanDue: Bool) -> [Action] {
-        let gone = unnameables.filter { !unnameable.contains($0) }
-        return settled.flatMap { examine($0, .found) } + gone.flatMap { unnameableGone($0) }
-            + unnameable.flatMap { self.unnameable($0) } + scanEnded(isScanDue: isScanDue)
+        let gone = unnameables.filter { !unnameable.contains($0) && !unnameablesHeard.contains($0) }
+        let found = unnameable.filter { !unnameablesHeard.contains($0) }
+        return settled.flatMap { examine($0, .found) } + gone.flatMap { endUnnameable($0) }
+            + found.flatMap { tellUnnameable($0) } + scanEnded(isScanDue: isScanDue)
     }
 
     /// These files were refused before, and are tried again.
@@ -117,6 +120,7 @@ struct CropDiscovery: Sendable {
     /// The last look through the folder lets those files go that waited for it.
     mutating func scanEnded(isScanDue: Bool) -> [Action] {
         pendingScans = max(0, pendingScans - 1)
+        if pendingScans == 0 { unnameablesHeard = [] }
         guard pendingScans == 0, !isScanDue else { return [] }
         let waiting = deferred
         deferred = []
@@ -125,6 +129,23 @@ struct CropDiscovery: Sendable {
 
     /// Something lies under a name that no avatar may have. A name that begins with a dot is nobody's business.
     mutating func unnameable(_ name: AvatarNameError) -> [Action] {
+        heard(name)
+        return tellUnnameable(name)
+    }
+
+    /// What lay under a name that no avatar may have is gone.
+    mutating func unnameableGone(_ name: AvatarNameError) -> [Action] {
+        heard(name)
+        return endUnnameable(name)
+    }
+
+    private mutating func heard(_ name: AvatarNameError) {
+        guard pendingScans > 0, !unnameablesHeard.contains(name) else { return }
+        if unnameablesHeard.count >= Limits.Upload.unnameableMax { unnameablesHeard.removeFirst() }
+        unnameablesHeard.append(name)
+    }
+
+    private mutating func tellUnnameable(_ name: AvatarNameError) -> [Action] {
         guard name.code != .leadingDot else { return [] }
         if !unnameables.contains(name) {
             if unnameables.count >= Limits.Upload.unnameableMax { unnameables.removeFirst() }
@@ -133,8 +154,7 @@ struct CropDiscovery: Sendable {
         return [.log(.notUploaded(Self.shown(name), reason: name.description, remedy: "rename or remove the file"))]
     }
 
-    /// What lay under a name that no avatar may have is gone.
-    mutating func unnameableGone(_ name: AvatarNameError) -> [Action] {
+    private mutating func endUnnameable(_ name: AvatarNameError) -> [Action] {
         unnameables.removeAll { $0 == name }
         return [.log(.solved(key: ActivityLog.Entry.uploadKey(Self.shown(name))))]
     }

@@ -85,6 +85,22 @@ import TransferMachines
         #expect(agent.machine.status.problems.isEmpty)
     }
 
+    /// A look that was there before the name came, or went, says nothing about it.
+    @Test func whatIsHeardOfANameDuringALookCountsMoreThanTheLook() {
+        var agent = AgentScript()
+        agent.give(.folder(.unnameable(.crops, notAName("old.png"))))
+        agent.give(.folder(.overflow))
+        agent.give(.folder(.unnameable(.crops, notAName("new.png"))))
+        agent.give(.folder(.unnameableGone(.crops, notAName("old.png"))))
+        let stale = DiskResult.rescanned(
+            .crops, settled: [], unnameable: [notAName("old.png")], vanished: [], events: [])
+        agent.give(.disk(stale))
+        #expect(agent.machine.status.problems.map { $0.what.contains("new.png") } == [true])
+        agent.give(.folder(.overflow))
+        agent.give(.disk(.rescanned(.crops, settled: [], unnameable: [], vanished: [], events: [])))
+        #expect(agent.machine.status.problems.isEmpty)
+    }
+
     @Test func aNameThatBeginsWithADotIsNobodysBusiness() {
         var agent = AgentScript()
         agent.give(.folder(.unnameable(.crops, AvatarNameError(.leadingDot, name: ".goutputstream-A"))))
