@@ -34,9 +34,10 @@ final class AgentCore: AgentService {
         self.logger = logger
         let fallback = try DefaultHeadFile.place(in: settings.stateDirectory)
         let inbox = AgentInbox()
+        let ignored = settings.uploadIgnore
         self.inbox = inbox
         watch = try FolderWatch { events in
-            inbox.feed(events.compactMap { AgentInput($0) })
+            inbox.feed(events.compactMap { AgentInput($0, ignored: ignored) })
         }
         paths = HeldPaths(settings: settings, watch: watch)
         disk = DiskThread(
@@ -86,7 +87,8 @@ final class AgentCore: AgentService {
         let cache = try CacheFolder(
             path: settings.cacheDirectory, catalog: catalog, bootID: bootID, types: settings.pictureTypes)
         let crops = try UploadFolder(
-            path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax, types: settings.pictureTypes)
+            path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax, ignored: settings.uploadIgnore,
+            types: settings.pictureTypes)
         guard settings.isShared || !cache.isSameFolder(as: crops) else {
             throw Agent.StartFault(
                 description: "\(settings.uploadDirectory) and \(settings.cacheDirectory) lead to the same folder: "
@@ -96,6 +98,7 @@ final class AgentCore: AgentService {
             cache: cache, crops: crops, catalog: catalog, home: home, paths: paths,
             cacheBytesMax: settings.cacheBytesMax, uploadBytesMax: settings.uploadBytesMax,
             flushWatch: settings.isShared ? { () throws(WatchError) in try watch.flush() } : nil,
+            awaitClose: { (name) throws(WatchError) in try watch.awaitClose(WatchedFolder.crops.id, name.string) },
             restoreLogin: restoreLogin, logger: logger)
     }
 

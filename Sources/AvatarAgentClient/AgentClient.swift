@@ -124,6 +124,12 @@ public struct AgentClient: Sendable {
         try await one(.explain(ExplainParameters(name: name)), ExplainReply.self).steps
     }
 
+    /// What the folders and the agent's knowledge of them differ in. With `look` the agent first looks through both, examines what
+    /// differs, and tries refused files again.
+    public func check(look: Bool = false) async throws -> CheckReply {
+        try await one(.check(CheckParameters(look: look ? true : nil)), CheckReply.self)
+    }
+
     // MARK: The agent
 
     /// How the agent is.

@@ -16,7 +16,8 @@ extension Catalog {
         try write("recording the crop \(facts.name)") { db in
             let earlier = try Self.crop(facts.name, db)
             let row = CropRow(
-                name: facts.name, identity: facts.identity, md5: facts.md5, sha256: facts.sha256, state: .pending,
+                name: facts.name, identity: facts.identity, changed: facts.changed, md5: facts.md5,
+                sha256: facts.sha256, state: .pending,
                 closedOrder: try Self.nextCloseOrder(db), account: account, uploadedTo: nil,
                 incompleteCloses: Self.closes(of: earlier, on: facts.identity.inode))
             try row.upsert(db)
@@ -28,12 +29,12 @@ extension Catalog {
     /// is told once. An incomplete picture is counted: see ``CropRow/incompleteCloses``.
     @discardableResult
     package func recordRejected(
-        _ name: AvatarName, identity: FileIdentity, reason: String, incomplete: Bool
+        _ name: AvatarName, identity: FileIdentity, changed: Int64?, reason: String, incomplete: Bool
     ) throws(CacheError) -> Bool {
         try write("recording the refused crop \(name)") { db in
             let earlier = try Self.crop(name, db)
             let row = CropRow(
-                name: name, identity: identity, md5: nil, sha256: nil, state: .rejected(reason),
+                name: name, identity: identity, changed: changed, md5: nil, sha256: nil, state: .rejected(reason),
                 closedOrder: try Self.nextCloseOrder(db), account: nil, uploadedTo: nil,
                 incompleteCloses: Self.closes(of: earlier, on: identity.inode) + (incomplete ? 1 : 0))
             try row.upsert(db)
@@ -70,16 +71,65 @@ extension Catalog {
         }
     }
 
-    /// Whether every crop that was recorded after this one was also written after this one, by its mtime.
+    /// Takes over the file's size, times and inode into the row of a crop whose bytes are the same as before, so that the file is not
+    /// read again as long as it stays as it is.
+    package func refreshCrop(_ facts: CropFacts) throws(CacheError) {
+        try write("noting how the crop \(facts.name) lies") { db in
+            guard var row = try Self.crop(facts.name, db) else { return }
+            (row.identity, row.changed) = (facts.identity, facts.changed)
+            try row.upsert(db)
+        }
+    }
+
+    /// Gives the row of a crop to the name that its file has now; the crop keeps its place and its state. What was noted of the new name
+    /// is replaced, as the file was.
+    package func renameCrop(_ row: CropRow, to facts: CropFacts) throws(CacheError) -> CropRow {
+        try write("noting that the crop \(row.name) is \(facts.name) now") { db in
+            try db.execute(
+                sql: "DELETE FROM crops WHERE closed_order = ? AND name <> ?",
+                arguments: [row.closedOrder, facts.name.string])
+            var renamed = row
+            (renamed.name, renamed.identity, renamed.changed) = (facts.name, facts.identity, facts.changed)
+            try renamed.upsert(db)
+            return renamed
+        }
+    }
+
+    /// The files that are not to be uploaded and came to be as they are after the last crop that was uploaded, and not for one of these
+    /// reasons. An older one would take the icon from that crop.
+    package func rejectedCropsToRetry(but reasons: [String]) throws(CacheError) -> [AvatarName] {
+        let latest = "max(modified, coalesce(changed, modified))"
+        return try read("listing the refused crops to try again") { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT name, reason FROM crops WHERE state = 'rejected'
+                        AND \(latest) >= coalesce((SELECT max(\(latest)) FROM crops WHERE state = 'done'), 0)
+                        ORDER BY closed_order
+                    """
+            ).filter { row in !reasons.contains(row["reason"] ?? "") }.map { try $0.avatarName() }
+        }
+    }
+
+    /// The files that are not to be uploaded, and why, in the order of their names.
+    package func rejectedCrops() throws(CacheError) -> [(name: AvatarName, reason: String)] {
+        try read("listing the refused crops") { db in
+            try Row.fetchAll(db, sql: "SELECT name, reason FROM crops WHERE state = 'rejected' ORDER BY name")
+                .map { (try $0.avatarName(), $0["reason"] ?? "") }
+        }
+    }
+
+    /// Whether every crop that was recorded after this one also came to be as it is after this one, by the later of mtime and ctime.
     package func isInOrder(_ row: CropRow) throws(CacheError) -> Bool {
         try read("looking for later crops") { db in
             try Bool.fetchOne(
                 db,
                 sql: """
                     SELECT NOT EXISTS (SELECT 1 FROM crops
-                        WHERE state IN ('pending', 'done') AND closed_order > ? AND modified < ?)
+                        WHERE state IN ('pending', 'done') AND closed_order > ?
+                            AND max(modified, coalesce(changed, modified)) < ?)
                     """,
-                arguments: [row.closedOrder, row.identity.modified]) ?? true
+                arguments: [row.closedOrder, max(row.identity.modified, row.changed ?? row.identity.modified)]) ?? true
         }
     }
 

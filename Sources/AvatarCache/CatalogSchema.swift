@@ -9,6 +9,7 @@ enum CatalogSchema {
         migrator.registerMigration("v2", migrate: version2)
         migrator.registerMigration("crops that the server refused come back", migrate: refusedCropsComeBack)
         migrator.registerMigration("crops of other folders", migrate: cropsElsewhere)
+        migrator.registerMigration("ctime of crops", migrate: cropsChanged)
         return migrator
     }
 
@@ -106,6 +107,15 @@ enum CatalogSchema {
             sql: """
                 CREATE TABLE crops_elsewhere AS SELECT '' AS folder, crops.* FROM crops WHERE 0;
                 CREATE UNIQUE INDEX crops_elsewhere_by_folder ON crops_elsewhere (folder, name);
+                """)
+    }
+
+    /// A crop's ctime, which shows a change of the bytes that put the mtime back; NULL for rows of before, where it is unknown.
+    private static func cropsChanged(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                ALTER TABLE crops ADD COLUMN changed INTEGER;
+                ALTER TABLE crops_elsewhere ADD COLUMN changed INTEGER;
                 """)
     }
 }

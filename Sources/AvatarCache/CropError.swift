@@ -35,7 +35,10 @@ package struct CropError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// The file is a symlink.
     package static let symlink = CropError(.symlink, detail: "it is a symbolic link, which is never followed")
-    /// The file is a folder, a FIFO, a socket or a device.
+    /// A folder lies where a picture is expected.
+    package static let folder = CropError(
+        .notRegular, detail: "it is a folder, and pictures in folders are not uploaded")
+    /// The file is a FIFO, a socket or a device.
     package static let notRegular = CropError(.notRegular, detail: "it is no regular file")
 
     /// The file has `size` bytes, and `limit` are allowed.

@@ -2,7 +2,7 @@ internal import AvatarCore
 internal import Glibc
 internal import PosixFiles
 
-/// The regular files of a folder, in the order of their names' bytes, kept compactly: all names in one buffer, some forty bytes per
+/// The files of a folder, in the order of their names' bytes, kept compactly: all names in one buffer, some forty bytes per
 /// file beside it, so that a hundred thousand files cost a few megabytes and no object each.
 struct FolderListing {
     struct Entry {
@@ -12,6 +12,7 @@ struct FolderListing {
         let inode: UInt64
         let size: Int64
         let modified: Int64
+        let changed: Int64
     }
 
     private var names: [UInt8] = []
@@ -19,11 +20,12 @@ struct FolderListing {
     /// Entries that no avatar's name fits, at most a few, for a report.
     private(set) var invalid: [AvatarNameError] = []
 
-    /// Reads the folder: symlinks, folders and everything else that is no regular file are passed over.
-    init(_ folder: borrowing Folder) throws {
+    /// Reads the folder. Names that begin with a dot are passed over, and those that `ignored` fits; so is what is no regular file, unless
+    /// `irregular` asks for symlinks, folders and the like too.
+    init(_ folder: borrowing Folder, ignored: NamePatterns = .none, irregular: Bool = false) throws {
         let descriptor = folder.descriptor
         try folder.forEachName { name in
-            guard !name.hasPrefix(".") else { return }
+            guard !name.hasPrefix("."), !ignored.match(name) else { return }
             var raw = stat()
             guard unsafe fstatat(descriptor, name, &raw, AT_SYMLINK_NOFOLLOW) == 0 else {
                 // A name that is no UTF-8 was repaired for reading, and so nothing lies at it.
@@ -32,7 +34,7 @@ struct FolderListing {
                 }
                 return
             }
-            guard raw.st_mode & S_IFMT == S_IFREG else { return }
+            guard irregular || raw.st_mode & S_IFMT == S_IFREG else { return }
             do throws(AvatarNameError) {
                 _ = try AvatarName(name)
             } catch {
@@ -44,7 +46,8 @@ struct FolderListing {
                 Entry(
                     nameStart: UInt32(start), nameLength: UInt16(names.count - start), device: UInt64(raw.st_dev),
                     inode: UInt64(raw.st_ino), size: Int64(raw.st_size),
-                    modified: Int64(raw.st_mtim.tv_sec) * 1_000_000_000 + Int64(raw.st_mtim.tv_nsec)))
+                    modified: Int64(raw.st_mtim.tv_sec) * 1_000_000_000 + Int64(raw.st_mtim.tv_nsec),
+                    changed: Int64(raw.st_ctim.tv_sec) * 1_000_000_000 + Int64(raw.st_ctim.tv_nsec)))
         }
         sort()
     }
@@ -66,12 +69,23 @@ struct FolderListing {
         return FileIdentity(device: entry.device, inode: entry.inode, size: entry.size, modified: entry.modified)
     }
 
-    /// These entries in the order in which they were last written. The clock of file times has a grain of some milliseconds; within it the
-    /// inode made later has the higher number on most file systems.
+    /// When anything of the entry's file last changed (ctime), be it bytes, names or mode.
+    func changed(_ index: Int) -> Int64 { entries[index].changed }
+
+    /// These entries in the order in which they came to be as they are: by the later of mtime and ctime, since a file may bring an old
+    /// mtime with it, and a clock that was set back an old ctime.
+    ///
+    /// The clock of file times has a grain of some milliseconds. Within it a file with an mtime of its own comes behind one that was merely
+    /// written, since the mtime was set after the write; mtimes of their own tell which comes first; and at last the inode, of which
+    /// the one made later has the higher number on most file systems.
     func oldestFirst(_ indices: [Int]) -> [Int] {
-        indices.sorted { left, right in
-            let (a, b) = (entries[left], entries[right])
-            return (a.modified, a.inode, left) < (b.modified, b.inode, right)
+        func place(_ entry: Entry) -> (latest: Int64, ownTime: Int64, inode: UInt64) {
+            let ownTime = entry.modified < entry.changed ? entry.modified : .min
+            return (max(entry.modified, entry.changed), ownTime, entry.inode)
+        }
+        return indices.sorted { left, right in
+            let (a, b) = (place(entries[left]), place(entries[right]))
+            return (a.latest, a.ownTime, a.inode, left) < (b.latest, b.ownTime, b.inode, right)
         }
     }
 

@@ -137,7 +137,8 @@ extension CropRow {
         default: throw damaged("state", row)
         }
         self.init(
-            name: try row.avatarName(), identity: row.identity(), md5: md5.flatMap { MD5Digest(hex: $0) },
+            name: try row.avatarName(), identity: row.identity(), changed: row["changed"],
+            md5: md5.flatMap { MD5Digest(hex: $0) },
             sha256: try row.sha256IfAny(), state: state, closedOrder: row["closed_order"], account: row["account"],
             uploadedTo: row["uploaded_to"], incompleteCloses: row["incomplete_closes"])
     }
@@ -152,13 +153,13 @@ extension CropRow {
             }
         try db.cachedStatement(
             sql: """
-                INSERT OR REPLACE INTO crops (name, device, inode, size, modified, md5, sha256, state, reason,
+                INSERT OR REPLACE INTO crops (name, device, inode, size, modified, changed, md5, sha256, state, reason,
                     closed_order, account, uploaded_to, incomplete_closes)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             name.string, Int64(bitPattern: identity.device), Int64(bitPattern: identity.inode), identity.size,
-            identity.modified, md5?.hex, sha256?.hex, text, reason, closedOrder, account, uploadedTo,
+            identity.modified, changed, md5?.hex, sha256?.hex, text, reason, closedOrder, account, uploadedTo,
             incompleteCloses,
         ])
     }

@@ -145,6 +145,8 @@ package struct CropRow: Hashable, Sendable {
 
     package var name: AvatarName
     package var identity: FileIdentity
+    /// Nanoseconds since 1970 of the last change of the file's bytes, names or mode; nil where a row of an earlier version does not tell.
+    package var changed: Int64?
     /// Nil only for a baseline, whose bytes were never read.
     package var md5: MD5Digest?
     package var sha256: SHA256Digest?

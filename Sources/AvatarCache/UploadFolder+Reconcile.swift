@@ -4,7 +4,7 @@ internal import PosixFiles
 
 /// What a comparison of the upload folder with the catalog found.
 package struct UploadComparison: Hashable, Sendable {
-    /// New files, and files with another inode, size or time than was recorded, the oldest change first: to be examined.
+    /// New files, and files with another inode, size, mtime or ctime than was recorded, the oldest change first: to be examined.
     package var candidates: [AvatarName] = []
     /// Rows whose files are gone.
     package var vanished: [AvatarName] = []
@@ -12,26 +12,37 @@ package struct UploadComparison: Hashable, Sendable {
     package var files = 0
     /// Files whose names no avatar may have, at most a few.
     package var invalid: [AvatarNameError] = []
+    /// Those of ``candidates`` that the catalog knows with another inode, size or time.
+    package var changed: Set<AvatarName> = []
 }
 
 extension UploadFolder {
-    /// Compares the folder with the catalog by (inode, size, mtime); no file is read. In a folder that is `shared` with the cache, what
+    /// Compares the folder with the catalog by (inode, size, mtime, ctime); no file is read. In a folder that is `shared` with the cache, what
     /// is recorded there is known too.
     package func compare(with catalog: Catalog, shared: Bool = false) throws(CacheError) -> UploadComparison {
         let listing: FolderListing
-        do { listing = try FolderListing(folder) } catch { throw CacheError(error, "reading the upload folder") }
+        do {
+            listing = try FolderListing(folder, ignored: ignored, irregular: !shared)
+        } catch {
+            throw CacheError(error, "reading the upload folder")
+        }
         var result = UploadComparison(files: listing.count, invalid: listing.invalid)
         var candidates: [Int] = []
         let columns = "name, inode, size, modified"
-        let cached = shared ? "UNION ALL SELECT \(columns), 0 FROM avatars" : ""
+        // What the agent itself has placed in a shared folder has no ctime in the catalog. Of a baseline of an earlier version only the time
+        // of its bytes is known, and reading it would not show what they were.
+        let cached = shared ? "UNION ALL SELECT \(columns), 0, NULL, 1 FROM avatars" : ""
         try catalog.read("comparing the upload folder") { db in
             var index = 0
             var isKnown = false
+            var isChanged = false
             func pass() {
                 if !isKnown { candidates.append(index) }
-                (index, isKnown) = (index + 1, false)
+                if !isKnown, isChanged, let name = try? listing.name(index) { result.changed.insert(name) }
+                (index, isKnown, isChanged) = (index + 1, false, false)
             }
-            let rows = try Row.fetchCursor(db, sql: "SELECT \(columns), 1 FROM crops \(cached) ORDER BY name")
+            let rows = try Row.fetchCursor(
+                db, sql: "SELECT \(columns), 1, changed, state = 'baseline' FROM crops \(cached) ORDER BY name")
             while let row = try rows.next() {
                 let name: String = row[0]
                 while index < listing.count, listing.compare(index, with: name) < 0 { pass() }
@@ -41,9 +52,13 @@ extension UploadFolder {
                 }
                 let found = listing.identity(index)
                 // A name may have a row in both tables: one that fits is enough.
+                let changed: Int64? = row[5]
+                let isUnchanged = changed.map { $0 == listing.changed(index) } ?? (row[6] == 1)
+                isChanged = true
                 isKnown =
                     isKnown
-                    || (found.inode == UInt64(bitPattern: row[1]) && found.size == row[2] && found.modified == row[3])
+                    || (found.inode == UInt64(bitPattern: row[1]) && found.size == row[2] && found.modified == row[3]
+                        && isUnchanged)
             }
             while index < listing.count { pass() }
         }
@@ -55,7 +70,11 @@ extension UploadFolder {
     /// many files were recorded.
     package func adoptBaseline(in catalog: Catalog) throws(CacheError) -> Int {
         let listing: FolderListing
-        do { listing = try FolderListing(folder) } catch { throw CacheError(error, "reading the upload folder") }
+        do {
+            listing = try FolderListing(folder, ignored: ignored)
+        } catch {
+            throw CacheError(error, "reading the upload folder")
+        }
         let ordered = listing.oldestFirst(Array(0..<listing.count))
         return try catalog.write("taking the upload folder for a baseline") { db in
             var adopted = 0
@@ -63,7 +82,8 @@ extension UploadFolder {
                 let name = try listing.name(index)
                 guard try Catalog.crop(name, db) == nil else { continue }
                 try CropRow(
-                    name: name, identity: listing.identity(index), md5: nil, sha256: nil, state: .baseline,
+                    name: name, identity: listing.identity(index), changed: listing.changed(index), md5: nil,
+                    sha256: nil, state: .baseline,
                     closedOrder: try Catalog.nextCloseOrder(db), account: nil, uploadedTo: nil, incompleteCloses: 0
                 ).upsert(db)
                 adopted += 1

@@ -16,14 +16,20 @@ package struct FolderID: Hashable, Sendable, CustomStringConvertible {
 package struct FolderEvent: Hashable, Sendable {
     /// What happened (inotify(7)).
     package enum Kind: Hashable, Sendable {
-        /// A file was made (or linked); it is not closed yet.
+        /// Something was made at that name: a file that its writer has open, a link to a whole file, a symlink, a folder.
         case created
         /// A file was opened for writing and written to, or cut: its writer is at work again.
         case modified
         /// A file that was open for writing was closed.
         case closedAfterWriting
-        /// A file was renamed into the folder, or within it.
+        /// The last writer of a file closed it, through whichever of its names; heard once after ``FolderWatch/awaitClose(_:_:)``.
+        case writerGone
+        /// Mode, owner, times or other attributes of a file were changed.
+        case attributesChanged
+        /// A file was renamed into the folder.
         case movedIn
+        /// A file was renamed within the folder.
+        case renamed(from: WatchedName)
         /// A file was renamed out of the folder, or within it.
         case movedOut
         /// A file was deleted.

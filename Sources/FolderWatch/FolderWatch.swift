@@ -16,6 +16,7 @@ package final class FolderWatch: Sendable {
         case attach(FolderID, path: String, modifications: Bool, Answer)
         case detach(FolderID, Answer)
         case follow([FollowedPath], Answer)
+        case awaitClose(FolderID, name: String, Answer)
         case flush(Answer)
     }
 
@@ -109,6 +110,16 @@ package final class FolderWatch: Sendable {
         try answer.take()
     }
 
+    /// Tells once, as ``FolderEvent/Kind/writerGone``, when a writer of this file closes it, through whichever of its names. A writer that
+    /// opened the file under another name, or as a file without one, is not heard through the folder. Nothing is told where the
+    /// folder's own watch hears of that close. At most ``Limits/Watch/writersMax`` files are waited for; the one that was waited for
+    /// longest makes way. Blocks until the watch's thread has done it.
+    package func awaitClose(_ folder: FolderID, _ name: String) throws(WatchError) {
+        let answer = Answer()
+        try give(.awaitClose(folder, name: name, answer))
+        try answer.take()
+    }
+
     /// Returns when every event that happened before the call was handed over.
     package func flush() throws(WatchError) {
         let answer = Answer()
@@ -191,6 +202,13 @@ package final class FolderWatch: Sendable {
         case .follow(let paths, let answer):
             do throws(WatchError) {
                 try owner.follow(paths)
+                answer.give(.success(()))
+            } catch {
+                answer.give(.failure(error))
+            }
+        case .awaitClose(let folder, let name, let answer):
+            do throws(WatchError) {
+                try owner.awaitClose(folder, name)
                 answer.give(.success(()))
             } catch {
                 answer.give(.failure(error))

@@ -18,6 +18,8 @@ struct InotifyLibrary {
     struct Event {
         let watch: Int32
         let mask: UInt32
+        /// Tells which two events a rename within a folder made; 0 for other events.
+        let cookie: UInt32
         /// The name's bytes without the padding, empty for the folder's own events.
         let name: [UInt8]
     }
@@ -61,6 +63,18 @@ struct InotifyLibrary {
         return unsafe inotifytools_wd_from_filename(spelled)
     }
 
+    /// Watches one file, whatever names it has, for the next time that a writer closes it, and then no more; the kernel's number of the
+    /// watch. Goes past the library, which has no use for a watch that ends of itself.
+    func watchClose(of path: String) throws(WatchError) -> Int32 {
+        let mask = UInt32(IN_CLOSE_WRITE | IN_DONT_FOLLOW) | UInt32(bitPattern: Int32(truncatingIfNeeded: IN_ONESHOT))
+        let watch = unsafe inotify_add_watch(descriptor, path, mask)
+        guard watch >= 0 else { throw Self.error(ofWatch: errno, path: path) }
+        return watch
+    }
+
+    /// Ends a watch of ``watchClose(of:)``; one that has ended already is none of the kernel's any more.
+    func unwatchClose(_ watch: Int32) { _ = inotify_rm_watch(descriptor, watch) }
+
     /// Ends a watch that the kernel still has.
     func unwatch(_ watch: Int32) { _ = inotifytools_remove_watch_by_wd(watch) }
 
@@ -87,7 +101,8 @@ struct InotifyLibrary {
         let start = unsafe UnsafeRawPointer(event) + MemoryLayout<inotify_event>.size
         let padded = unsafe UnsafeRawBufferPointer(start: start, count: length)
         let name = unsafe Array(padded.prefix { $0 != 0 })
-        return unsafe .event(Event(watch: event.pointee.wd, mask: event.pointee.mask, name: name))
+        return unsafe .event(
+            Event(watch: event.pointee.wd, mask: event.pointee.mask, cookie: event.pointee.cookie, name: name))
     }
 
     /// Closes the instance, with every watch and everything that the library still holds in its buffer.

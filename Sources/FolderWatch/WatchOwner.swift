@@ -20,6 +20,10 @@ struct WatchOwner {
     private var followed: [FollowedPath] = []
     /// The watched folders on the ways to the paths that are followed, and which entries of each matter.
     private var guards: [Int32: Set<[UInt8]>] = [:]
+    /// Files whose writers are waited for, the first the one that was waited for longest.
+    private var awaited: [(watch: Int32, folder: FolderID, name: WatchedName)] = []
+    /// The first half of a rename: its second half, if the file stayed in the folder, has the same cookie.
+    private var lastMovedOut: (cookie: UInt32, watch: Int32, name: WatchedName)?
 
     mutating func attach(_ folder: FolderID, path: String, modifications: Bool) throws(WatchError) {
         detach(folder)
@@ -66,6 +70,15 @@ struct WatchOwner {
         return UInt32(step.names.isEmpty ? own : own | entries)
     }
 
+    /// Waits for the next close of a writer of this file; see ``FolderWatch/awaitClose(_:_:)``.
+    mutating func awaitClose(_ folder: FolderID, _ name: String) throws(WatchError) {
+        guard let library, let attached = folders[folder] else { throw WatchError(.stopped, path: name) }
+        let watch = try library.watchClose(of: attached.path + "/" + name)
+        awaited.removeAll { $0.watch == watch }
+        if awaited.count >= Limits.Watch.writersMax { library.unwatchClose(awaited.removeFirst().watch) }
+        awaited.append((watch, folder, WatchedName(bytes: Array(name.utf8))))
+    }
+
     /// Begins the library anew with every folder but `folder`; each of them has missed events, or is gone.
     mutating func renew(but folder: FolderID) throws(WatchError) -> [FolderEvent] {
         let before = folders.sorted { $0.key.value < $1.key.value }
@@ -100,8 +113,8 @@ struct WatchOwner {
     }
 
     mutating func end() {
-        library?.end(watches: folders.values.map(\.watch))
-        library = nil
+        library?.end(watches: folders.values.map(\.watch) + awaited.map(\.watch))
+        (library, awaited, lastMovedOut) = (nil, [], nil)
     }
 
     /// Waits for an event (or not), and takes those that are there with it; whether the wake watch was removed.
@@ -137,6 +150,11 @@ struct WatchOwner {
             return
         }
         if isTurn(event), events.last != Self.pathChanged(at: now) { events.append(Self.pathChanged(at: now)) }
+        if let index = awaited.firstIndex(where: { $0.watch == event.watch }) {
+            let (_, folder, name) = awaited.remove(at: index)
+            guard event.mask & UInt32(IN_CLOSE_WRITE) != 0 else { return }
+            return events.append(FolderEvent(folder: folder, kind: .writerGone, file: name, at: now))
+        }
         let concerned = folders.filter { $0.value.watch == event.watch }.keys.sorted { $0.value < $1.value }
         guard !concerned.isEmpty else { return }
         if let loss = Self.loss(event.mask) {
@@ -148,8 +166,20 @@ struct WatchOwner {
             }
             return
         }
-        guard let kind = Self.kind(event.mask), !event.name.starts(with: WorkFile.prefix.utf8) else { return }
+        // Attributes of the folder itself come without a name.
+        guard var kind = Self.kind(event.mask), !event.name.isEmpty, !event.name.starts(with: WorkFile.prefix.utf8)
+        else { return }
         let name = WatchedName(bytes: event.name)
+        switch kind {
+        case .movedOut: lastMovedOut = (event.cookie, event.watch, name)
+        case .movedIn:
+            if let from = lastMovedOut, from.cookie == event.cookie, from.watch == event.watch {
+                kind = .renamed(from: from.name)
+            }
+            lastMovedOut = nil
+        case .closedAfterWriting: forgetAwaited(name, in: concerned)
+        default: break
+        }
         for folder in concerned {
             let value = FolderEvent(folder: folder, kind: kind, file: name, at: now)
             if events.last != value { events.append(value) }
@@ -172,9 +202,19 @@ struct WatchOwner {
         FolderEvent(folder: .followed, kind: .pathChanged, file: nil, at: now)
     }
 
+    /// The folder's own watch has heard of the close: the file's watch, which stands behind it in the queue, is to say nothing.
+    private mutating func forgetAwaited(_ name: WatchedName, in concerned: [FolderID]) {
+        awaited.removeAll { waiting in
+            guard waiting.name == name, concerned.contains(waiting.folder) else { return false }
+            library?.unwatchClose(waiting.watch)
+            return true
+        }
+    }
+
     private static func mask(modifications: Bool) -> UInt32 {
         let always =
-            IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF
+            IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF
+            | IN_MOVE_SELF
             | IN_ONLYDIR
             | IN_MASK_ADD
         return UInt32(always) | (modifications ? UInt32(IN_MODIFY) : 0)
@@ -190,14 +230,16 @@ struct WatchOwner {
     }
 
     private static func kind(_ mask: UInt32) -> FolderEvent.Kind? {
-        // Folders inside a watched folder are no pictures; that one went matters where it was in a picture's way.
-        if mask & UInt32(IN_ISDIR) != 0, mask & UInt32(IN_MOVED_FROM | IN_DELETE) == 0 { return nil }
+        // Of folders inside a watched folder only their coming and going means something: a person put one where pictures belong.
+        let isFolder = mask & UInt32(IN_ISDIR) != 0
+        if isFolder, mask & UInt32(IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE) == 0 { return nil }
         if mask & UInt32(IN_CLOSE_WRITE) != 0 { return .closedAfterWriting }
         if mask & UInt32(IN_MOVED_TO) != 0 { return .movedIn }
         if mask & UInt32(IN_MOVED_FROM) != 0 { return .movedOut }
         if mask & UInt32(IN_DELETE) != 0 { return .deleted }
         if mask & UInt32(IN_CREATE) != 0 { return .created }
         if mask & UInt32(IN_MODIFY) != 0 { return .modified }
+        if mask & UInt32(IN_ATTRIB) != 0 { return .attributesChanged }
         return nil
     }
 }

@@ -32,7 +32,9 @@ package struct PosixError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The file system takes no file of that name (ENAMETOOLONG, EINVAL, EILSEQ), or something else lies there (EISDIR, ENOTDIR, ELOOP).
     package var isOfTheName: Bool { [ENAMETOOLONG, EINVAL, EILSEQ, EISDIR, ENOTDIR, ELOOP].contains(code) }
     /// It may go well the next time: something was used up (EMFILE, ENFILE, ENOMEM), or a disk failed (EIO).
-    package var isOfTheMoment: Bool { [EMFILE, ENFILE, ENOMEM, EIO].contains(code) }
+    package var isOfTheMoment: Bool { isShortage || code == EIO }
+    /// Something was used up in the process or the machine (EMFILE, ENFILE, ENOMEM): the next file fares no better.
+    package var isShortage: Bool { [EMFILE, ENFILE, ENOMEM].contains(code) }
 
     package var description: String {
         let reason = unsafe String(cString: strerror(code))

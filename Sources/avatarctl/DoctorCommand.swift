@@ -16,7 +16,9 @@ struct Doctor: AsyncParsableCommand {
         try await common.run { client in
             var isWell = true
             var status: ExitStatus?
-            for finding in await Self.agentFindings(client) + [Self.inotifyFinding()] {
+            // The question for the folders has the agent look where its paths lead, too: what it finds stands in the status.
+            let folders = await Self.folderFindings(client)
+            for finding in await Self.agentFindings(client) + folders + [Self.inotifyFinding()] {
                 Output.line(common.json ? finding.json : finding.text)
                 if finding.problem != nil { isWell = false }
                 if finding.what == Self.agentAnswers, finding.problem != nil { status = .notReachable }
@@ -51,8 +53,6 @@ struct Doctor: AsyncParsableCommand {
 
     private static func agentFindings(_ client: AgentClient) async -> [Finding] {
         let status: StatusReply
-        // A page of the list passes through the agent's disk thread, which compares the paths first: what it finds stands in the status.
-        await look(client)
         do {
             status = try await client.status()
         } catch {
@@ -74,19 +74,43 @@ struct Doctor: AsyncParsableCommand {
             }
     }
 
-    /// Has the agent look where its folders' paths lead; a disk that hangs is not waited for.
-    private static func look(_ client: AgentClient) async {
-        await withTaskGroup { group in
+    /// What lies in the folders is what the agent knows. Refused files are among the agent's complaints.
+    private static func folderFindings(_ client: AgentClient) async -> [Finding] {
+        let what = "the folders are as the agent knows them"
+        let check: CheckReply
+        do {
+            check = try await answer(within: Limits.Storage.silenceTold) { try await client.check() }
+        } catch let error as AgentError {
+            // An earlier agent cannot tell.
+            if case .methodNotFound = error { return [] }
+            return [Finding(what: what, problem: "\(error)", remedy: "avatarctl status")]
+        } catch is CancellationError {
+            return [
+                Finding(
+                    what: what, problem: "the agent is still looking, or its disk hangs", remedy: "avatarctl status")
+            ]
+        } catch {
+            // That the agent does not answer is said by another finding.
+            return []
+        }
+        let differences = check.differences.filter { $0.what != "refused" }
+        guard !differences.isEmpty else { return [Finding(what: what)] }
+        return differences.map { Finding(what: what, problem: $0.sentence, remedy: "avatarctl sync") }
+    }
+
+    /// What `ask` returns; a CancellationError when that takes longer.
+    private static func answer<Answer: Sendable>(
+        within limit: Duration, _ ask: @escaping @Sendable () async throws -> Answer
+    ) async throws -> Answer {
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await ask() }
             group.addTask {
-                do {
-                    for try await _ in client.list() { break }
-                } catch {
-                    // The status tells what is wrong, if anything is.
-                }
+                try await Task.sleep(for: limit)
+                throw CancellationError()
             }
-            group.addTask { try? await Task.sleep(for: Limits.Storage.silenceTold) }
-            await group.next()
-            group.cancelAll()
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw CancellationError() }
+            return first
         }
     }
 

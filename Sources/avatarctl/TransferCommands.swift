@@ -145,14 +145,16 @@ struct Sync: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Does at once what the agent would do when its time comes.",
         discussion: """
-            Ends a wait for the server, fetches every picture that is known and not there, those that could not be had among \
-            them, and shows which crops are on their way. Exits with 1 when a picture cannot be had.
+            Looks through both folders, examines what differs from what the agent knows, and tries refused files again. Ends a \
+            wait for the server, fetches every picture that is known and not there, those that could not be had among them, and \
+            shows which crops are on their way. Exits with 1 when a picture cannot be had, or a file is not uploaded.
             """)
 
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
         try await common.run { client in
+            let refused = try await refused(client)
             var missing: [String] = []
             for try await avatar in client.list() {
                 switch avatar.state {
@@ -168,10 +170,44 @@ struct Sync: AsyncParsableCommand {
                 missing.removeFirst(some.count)
                 failed += try await common.follow(Array(some), client)
             } while !missing.isEmpty
-            if failed > 0 { throw ExitStatus.failed }
+            if failed > 0 || refused > 0 { throw ExitStatus.failed }
             if !common.json { Output.line("nothing else is missing") }
         }
     }
+
+    /// Has the agent look through the folders, and shows what is not as it should be after that; how many differences there are.
+    private func refused(_ client: AgentClient) async throws -> Int {
+        let check: CheckReply
+        do {
+            check = try await client.check(look: true)
+        } catch AgentError.methodNotFound {
+            // An earlier agent looks through the folders when it starts.
+            return 0
+        }
+        for difference in check.differences {
+            Output.line(common.json ? difference.json : difference.sentence)
+        }
+        let others = check.total - check.differences.count
+        if others > 0, !common.json { Output.line("and \(others) more") }
+        return check.total
+    }
+}
+
+extension Difference {
+    /// As a person reads it.
+    var sentence: String {
+        let place = folder == "crops" ? "upload folder" : "cache folder"
+        return switch what {
+        case "new": "\(place): \(name) was never looked at"
+        case "changed": "\(place): \(name) is not the file that was looked at"
+        case "gone": "\(place): \(name) is gone" + (reason.map { ": \($0)" } ?? "")
+        case "refused": "\(place): \(name) is not uploaded" + (reason.map { ": \($0)" } ?? "")
+        default: "\(place): \(name): \(what)" + (reason.map { ": \($0)" } ?? "")
+        }
+    }
+
+    /// As a program reads it.
+    var json: String { Output.json { write(to: &$0) } }
 }
 
 extension CommonOptions {

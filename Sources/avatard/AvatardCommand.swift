@@ -30,6 +30,7 @@ struct AvatardCommand: ParsableCommand {
     @Option(help: "The folder whose pictures are uploaded.") var uploadDirectory: String?
     @Option(help: "Picture formats taken (png,jpeg,webp,bmp,gif,avif).") var picturesTypes: String?
     @Option(help: "The largest picture uploaded, bytes.") var uploadBytesMax: String?
+    @Option(help: "Names of files that are no avatars: patterns with commas between them.") var uploadIgnore: String?
     @Option(help: "The folder of the catalog.") var stateDirectory: String?
     @Option(help: "The label bus's socket.") var busSocket: String?
     @Option(help: "full or none: how much a commit waits for the disk.") var storageSync: String?
@@ -40,7 +41,7 @@ struct AvatardCommand: ParsableCommand {
             .serverHost: serverHost, .serverPort: serverPort, .serverDialect: serverDialect,
             .serverClassicChunkBytes: serverClassicChunkBytes, .identityUID: identityUid,
             .identityTokenFile: identityTokenFile, .cacheDirectory: cacheDirectory, .cacheBytesMax: cacheBytesMax,
-            .uploadDirectory: uploadDirectory, .uploadBytesMax: uploadBytesMax,
+            .uploadDirectory: uploadDirectory, .uploadBytesMax: uploadBytesMax, .uploadIgnore: uploadIgnore,
             .picturesTypes: picturesTypes, .stateDirectory: stateDirectory,
             .busSocket: busSocket, .storageSync: storageSync, .logLevel: logLevel,
         ]

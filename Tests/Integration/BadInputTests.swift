@@ -23,7 +23,6 @@ extension RealPrograms {
                 ("half.png", Array(picture.prefix(picture.count / 2)), "cut off"),
                 (String(repeating: "a", count: 197) + ".png", picture, "201 bytes"),
                 (String(repeating: "b", count: 251) + ".png", picture, "255 bytes"),
-                (".hidden.png", picture, "dot"),
                 ("tab\there.png", picture, "control"),
             ]
         }

@@ -132,6 +132,7 @@ extension RealPrograms {
                 }
                 func text(_ name: String) -> String { calls.first { $0.name == name }?.replies as? String ?? "" }
                 #expect(Set(calls.map(\.name)).isSuperset(of: AgentCall.methods))
+                #expect(said("Check").first == ["differences": [], "total": 0])
                 #expect(text("info").contains("org.avatard.Agent"))
                 #expect(text("help").contains("method Adjust("))
                 #expect(said("Fetch").first == ["accepted": 1])

@@ -40,6 +40,15 @@ struct BusMapping: Sendable {
             cursor: Int(change.cursor), kind: ChangeKind(rawValue: change.kind.rawValue), avatar: avatar(change.avatar))
     }
 
+    func check(_ check: FolderCheck) -> CheckReply {
+        CheckReply(
+            differences: check.differences.map { difference in
+                Difference(
+                    folder: difference.folder.rawValue, name: difference.name.string, what: difference.kind.rawValue,
+                    reason: difference.reason)
+            }, total: check.total)
+    }
+
     func error(_ fault: BusFault) -> AgentError {
         switch fault {
         case .notLoggedIn: .notLoggedIn
@@ -93,6 +102,7 @@ struct BusMapping: Sendable {
         case .pause(let parameters): return .pause(try direction(parameters.direction))
         case .resume(let parameters): return .resume(try direction(parameters.direction))
         case .explain(let parameters): return .explain(try target(name: parameters.name, owner: nil))
+        case .check(let parameters): return .check(look: parameters.look ?? false)
         case .login, .logout, .status: return nil
         }
     }

@@ -13,6 +13,7 @@ package enum AgentKey: String, ConfigurationKey {
     case uploadDirectory = "upload.directory"
     case uploadBytesMax = "upload.bytesMax"
     case picturesTypes = "pictures.types"
+    case uploadIgnore = "upload.ignore"
     case stateDirectory = "state.directory"
     case busSocket = "bus.socket"
     case storageSync = "storage.sync"

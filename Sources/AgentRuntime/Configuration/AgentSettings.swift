@@ -19,6 +19,8 @@ package struct AgentSettings: Sendable {
     package var uploadBytesMax = Limits.Picture.uploadBytesMaxDefault
     /// The picture formats that are taken, as crops and from others.
     package var pictureTypes = ImageFormat.usual
+    /// Names of files in the upload folder that are no avatars.
+    package var uploadIgnore = NamePatterns.standard
     package var stateDirectory: String
     package var busSocket: String
     package var sync = SyncLevel.full
@@ -67,6 +69,7 @@ package struct AgentSettings: Sendable {
         try values.path(.uploadDirectory) { uploadDirectory = Self.trimmed($0) }
         try values.number(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
         try values.choices(.picturesTypes) { pictureTypes = $0 }
+        try readIgnored(values, layers)
         try values.path(.stateDirectory) { stateDirectory = Self.trimmed($0) }
         try values.path(.busSocket) { busSocket = $0 }
         try values.text(.storageSync, oneOf: ["full", "none"]) { sync = $0 == "none" ? .none : .full }
@@ -79,6 +82,20 @@ package struct AgentSettings: Sendable {
             {
                 isServerPinned = true
             }
+        }
+    }
+
+    private mutating func readIgnored(
+        _ values: ConfigurationValues<AgentKey>, _ layers: LayeredConfiguration<AgentKey>
+    ) throws(ConfigurationError) {
+        var list: String?
+        try values.text(.uploadIgnore) { list = $0 }
+        guard let list else { return }
+        do throws(NamePatterns.Fault) {
+            uploadIgnore = try NamePatterns(list: list)
+        } catch {
+            let source = try layers.value(of: .uploadIgnore)?.source ?? ""
+            throw ConfigurationError(key: AgentKey.uploadIgnore.rawValue, source: source, reason: error.description)
         }
     }
 

@@ -11,7 +11,7 @@ extension DiskWorker {
         let comparison = try crops.compare(with: catalog, shared: isShared)
         results.append(
             .rescanned(
-                .crops, settled: comparison.candidates + comparison.vanished + takeReturned(),
+                .crops, settled: comparison.vanished + comparison.candidates + takeReturned(),
                 unnameable: comparison.invalid,
                 vanished: [], events: []))
     }
@@ -28,21 +28,29 @@ extension DiskWorker {
         let earlier = unended.removeValue(forKey: name)
         let isQuiet = earlier.map { clock.now - $0.since >= Limits.Upload.unendedQuiet } ?? false
         switch crops.examine(name, whole: isQuiet ? earlier?.identity : nil) {
-        case .busy: return .busy
+        case .busy:
+            awaitWriter(of: name)
+            return .busy
         case .vanished:
-            try catalog.forgetCrops([name])
+            if let row = try catalog.crop(name) {
+                departed.remember(row)
+                try catalog.forgetCrops([name])
+            }
             return .missing
-        case .rejected(let error, _) where error.posix?.isOfTheMoment == true:
+        // One file that cannot be read keeps nobody from the others; what this process lacks, it lacks for all of them.
+        case .rejected(let error, _) where error.posix?.isShortage == true:
             throw CacheError(.io, "reading the crop \(name)", posix: error.posix)
-        case .rejected(let fault, let identity?) where fault.image?.code == .unended:
+        case .rejected(let fault, let file?) where fault.image?.code == .unended:
             if unended.count >= Limits.Upload.unendedMax { unended = [:] }
-            let isSame = earlier?.identity == identity
-            unended[name] = (identity, isSame ? earlier?.since ?? clock.now : clock.now)
+            let isSame = earlier?.identity == file.identity
+            unended[name] = (file.identity, isSame ? earlier?.since ?? clock.now : clock.now)
             return .unended(reason: fault.description)
-        case .rejected(let fault, let identity):
-            if let identity {
+        case .rejected(let fault, let file):
+            // A file that could not be read is not recorded, so that every look through the folder tries it again.
+            if let file {
                 try catalog.recordRejected(
-                    name, identity: identity, reason: fault.description, incomplete: fault.isIncomplete)
+                    name, identity: file.identity, changed: file.changed, reason: fault.description,
+                    incomplete: fault.isIncomplete)
             }
             return .refused(reason: fault.description)
         case .settled(let facts):
@@ -52,24 +60,63 @@ extension DiskWorker {
         }
     }
 
+    /// Looks at a name that has appeared.
+    func look(_ name: AvatarName) {
+        switch crops.appearance(of: name) {
+        case .nothing: break
+        case .whole: results.append(.appeared(name))
+        case .writer: awaitWriter(of: name)
+        }
+    }
+
+    /// The close of a writer who has opened the file under another name, or before it had one, is not heard through the folder.
+    private func awaitWriter(of name: AvatarName) {
+        do {
+            try awaitClose(name)
+        } catch {
+            // The next look through the folder finds the file.
+            return logger.debug(
+                "the writer of a file is not waited for", metadata: ["name": "\(name)", "detail": "\(error)"])
+        }
+        // The writer may have closed the file before the watch was there.
+        if crops.appearance(of: name) == .whole { results.append(.appeared(name)) }
+    }
+
+    func findRefused() throws(CacheError) {
+        results.append(.refusedFound(try catalog.rejectedCropsToRetry(but: [CropRule.superseded])))
+    }
+
     private func candidate(_ facts: CropFacts) throws(CacheError) -> CropRule.Candidate {
         let row = try catalog.crop(facts.name)
         var candidate = CropRule.Candidate(recorded: try recorded(row, of: facts))
+        if candidate.recorded == nil, let before = departed.row(of: facts) {
+            candidate.renamed = before.state == .pending && before.account == accountKey ? .waiting : .dealtWith
+        }
         if isShared { candidate.shared = try sharedCandidate(facts, row) }
         return candidate
     }
 
     /// What the row says of a file that was found under its name.
     private func recorded(_ row: CropRow?, of facts: CropFacts) throws(CacheError) -> CropRule.Recorded? {
-        guard let row, row.sha256 == facts.sha256 else { return nil }
+        guard let row else { return nil }
+        let trace = trace(of: facts, since: row)
+        if row.state == .baseline { return row.identity.isSameFile(as: facts.identity) ? .baseline(trace) : nil }
+        guard row.sha256 == facts.sha256 else { return nil }
         switch row.state {
         case .pending:
             let isSameFile = row.identity.isSameFile(as: facts.identity)
             guard row.account == accountKey else { return .waitingForAnother(isSameFile: isSameFile) }
             return .waiting(isSameFile: isSameFile, isInOrder: try catalog.isInOrder(row))
-        case .done: return .sent(toThisAccount: row.uploadedTo == accountKey)
+        case .done: return .sent(toThisAccount: row.uploadedTo == accountKey, trace)
         case .baseline, .rejected: return nil
         }
+    }
+
+    private func trace(of facts: CropFacts, since row: CropRow) -> CropRule.Trace {
+        guard row.identity.isSameFile(as: facts.identity) else {
+            return facts.identity.modified > row.identity.modified ? .rewritten : .replaced
+        }
+        return row.changed.map { $0 == facts.changed } ?? true ? .untouched : .changed
     }
 
     /// What speaks for and against a complete picture that was closed in a shared folder.
@@ -89,12 +136,18 @@ extension DiskWorker {
         guard let facts = candidates[name] else {
             switch verdict {
             // Done already.
-            case .known, .refused: return
-            case .waits, .isNew: throw CacheError(.notFound, "recording the crop \(name)")
+            case .known, .refused, .renamed(.dealtWith): return
+            case .waits, .isNew, .renamed(.waiting): throw CacheError(.notFound, "recording the crop \(name)")
             }
         }
         switch verdict {
-        case .known: break
+        case .known: try catalog.refreshCrop(facts)
+        case .renamed:
+            guard let before = departed.take(facts) else {
+                throw CacheError(.notFound, "looking up the earlier name of the crop \(name)")
+            }
+            let row = try catalog.renameCrop(before, to: facts)
+            if verdict == .renamed(.waiting) { try found(row, facts, everSent: true) }
         case .waits:
             guard let row = try catalog.crop(name) else { throw CacheError(.notFound, "looking up the crop \(name)") }
             try found(row, facts, everSent: true)
@@ -102,7 +155,8 @@ extension DiskWorker {
             try found(try catalog.recordCrop(facts, account: accountKey), facts, everSent: everSent)
         case .refused(let refusal):
             try catalog.recordRejected(
-                name, identity: facts.identity, reason: refusal.rawValue, incomplete: refusal == .appended)
+                name, identity: facts.identity, changed: facts.changed, reason: refusal.rawValue,
+                incomplete: refusal == .appended)
         }
         candidates[name] = nil
     }
@@ -170,7 +224,8 @@ extension DiskWorker {
     func setAside(_ id: CropID, reason: String) throws(CacheError) {
         guard let facts = cropFacts[id] else { return }
         crops.finishReading(facts.name)
-        try catalog.recordRejected(facts.name, identity: facts.identity, reason: reason, incomplete: false)
+        try catalog.recordRejected(
+            facts.name, identity: facts.identity, changed: facts.changed, reason: reason, incomplete: false)
         cropFacts[id] = nil
     }
 

@@ -58,7 +58,8 @@ extension DiskWorker {
     /// their place would make all of them new when the old one comes back.
     func reopenCrops() throws {
         crops = try UploadFolder(
-            path: crops.path, bytesMax: uploadBytesMax, types: crops.types, making: isShared ? .last : .nothing)
+            path: crops.path, bytesMax: uploadBytesMax, ignored: crops.ignored, types: crops.types,
+            making: isShared ? .last : .nothing)
         try noteCropFolder()
     }
 

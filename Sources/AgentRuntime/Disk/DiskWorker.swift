@@ -23,6 +23,8 @@ final class DiskWorker {
     let logger: Logger
     /// Waits until the watch has handed over what happened until now; nil where the two folders are two.
     let flushWatch: (() throws(WatchError) -> Void)?
+    /// Has the watch tell once when a writer of this file of the upload folder closes it.
+    let awaitClose: (AvatarName) throws(WatchError) -> Void
     /// Whether one folder is cache and upload folder at once.
     var isShared: Bool { flushWatch != nil }
     /// Whose crops, parts and refusals the commands are about; nil while nobody is logged in.
@@ -37,6 +39,8 @@ final class DiskWorker {
     var candidates: [AvatarName: CropFacts] = [:]
     /// Files that lack their end mark, and since when they have been as they are.
     var unended: [AvatarName: (identity: FileIdentity, since: MonotonicTime)] = [:]
+    /// Crops that left their names, and may have been given others.
+    var departed = DepartedCrops()
     /// Results that are to be delivered after the command.
     var results: [DiskResult] = []
     private var toldTotals: (files: Int, bytes: Int64)?
@@ -47,7 +51,8 @@ final class DiskWorker {
     init(
         cache: CacheFolder, crops: UploadFolder, catalog: Catalog, home: StateHome, paths: HeldPaths,
         cacheBytesMax: Int64?, uploadBytesMax: Int64, flushWatch: (() throws(WatchError) -> Void)?,
-        restoreLogin: @escaping () throws -> Void, logger: Logger
+        awaitClose: @escaping (AvatarName) throws(WatchError) -> Void, restoreLogin: @escaping () throws -> Void,
+        logger: Logger
     ) {
         self.home = home
         self.paths = paths
@@ -56,6 +61,7 @@ final class DiskWorker {
         self.crops = crops
         self.catalog = catalog
         self.flushWatch = flushWatch
+        self.awaitClose = awaitClose
         if catalog.opening.needsAudit { unaudited = .everything }
         self.cacheBytesMax = cacheBytesMax
         self.uploadBytesMax = uploadBytesMax
@@ -169,6 +175,9 @@ final class DiskWorker {
         case .beginPart, .append, .commit: break  // `run` takes them together.
         case .discardPart(let name): try cache.discardParts([name])
         case .trimParts(let kept): try trimParts(keep: kept)
+        case .look(let name): look(name)
+        case .findRefused: try findRefused()
+        case .check(let stream): try check(stream)
         case .examine(let name): results.append(.examined(name, try examine(name)))
         case .judge(let name, let verdict): try judged(name, verdict)
         case .adopt(let name): try adopt(name)

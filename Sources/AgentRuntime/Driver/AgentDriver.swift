@@ -209,6 +209,7 @@ final class AgentDriver {
                         changes: changes.map(mapping.change))),
                 to: stream, continues: continues)
         case .explanation(let stream, let steps): send(.explain(steps.map(mapping.step)), to: stream, continues: false)
+        case .checked(let stream, let check): send(.check(mapping.check(check)), to: stream, continues: false)
         case .done(let stream): send(.done, to: stream, continues: false)
         case .failed(let stream, let fault):
             guard let reply = forget(stream) else { return }

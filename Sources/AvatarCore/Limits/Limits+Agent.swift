@@ -74,6 +74,14 @@ extension Limits {
         /// Refusals that are about the account or the server, one after the other, before whoever follows the upload is answered and the
         /// crop takes turns with the last one that waits.
         package static let refusalsTold = 3
+        /// Patterns in `upload.ignore`.
+        package static let ignoredPatternsMax = 64
+        /// Crops that left their names and are remembered for a name that they may have been given instead.
+        package static let departedMax = 4096
+        /// Names of the upload folder that no avatar may have, and that a person was told of.
+        package static let unnameableMax = 64
+        /// Differences between the folders and the catalog in one answer to a person.
+        package static let differencesMax = 500
         /// The first pause after a refused try; it doubles up to the longest.
         package static let backoffFirst = Duration.seconds(1)
         /// The longest pause after a refused try. What is not about the file is tried again for ever, as often as this.

@@ -9,6 +9,8 @@ extension Limits {
         package static let flushBatchesMax = 64
         /// Names of a shared folder whose closes are counted at once.
         package static let closesMax = 16_384
+        /// Files whose writers are waited for at once, beyond what the folders' own watches hear.
+        package static let writersMax = 64
         /// select(2), which libinotifytools waits with, cannot take a descriptor of this number or above (FD_SETSIZE).
         package static let descriptorMax: Int32 = 1024
         /// Folders on the way to one path, symlinks counted with what they lead through.

@@ -16,11 +16,12 @@ package enum AgentCall: Hashable, Sendable {
     case logout
     case status
     case explain(ExplainParameters)
+    case check(CheckParameters)
 
     /// The interface's methods, without the interface's name, in its order.
     package static let methods = [
         "Register", "Adjust", "Watch", "Get", "List", "Fetch", "Upload", "Forget", "Pause", "Resume", "Login", "Logout",
-        "Status", "Explain",
+        "Status", "Explain", "Check",
     ]
 
     /// The method's full name on the wire.
@@ -41,6 +42,7 @@ package enum AgentCall: Hashable, Sendable {
             case .logout: "Logout"
             case .status: "Status"
             case .explain: "Explain"
+            case .check: "Check"
             }
         return AgentInterface.name + "." + name
     }
@@ -73,6 +75,7 @@ package enum AgentCall: Hashable, Sendable {
             _ = try read(NoFields.self)
             self = .status
         case "Explain": self = .explain(try read(ExplainParameters.self))
+        case "Check": self = .check(try read(CheckParameters.self))
         default: throw .methodNotFound(method: AgentInterface.name + "." + method)
         }
     }
@@ -93,6 +96,7 @@ package enum AgentCall: Hashable, Sendable {
         case .login(let parameters): parameters.write(to: &writer)
         case .logout, .status: break
         case .explain(let parameters): parameters.write(to: &writer)
+        case .check(let parameters): parameters.write(to: &writer)
         }
     }
 }

@@ -10,6 +10,7 @@ package enum AgentReply: Hashable, Sendable {
     case fetch(FetchReply)
     case status(StatusReply)
     case explain([Step])
+    case check(CheckReply)
     /// Of `Adjust`, `Forget`, `Pause`, `Resume`, `Login` and `Logout`.
     case done
 
@@ -23,6 +24,7 @@ package enum AgentReply: Hashable, Sendable {
         case .fetch(let reply): reply.write(to: &writer)
         case .status(let reply): reply.write(to: &writer)
         case .explain(let steps): ExplainReply(steps: steps).write(to: &writer)
+        case .check(let reply): reply.write(to: &writer)
         case .done: break
         }
     }

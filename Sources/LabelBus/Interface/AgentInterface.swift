@@ -37,6 +37,9 @@ package enum AgentInterface {
         type Step (at: string, what: string, detail: ?string)
         type Server (host: string, port: int)
         type Problem (what: string, since: string, remedy: ?string)
+        # Where a folder is not as the agent knows it. folder: "crops", "cache". what: "new" (never looked at), "changed" (another file
+        # than was looked at), "gone" (known and not there), "refused" (not uploaded, for this reason).
+        type Difference (folder: string, name: string, what: string, reason: ?string)
 
         # Registers labels, and fetches what is missing. First every label's state now, at most 500 in a reply, the last of them with
         # synced=true. With `more`, a reply follows whenever a label's picture completes, changes or fails for good. keep=false (default):
@@ -81,6 +84,9 @@ package enum AgentInterface {
           figures: [string]float
         )
         method Explain(name: string) -> (steps: []Step)
+        # Compares the folders with what the agent knows of them. look=true: first looks through both, examines what differs, and tries
+        # refused files again. total: how many differences there are, of which at most 500 are told.
+        method Check(look: ?bool) -> (differences: []Difference, total: int)
 
         error NotLoggedIn ()
         error UnknownAvatar (name: string)

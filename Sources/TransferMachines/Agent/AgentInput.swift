@@ -77,10 +77,19 @@ package enum WatchedFolder: String, Hashable, Sendable {
 package enum FolderChange: Hashable, Sendable {
     /// A file was closed after writing, or moved in.
     case settled(WatchedFolder, AvatarName)
+    /// A name appeared: a writer has made a file, or a link, a symlink or a folder was put there. Or the last writer of a file that had
+    /// appeared is done.
+    case appeared(WatchedFolder, AvatarName)
+    /// A file's mode, owner, times or other attributes were changed.
+    case touched(WatchedFolder, AvatarName)
+    /// A file was given this name within the folder.
+    case renamed(WatchedFolder, AvatarName)
     /// A file was removed or moved away.
     case gone(WatchedFolder, AvatarName)
     /// A file was closed after writing, or moved in, under a name that no avatar may have.
     case unnameable(WatchedFolder, AvatarNameError)
+    /// What lay under a name that no avatar may have was removed or moved away.
+    case unnameableGone(WatchedFolder, AvatarNameError)
     /// The kernel dropped events: both folders are to be compared with the catalog.
     case overflow
     /// The folder itself is gone, or cannot be watched.

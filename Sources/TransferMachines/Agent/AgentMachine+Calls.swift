@@ -27,6 +27,7 @@ extension AgentMachine {
         case .get(let target): perform(subscribers.ask(.get, of: target, stream))
         case .explain(let target): perform(subscribers.ask(.explain, of: target, stream))
         case .forget(let name): perform(subscribers.ask(.forget, of: .name(name, owner: nil), stream))
+        case .check(let look): check(stream, look: look)
         case .list(let state, let after, let limit):
             actions.append(.disk(.list(stream, state: state, after: after, limit: limit)))
         case .watch(let epoch, let since, let heartbeat, let more):

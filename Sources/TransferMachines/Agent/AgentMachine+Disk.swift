@@ -28,8 +28,12 @@ extension AgentMachine {
         case .examined(let name, let examination):
             let context = CropDiscovery.Context(
                 user: session.login?.uid, isWanted: downloads.isWanted(name), isIcon: name == uploads.icon,
-                isLastWaiting: uploads.isLastWaiting(name))
+                isLastWaiting: uploads.isLastWaiting(name), isCurrent: name == uploads.icon && uploads.isSettled)
             perform(discovery.examined(name, examination, context, now: now))
+        case .appeared(let name): perform(discovery.appeared(name, isScanDue: isCropScanDue))
+        case .refusedFound(let names): perform(discovery.refusedFound(names))
+        case .checked(let stream, let check):
+            actions.append(.bus(.checked(stream, check.without { discovery.isDue($0) })))
         case .cropRecorded(let crop): perform(discovery.recorded(crop))
         case .cropRead(let id, let offset, let bytes):
             perform(uploads.read(id, at: offset, bytes: bytes, now: now, random: &random))
@@ -96,6 +100,8 @@ extension AgentMachine {
                     remedy: "avatarctl upload FILE sends what should be sent"))
         }
         openAccount()
+        // What made a file refused may have been mended, or another version of the agent may take it.
+        actions.append(.disk(.findRefused))
         rescan(.cache)
         rescan(.crops)
         if storage.isFine { takeUpAgain() }
@@ -126,13 +132,20 @@ extension AgentMachine {
                 tellCalls(name)
             }
         case .examine(let name): perform(discovery.failed(name, fault))
-        case .judge(let name, .isNew), .judge(let name, .waits): perform(discovery.failed(name, fault))
+        case .judge(let name, .isNew), .judge(let name, .waits), .judge(let name, .renamed(.waiting)):
+            perform(discovery.failed(name, fault))
         case .rescan(let folder):
             storage.rescanLater(folder)
             if folder == .crops { perform(discovery.scanEnded(isScanDue: isCropScanDue)) }
         case .finishCrop(let id):
             perform(uploads.cropNotFinished(id))
             perform(storage.again(command))
+        case .check(let stream): perform(subscribers.refused(stream, .storage("\(fault)")))
+        // A link that nobody closes is found by the next look through the folder.
+        case .look:
+            storage.rescanLater(.crops)
+        // The next start, or the next person who asks, finds them.
+        case .findRefused: break
         case .readEvents(let stream, _, _), .list(let stream, _, _, _), .importCrop(let stream, _),
             .forget(let stream, _):
             perform(subscribers.refused(stream, .storage("\(fault)")))

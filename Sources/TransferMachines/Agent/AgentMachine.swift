@@ -21,6 +21,8 @@ package struct AgentMachine: Sendable {
     var storage: StorageHealth
     var paths: PathHealth
     var subscribers = Subscribers()
+    /// Persons who wait for what the folders and the catalog differ in, until every file that was heard of has been examined.
+    var checks: [StreamID] = []
     /// What `Status` and `Explain` tell.
     package internal(set) var activity = ActivityLog()
 
@@ -45,6 +47,7 @@ package struct AgentMachine: Sendable {
         self.now = max(now, self.now)
         for input in inputs { take(input) }
         pump()
+        answerChecks()
         // A new array: emptying the one that goes out would copy it first, at the size of the largest answer ever.
         defer { actions = [] }
         return actions
@@ -66,7 +69,9 @@ package struct AgentMachine: Sendable {
         case .pathsMayDiffer: perform(paths.compare())
         case .busBound(let failure): perform(paths.busBound(failure: failure, now: self.now, random: &random))
         case .bus(let stream, let call): handle(call, stream)
-        case .hungUp(let stream): perform(subscribers.hungUp(stream))
+        case .hungUp(let stream):
+            checks.removeAll { $0 == stream }
+            perform(subscribers.hungUp(stream))
         case .networkChanged: perform(session.networkChanged(now: self.now))
         case .tick: tick()
         }
@@ -229,6 +234,12 @@ package struct AgentMachine: Sendable {
         case .settled(.crops, let name): perform(discovery.settled(name, isScanDue: isCropScanDue))
         // The start finds out what is gone.
         case .gone(.crops, let name): if hasStarted { perform(discovery.gone(name, isScanDue: isCropScanDue)) }
+        // Before the start the look through the folder finds all this.
+        case .appeared(.crops, let name): if hasStarted { actions.append(.disk(.look(name))) }
+        case .touched(.crops, let name): if hasStarted { perform(discovery.touched(name, isScanDue: isCropScanDue)) }
+        case .renamed(.crops, let name): perform(discovery.renamed(name, isScanDue: isCropScanDue))
+        case .appeared(.cache, _), .touched(.cache, _): break
+        case .renamed(.cache, let name): handle(.settled(.cache, name))
         case .settled(.cache, let name):
             actions.append(.disk(.inspect(name)))
             // The name was another's file; now that file may be the very picture.
@@ -240,7 +251,8 @@ package struct AgentMachine: Sendable {
             // What was in the way of the picture is gone.
             if case .failed(.nameTaken, _, _) = downloads.status(of: name) { perform(downloads.liftFailures([name])) }
         case .unnameable(.crops, let name): perform(discovery.unnameable(name))
-        case .unnameable(.cache, _): break
+        case .unnameableGone(.crops, let name): perform(discovery.unnameableGone(name))
+        case .unnameable(.cache, _), .unnameableGone(.cache, _): break
         case .overflow:
             activity.overflows += 1
             log(.note(Note(.info, "the kernel dropped events; both folders are read again")))
@@ -256,6 +268,26 @@ package struct AgentMachine: Sendable {
             perform(paths.back(folder))
             if folder == .cache { perform(storage.hurry(now: now)) }
         }
+    }
+
+    /// Whoever asked for a look through the folders is answered when all that it found has been dealt with.
+    private mutating func answerChecks() {
+        guard !checks.isEmpty, hasStarted, discovery.isIdle else { return }
+        for stream in checks { actions.append(.disk(.check(stream))) }
+        checks = []
+    }
+
+    /// Compares the folders with the catalog for a person; `look` to examine first what differs and what was refused.
+    mutating func check(_ stream: StreamID, look: Bool) {
+        guard hasStarted else {
+            return actions.append(.bus(.failed(stream, .storage("the catalog is not open yet"))))
+        }
+        guard look else { return actions.append(.disk(.check(stream))) }
+        // First, so that they are being examined when the look through the folder is over.
+        actions.append(.disk(.findRefused))
+        rescan(.cache)
+        rescan(.crops)
+        checks.append(stream)
     }
 
     /// Whether crops that were closed before what settles now may still be found by a look through the folder.

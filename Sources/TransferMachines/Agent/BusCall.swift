@@ -15,12 +15,13 @@ package enum BusCall: Hashable, Sendable {
     case pause(Direction?)
     case resume(Direction?)
     case forget(AvatarName)
+    case check(look: Bool)
 
     /// Whether the call is a reason to compare the folders' paths with what is held of them: whoever registers relies on paths, and
-    /// `avatarctl sync` and `doctor` ask for the list to have the agent look.
+    /// `avatarctl sync` and `doctor` check to have the agent look.
     package var looksAtFolders: Bool {
         switch self {
-        case .register, .list, .upload: true
+        case .register, .check, .upload: true
         case .fetch(_, _, let more): more
         default: false
         }
@@ -36,6 +37,7 @@ package enum BusOutput: Hashable, Sendable {
     case changes(StreamID, epoch: String, cursor: Int64, reset: Bool, [AvatarChange], continues: Bool)
     /// Of `Explain`: what was done about a picture, and last how it is now.
     case explanation(StreamID, [ActivityLog.Step])
+    case checked(StreamID, FolderCheck)
     case done(StreamID)
     case failed(StreamID, BusFault)
 }

@@ -17,6 +17,12 @@ package enum DiskCommand: Hashable, Sendable {
     case trimParts(keep: [AvatarName])
     /// Make pictures of these parts, in the six steps of ``CommitMachine``.
     case commit([CommitMachine.Item])
+    /// A name of the upload folder has appeared: is there something that nobody will close?
+    case look(AvatarName)
+    /// Which files of the upload folder were refused, and might be taken now?
+    case findRefused
+    /// What do the folders and the catalog differ in? For a person; nothing is read or changed.
+    case check(StreamID)
     /// Look at a file of the upload folder.
     case examine(AvatarName)
     /// What ``CropRule`` says of the file that `examined` has found settled.

@@ -20,6 +20,11 @@ package enum DiskResult: Hashable, Sendable {
     /// The file system takes no file of that name, whatever room there is.
     case partRefused(AvatarName, reason: String)
     case committed([CommitOutcome])
+    /// What has appeared at the name has no writer, or none any more.
+    case appeared(AvatarName)
+    /// Files that were refused, in the order of their names.
+    case refusedFound([AvatarName])
+    case checked(StreamID, FolderCheck)
     case examined(AvatarName, Examination)
     /// The verdict is in the catalog: this crop is to be sent.
     case cropRecorded(Crop)
@@ -145,6 +150,63 @@ package enum Examination: Hashable, Sendable {
     case unended(reason: String)
     /// No complete picture, or no regular file; the reason is for a person.
     case refused(reason: String)
+}
+
+/// Where a folder is not as the catalog knows it.
+package struct FolderDifference: Hashable, Sendable {
+    /// How it differs.
+    package enum Kind: String, Hashable, Sendable, CaseIterable {
+        /// A file that was never looked at.
+        case new
+        /// Another file than was looked at, by inode, size, mtime or ctime.
+        case changed
+        /// The catalog knows a file that is not there.
+        case gone
+        /// A file that is not uploaded; `reason` says why.
+        case refused
+    }
+
+    package let folder: WatchedFolder
+    /// The name as a person is shown it; not always one that an avatar may have.
+    package let name: ExactString
+    package let kind: Kind
+    package let reason: String?
+
+    /// One difference.
+    package init(_ folder: WatchedFolder, _ name: String, _ kind: Kind, reason: String? = nil) {
+        self.folder = folder
+        self.name = ExactString(name)
+        self.kind = kind
+        self.reason = reason
+    }
+}
+
+/// What a comparison of the two folders with the catalog found.
+package struct FolderCheck: Hashable, Sendable {
+    /// At most ``Limits/Upload/differencesMax``, those of the upload folder first.
+    package private(set) var differences: [FolderDifference] = []
+    /// How many there are.
+    package private(set) var total = 0
+
+    /// Folders that are as the catalog knows them.
+    package init() {}
+
+    /// Takes one more.
+    package mutating func add(_ difference: FolderDifference) {
+        total += 1
+        if differences.count < Limits.Upload.differencesMax { differences.append(difference) }
+    }
+
+    /// Without files that are being examined anyway.
+    func without(_ isDue: (AvatarName) -> Bool) -> Self {
+        var left = self
+        left.differences.removeAll { difference in
+            guard difference.folder == .crops, difference.kind != .refused else { return false }
+            return (try? AvatarName(difference.name.string)).map(isDue) ?? false
+        }
+        left.total -= differences.count - left.differences.count
+        return left
+    }
 }
 
 /// A page of the event log.

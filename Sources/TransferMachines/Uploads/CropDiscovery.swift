@@ -28,6 +28,8 @@ struct CropDiscovery: Sendable {
         let isIcon: Bool
         /// Whether the crop of that name is the last one that waits.
         let isLastWaiting: Bool
+        /// Whether the name is the icon, and no crop waits to become it.
+        let isCurrent: Bool
     }
 
     /// Whether one folder is cache and upload folder at once, and how often its files were closed.
@@ -35,6 +37,10 @@ struct CropDiscovery: Sendable {
     private var closes = SharedFolderCloses()
     /// Looks through the folder that have not come back.
     private var pendingScans = 0
+    /// Names that no avatar may have, of which a person was told.
+    private var unnameables: [AvatarNameError] = []
+    /// Such names that came or went while the folder was looked through: the look may have been there before.
+    private var unnameablesHeard: [AvatarNameError] = []
     /// Files that settled while a look through the folder was due.
     private var deferred: [AvatarName] = []
     /// Files that a person asked for while a look through the folder was due, which may still find crops that were closed before. Each was
@@ -48,6 +54,12 @@ struct CropDiscovery: Sendable {
 
     /// How many files wait for a look through the folder.
     var deferredCount: Int { max(deferred.count, askedFor.count) }
+    /// Whether every file that was heard of has been examined, but those that get time to end.
+    var isIdle: Bool { pendingScans == 0 && deferred.isEmpty && askedFor.isEmpty && queue.isEmpty }
+    /// Whether the file is still to be examined.
+    func isDue(_ name: AvatarName) -> Bool {
+        queue.contains(name) || deferred.contains(name) || unended[name] != nil || askedFor.contains { $0.name == name }
+    }
 
     // MARK: What is to be examined
 
@@ -57,6 +69,22 @@ struct CropDiscovery: Sendable {
         return examineInOrder(name, isScanDue: isScanDue)
     }
 
+    /// A file was renamed within the folder.
+    mutating func renamed(_ name: AvatarName, isScanDue: Bool) -> [Action] {
+        if isShared { closes.closed(name) }
+        return examineInOrder(name, .renamed, isScanDue: isScanDue)
+    }
+
+    /// A file appeared without a writer.
+    mutating func appeared(_ name: AvatarName, isScanDue: Bool) -> [Action] {
+        examineInOrder(name, .appeared, isScanDue: isScanDue)
+    }
+
+    /// Attributes of a file were changed: it may be readable now.
+    mutating func touched(_ name: AvatarName, isScanDue: Bool) -> [Action] {
+        examineInOrder(name, .found, isScanDue: isScanDue)
+    }
+
     /// A file was removed or moved away.
     mutating func gone(_ name: AvatarName, isScanDue: Bool) -> [Action] {
         closes.begin(name)
@@ -64,8 +92,10 @@ struct CropDiscovery: Sendable {
     }
 
     /// What settles while the folder is looked through waits its turn: the look may still find crops that were closed before.
-    mutating func examineInOrder(_ name: AvatarName, isScanDue: Bool) -> [Action] {
-        guard isScanDue || pendingScans > 0 else { return examine(name, .normal) }
+    mutating func examineInOrder(
+        _ name: AvatarName, _ mode: CropRule.Mode = .normal, isScanDue: Bool
+    ) -> [Action] {
+        guard isScanDue || pendingScans > 0 else { return examine(name, mode) }
         deferred.removeAll { $0 == name }
         if deferred.count < Limits.Upload.deferredMax {
             deferred.append(name)
@@ -103,13 +133,20 @@ struct CropDiscovery: Sendable {
     mutating func scanned(_ settled: [AvatarName], unnameable: [AvatarNameError], isScanDue: Bool) -> [Action] {
         let (asked, found) = (Set(askedFor.map(\.name)), Set(settled))
         askedFor.removeAll { found.contains($0.name) }
-        return settled.flatMap { examine($0, asked.contains($0) ? .forced : .normal) }
-            + unnameable.flatMap { self.unnameable($0) } + scanEnded(isScanDue: isScanDue)
+        let gone = unnameables.filter { !unnameable.contains($0) && !unnameablesHeard.contains($0) }
+        let told = unnameable.filter { !unnameablesHeard.contains($0) }
+        return settled.flatMap { examine($0, asked.contains($0) ? .forced : .found) }
+            + gone.flatMap { endUnnameable($0) } + told.flatMap { tellUnnameable($0) }
+            + scanEnded(isScanDue: isScanDue)
     }
+
+    /// These files were refused before, and are tried again.
+    mutating func refusedFound(_ names: [AvatarName]) -> [Action] { names.flatMap { examine($0, .found) } }
 
     /// The last look through the folder lets those files go that waited for it.
     mutating func scanEnded(isScanDue: Bool) -> [Action] {
         pendingScans = max(0, pendingScans - 1)
+        if pendingScans == 0 { unnameablesHeard = [] }
         guard pendingScans == 0, !isScanDue else { return [] }
         let (waiting, asked) = (deferred, askedFor)
         (deferred, askedFor) = ([], [])
@@ -117,10 +154,39 @@ struct CropDiscovery: Sendable {
             + asked.flatMap { examine($0.name, $0.isExamined ? .normal : .forced) }
     }
 
-    /// A file settled under a name that no avatar may have.
-    func unnameable(_ name: AvatarNameError) -> [Action] {
-        [.log(.notUploaded(String(name.name.prefix(Limits.Name.bytesMax)), reason: name.description))]
+    /// Something lies under a name that no avatar may have. A name that begins with a dot is nobody's business.
+    mutating func unnameable(_ name: AvatarNameError) -> [Action] {
+        heard(name)
+        return tellUnnameable(name)
     }
+
+    /// What lay under a name that no avatar may have is gone.
+    mutating func unnameableGone(_ name: AvatarNameError) -> [Action] {
+        heard(name)
+        return endUnnameable(name)
+    }
+
+    private mutating func heard(_ name: AvatarNameError) {
+        guard pendingScans > 0, !unnameablesHeard.contains(name) else { return }
+        if unnameablesHeard.count >= Limits.Upload.unnameableMax { unnameablesHeard.removeFirst() }
+        unnameablesHeard.append(name)
+    }
+
+    private mutating func tellUnnameable(_ name: AvatarNameError) -> [Action] {
+        guard name.code != .leadingDot else { return [] }
+        if !unnameables.contains(name) {
+            if unnameables.count >= Limits.Upload.unnameableMax { unnameables.removeFirst() }
+            unnameables.append(name)
+        }
+        return [.log(.notUploaded(Self.shown(name), reason: name.description, remedy: "rename or remove the file"))]
+    }
+
+    private mutating func endUnnameable(_ name: AvatarNameError) -> [Action] {
+        unnameables.removeAll { $0 == name }
+        return [.log(.solved(key: ActivityLog.Entry.uploadKey(Self.shown(name))))]
+    }
+
+    private static func shown(_ name: AvatarNameError) -> String { String(name.name.prefix(Limits.Name.bytesMax)) }
 
     // MARK: What an examination finds
 
@@ -136,7 +202,8 @@ struct CropDiscovery: Sendable {
         switch examination {
         case .settled, .unended: actions = []
         case .busy: actions = [.log(.step(name: name.string, what: "somebody is writing it"))]
-        case .missing: actions = [.withdrawn(name)]
+        case .missing:
+            actions = [.log(.uploadSolved(name)), .withdrawn(name), .refused(name, reason: "the file is gone")]
         case .refused(let reason):
             // In a shared folder a file that is no crop is somebody else's affair.
             let entry: ActivityLog.Entry =
@@ -172,10 +239,13 @@ struct CropDiscovery: Sendable {
     private mutating func judge(_ name: AvatarName, _ found: CropRule.Candidate, _ context: Context) -> [Action] {
         var candidate = found
         // The user's own icon is wanted, too, and its name is the user's to use again.
+        candidate.isCurrent = context.isCurrent
         candidate.shared?.isWanted = context.isWanted && !context.isIcon
         if context.isIcon { candidate.shared?.wasFetched = false }
         candidate.shared?.user = context.user
-        candidate.shared?.closesHeard = closes.closes(of: name)
+        let heard = closes.closes(of: name)
+        // Every close of a whole picture was counted by now: one that appeared without a close came by a link, all at once.
+        candidate.shared?.closesHeard = queue.mode == .appeared ? max(1, heard) : heard
         // What a person asks for goes last, so that it is the icon: it is there already.
         let mode = queue.mode == .forced && context.isLastWaiting ? .confirming : queue.mode
         let verdict = CropRule.verdict(candidate, mode)
@@ -183,7 +253,9 @@ struct CropDiscovery: Sendable {
         let command = Action.disk(.judge(name, verdict))
         switch verdict {
         // The examination goes on until the crop is recorded.
-        case .waits, .isNew: return [command]
+        case .waits, .isNew, .renamed(.waiting): return [command]
+        // A crop of the new name that was not sent was replaced.
+        case .renamed(.dealtWith): return [command, .withdrawn(name)] + notACrop(name)
         case .known: return [command] + notACrop(name)
         case .refused(let refusal):
             let step = ActivityLog.Entry.step(name: name.string, what: "not the user's own", detail: refusal.rawValue)

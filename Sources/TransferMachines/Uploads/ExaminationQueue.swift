@@ -6,7 +6,7 @@ internal import DequeModule
 struct ExaminationQueue: Sendable {
     private struct Examination: Sendable {
         let name: AvatarName
-        let mode: CropRule.Mode
+        var mode: CropRule.Mode
         /// The file was closed again while an earlier examination of it was due; others may have been closed in between.
         let isAgain: Bool
     }
@@ -24,6 +24,11 @@ struct ExaminationQueue: Sendable {
     var forced: [AvatarName] {
         waiting.filter { $0.mode == .forced }.map(\.name) + (current.map { $0.mode == .forced ? [$0.name] : [] } ?? [])
     }
+    /// Whether nothing is examined, and nothing waits for it.
+    var isEmpty: Bool { current == nil && waiting.isEmpty }
+
+    /// Whether the file is under examination, or is to be examined.
+    func contains(_ name: AvatarName) -> Bool { name == current?.name || first.contains(name) || again.contains(name) }
 
     /// However often a file is closed before its examination is over, one more after that is enough, at the end of the queue.
     mutating func add(_ name: AvatarName, _ mode: CropRule.Mode) {
@@ -31,8 +36,10 @@ struct ExaminationQueue: Sendable {
             first.insert(name)
             return waiting.append(Examination(name: name, mode: mode, isAgain: false))
         }
-        guard mode != .confirming else { return }
+        // An examination that is yet to begin finds what a look would; of one that is under way nobody knows what it has seen.
+        guard mode == .normal || mode == .forced || (name == current?.name && mode != .confirming) else { return }
         var mode = mode
+        if mode != .normal, mode != .forced, again.contains(name) { return }
         if !again.insert(name).inserted, let index = waiting.firstIndex(where: { $0.isAgain && $0.name == name }) {
             if waiting.remove(at: index).mode == .forced { mode = .forced }
         }

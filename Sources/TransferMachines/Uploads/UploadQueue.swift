@@ -35,6 +35,8 @@ struct UploadQueue: Sendable {
     private var acknowledgedAtHangUp: Int64 = 0
 
     var count: Int { waiting.count }
+    /// Whether no crop waits to become the icon.
+    var isSettled: Bool { waiting.isEmpty && unnoted == nil }
     /// Places that are kept, those of crops that left the queue included.
     var placeCount: Int { order.count }
     /// Whether a crop could be sent now.

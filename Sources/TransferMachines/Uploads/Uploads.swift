@@ -45,6 +45,8 @@ struct Uploads: Sendable {
     private var toldProgressAt: MonotonicTime?
 
     var count: Int { queue.count }
+    /// Whether no crop waits to become the icon.
+    var isSettled: Bool { queue.isSettled }
     var placeCount: Int { queue.placeCount }
     /// Whether a crop could be sent now.
     var hasWork: Bool { isAccountOpen && queue.hasWork }
@@ -294,14 +296,13 @@ struct Uploads: Sendable {
         let older = overtaken + setAside.filter { $0.id < crop.id }
         lastUploaded = crop.id
         setAside.removeAll { $0.id < crop.id }
-        let reason = "a later crop was uploaded before the server took it"
         let late: [Action] =
-            older.map { .disk(.setCropAside($0.id, reason: reason)) }
+            older.map { .disk(.setCropAside($0.id, reason: CropRule.superseded)) }
             + overtaken.flatMap { crop -> [Action] in
                 [
                     .log(.uploadSolved(crop.name)),
-                    .log(.step(name: crop.name.string, what: "not uploaded", detail: reason)),
-                    .ended(crop.name, failure: reason), .notPlaced(crop.name), .changed(crop.name),
+                    .log(.step(name: crop.name.string, what: "not uploaded", detail: CropRule.superseded)),
+                    .ended(crop.name, failure: CropRule.superseded), .notPlaced(crop.name), .changed(crop.name),
                 ]
             }
         return [

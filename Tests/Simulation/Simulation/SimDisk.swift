@@ -67,6 +67,12 @@ final class SimDisk {
     var verified: [AvatarName: (inode: Int, sha256: SHA256Digest)] = [:]
     /// Settled files of which the machine has not decided whether they are crops.
     var candidates: [AvatarName: (inode: Int, version: Int, md5: MD5Digest, sha256: SHA256Digest)] = [:]
+    /// Crops that left their names, by inode.
+    var departed: [Int: SimCatalog.CropRow] = [:]
+    /// Files whose writers' closes are to be told although the folder does not hear of them.
+    var awaited: Set<AvatarName> = []
+    /// Files that the agent may not read.
+    var unreadable: Set<Int> = []
     /// Tells that the cache folder's names changed: what inotify would see, and what the oracles check.
     var cacheChanged: (AvatarName, _ isThere: Bool) -> Void = { _, _ in }
     /// Tells that what is held of a picture is not what was sent of it.
@@ -162,6 +168,8 @@ final class SimDisk {
     func open() -> StartFacts {
         verified = [:]
         candidates = [:]
+        departed = [:]
+        awaited = []
         account = nil
         open(.cache)
         open(.crops)
@@ -268,6 +276,8 @@ final class SimDisk {
         lastModified = max(world.now, lastModified + .nanoseconds(1))
         files[inode]?.modified = lastModified
     }
+
+    func isReadable(_ name: AvatarName) -> Bool { crops[name].map { !unreadable.contains($0) } ?? true }
 
     func setBeingWritten(_ inode: Int, _ isBeingWritten: Bool) { files[inode]?.isBeingWritten = isBeingWritten }
 }

@@ -18,6 +18,8 @@ package final class ScriptedAgent: AgentService {
         var log: [Change] = []
         var logStart = 0
         var paused: Set<String> = []
+        /// What `Check` answers.
+        var differences: [Difference] = []
         var login: LoginParameters?
         var calls: [AgentCall] = []
         var onewayCalls = 0

@@ -43,6 +43,8 @@ extension ScriptedAgent.State {
             }
             let step = Step(at: "2026-01-01T00:00:00Z", what: "state is \(avatar.state)", detail: avatar.reason)
             reply.send(.explain([step]), continues: false)
+        case .check:
+            reply.send(.check(CheckReply(differences: differences, total: differences.count)), continues: false)
         }
     }
 

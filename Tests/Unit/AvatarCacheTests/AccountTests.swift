@@ -44,7 +44,7 @@ import Testing
 
     @Test func aRefusedFileBelongsToNobody() throws {
         let facts = try harness.crop(a, account: nil)
-        try catalog.recordRejected(a, identity: facts.identity, reason: "no", incomplete: false)
+        try catalog.recordRejected(a, identity: facts.identity, changed: facts.changed, reason: "no", incomplete: false)
         _ = try catalog.openAccount("s/1", credential: "t")
         #expect(try catalog.crop(a)?.account == nil)
     }

@@ -310,6 +310,24 @@ import Testing
         try harness.reopen(epoch: "epoch-new")
     }
 
+    /// A crop of an earlier version is read once, since nobody knows its ctime; a baseline's bytes would tell nothing.
+    @Test(arguments: ["v1", "v2"]) func cropsOfBeforeTheirTimesOfChangeAreReadOnceAgain(version: String) throws {
+        try open(stored: version)
+        let name = try named("crop.png")
+        let row = try #require(try harness.catalog.crop(name))
+        #expect(row.changed == nil)
+        let facts = try harness.crop(name, account: "s/7")
+        for state in ["done", "baseline"] {
+            try harness.catalog.write("going back") { db in
+                try db.execute(sql: "UPDATE crops SET changed = NULL, state = ?", arguments: [state])
+            }
+            #expect(try harness.upload().compare(with: harness.catalog).candidates == (state == "done" ? [name] : []))
+        }
+        try harness.catalog.refreshCrop(facts)
+        #expect(try harness.catalog.crop(name)?.changed == facts.changed)
+        #expect(try harness.upload().compare(with: harness.catalog).candidates == [])
+    }
+
     @Test func versionTwoGivesASentCropAndTheIconToTheAccountThatHasThem() throws {
         try open(
             stored: "v1",

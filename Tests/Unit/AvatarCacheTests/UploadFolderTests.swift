@@ -74,7 +74,7 @@ import Testing
         try FileManager.default.createDirectory(
             atPath: harness.uploadPath + "/folder.png", withIntermediateDirectories: false)
         #expect(mkfifo(harness.uploadPath + "/fifo.png", 0o600) == 0)
-        for (name, fault) in [("link.png", CropError.symlink), ("folder.png", .notRegular), ("fifo.png", .notRegular)] {
+        for (name, fault) in [("link.png", CropError.symlink), ("folder.png", .folder), ("fifo.png", .notRegular)] {
             guard case .rejected(fault, _) = examined(try named(name)) else {
                 Issue.record("\(name): \(upload.examine(try named(name)))")
                 continue
@@ -104,12 +104,12 @@ import Testing
         #expect(leaseless.examine(name) == .busy)
         #expect(
             leaseless.examine(name)
-                == .rejected(.image(.malformed("the CRC of the chunk IDAT does not match")), try identity()))
+                == .rejected(.image(.malformed("the CRC of the chunk IDAT does not match")), try rejected()))
     }
 
-    private func identity() throws -> FileIdentity {
-        guard case .rejected(_, let identity?) = examined(name) else { throw CacheError(.changed, "\(name)") }
-        return identity
+    private func rejected() throws -> RejectedFile {
+        guard case .rejected(_, let file?) = examined(name) else { throw CacheError(.changed, "\(name)") }
+        return file
     }
 
     @Test func aFolderThatWasReplacedIsKnownByItsInode() throws {
@@ -190,9 +190,10 @@ import Testing
             close(file)
             written = end
             switch examined(name) {
-            case .rejected(let fault, let identity?):
+            case .rejected(let fault, let file?):
                 let isNews = try harness.catalog.recordRejected(
-                    name, identity: identity, reason: fault.code.rawValue, incomplete: fault.isIncomplete)
+                    name, identity: file.identity, changed: file.changed, reason: fault.code.rawValue,
+                    incomplete: fault.isIncomplete)
                 #expect(isNews)
             case .settled(let facts): try harness.catalog.recordCrop(facts, account: "s/7")
             default: Issue.record("neither whole nor cut off")
@@ -207,16 +208,18 @@ import Testing
     @Test func aRejectionIsNewsOnce() throws {
         try harness.root.write("crops/crop.png", [1, 2])
         for expected in [true, false] {
-            guard case .rejected(let fault, let identity?) = examined(name) else { return }
+            guard case .rejected(let fault, let file?) = examined(name) else { return }
             #expect(
                 try harness.catalog.recordRejected(
-                    name, identity: identity, reason: fault.code.rawValue, incomplete: false)
+                    name, identity: file.identity, changed: file.changed, reason: fault.code.rawValue, incomplete: false
+                )
                     == expected)
         }
     }
 
+    /// Within the grain of the clock by mtime. A symlink is there to be told of.
     @Test func whatChangedWhileTheAgentWasDownIsFoundOldestFirst() throws {
-        for (name, age) in [("same.png", 1), ("second.png", 20), ("first.png", 10), ("gone.png", 2)] {
+        for (name, age) in [("same.png", 1), ("first.png", 10), ("second.png", 20), ("gone.png", 2)] {
             try harness.root.write("crops/" + name, try TestPictures.tiny(.png))
             let date = Date(timeIntervalSince1970: Double(age))
             try FileManager.default.setAttributes(
@@ -229,9 +232,11 @@ import Testing
         try FileManager.default.createSymbolicLink(
             atPath: harness.uploadPath + "/link.png", withDestinationPath: "/etc/passwd")
         let comparison = try upload.compare(with: harness.catalog)
-        #expect(comparison.candidates.map(\.string) == ["first.png", "second.png"])
+        let found = comparison.candidates.map(\.string)
+        // The link may have the inode that the removed file had, and within the grain of the clock the inode decides.
+        #expect(found.filter { $0 != "link.png" } == ["first.png", "second.png"] && found.contains("link.png"))
         #expect(comparison.vanished.map(\.string) == ["gone.png"])
-        #expect(comparison.files == 3)
+        #expect(comparison.files == 4)
         try harness.catalog.forgetCrops(comparison.vanished)
         #expect(try harness.catalog.crop(named("gone.png")) == nil)
     }

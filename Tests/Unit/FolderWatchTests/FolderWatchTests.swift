@@ -95,7 +95,7 @@ final class TemporaryFolder {
         try FileManager.default.removeItem(atPath: folder.file("b.png"))
         await heard.hears(.deleted, "b.png")
         #expect(heard.kinds(of: "a.png") == [.movedIn, .movedOut])
-        #expect(heard.kinds(of: "b.png") == [.movedIn, .deleted])
+        #expect(heard.kinds(of: "b.png") == [.renamed(from: .valid(try AvatarName("a.png"))), .deleted])
     }
 
     @Test func namesThatNoAvatarMayHaveStillArrive() async throws {

@@ -97,9 +97,10 @@ private final class Judge {
                 try watch.flush()
                 hear(more())
                 try decide(facts)
-            case .rejected(let fault, let identity?):
+            case .rejected(let fault, let file?):
                 try catalog.recordRejected(
-                    name, identity: identity, reason: fault.code.rawValue, incomplete: fault.isIncomplete)
+                    name, identity: file.identity, changed: file.changed, reason: fault.code.rawValue,
+                    incomplete: fault.isIncomplete)
             default: break
             }
             counts.begin(name)
@@ -119,7 +120,8 @@ private final class Judge {
         if let refusal = SharedFolderRule.refusal(of: candidate) {
             refused.insert(facts.name)
             try catalog.recordRejected(
-                facts.name, identity: facts.identity, reason: refusal.rawValue, incomplete: refusal == .appended)
+                facts.name, identity: facts.identity, changed: facts.changed, reason: refusal.rawValue,
+                incomplete: refusal == .appended)
         } else {
             taken.append(facts.name)
             try catalog.recordCrop(facts, account: nil)

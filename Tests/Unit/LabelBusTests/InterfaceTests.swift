@@ -59,12 +59,14 @@ private let request = LabelRequest(label: "l", name: "a.png", owner: 7, visibili
 private let change = Change(cursor: 1, kind: .ready, avatar: avatar)
 private let server = Server(host: "h", port: 1)
 private let problem = Problem(what: "w", since: "s", remedy: "r")
+private let difference = Difference(folder: "crops", name: "n", what: "new", reason: "r")
 private let step = Step(at: "a", what: "w", detail: "d")
 
 private let types = [
     Sample(.type("Avatar"), avatar), Sample(.type("LabelRequest"), request),
     Sample(.type("LabelState"), LabelState(label: "l", avatar: avatar)), Sample(.type("Change"), change),
     Sample(.type("Step"), step), Sample(.type("Server"), server), Sample(.type("Problem"), problem),
+    Sample(.type("Difference"), difference),
 ]
 
 private let inputs = [
@@ -81,6 +83,7 @@ private let inputs = [
     Sample(.input("Resume"), ResumeParameters(direction: "up")),
     Sample(.input("Login"), LoginParameters(server: server, uid: 7, token: "t")), Sample(.input("Logout"), NoFields()),
     Sample(.input("Status"), NoFields()), Sample(.input("Explain"), ExplainParameters(name: "n")),
+    Sample(.input("Check"), CheckParameters(look: true)),
 ]
 
 private let outputs =
@@ -98,6 +101,7 @@ private let outputs =
                 version: "v", connection: "c", since: "s", server: server, dialect: "classic", icon: avatar,
                 downloads: 1, uploads: 1, labels: 1, cached: 1, bytes: 1, problems: [problem], figures: ["f": 0.5])),
         Sample(.output("Explain"), ExplainReply(steps: [step])),
+        Sample(.output("Check"), CheckReply(differences: [difference], total: 1)),
     ] + ["Adjust", "Forget", "Pause", "Resume", "Login", "Logout"].map { Sample(.output($0), NoFields()) }
 
 private let errors = [

@@ -38,6 +38,7 @@ with varlink.Client(address) as client:
         say("watch", cursor=agent.Watch()["cursor"])
         say("upload", state=agent.Upload(picture)["avatar"]["state"])
         say("explain", steps=len(agent.Explain("a.png")["steps"]))
+        say("check", **agent.Check())
         say("pause", reply=agent.Pause("up"))
         say("problems", what=[problem["what"] for problem in agent.Status()["problems"]])
         say("resume", reply=agent.Resume())

@@ -64,7 +64,7 @@ import TransferMachines
         var facts = StartFacts()
         facts.needsAudit = true
         var agent = AgentScript(facts, online: false)
-        #expect(agent.disk == [.openAccount, .rescan(.cache), .rescan(.crops), .audit(after: nil)])
+        #expect(agent.disk == [.openAccount, .findRefused, .rescan(.cache), .rescan(.crops), .audit(after: nil)])
         agent.give(.disk(.audited(vanished: [], events: [], next: name("m.png"))))
         #expect(agent.disk == [.audit(after: name("m.png"))])
         agent.give(.disk(.audited(vanished: [], events: [], next: nil)))

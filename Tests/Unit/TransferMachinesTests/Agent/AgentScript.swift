@@ -20,7 +20,7 @@ struct AgentScript {
     /// A catalog that knows nothing of the script's account.
     static let facts = AccountFacts(account: login.account)
     /// A file that the server has already.
-    static let known = Examination.settled(CropRule.Candidate(recorded: .sent(toThisAccount: true)))
+    static let known = Examination.settled(CropRule.Candidate(recorded: .sent(toThisAccount: true, .untouched)))
 
     /// Started with this catalog and, unless told otherwise, logged in and connected, with what the catalog keeps of the account; what the
     /// machine did until then is not kept.

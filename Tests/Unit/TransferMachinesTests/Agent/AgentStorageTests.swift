@@ -6,7 +6,7 @@ import TransferMachines
 @Suite struct AgentStorageTests {
     @Test func aStartLooksThroughBothFolders() {
         let agent = AgentScript(online: false)
-        #expect(agent.disk == [.openAccount, .rescan(.cache), .rescan(.crops)])
+        #expect(agent.disk == [.openAccount, .findRefused, .rescan(.cache), .rescan(.crops)])
     }
 
     @Test func aLostCatalogIsSaidOnce() {

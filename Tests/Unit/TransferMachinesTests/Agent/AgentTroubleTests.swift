@@ -76,7 +76,7 @@ import TransferMachines
         agent.give(.disk(.probed(nil)))
         #expect(agent.disk == [.start])
         agent.give(.disk(.started(StartFacts())))
-        #expect(agent.disk == [.openAccount, .rescan(.cache), .rescan(.crops)])
+        #expect(agent.disk == [.openAccount, .findRefused, .rescan(.cache), .rescan(.crops)])
     }
 
     @Test func whatSettlesBeforeTheStartWaitsForTheLookThatComesWithIt() {

@@ -11,7 +11,7 @@ func at(_ duration: Duration) -> MonotonicTime { MonotonicTime.zero + duration }
 func name(_ string: String) -> AvatarName { try! AvatarName(string) }
 
 /// A file's name that no avatar may have.
-func notAName(_ string: String) -> AvatarNameError { AvatarNameError(.leadingDot, name: string) }
+func notAName(_ string: String) -> AvatarNameError { AvatarNameError(.controlCharacter(1), name: string) }
 
 /// Bytes that differ from place to place, so that a mixed-up order shows.
 func bytes(_ count: Int, from offset: Int64 = 0) -> [UInt8] {

@@ -8,16 +8,64 @@ import TransferMachines
         CropRule.verdict(CropRule.Candidate(recorded: recorded), mode)
     }
 
-    /// And then from its beginning: what the server has of it says nothing of the new upload.
-    @Test func whatTheServerHasIsSentAgainOnlyOnAPersonsWord() {
-        #expect(verdict(.sent(toThisAccount: true), .normal) == .known)
-        #expect(verdict(.sent(toThisAccount: true), .confirming) == .known)
-        #expect(verdict(.sent(toThisAccount: true), .forced) == .isNew(everSent: false))
+    private static let modes: [CropRule.Mode] = [.normal, .found, .appeared, .renamed, .confirming, .forced]
+    private static let unheard: [CropRule.Mode] = [.found, .appeared, .renamed, .confirming]
+
+    /// Whoever puts a picture there again means it to be the avatar now. What nobody was heard to write must have been written since.
+    /// It is sent from its beginning: what this server has of it says nothing of the new upload.
+    @Test(arguments: CropRule.Trace.allCases)
+    func whatTheServerHasIsSentAgainWhenItIsPutThereAgain(trace: CropRule.Trace) {
+        let heard: CropRule.Verdict = trace == .untouched ? .known : .isNew(everSent: false)
+        let found: CropRule.Verdict = trace == .rewritten ? .isNew(everSent: false) : .known
+        #expect(verdict(.sent(toThisAccount: true, trace), .normal) == heard)
+        #expect(verdict(.sent(toThisAccount: true, trace), .forced) == .isNew(everSent: false))
+        for mode in Self.unheard {
+            #expect(verdict(.sent(toThisAccount: true, trace), mode) == found)
+            let elsewhere: CropRule.Verdict = trace == .rewritten ? .isNew(everSent: true) : .known
+            #expect(verdict(.sent(toThisAccount: false, trace), mode) == elsewhere)
+        }
     }
 
-    @Test(arguments: [CropRule.Mode.normal, .confirming, .forced])
-    func whatAnotherServerHasIsSentHere(mode: CropRule.Mode) {
-        #expect(verdict(.sent(toThisAccount: false), mode) == .isNew(everSent: true))
+    @Test(arguments: CropRule.Trace.allCases)
+    func theIconThatIsSavedAgainAsItIsIsNotSentAgain(trace: CropRule.Trace) {
+        for mode in Self.modes where mode != .forced {
+            let candidate = CropRule.Candidate(recorded: .sent(toThisAccount: true, trace), isCurrent: true)
+            #expect(CropRule.verdict(candidate, mode) == .known)
+        }
+    }
+
+    @Test(arguments: [CropRule.Mode.normal, .forced])
+    func whatAnotherServerHasIsSentHereWhenItIsPutThereAgain(mode: CropRule.Mode) {
+        for trace in CropRule.Trace.allCases {
+            #expect(verdict(.sent(toThisAccount: false, trace), mode) == .isNew(everSent: true))
+        }
+    }
+
+    /// A baseline's bytes were never read: only a change of the file shows that it was saved since.
+    @Test func aBaselineIsNewWhenItWasWrittenSince() {
+        #expect(verdict(.baseline(.untouched), .normal) == .known)
+        #expect(verdict(.baseline(.changed), .normal) == .isNew(everSent: true))
+        for mode in Self.unheard {
+            #expect(verdict(.baseline(.untouched), mode) == .known)
+            #expect(verdict(.baseline(.changed), mode) == .known)
+        }
+    }
+
+    @Test(arguments: [CropRule.Renamed.waiting, .dealtWith])
+    func aRenameIsTidyingUnlessTheFileCameFromElsewhere(before: CropRule.Renamed) {
+        let candidate = CropRule.Candidate(renamed: before)
+        for mode in Self.unheard { #expect(CropRule.verdict(candidate, mode) == .renamed(before)) }
+        #expect(CropRule.verdict(candidate, .normal) == .isNew(everSent: false))
+        #expect(CropRule.verdict(candidate, .forced) == .isNew(everSent: false))
+    }
+
+    /// Attributes of a file that waits are none of the uploads' business: it keeps its place whatever came after it.
+    @Test(arguments: [CropRule.Mode.found, .appeared, .renamed, .confirming])
+    func whatWaitsKeepsItsPlaceWhenNobodyWroteIt(mode: CropRule.Mode) {
+        for isInOrder in [true, false] {
+            #expect(verdict(.waiting(isSameFile: true, isInOrder: isInOrder), mode) == .waits)
+            #expect(verdict(.waiting(isSameFile: false, isInOrder: isInOrder), mode) == .isNew(everSent: true))
+        }
     }
 
     /// The same bytes closed again under the same name are the last crop closed, and go behind the others.
