@@ -57,7 +57,8 @@ final class AgentCore: AgentService {
         driver = try loop.submit {
             NIOLoopBound(
                 AgentDriver(
-                    seed: seed, isShared: settings.isShared, places: settings.places, mapping: mapping, disk: disk,
+                    seed: seed, isShared: settings.isShared, places: settings.places,
+                    recheckAfter: settings.recheckAfter, mapping: mapping, disk: disk,
                     loop: loop, logger: logger, tokens: tokens, attach: attacher.attach,
                     bindBus: { disk.submit([.ask { _ in inbox.feed([.busBound(failure: paths.bindingFailure())]) }]) },
                     end: end), eventLoop: loop)

@@ -89,18 +89,23 @@ public struct AgentClient: Sendable {
     /// Everything that is known, page by page.
     public func list(state: String? = nil) -> AvatarPages { AvatarPages(client: self, state: state) }
 
-    /// Fetches pictures, and returns at once how many are fetched or there.
+    /// Fetches pictures, and returns at once how many are fetched or there. With `again` the server is asked also for those that are
+    /// there; each stays until another one has come whole.
     @discardableResult
-    public func fetch(_ names: [String], visibility: String? = nil) async throws -> Int {
-        try await one(.fetch(FetchParameters(names: names, visibility: visibility)), FetchReply.self).accepted
+    public func fetch(_ names: [String], visibility: String? = nil, again: Bool = false) async throws -> Int {
+        try await one(
+            .fetch(FetchParameters(names: names, visibility: visibility, again: again ? true : nil)), FetchReply.self
+        ).accepted
     }
 
     /// Fetches pictures, and follows them. The first element says how many are fetched or there; then one comes for each picture,
     /// and whenever one has come further; the last when all are final. Ceasing to read takes back what nobody else wants.
     public func fetchProgress(
-        _ names: [String], visibility: String? = nil
+        _ names: [String], visibility: String? = nil, again: Bool = false
     ) async throws -> AgentStream<FetchReply> {
-        try await stream(.fetch(FetchParameters(names: names, visibility: visibility)), FetchReply.self) { $0 }
+        try await stream(
+            .fetch(FetchParameters(names: names, visibility: visibility, again: again ? true : nil)), FetchReply.self
+        ) { $0 }
     }
 
     /// Gives the agent a picture to upload, an absolute path, and returns as soon as the agent has it.

@@ -223,7 +223,7 @@ extension Catalog {
             name: candidate.name, owner: candidate.owner ?? earlier?.owner, identity: candidate.part.identity,
             sha256: candidate.part.sha256, assurance: candidate.assurance, image: candidate.part.image,
             origin: candidate.origin, generation: try Self.nextGeneration(after: earlier, db),
-            lastWanted: candidate.lastWanted)
+            lastWanted: candidate.lastWanted, checked: candidate.origin == .downloaded ? now : nil)
         try put(row, replacing: earlier, db)
         try Self.deleteIntent(row.name, db)
         try Self.deletePart(row.name, db)

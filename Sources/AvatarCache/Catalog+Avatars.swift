@@ -25,6 +25,14 @@ extension Catalog {
         }
     }
 
+    /// Notes that the server told of these just now, and has no other pictures for them.
+    package func noteChecked(_ names: [AvatarName], at now: UnixTime) throws(CacheError) {
+        try writeLazily("noting what the server told of") { db in
+            let statement = try db.cachedStatement(sql: "UPDATE avatars SET checked = ? WHERE name = ?")
+            for name in names { try statement.execute(arguments: [now.milliseconds, name.string]) }
+        }
+    }
+
     /// Takes rows away whose files are gone, and logs each; names without a row are passed over.
     @discardableResult
     package func recordRemoved(

@@ -10,6 +10,7 @@ enum CatalogSchema {
         migrator.registerMigration("crops that the server refused come back", migrate: refusedCropsComeBack)
         migrator.registerMigration("crops of other folders", migrate: cropsElsewhere)
         migrator.registerMigration("ctime of crops", migrate: cropsChanged)
+        migrator.registerMigration("when avatars were checked", migrate: avatarsChecked)
         return migrator
     }
 
@@ -117,5 +118,10 @@ enum CatalogSchema {
                 ALTER TABLE crops ADD COLUMN changed INTEGER;
                 ALTER TABLE crops_elsewhere ADD COLUMN changed INTEGER;
                 """)
+    }
+
+    /// When the server last told of a picture; NULL for rows of before, which are asked for again when a label shows them.
+    private static func avatarsChecked(_ db: Database) throws {
+        try db.execute(sql: "ALTER TABLE avatars ADD COLUMN checked INTEGER")
     }
 }

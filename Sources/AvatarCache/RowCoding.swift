@@ -46,6 +46,11 @@ extension Row {
     }
 
     func time(_ column: String) -> UnixTime { UnixTime(milliseconds: self[column]) }
+
+    func timeIfAny(_ column: String) -> UnixTime? {
+        let milliseconds: Int64? = self[column]
+        return milliseconds.map { UnixTime(milliseconds: $0) }
+    }
 }
 
 extension AvatarRow {
@@ -53,19 +58,20 @@ extension AvatarRow {
         self.init(
             name: try row.avatarName(), owner: row.userID(), identity: row.identity(), sha256: try row.sha256(),
             assurance: try row.value("assurance"), image: try row.imageFacts(), origin: try row.value("origin"),
-            generation: row["generation"], lastWanted: row.time("last_wanted"))
+            generation: row["generation"], lastWanted: row.time("last_wanted"), checked: row.timeIfAny("checked"))
     }
 
     func upsert(_ db: Database) throws {
         try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO avatars (name, owner, device, inode, size, modified, sha256, assurance, format,
-                    width, height, origin, generation, last_wanted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    width, height, origin, generation, last_wanted, checked)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             name.string, owner?.value, Int64(bitPattern: identity.device), Int64(bitPattern: identity.inode),
             identity.size, identity.modified, sha256.hex, assurance.rawValue, image.format.rawValue, image.width,
-            image.height, origin.rawValue, generation, lastWanted.milliseconds,
+            image.height, origin.rawValue, generation, lastWanted.milliseconds, checked?.milliseconds,
         ])
     }
 }

@@ -55,6 +55,8 @@ package struct AvatarRow: Hashable, Sendable {
     package var generation: Int64
     /// When a label, a fetch or the agent itself last wanted it.
     package var lastWanted: UnixTime
+    /// When the server last told of it; nil where nobody noted that.
+    package var checked: UnixTime?
 }
 
 /// A transfer that is under way in `.parts/`.

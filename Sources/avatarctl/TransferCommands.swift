@@ -7,7 +7,10 @@ internal import LabelBus
 struct Fetch: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Fetches pictures, and shows how far they are until all are there.",
-        discussion: "Exits with 1 when one of them cannot be had.")
+        discussion: """
+            Asks the server also for pictures that are there, since they may have been replaced under the same name. Exits with 1 when one of
+            them cannot be had.
+            """)
 
     @Argument(help: "The pictures' names.")
     var names: [String]
@@ -20,7 +23,7 @@ struct Fetch: AsyncParsableCommand {
     func run() async throws {
         try await common.run { client in
             if noWait {
-                let accepted = try await client.fetch(names)
+                let accepted = try await client.fetch(names, again: true)
                 if common.json {
                     Output.line(Output.json { $0.field("accepted", accepted) })
                 } else {
@@ -28,7 +31,7 @@ struct Fetch: AsyncParsableCommand {
                 }
                 return
             }
-            if try await common.follow(names, client) > 0 { throw ExitStatus.failed }
+            if try await common.follow(names, client, again: true) > 0 { throw ExitStatus.failed }
         }
     }
 }
@@ -211,14 +214,15 @@ extension Difference {
 }
 
 extension CommonOptions {
-    /// Fetches pictures, and shows them until all are final; how many of them are not to be had.
-    func follow(_ names: [String], _ client: AgentClient) async throws -> Int {
+    /// Fetches pictures, and shows them until all are final; how many of them are not to be had. `again` asks also for those that are
+    /// there.
+    func follow(_ names: [String], _ client: AgentClient, again: Bool = false) async throws -> Int {
         var progress = Progress(json: json)
         defer { progress.end() }
         var open = Set(names.map { ExactString($0) })
         let count = open.count
         var failed = 0
-        for try await reply in try await client.fetchProgress(names) {
+        for try await reply in try await client.fetchProgress(names, again: again) {
             guard let avatar = reply.avatar, let name = avatar.name else { continue }
             if avatar.state.isFinal, open.remove(ExactString(name)) != nil, avatar.isNotToBeHad { failed += 1 }
             progress.show(avatar, summary: count > 1 ? "\(count - open.count) of \(count)" : "")

@@ -27,6 +27,7 @@ struct AvatardCommand: ParsableCommand {
     @Option(help: "The file that holds the token, mode 0600.") var identityTokenFile: String?
     @Option(help: "The cache folder.") var cacheDirectory: String?
     @Option(help: "Bytes that the cache may hold; 0 for no bound.") var cacheBytesMax: String?
+    @Option(help: "Seconds until a shown picture is asked for again; 0 for never.") var cacheRecheckAfter: String?
     @Option(help: "The folder whose pictures are uploaded.") var uploadDirectory: String?
     @Option(help: "Picture formats taken (png,jpeg,webp,bmp,gif,avif).") var picturesTypes: String?
     @Option(help: "The largest picture uploaded, bytes.") var uploadBytesMax: String?
@@ -41,6 +42,7 @@ struct AvatardCommand: ParsableCommand {
             .serverHost: serverHost, .serverPort: serverPort, .serverDialect: serverDialect,
             .serverClassicChunkBytes: serverClassicChunkBytes, .identityUID: identityUid,
             .identityTokenFile: identityTokenFile, .cacheDirectory: cacheDirectory, .cacheBytesMax: cacheBytesMax,
+            .cacheRecheckAfter: cacheRecheckAfter,
             .uploadDirectory: uploadDirectory, .uploadBytesMax: uploadBytesMax, .uploadIgnore: uploadIgnore,
             .picturesTypes: picturesTypes, .stateDirectory: stateDirectory,
             .busSocket: busSocket, .storageSync: storageSync, .logLevel: logLevel,

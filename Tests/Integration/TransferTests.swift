@@ -1,5 +1,6 @@
 import AvatarAgentClient
 import AvatarCore
+import BusTestSupport
 import Foundation
 import LabelBus
 import TestPictures
@@ -67,6 +68,68 @@ extension RealPrograms {
                 try await other.fetch(["new-face.png"])
                 #expect(sha256(ofFile: other.cached("new-face.png")) == sha256(bytes))
                 try await other.program.killNow()
+            }
+        }
+
+        @Test(
+            "a picture that was replaced under its name comes when a person fetches it; the same bytes leave the file alone"
+        )
+        func fetchedAgain() async throws {
+            try await Stage.run { stage in
+                let (old, new) = (try TestPictures.picture("ada.png"), try TestPictures.picture("chen.png"))
+                try stage.server.place(old, "friend.png", for: stage.ada)
+                try await stage.startAgent()
+                let (agent, path) = (stage.agent, stage.agent.cached("friend.png"))
+                try await agent.fetch(["friend.png"])
+                try stage.server.place(new, "friend.png", for: stage.ada)
+                try await agent.fetch(["friend.png"])
+                #expect(sha256(ofFile: path) == sha256(old), "nobody asked the server")
+                for _ in 1...2 {
+                    let result = try await stage.ctl("fetch", "friend.png")
+                    #expect(result.status == 0, "\(result.output)")
+                    #expect(sha256(ofFile: path) == sha256(new))
+                }
+                #expect(try await agent.changes(.ready, .changed) == ["ready friend.png", "changed friend.png"])
+                // What the server has no more stays, and the person is told.
+                try FileManager.default.removeItem(atPath: stage.server.path(stage.ada, "friend.png"))
+                let kept = try await stage.ctl("fetch", "friend.png")
+                #expect(kept.status == 0 && kept.output.contains("not replaced"), "\(kept.output)")
+                #expect(sha256(ofFile: path) == sha256(new))
+            }
+        }
+
+        @Test("a label that shows a picture of long ago has it asked for again, and hears of the new one")
+        func shownAgain() async throws {
+            try await Stage.run { stage in
+                let (old, new) = (try TestPictures.picture("ada.png"), try TestPictures.picture("chen.png"))
+                try stage.server.place(old, "friend.png", for: stage.ada)
+                let program = try await stage.startAgent()
+                try await stage.agent.fetch(["friend.png"])
+                _ = try await program.terminate()
+                try stage.server.place(new, "friend.png", for: stage.ada)
+                // It was fetched the day before yesterday.
+                let aged = try await Program.run(
+                    "/usr/bin/env",
+                    [
+                        "python3", "-c",
+                        "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as catalog: "
+                            + "catalog.execute('UPDATE avatars SET checked = checked - 2 * 86400 * 1000')",
+                        stage.agent.catalog,
+                    ], in: stage.folder)
+                #expect(aged.status == 0, "\(aged.errors)")
+                try await stage.startAgent()
+                let (client, path) = (stage.agent.client, stage.agent.cached("friend.png"))
+                try await within(patience, "the new picture") {
+                    let labels = [LabelRequest(label: "face", name: "friend.png")]
+                    for try await reply in try await client.register(labels, keep: true) {
+                        for label in reply.labels {
+                            #expect(label.avatar.state == .ready)
+                            if label.avatar.sha256 == sha256(new) { return }
+                            #expect(sha256(ofFile: path) == sha256(old))
+                        }
+                    }
+                }
+                #expect(sha256(ofFile: path) == sha256(new))
             }
         }
 

@@ -94,7 +94,7 @@ struct BusMapping: Sendable {
         case .fetch(let parameters):
             return .fetch(
                 try parameters.names.filter { !BuiltinHead.matches($0) }.map(name),
-                visibility: try visibility(parameters.visibility), more: more)
+                visibility: try visibility(parameters.visibility), again: parameters.again ?? false, more: more)
         case .upload(let parameters):
             guard parameters.path.utf8.first == UInt8(ascii: "/") else { throw .invalidParameter(parameter: "path") }
             return .upload(path: parameters.path, more: more)

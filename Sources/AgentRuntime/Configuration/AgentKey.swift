@@ -10,6 +10,7 @@ package enum AgentKey: String, ConfigurationKey {
     case identityTokenFile = "identity.tokenFile"
     case cacheDirectory = "cache.directory"
     case cacheBytesMax = "cache.bytesMax"
+    case cacheRecheckAfter = "cache.recheckAfter"
     case uploadDirectory = "upload.directory"
     case uploadBytesMax = "upload.bytesMax"
     case picturesTypes = "pictures.types"

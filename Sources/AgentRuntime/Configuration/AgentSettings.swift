@@ -15,6 +15,8 @@ package struct AgentSettings: Sendable {
     package var cacheDirectory: String
     /// Nil for no bound.
     package var cacheBytesMax: Int64?
+    /// How long a picture is shown before the server is asked for it again; nil for ever.
+    package var recheckAfter: Duration? = Limits.Download.recheckAfter
     package var uploadDirectory: String
     package var uploadBytesMax = Limits.Picture.uploadBytesMaxDefault
     /// The picture formats that are taken, as crops and from others.
@@ -66,6 +68,9 @@ package struct AgentSettings: Sendable {
         try values.path(.identityTokenFile) { tokenFile = $0 }
         try values.path(.cacheDirectory) { cacheDirectory = Self.trimmed($0) }
         try values.number(.cacheBytesMax, in: 0...Int.max) { cacheBytesMax = $0 == 0 ? nil : Int64($0) }
+        try values.number(.cacheRecheckAfter, in: 0...Limits.Download.recheckSecondsMax) {
+            recheckAfter = $0 == 0 ? nil : .seconds($0)
+        }
         try values.path(.uploadDirectory) { uploadDirectory = Self.trimmed($0) }
         try values.number(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
         try values.choices(.picturesTypes) { pictureTypes = $0 }

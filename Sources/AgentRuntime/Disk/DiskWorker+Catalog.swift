@@ -32,6 +32,7 @@ extension DiskWorker {
             if let avatar = avatars[name] {
                 if try isIntact(avatar) ? true : isKept(avatar) {
                     row.avatar = AvatarRecord(avatar)
+                    if avatar.origin == .downloaded { row.checked = checked(avatar, wall: wall, moment) }
                 } else {
                     gone.append(name)
                 }
@@ -49,6 +50,13 @@ extension DiskWorker {
         }
         for event in try removed(gone) { results.append(.vanished(event.name, [event])) }
         return rows
+    }
+
+    /// When the server last told of a picture, on the agent's clock. A time that nobody noted, or that is still to come on the wall clock,
+    /// says nothing, and counts as long ago.
+    private func checked(_ row: AvatarRow, wall: UnixTime, _ moment: MonotonicTime) -> MonotonicTime {
+        guard let checked = row.checked, checked <= wall else { return moment + (.zero - Limits.Download.longAgo) }
+        return moment + .milliseconds(checked.milliseconds - wall.milliseconds)
     }
 
     func setNegative(_ name: AvatarName, _ reason: AbsenceReason, attempts: Int) throws(CacheError) {

@@ -98,18 +98,40 @@ extension DiskWorker {
         _ items: [CommitMachine.Item], _ verified: inout [AvatarName: VerifiedPart]
     ) throws(CacheError) -> [(AvatarName, CommitMachine.Outcome)] {
         let names = items.map(\.name)
-        return zip(names, try cache.verify(names)).map { name, verdict in
+        var outcomes: [(AvatarName, CommitMachine.Outcome)] = []
+        for (item, verdict) in zip(items, try cache.verify(names)) {
             switch verdict {
             case .success(let part):
-                verified[name] = part
-                return (name, .done)
-            case .failure(let error):
-                if let posix = error.posix { return (name, posix.isDiskFull ? .diskFull : .failed(posix.description)) }
-                if let image = error.image, image.code == .unsupported { return (name, .unsupported(image.detail)) }
-                // A part that is gone is fetched again; bytes that are no picture, or not the promised one, are not to be had for now.
-                return (name, error.code == .missing ? .failed(error.description) : .corrupt(error.description))
+                if let same = try samePicture(item, part) {
+                    outcomes.append((item.name, .unchanged(same)))
+                } else {
+                    verified[item.name] = part
+                    outcomes.append((item.name, .done))
+                }
+            case .failure(let error): outcomes.append((item.name, outcome(of: error)))
             }
         }
+        return outcomes
+    }
+
+    private func outcome(of error: PartError) -> CommitMachine.Outcome {
+        if let posix = error.posix { return posix.isDiskFull ? .diskFull : .failed(posix.description) }
+        if let image = error.image, image.code == .unsupported { return .unsupported(image.detail) }
+        // A part that is gone is fetched again; bytes that are no picture, or not the promised one, are not to be had for now.
+        return error.code == .missing ? .failed(error.description) : .corrupt(error.description)
+    }
+
+    /// The picture that lies there as its row says, when it was fetched earlier and has the very bytes of the part. It stays, so that
+    /// whoever shows it need not read it again, and the part goes.
+    private func samePicture(
+        _ item: CommitMachine.Item, _ part: VerifiedPart
+    ) throws(CacheError) -> AvatarRecord? {
+        guard case .download = item.origin, let row = try catalog.avatars(named: [item.name])[item.name],
+            row.origin == .downloaded, row.sha256 == part.sha256, try isIntact(row)
+        else { return nil }
+        try cache.discardParts([item.name])
+        try catalog.noteChecked([item.name], at: now())
+        return AvatarRecord(row)
     }
 
     private func candidate(_ item: CommitMachine.Item, _ part: VerifiedPart?) -> CommitCandidate? {

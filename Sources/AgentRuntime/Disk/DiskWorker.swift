@@ -187,6 +187,7 @@ final class DiskWorker {
         case .forgetCrop(let id): forgetCrop(id)
         case .setCropAside(let id, let reason): try setAside(id, reason: reason)
         case .setNegative(let name, let reason, let attempts): try setNegative(name, reason, attempts: attempts)
+        case .noteChecked(let name): try catalog.noteChecked([name], at: now())
         case .clearNegatives(let names): try catalog.clearNegatives(names)
         case .inspect(let name): try inspect(name)
         case .rescan(.cache): try rescanCache()

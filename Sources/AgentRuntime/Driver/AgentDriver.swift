@@ -38,7 +38,8 @@ final class AgentDriver {
     private var lastEncoded: (view: AvatarView, avatar: EncodedAvatar)?
 
     init(
-        seed: UInt64, isShared: Bool, places: PlaceNames, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
+        seed: UInt64, isShared: Bool, places: PlaceNames, recheckAfter: Duration?, mapping: BusMapping,
+        disk: DiskThread, loop: any EventLoop,
         logger: Logger, tokens: TokenSource?,
         attach: @escaping @Sendable (WatchedFolder) -> Void, bindBus: @escaping @Sendable () -> Void,
         end: @escaping @Sendable (_ reason: String) -> Void
@@ -47,7 +48,9 @@ final class AgentDriver {
         self.tokens = tokens
         self.bindBus = bindBus
         self.end = end
-        machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared, places: places)
+        machine = AgentMachine(
+            now: SystemClock().now, seed: seed, isShared: isShared, places: places,
+            recheckAfter: recheckAfter)
         self.loop = loop
         self.disk = disk
         self.mapping = mapping

@@ -55,6 +55,12 @@ extension Limits {
         package static let restartJitterMax = Duration.milliseconds(250)
         /// A part file older than this starts over: the seed forgets a transfer after as long (SETEX 3600).
         package static let partAge = Duration.seconds(3600)
+        /// After so long a picture that a label shows is asked for again, when nothing else is said (`cache.recheckAfter`).
+        package static let recheckAfter = Duration.seconds(86_400)
+        /// The longest that `cache.recheckAfter` takes, in seconds.
+        package static let recheckSecondsMax = 31_536_000
+        /// How long ago a picture counts as fetched of which nobody noted when: longer than any ``recheckAfter``.
+        package static let longAgo = Duration.seconds(10 * 31_536_000)
         /// How often a stream is told of a transfer's progress.
         package static let progressInterval = Duration.milliseconds(100)
     }

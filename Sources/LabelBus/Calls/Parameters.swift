@@ -63,11 +63,14 @@ package struct FetchParameters: Hashable, Sendable {
     package var names: [String]
     /// `visible`, `near` or `hidden`.
     package var visibility: String?
+    /// Whether the server is to be asked also for pictures that are there.
+    package var again: Bool?
 
     /// Each field as it goes over the wire.
-    package init(names: [String], visibility: String? = nil) {
+    package init(names: [String], visibility: String? = nil, again: Bool? = nil) {
         self.names = names
         self.visibility = visibility
+        self.again = again
     }
 }
 
@@ -75,11 +78,13 @@ extension FetchParameters: BusObject {
     package init(from fields: inout ObjectReader) throws(FieldError) {
         names = try fields.strings("names")
         visibility = try fields.optionalString("visibility")
+        again = try fields.optionalBool("again")
     }
 
     package func write(to writer: inout JSONWriter) {
         writer.field("names", names)
         writer.field("visibility", visibility)
+        writer.field("again", again)
     }
 }
 

@@ -60,7 +60,8 @@ package enum AgentInterface {
         method List(state: ?string, after: ?string, limit: ?int) -> (avatars: []Avatar, next: ?string)
         # Fetches pictures. accepted: how many names are fetched or there. With `more`, a reply follows for each of them, and whenever one
         # has come further, with that one as avatar; the last when all are final.
-        method Fetch(names: []string, visibility: ?string) -> (accepted: int, avatar: ?Avatar)
+        # With `again` the server is asked also for pictures that are there; each stays until another one has come whole.
+        method Fetch(names: []string, visibility: ?string, again: ?bool) -> (accepted: int, avatar: ?Avatar)
         method Upload(path: string) -> (avatar: Avatar)
         method Forget(name: string) -> ()
         method Pause(direction: ?string) -> ()

@@ -13,7 +13,7 @@ extension AgentMachine {
             perform(
                 subscribers.adjust(
                     subscription, add: add, remove: remove, visible: visible, hidden: hidden, stream))
-        case .fetch(let names, let visibility, let more):
+        case .fetch(let names, let visibility, let again, let more):
             let denial: BusFault? =
                 session.login == nil
                 ? .notLoggedIn
@@ -22,7 +22,8 @@ extension AgentMachine {
             if denial != nil { hurry(isForToken: names.isEmpty) }
             let isRoom = hasRoom(for: Set(names).count { !downloads.isKnown($0) })
             perform(
-                subscribers.fetch(names, visibility: visibility, more: more, denial: denial, isRoom: isRoom, stream))
+                subscribers.fetch(
+                    names, visibility: visibility, again: again, more: more, denial: denial, isRoom: isRoom, stream))
         case .upload(let path, let more): perform(subscribers.upload(path, more: more, stream))
         case .get(let target): perform(subscribers.ask(.get, of: target, stream))
         case .explain(let target): perform(subscribers.ask(.explain, of: target, stream))
@@ -36,6 +37,7 @@ extension AgentMachine {
                     epoch: epoch, since: since, heartbeat: heartbeat, more: more, stream, now: now))
         case .pause(let direction):
             perform(session.pause(direction.map { [$0] } ?? Direction.allCases))
+            if session.paused.contains(.down) { perform(downloads.giveUpRechecks("downloads are paused")) }
             actions.append(.bus(.done(stream)))
         case .resume(let direction):
             perform(session.resume(direction.map { [$0] } ?? Direction.allCases))
@@ -67,7 +69,8 @@ extension AgentMachine {
         perform(downloads.liftFailures(names))
         for name in names {
             refresh(name)
-            guard downloads.isKnown(name), !downloads.isUnknown(name) else { continue }
+            recheckIfAsked(name)
+            guard downloads.isKnown(name), !downloads.isUnknown(name), !downloads.isRechecked(name) else { continue }
             let avatar = view(of: name)
             if avatar.state.isFinal {
                 callsConcluded(name)
@@ -75,6 +78,24 @@ extension AgentMachine {
                 actions.append(.bus(.accepted(stream, count, avatar, continues: true)))
             }
         }
+    }
+
+    /// A fetch has the server asked again for what is there; without a way to ask, what is there is the answer.
+    mutating func recheckIfAsked(_ name: AvatarName) {
+        guard subscribers.isFetchedAgain(name), session.login != nil, session.refusal == nil,
+            !session.paused.contains(.down)
+        else { return }
+        downloads.recheck(name, .asked, conditions(for: name))
+    }
+
+    /// The picture that was there stays as it is. Labels know it; calls hear why no other came.
+    mutating func kept(_ name: AvatarName, reason: String?) {
+        if subscribers.hasFollowedFetches {
+            var avatar = view(of: name)
+            avatar.reason = reason.map { "not replaced: \($0)" }
+            perform(subscribers.tellFetches(name, avatar))
+        }
+        callsConcluded(name)
     }
 
     // MARK: Pictures
@@ -117,7 +138,10 @@ extension AgentMachine {
     }
 
     mutating func tellCalls(_ name: AvatarName) {
-        if subscribers.hasFollowedFetches { perform(subscribers.tellFetches(name, view(of: name))) }
+        // While a picture that is there is asked for again, its last word is still to come.
+        if subscribers.hasFollowedFetches, !downloads.isRechecked(name) {
+            perform(subscribers.tellFetches(name, view(of: name)))
+        }
         tellUploads(name)
     }
 

@@ -152,7 +152,7 @@ extension AgentMachine {
         // Each of these has results of its own for what can go wrong with it.
         case .beginPart, .append, .commit, .readCrop, .stageCrop: break
         case .openAccount, .touch, .discardPart, .judge, .adopt, .forgetCrop, .setCropAside, .setNegative,
-            .clearNegatives, .inspect, .audit, .evict:
+            .noteChecked, .clearNegatives, .inspect, .audit, .evict:
             perform(storage.again(command))
         }
     }
@@ -170,7 +170,11 @@ extension AgentMachine {
         }
         // Before anybody is answered: what is wanted and not there is pending from now on.
         refresh(name)
-        if before == .unknown, downloads.priority(of: name) != nil { perform(downloads.askAnew([name], now: now)) }
+        if before == .unknown, downloads.priority(of: name) != nil {
+            perform(downloads.askAnew([name], now: now))
+            downloads.recheckIfOld(name, conditions(for: name), now: now)
+        }
+        recheckIfAsked(name)
         perform(subscribers.catalogAnswered(name))
         switch downloads.status(of: name) {
         // Labels that were told of a picture that waits hear how it ended.
@@ -185,7 +189,7 @@ extension AgentMachine {
     private mutating func committed(_ item: CommitMachine.Item, _ outcome: CommitMachine.Outcome) {
         switch (outcome, item.origin) {
         case (.recorded(let record, let events), _):
-            downloads.recorded(record)
+            downloads.recorded(record, now: now)
             let detail = "\(record.size) bytes, \(record.assurance.rawValue)"
             log(.note(Note(.info, "complete", name: item.name.string, detail: detail)))
             storage.proven()
@@ -193,6 +197,11 @@ extension AgentMachine {
             // Before the name may be forgotten: who follows the log is told of the picture, not of its name alone.
             logged(events)
             concluded(item.name)
+        case (.unchanged(let record), _):
+            let wasThere = downloads.record(of: item.name) != nil
+            downloads.recorded(record, now: now)
+            log(.step(name: item.name.string, what: "the server has the same picture"))
+            if wasThere { callsConcluded(item.name) } else { concluded(item.name) }
         case (.diskFull, _): commitStalled(item, .full)
         case (.catalogFull, _): commitStalled(item, .stateFull)
         case (.failed(let detail), _): commitStalled(item, .failed(detail))

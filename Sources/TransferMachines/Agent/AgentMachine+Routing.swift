@@ -15,6 +15,7 @@ extension AgentMachine {
                 turns.connectionLost()
                 uploads.connectionLost()
                 perform(downloads.connectionLost(isStorageFine: storage.isFine))
+                perform(downloads.giveUpRechecks(session.cause ?? "the connection was lost"))
             case .hungUp:
                 let alone = turns.alone
                 perform(uploads.hungUp(alone: alone, hasAnswered: session.hasAnswered, session.login))
@@ -36,13 +37,14 @@ extension AgentMachine {
             case .concluded(let name): concluded(name)
             case .received(let name, let bytes):
                 activity.bytesDown += Int64(bytes)
-                if subscribers.tellsProgress(of: name, now: now) {
+                if !downloads.isRechecked(name), subscribers.tellsProgress(of: name, now: now) {
                     perform(subscribers.tellFetches(name, view(of: name)))
                 }
             case .startedOver: activity.restarts += 1
             case .answered(let name):
                 session.proven()
                 turns.answered(.download(name))
+            case .kept(let name, let reason): kept(name, reason: reason)
             case .unneeded(let name): dropIfUnneeded(name)
             case .loginRefused(let refusal): perform(session.refuse(refusal, now: now))
             case .stray(let detail): stray(detail)

@@ -27,11 +27,15 @@ package struct AgentMachine: Sendable {
     package internal(set) var activity = ActivityLog()
 
     /// An agent that has not opened its catalog yet. `isShared` when one folder is cache and upload folder at once.
-    package init(now: MonotonicTime, seed: UInt64, isShared: Bool = false, places: PlaceNames = .unnamed) {
+    /// `recheckAfter` says how long a picture that is there is shown before the server is asked for it again; nil for ever.
+    package init(
+        now: MonotonicTime, seed: UInt64, isShared: Bool = false, places: PlaceNames = .unnamed,
+        recheckAfter: Duration? = Limits.Download.recheckAfter
+    ) {
         self.now = now
         random = SeededRandom(seed: seed)
         session = Session(now: now)
-        downloads = Downloads(now: now)
+        downloads = Downloads(now: now, recheckAfter: recheckAfter)
         discovery = CropDiscovery(isShared: isShared)
         storage = StorageHealth(places: places)
         paths = PathHealth(places: places)

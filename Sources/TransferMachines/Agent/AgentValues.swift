@@ -113,11 +113,15 @@ package struct CatalogRow: Hashable, Sendable {
     package var avatar: AvatarRecord?
     package var part: Part?
     package var negative: Negative?
+    /// When the server last told of the picture; nil for one that is not asked for again: the user's own, or another program's.
+    package var checked: MonotonicTime?
 
     /// A name of which the catalog may know nothing.
     package init(
-        name: AvatarName, avatar: AvatarRecord? = nil, part: Part? = nil, negative: Negative? = nil
+        name: AvatarName, avatar: AvatarRecord? = nil, part: Part? = nil, negative: Negative? = nil,
+        checked: MonotonicTime? = nil
     ) {
+        self.checked = checked
         self.name = name
         self.avatar = avatar
         self.part = part

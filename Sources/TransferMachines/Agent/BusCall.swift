@@ -6,7 +6,8 @@ package enum BusCall: Hashable, Sendable {
     case adjust(
         subscription: ExactString, add: [LabelRequest], remove: [ExactString], visible: [ExactString],
         hidden: [ExactString])
-    case fetch([AvatarName], visibility: Visibility, more: Bool)
+    /// `again` to ask the server also for pictures that are there.
+    case fetch([AvatarName], visibility: Visibility, again: Bool, more: Bool)
     case upload(path: String, more: Bool)
     case get(LabelRequest.Target)
     case explain(LabelRequest.Target)
@@ -22,7 +23,7 @@ package enum BusCall: Hashable, Sendable {
     package var looksAtFolders: Bool {
         switch self {
         case .register, .check, .upload: true
-        case .fetch(_, _, let more): more
+        case .fetch(_, _, _, let more): more
         default: false
         }
     }

@@ -39,6 +39,8 @@ package enum DiskCommand: Hashable, Sendable {
     case forgetCrop(CropID)
     /// The crop is not to be sent, for this reason.
     case setCropAside(CropID, reason: String)
+    /// The server was asked again for the picture that is there, and has no other.
+    case noteChecked(AvatarName)
     /// The refusal was learned so often in a row.
     case setNegative(AvatarName, AbsenceReason, attempts: Int)
     case clearNegatives([AvatarName])

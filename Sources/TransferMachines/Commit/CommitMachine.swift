@@ -52,6 +52,8 @@ package struct CommitMachine: Sendable {
         case corrupt(String)
         /// The bytes are a picture of the format with this name, which is not taken.
         case unsupported(String)
+        /// The picture that is there already has the very same bytes, and stays.
+        case unchanged(AvatarRecord)
         /// The name is there for somebody else.
         case nameTaken
         /// No room on the cache's disk.

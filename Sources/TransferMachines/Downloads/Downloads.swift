@@ -16,6 +16,8 @@ struct Downloads: Sendable {
         case startedOver
         /// The server said something sensible of the picture.
         case answered(AvatarName)
+        /// The picture that was there stays as it is: calls that had it asked for again are told, and why where no new one came.
+        case kept(AvatarName, reason: String?)
         /// Perhaps nobody needs what is known of the name any more.
         case unneeded(AvatarName)
         case loginRefused(LoginRefusal)
@@ -62,6 +64,24 @@ struct Downloads: Sendable {
         var refusal: Negative?
         /// How often the disk failed over it, and not for want of room, since it was last placed.
         var diskFailures = 0
+        /// When the server last told of the picture that is there; nil for one that is not asked for again, since it is the user's own or
+        /// another program's.
+        var checkedAt: MonotonicTime?
+        /// Why the picture that is there is asked for again; nil when it is not.
+        var recheck: Recheck?
+
+        /// How urgent it is to ask the server for it.
+        var urgency: Visibility? { recheck == .old ? priority.map { _ in .hidden } : priority }
+        /// Where it is when nothing is done about it.
+        var rest: Status { record == nil ? .idle : .ready }
+    }
+
+    /// Why a picture that is there is asked for again.
+    enum Recheck: Hashable, Sendable {
+        /// A person asked for it.
+        case asked
+        /// A label shows it, and the server last told of it long ago: it comes after all that is missing.
+        case old
     }
 
     /// What decides whether a wanted name may be fetched, besides the name itself.
@@ -71,6 +91,8 @@ struct Downloads: Sendable {
         let isOutgoing: Bool
     }
 
+    /// A picture that is there is asked for again when it was last so long ago; nil for never, but on a person's word.
+    let recheckAfter: Duration?
     private var entries: [AvatarName: Entry] = [:]
     /// Names with a place on the connection, in the order in which they got it; one that was stopped keeps it until nothing is in flight.
     private var places: [Place] = []
@@ -87,7 +109,10 @@ struct Downloads: Sendable {
     /// When parts of abandoned transfers were last looked for; the start looks for them too.
     private var partsTrimmedAt: MonotonicTime
 
-    init(now: MonotonicTime) { partsTrimmedAt = now }
+    init(now: MonotonicTime, recheckAfter: Duration?) {
+        self.recheckAfter = recheckAfter
+        partsTrimmedAt = now
+    }
 
     // MARK: What is known
 
@@ -121,7 +146,7 @@ struct Downloads: Sendable {
     func isMissing(_ name: AvatarName) -> Bool {
         switch entries[name]?.status {
         case .ready, .failed, nil: false
-        default: true
+        default: entries[name]?.record == nil
         }
     }
 
@@ -161,6 +186,8 @@ struct Downloads: Sendable {
     mutating func lookedUp(_ row: CatalogRow, now: MonotonicTime) -> Status? {
         guard let before = entries[row.name]?.status, before == .unknown || before == .stalled else { return nil }
         entries[row.name]?.record = row.avatar
+        entries[row.name]?.checkedAt = row.checked
+        entries[row.name]?.recheck = nil
         entries[row.name]?.part = row.part
         if row.avatar != nil {
             entries[row.name]?.status = .ready
@@ -209,8 +236,8 @@ struct Downloads: Sendable {
         if priority != old.priority {
             entries[name]?.priority = priority
             entries[name]?.queuedAt = now
-            if let priority, let index = places.firstIndex(where: { $0.name == name }) {
-                places[index].priority = priority
+            if let urgency = entries[name]?.urgency, let index = places.firstIndex(where: { $0.name == name }) {
+                places[index].priority = urgency
             }
         }
         guard let priority else { return giveUp(name, old.status, conditions.isStorageFine) + [.unneeded(name)] }
@@ -220,6 +247,7 @@ struct Downloads: Sendable {
         case .failed(_, _, let until):
             // One whose time is over waits for its turn like all others, at the next tick.
             retryLater(name, at: until)
+        case .ready where old.priority != .visible: recheckIfOld(name, conditions, now: now)
         default: break
         }
         return []
@@ -227,6 +255,9 @@ struct Downloads: Sendable {
 
     /// Nobody wants it fetched any more.
     private mutating func giveUp(_ name: AvatarName, _ status: Status, _ isStorageFine: Bool) -> [Action] {
+        if entries[name]?.recheck != nil, status == .queued || isOnItsWay(name) {
+            return keep(name, reason: nil, isStorageFine: isStorageFine)
+        }
         dequeue(name)
         if status == .queued { entries[name]?.status = .idle }
         guard status == .active, !way.isReceived(name) else { return [] }
@@ -241,6 +272,7 @@ struct Downloads: Sendable {
         guard let entry = entries[name], entry.priority != nil else { return }
         if entry.record != nil {
             entries[name]?.status = .ready
+            entries[name]?.recheck = nil
         } else if conditions.isOutgoing {
             entries[name]?.status = .idle
         } else if !conditions.isStorageFine {
@@ -252,11 +284,11 @@ struct Downloads: Sendable {
     }
 
     private mutating func enqueue(_ name: AvatarName) {
-        guard let entry = entries[name], let priority = entry.priority else { return }
+        guard let entry = entries[name], let urgency = entry.urgency else { return }
         if entry.hangUps > 0 {
             if !suspects.contains(name) { suspects.append(name) }
         } else {
-            queue.put(name, visibility: priority, queuedAt: entry.queuedAt, size: entry.part?.plan.totalSize)
+            queue.put(name, visibility: urgency, queuedAt: entry.queuedAt, size: entry.part?.plan.totalSize)
         }
     }
 
@@ -381,7 +413,7 @@ struct Downloads: Sendable {
 
     private mutating func takePlace(_ name: AvatarName, isByAge: Bool) {
         if entries[name]?.hangUps ?? 0 > 0 { mayHaveSuspects = true }
-        places.append(Place(name: name, priority: entries[name]?.priority ?? .hidden, isByAge: isByAge))
+        places.append(Place(name: name, priority: entries[name]?.urgency ?? .hidden, isByAge: isByAge))
     }
 
     private mutating func leave(_ name: AvatarName) {
@@ -400,20 +432,75 @@ struct Downloads: Sendable {
         return [.disk(.lookUp([name], touch: false)), .unneeded(name)]
     }
 
+    // MARK: Pictures that are there, and perhaps old
+
+    /// Whether the picture is there, and asked for again.
+    func isRechecked(_ name: AvatarName) -> Bool { entries[name]?.recheck != nil }
+
+    /// Asks the server again for a picture that is there. It stays until another one has come whole.
+    mutating func recheck(_ name: AvatarName, _ why: Recheck, _ conditions: Conditions) {
+        guard let entry = entries[name], entry.status == .ready, entry.record != nil, entry.checkedAt != nil,
+            entry.priority != nil, conditions.isStorageFine, !conditions.isOutgoing
+        else { return }
+        entries[name]?.recheck = why
+        entries[name]?.part = nil
+        entries[name]?.status = .queued
+        enqueue(name)
+    }
+
+    /// A label shows the picture: it is asked for again when the server last told of it too long ago.
+    mutating func recheckIfOld(_ name: AvatarName, _ conditions: Conditions, now: MonotonicTime) {
+        guard let recheckAfter, let entry = entries[name], entry.priority == .visible,
+            let checkedAt = entry.checkedAt, now - checkedAt >= recheckAfter
+        else { return }
+        recheck(name, .old, conditions)
+    }
+
+    /// The server said what it has to say of the picture, or cannot be understood: the one that is there stays.
+    private mutating func notReplaced(_ name: AvatarName, detail: String, now: MonotonicTime) -> [Action] {
+        entries[name]?.checkedAt = now
+        entries[name]?.hangUps = 0
+        let note = Note(.info, "asked for again, and not replaced", name: name.string, detail: detail)
+        return [.log(.note(note)), .disk(.noteChecked(name))] + keep(name, reason: detail, isStorageFine: false)
+    }
+
+    /// The picture is not asked for any more, and what came of another one goes.
+    private mutating func keep(_ name: AvatarName, reason: String?, isStorageFine: Bool) -> [Action] {
+        dequeue(name)
+        way.stop(name)
+        entries[name]?.recheck = nil
+        entries[name]?.status = .ready
+        entries[name]?.part = nil
+        return [.disk(.discardPart(name))] + releaseIfQuiet(name, isStorageFine: isStorageFine)
+            + [.kept(name, reason: reason)]
+    }
+
+    /// Nobody can be asked now: pictures that are there stay as they are, until the next reason to ask.
+    mutating func giveUpRechecks(_ reason: String) -> [Action] {
+        entries.filter { $0.value.recheck != nil && ($0.value.status == .queued || isOnItsWay($0.key)) }.keys.sorted()
+            .flatMap { keep($0, reason: reason, isStorageFine: false) }
+    }
+
+    private func isOnItsWay(_ name: AvatarName) -> Bool {
+        entries[name]?.status == .active && !way.isReceived(name)
+    }
+
     // MARK: Ends
 
     /// The crop takes the name: its copy goes into the very part that a download would write to.
     mutating func makeWay(for name: AvatarName) -> [Action] {
         guard entries[name]?.status == .active || entries[name]?.status == .queued else { return [] }
         dequeue(name)
+        if entries[name]?.recheck != nil { return keep(name, reason: nil, isStorageFine: false) }
         entries[name]?.part = nil
         entries[name]?.status = .idle
         way.stop(name)
         return releaseIfQuiet(name, isStorageFine: false)
     }
 
-    /// The picture is not to be had for now; everybody who waits is told.
+    /// The picture is not to be had for now; everybody who waits is told. One that is there stays.
     mutating func fail(_ name: AvatarName, _ reason: AbsenceReason, detail: String, now: MonotonicTime) -> [Action] {
+        if entries[name]?.recheck != nil { return notReplaced(name, detail: detail, now: now) }
         dequeue(name)
         let before = entries[name]?.refusal
         let attempts = before?.reason == reason ? (before?.attempts ?? 0) + 1 : 1
@@ -584,8 +671,10 @@ extension Downloads {
     mutating func commitsCrop(_ name: AvatarName) { entries[name, default: Entry()].status = .committing }
 
     /// The picture is there.
-    mutating func recorded(_ record: AvatarRecord) {
+    mutating func recorded(_ record: AvatarRecord, now: MonotonicTime) {
         entries[record.name, default: Entry()].record = record
+        entries[record.name]?.checkedAt = record.isOwn ? nil : now
+        entries[record.name]?.recheck = nil
         entries[record.name]?.part = nil
         entries[record.name]?.status = .ready
         entries[record.name]?.refusal = nil
@@ -621,9 +710,12 @@ extension Downloads {
 
     /// A cache file went, by a person's hand or by eviction; whether it was taken for there.
     mutating func vanished(_ name: AvatarName) -> Bool {
-        guard entries[name]?.status == .ready else { return false }
+        guard let entry = entries[name], entry.status == .ready || entry.recheck != nil else { return false }
         entries[name]?.record = nil
-        entries[name]?.status = .idle
+        entries[name]?.checkedAt = nil
+        // What is on its way already is a picture that is missing from now on.
+        entries[name]?.recheck = nil
+        if entry.status == .ready { entries[name]?.status = .idle }
         return true
     }
 
@@ -632,6 +724,7 @@ extension Downloads {
         switch entries[record.name]?.status {
         case .idle, .failed, .unknown, .ready, .stalled:
             entries[record.name]?.record = record
+            entries[record.name]?.checkedAt = nil
             entries[record.name]?.status = .ready
         // A transfer under way comes to its end by itself, and finds the same bytes or another's.
         case .queued, .active, .committing, nil: break

@@ -56,6 +56,8 @@ struct Subscribers: Sendable {
         var unfollowed: Visibility?
         /// Of those that go when nobody follows them any more.
         var followed: Visibility?
+        /// Whether the server is to be asked for the picture although it is there.
+        var again = false
         var toldProgressAt: MonotonicTime?
     }
 
@@ -199,7 +201,7 @@ struct Subscribers: Sendable {
 
     /// `denial` says why nothing can be fetched; `isRoom` whether so many more names can be cared for.
     mutating func fetch(
-        _ names: [AvatarName], visibility: Visibility, more: Bool, denial: BusFault?, isRoom: Bool,
+        _ names: [AvatarName], visibility: Visibility, again: Bool, more: Bool, denial: BusFault?, isRoom: Bool,
         _ stream: StreamID
     ) -> [Action] {
         guard names.count <= Limits.Labels.fetchNamesMax else {
@@ -219,6 +221,7 @@ struct Subscribers: Sendable {
             } else {
                 fetchOnce(name, visibility)
             }
+            if again { fetchPriorities[name]?.again = true }
         }
         let ordered = unique.sorted()
         return [
@@ -239,6 +242,9 @@ struct Subscribers: Sendable {
         guard let fetch = fetchPriorities[name] else { return false }
         return fetch.unfollowed != nil || fetch.followed != nil
     }
+
+    /// Whether an unfinished fetch has the server asked again for the name's picture.
+    func isFetchedAgain(_ name: AvatarName) -> Bool { fetchPriorities[name]?.again ?? false }
 
     /// The fetches of the name are over.
     mutating func fetchesEnded(_ name: AvatarName) { fetchPriorities[name] = nil }

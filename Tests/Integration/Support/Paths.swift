@@ -33,9 +33,12 @@ extension Stage {
     }
 
     /// What `avatarctl doctor` says.
-    func doctor() async throws -> ProgramResult {
+    func doctor() async throws -> ProgramResult { try await ctl("doctor") }
+
+    /// What `avatarctl` says.
+    func ctl(_ arguments: String...) async throws -> ProgramResult {
         try await Program.run(
-            Program.product("avatarctl"), ["doctor", "--socket", agent.client.socketPath], in: folder)
+            Program.product("avatarctl"), arguments + ["--socket", agent.client.socketPath], in: folder)
     }
 
     /// `avatarctl doctor` has no complaint.

@@ -64,7 +64,9 @@ extension Life {
 
     /// The user says of a picture that lies in the folder: this is my avatar now.
     func sayAgain() {
-        let names = disk.crops.keys.filter { !writers.contains($0) && $0 != Self.unwelcomeCrop }.sorted()
+        let names = disk.crops.keys.filter {
+            !writers.contains($0) && $0 != Self.unwelcomeCrop && disk.isReadable($0)
+        }.sorted()
         guard agent.isAlive, agent.account.uid == me, !names.isEmpty else { return }
         let name = names[random.pick(0...names.count - 1)]
         world.log("the user says it again", name.string)
@@ -91,6 +93,6 @@ extension Life {
         world.log("a crop is deleted", name.string)
         oracle.cropDeleted(name)
         disk.crops[name] = nil
-        watch.happened(.crops, name, isGone: true)
+        watch.happened(.crops, name, .gone)
     }
 }

@@ -30,6 +30,7 @@ extension Life {
         for _ in 0..<options.saidAgain { at { self.sayAgain() } }
         for _ in 0..<options.absences { at { self.leave() } }
         scheduleFolderFaults()
+        scheduleOthers()
         if server.kind == .ours { visitor.schedule(before: options.faultTime) }
         heal()
     }
@@ -74,6 +75,7 @@ extension Life {
         server.store.isFull = false
         isAway = nil
         unmount()
+        mendAll()
         server.restart()
         let token = server.store.tokens[me] ?? ""
         // The token that came last stands in its file: nobody need log in for it.

@@ -36,6 +36,8 @@ package final class Life {
     var random: SeededRandom
     /// For what happens to the folders themselves.
     var folderRandom: SeededRandom
+    /// For what pictures and files do that nobody closes.
+    var otherRandom: SeededRandom
     let me: UserID
     /// Another user of the same machine.
     let them: UserID
@@ -57,11 +59,17 @@ package final class Life {
     var subscribers: [StreamID: Subscriber] = [:]
     var watcher: StreamID?
     var hasLostCatalog = false
+    /// Pictures that friends have not uploaded yet.
+    var late: [(friend: UserID, name: AvatarName, picture: Picture)] = []
     /// How many replies a stream that does not read holds before the bus closes it.
     let unreadMax: Int
     /// Streams that do not read, and the replies that wait on each.
     var unread: [StreamID: Int] = [:]
     private var feeds = 0
+    /// Calls that fetch pictures again.
+    var fetches: Set<StreamID> = []
+    /// Crops that the agent may not read yet.
+    var unreadable: [(name: AvatarName, inode: Int, picture: Picture)] = []
     /// Crops that somebody is writing, be they closed for a moment.
     var writers: Set<AvatarName> = []
     private let namesMax: Int
@@ -79,9 +87,12 @@ package final class Life {
         self.mutation = mutation
         random = world.random(1)
         folderRandom = world.random(61)
-        var options = LifeOptions(random: &random, folders: &folderRandom)
+        otherRandom = world.random(71)
+        var options = LifeOptions(random: &random, folders: &folderRandom, others: &otherRandom)
         // What this mutation gets wrong shows in few lives: a server that is away behind something that accepts, again and again.
         if mutation == .trustAcceptance { options.absences += 6 }
+        if mutation == .ignoreLinks { options.links += 2 }
+        if mutation == .ignoreModes { options.modes += 2 }
         self.options = options
         guard let me = UserID(1001), let them = UserID(1002) else { throw SimulationFault.setUp }
         self.me = me
@@ -91,7 +102,9 @@ package final class Life {
         disk = SimDisk(world: world, durable: options.isDurable, mutation: mutation)
         watch = SimWatch(world: world, options: options, ignoresOverflow: mutation == .ignoreOverflow)
         server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours, mutation: mutation)
-        agent = SimAgent(world: world, disk: disk, watch: watch, uid: me, token: "token-1", mutation: mutation)
+        agent = SimAgent(
+            world: world, disk: disk, watch: watch, uid: me, token: "token-1",
+            recheckAfter: options.recheckAfter, mutation: mutation)
         let oracle = Oracle(world: world)
         self.oracle = oracle
         visitor = SimVisitor(world: world, server: server) { oracle.fail($0) }
@@ -118,6 +131,7 @@ package final class Life {
             }
         }
         if converged != nil {
+            fetchAllAgain()
             // Peace must last: what was in order stays so.
             world.run(until: world.now + .seconds(5), eventsMax: Self.eventsMax) { oracle.violation != nil }
         }
@@ -125,6 +139,7 @@ package final class Life {
             oracle.fail(world.events >= Self.eventsMax ? "too many events: \(disorder)" : disorder)
         }
         if oracle.violation == nil, let status = agent.status { checkLabels(status) }
+        if oracle.violation == nil { checkFetchedAgain() }
         if oracle.violation == nil { oracle.finish(disk: disk, server: server, me: me) }
         letGo()
         return Report(
@@ -173,13 +188,22 @@ package final class Life {
             guard let friend = UserID(Int64(2000 + number)) else { continue }
             let name = try AvatarName("friend-\(number).png")
             let picture = try Picture(size: random.pick(120...options.pictureMax), random: &random)
-            // The seed's server looks under the asker only.
-            let owner = options.isSeedServer ? me : friend
             server.store.tokens[friend] = "other-\(number)"
-            server.store.files[ResourceKey(owner: owner, name: name)] = picture.bytes
-            if !options.isSeedServer { server.store.icons[friend] = name }
-            oracle.versions[name, default: []].append(picture)
+            if number < options.lateFriends {
+                late.append((friend, name, picture))
+            } else {
+                place(picture, name, friend)
+            }
         }
+    }
+
+    /// A friend uploads a picture.
+    func place(_ picture: Picture, _ name: AvatarName, _ friend: UserID) {
+        // The seed's server looks under the asker only.
+        let owner = options.isSeedServer ? me : friend
+        server.store.files[ResourceKey(owner: owner, name: name)] = picture.bytes
+        if !options.isSeedServer { server.store.icons[friend] = name }
+        oracle.versions[name, default: []].append(picture)
     }
 
     private func connectParts() {
@@ -198,7 +222,7 @@ package final class Life {
                 disk.crops[name] = inode
                 watch.happened(.crops, name)
             }
-            watch.happened(.cache, name, isGone: !isThere)
+            watch.happened(.cache, name, isThere ? .settled : .gone)
         }
     }
 
@@ -303,6 +327,9 @@ package final class Life {
         case .changes(let stream, let epoch, let cursor, let reset, let changes, _):
             guard stream == watcher, isRead(stream) else { return }
             oracle.watched(epoch: epoch, cursor: cursor, reset: reset, changes: changes)
+        // A fetch ends with the server's refusal of the login.
+        case .failed(let stream, .serverRefused), .failed(let stream, .notLoggedIn):
+            if !fetches.contains(stream) { oracle.fail("a call failed: the login") }
         case .failed(_, let fault): oracle.fail("a call failed: \(fault)")
         default: break
         }

@@ -55,9 +55,19 @@ struct LifeOptions: CustomStringConvertible {
     let cacheMadeAgain: Int
     /// How often the state folder is removed under the agent.
     let stateLosses: Int
+    /// How many friends upload their pictures after labels have asked for them.
+    let lateFriends: Int
+    /// How often a person fetches a picture again that is there.
+    let fetchesAgain: Int
+    /// A picture that a label shows is asked for again after so long.
+    let recheckAfter: Duration
+    /// Crops that appear by a link: of a file that is whole, or of one that is being written elsewhere.
+    var links: Int
+    /// Crops that the agent may not read until somebody mends their mode.
+    var modes: Int
 
-    /// `folders` decides what happens to the folders themselves.
-    init(random: inout SeededRandom, folders: inout SeededRandom) {
+    /// `folders` decides what happens to the folders themselves; `others` what pictures and files do that nobody closes.
+    init(random: inout SeededRandom, folders: inout SeededRandom, others: inout SeededRandom) {
         // Each fault is off in about half of the lives, so that their combinations are all lived through.
         func rate(_ top: Double, _ random: inout SeededRandom) -> Double {
             random.happens(0.5) ? 0 : Double(random.next() >> 11) * 0x1p-53 * top
@@ -109,6 +119,11 @@ struct LifeOptions: CustomStringConvertible {
         cropsMadeAgain = folders.happens(0.8) ? 0 : folders.pick(1...2)
         cacheMadeAgain = folders.happens(0.8) ? 0 : 1
         stateLosses = folders.happens(0.8) ? 0 : folders.pick(1...2)
+        lateFriends = others.happens(0.6) ? 0 : others.pick(1...2)
+        fetchesAgain = others.happens(0.5) ? 0 : others.pick(1...3)
+        recheckAfter = .seconds(others.pick(2...60))
+        links = others.happens(0.6) ? 0 : others.pick(1...2)
+        modes = others.happens(0.7) ? 0 : others.pick(1...2)
     }
 
     var description: String {
@@ -124,7 +139,9 @@ struct LifeOptions: CustomStringConvertible {
         a week asleep \(suspendsForAWeek), lags \(lags), \
         hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches), \
         server full \(serverFulls), said again \(saidAgain), absences \(absences), \
-        mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), state lost \(stateLosses)
+        mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), state lost \(stateLosses), \
+        late pictures \(lateFriends), fetched again \(fetchesAgain), asked again after \(recheckAfter), links \(links), \
+        modes \(modes)
         """
     }
 }

@@ -60,6 +60,12 @@ package enum Mutation: String, CaseIterable, Sendable {
     case ignoreMovedFolders = "ignore-moved-folders"
     /// What was known of crops is forgotten when their folder comes back.
     case forgetCropFolders = "forget-crop-folders"
+    /// Of a picture that is fetched again the size tells whether it is another.
+    case compareSizes = "compare-sizes"
+    /// A name that appears without a close is not looked at.
+    case ignoreLinks = "ignore-links"
+    /// That a file's mode or owner changed is not noticed.
+    case ignoreModes = "ignore-modes"
     /// The server counts toward a user's quota only what was stored when an upload began.
     case forgetBegun = "forget-begun"
     /// The server trusts a token for later chunks of everything, once it was confirmed on the connection.

@@ -15,6 +15,8 @@ final class Oracle {
         var at: MonotonicTime
         /// Whether the user said it again so soon after another crop was closed that the agent may have heard of that one later.
         var isAmbiguous = false
+        /// Whether the agent heard of it by a close; of a link or a mended mode it hears by a look, which may come after a later close.
+        var isHeard = true
     }
 
     let world: World
@@ -102,10 +104,18 @@ final class Oracle {
 
     // MARK: Uploads
 
-    func closed(_ name: AvatarName, _ picture: Picture) {
+    func closed(_ name: AvatarName, _ picture: Picture, isHeard: Bool = true) {
         versions[name, default: []].append(picture)
         crops.removeAll { $0.name == name }
-        crops.append(ClosedCrop(name: name, picture: picture, at: world.now))
+        var crop = ClosedCrop(name: name, picture: picture, at: world.now)
+        crop.isHeard = isHeard
+        crop.isAmbiguous = crops.contains { (!isHeard || !$0.isHeard) && world.now - $0.at < .milliseconds(500) }
+        crops.append(crop)
+    }
+
+    /// Nothing told the agent of the crop: the next look through the folder finds it, if there is one.
+    func isUnheard(_ name: AvatarName) {
+        for index in crops.indices where crops[index].name == name { crops[index].isDeleted = true }
     }
 
     /// The user says it of a picture that was closed before: from now on that is the last one, once it is recorded.

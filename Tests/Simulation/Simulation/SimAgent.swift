@@ -90,7 +90,13 @@ final class SimAgent {
     var lifted: (AvatarName) -> Void = { _ in }
     var isFed: () -> Void = {}
 
-    init(world: World, disk: SimDisk, watch: SimWatch, uid: UserID, token: String, mutation: Mutation?) {
+    private let recheckAfter: Duration
+
+    init(
+        world: World, disk: SimDisk, watch: SimWatch, uid: UserID, token: String, recheckAfter: Duration,
+        mutation: Mutation?
+    ) {
+        self.recheckAfter = recheckAfter
         self.world = world
         self.disk = disk
         self.watch = watch
@@ -115,7 +121,7 @@ final class SimAgent {
         guard machine == nil else { return }
         incarnation += 1
         world.log("the agent starts", "", Int64(incarnation))
-        machine = Machine(AgentMachine(now: world.now, seed: random.next()))
+        machine = Machine(AgentMachine(now: world.now, seed: random.next(), recheckAfter: recheckAfter))
         watch.isAttached = true
         watch.isAway = []
         let facts = lostCatalog ? disk.loseCatalog() : disk.open()

@@ -6,6 +6,8 @@ struct SimCatalog {
     struct Avatar {
         var record: AvatarRecord
         var inode: Int
+        /// When the server last told of it; nil for the user's own.
+        var checked: UnixTime?
     }
 
     struct Part {

@@ -19,6 +19,7 @@ extension SimDisk {
                 discardPart(name)
             }
             return []
+        case .look where mutation == .ignoreLinks: return []
         case .look(let name):
             guard let file = crops[name].flatMap({ files[$0] }) else { return [] }
             if file.isBeingWritten { awaited.insert(name) }
@@ -47,6 +48,10 @@ extension SimDisk {
                 reason: reason, attempts: attempts,
                 until: Negative.keptUntil(reason, of: name, attempts: attempts, wall: wall), tokenEpoch: tokenEpoch)
             return [.logged([log(.failed, name)])]
+        case .noteChecked(let name):
+            guard !isFull else { return failed(command) }
+            if catalog.avatars[name]?.record.isOwn == false { catalog.avatars[name]?.checked = wall }
+            return []
         case .clearNegatives(let names):
             for name in names { catalog.negatives[name] = nil }
             return []
@@ -116,6 +121,10 @@ extension SimDisk {
 
     private func row(_ name: AvatarName) -> CatalogRow {
         var row = CatalogRow(name: name, avatar: catalog.avatars[name]?.record)
+        if let avatar = catalog.avatars[name], !avatar.record.isOwn {
+            let ago = avatar.checked.map { wall.milliseconds - $0.milliseconds } ?? -1
+            row.checked = world.now + (.zero - (ago < 0 ? Limits.Download.longAgo : .milliseconds(ago)))
+        }
         if let part = catalog.parts[name], let inode = parts[name], let size = files[inode]?.bytes.count,
             part.origin.isResumable(from: account ?? "", bootID: bootID, now: world.now)
                 || mutation == .keepPartsAcrossBoots
@@ -220,10 +229,25 @@ extension SimDisk {
         guard promised == Int64(bytes.count) else { return .corrupt("wrong size") }
         do throws(ImageError) {
             _ = try ImageStructure.examine(bytes.span.bytes)
-            return .done
         } catch {
             return .corrupt(error.description)
         }
+        return samePicture(item, bytes, sha256).map { .unchanged($0) } ?? .done
+    }
+
+    /// The picture that was fetched earlier, when it has the very bytes of the part, which goes then.
+    private func samePicture(
+        _ item: CommitMachine.Item, _ bytes: [UInt8], _ sha256: SHA256Digest
+    ) -> AvatarRecord? {
+        guard case .download = item.origin, let avatar = catalog.avatars[item.name], !avatar.record.isOwn,
+            cache[item.name] == avatar.inode
+        else { return nil }
+        let isSame =
+            mutation == .compareSizes ? avatar.record.size == Int64(bytes.count) : avatar.record.sha256 == sha256
+        guard isSame else { return nil }
+        discardPart(item.name)
+        catalog.avatars[item.name]?.checked = wall
+        return avatar.record
     }
 
     private func rename(_ name: AvatarName) -> CommitMachine.Outcome {
@@ -257,7 +281,8 @@ extension SimDisk {
         let record = AvatarRecord(
             name: name, owner: nil, size: intent.size, sha256: intent.sha256, assurance: .structural,
             generation: (earlier?.generation ?? 0) + 1, isOwn: isOwn)
-        catalog.avatars[name] = SimCatalog.Avatar(record: record, inode: intent.inode)
+        catalog.avatars[name] = SimCatalog.Avatar(
+            record: record, inode: intent.inode, checked: isOwn ? nil : wall)
         catalog.intents[name] = nil
         catalog.parts[name] = nil
         catalog.negatives[name] = nil

@@ -3,13 +3,33 @@ internal import TransferMachines
 
 /// The kernel's queue of folder events and the watch that reads it: late, merged, out of order where the kernel may be, or lost.
 final class SimWatch {
+    /// What happened to a file.
+    enum Kind {
+        /// It was closed, or moved in.
+        case settled
+        /// It appeared without a close.
+        case appeared
+        /// Its attributes were changed.
+        case touched
+        case gone
+    }
+
     private struct Event: Equatable {
         let folder: WatchedFolder
         let name: AvatarName
-        let isGone: Bool
+        let kind: Kind
 
         /// The order in which crops are closed is what the kernel's one queue keeps.
-        var isClose: Bool { folder == .crops && !isGone }
+        var isClose: Bool { folder == .crops && kind != .gone }
+
+        var change: FolderChange {
+            switch kind {
+            case .settled: .settled(folder, name)
+            case .appeared: .appeared(folder, name)
+            case .touched: .touched(folder, name)
+            case .gone: .gone(folder, name)
+            }
+        }
     }
 
     private let world: World
@@ -36,10 +56,10 @@ final class SimWatch {
         random = world.random(41)
     }
 
-    /// A file was closed or moved in, or (`isGone`) removed.
-    func happened(_ folder: WatchedFolder, _ name: AvatarName, isGone: Bool = false) {
+    /// Something happened to a file.
+    func happened(_ folder: WatchedFolder, _ name: AvatarName, _ kind: Kind = .settled) {
         guard isAttached, !isAway.contains(folder) else { return }
-        let event = Event(folder: folder, name: name, isGone: isGone)
+        let event = Event(folder: folder, name: name, kind: kind)
         // The kernel keeps one of two that are the same and next to each other (inotify(7)).
         if pending.last == event { return world.log("two events become one", name.string) }
         if random.happens(overflowRate) { return overflow() }
@@ -52,7 +72,7 @@ final class SimWatch {
     private func deliverNext() {
         guard !pending.isEmpty else { return }
         let event = pending.remove(at: next())
-        deliver(event.isGone ? .gone(event.folder, event.name) : .settled(event.folder, event.name))
+        deliver(event.change)
     }
 
     /// Any may come first, but no close of a crop before another's.

@@ -77,7 +77,7 @@ private let inputs = [
     Sample(.input("Watch"), WatchParameters(epoch: "e", since: 1, heartbeat: true)),
     Sample(.input("Get"), GetParameters(name: "n", owner: 7)),
     Sample(.input("List"), ListParameters(state: "s", after: "a", limit: 1)),
-    Sample(.input("Fetch"), FetchParameters(names: ["n"], visibility: "near")),
+    Sample(.input("Fetch"), FetchParameters(names: ["n"], visibility: "near", again: true)),
     Sample(.input("Upload"), UploadParameters(path: "/p")), Sample(.input("Forget"), ForgetParameters(name: "n")),
     Sample(.input("Pause"), PauseParameters(direction: "up")),
     Sample(.input("Resume"), ResumeParameters(direction: "up")),

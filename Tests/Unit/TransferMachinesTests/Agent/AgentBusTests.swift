@@ -197,7 +197,7 @@ import TransferMachines
         var refused = false
         for round in 0...Limits.Labels.namesMax / Limits.Labels.fetchNamesMax {
             let names = (0..<Limits.Labels.fetchNamesMax).map { name("\(round) \($0)") }
-            agent.give(.bus(StreamID(1), .fetch(names, visibility: .near, more: false)))
+            agent.give(.bus(StreamID(1), .fetch(names, visibility: .near, again: false, more: false)))
             refused =
                 agent.told == [.failed(StreamID(1), .tooMany(what: "names", limit: Limits.Labels.namesMax))]
         }

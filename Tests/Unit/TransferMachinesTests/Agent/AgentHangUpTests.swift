@@ -44,7 +44,7 @@ import TransferMachines
     /// The picture does not wait until the crop is set aside.
     @Test func aPictureComesWhileACropIsStillTried() {
         var world = world(crops: [bad])
-        world.give(.bus(StreamID(1), .fetch([name("friend.png")], visibility: .near, more: false)))
+        world.give(.bus(StreamID(1), .fetch([name("friend.png")], visibility: .near, again: false, more: false)))
         while world.placed.isEmpty, world.step() {}
         #expect(world.placed == [name("friend.png")])
         #expect(world.hangUps <= 2)
@@ -117,7 +117,7 @@ import TransferMachines
         agent.give(
             .bus(
                 StreamID(1),
-                .fetch((others + ["bad.bmp"]).map { name($0) }, visibility: .near, more: true)))
+                .fetch((others + ["bad.bmp"]).map { name($0) }, visibility: .near, again: false, more: true)))
         var world = ScriptedWorld(agent) { isDownload($0, of: "bad.bmp") }
         #expect(world.run() < 10_000)
         #expect(Set(world.placed) == Set(others.map { name($0) }))
@@ -291,7 +291,7 @@ import TransferMachines
         #expect(world.agent.machine.status.problems.map(\.key) == ["upload 1.png"])
         #expect(world.agent.machine.status.uploads == 0)
         world.hangsUpOver = { _ in false }
-        world.give(.bus(StreamID(9), .fetch([], visibility: .near, more: true)))
+        world.give(.bus(StreamID(9), .fetch([], visibility: .near, again: false, more: true)))
         #expect(world.agent.machine.status.problems == [])
         _ = world.run()
         #expect(world.uploaded == [id])

@@ -26,9 +26,9 @@ struct AgentScript {
     /// machine did until then is not kept.
     init(
         _ start: StartFacts = StartFacts(), account: AccountFacts = AgentScript.facts, online: Bool = true,
-        isShared: Bool = false
+        isShared: Bool = false, recheckAfter: Duration? = nil
     ) {
-        machine = AgentMachine(now: at(0), seed: 1, isShared: isShared)
+        machine = AgentMachine(now: at(0), seed: 1, isShared: isShared, recheckAfter: recheckAfter)
         give(.disk(.started(start)))
         guard online else { return }
         give(.disk(.rescanned(.crops, settled: [], unnameable: [], vanished: [], events: [])))
@@ -145,7 +145,7 @@ struct AgentScript {
     }
 
     mutating func fetch(_ stream: UInt64 = 1, _ names: String..., more: Bool = false) {
-        give(.bus(StreamID(stream), .fetch(names.map { name($0) }, visibility: .near, more: more)))
+        give(.bus(StreamID(stream), .fetch(names.map { name($0) }, visibility: .near, again: false, more: more)))
     }
 
     /// A picture that is wanted by a kept label of stream 1, and of which the catalog knows nothing.
