@@ -100,7 +100,11 @@ extension DiskWorker {
     private func recorded(_ row: CropRow?, of facts: CropFacts) throws(CacheError) -> CropRule.Recorded? {
         guard let row else { return nil }
         let trace = trace(of: facts, since: row)
+        // Of these rows no digest is kept.
         if row.state == .baseline { return row.identity.isSameFile(as: facts.identity) ? .baseline(trace) : nil }
+        if row.state == .rejected(CropRule.superseded) {
+            return row.identity.isSameFile(as: facts.identity) ? .superseded : nil
+        }
         guard row.sha256 == facts.sha256 else { return nil }
         switch row.state {
         case .pending:

@@ -69,7 +69,10 @@ extension AgentMachine {
         perform(downloads.liftFailures(names))
         for name in names {
             refresh(name)
-            recheckIfAsked(name)
+            if let reason = recheckIfAsked(name) {
+                kept(name, reason: reason)
+                continue
+            }
             guard downloads.isKnown(name), !downloads.isUnknown(name), !downloads.isRechecked(name) else { continue }
             let avatar = view(of: name)
             if avatar.state.isFinal {
@@ -80,12 +83,13 @@ extension AgentMachine {
         }
     }
 
-    /// A fetch has the server asked again for what is there; without a way to ask, what is there is the answer.
-    mutating func recheckIfAsked(_ name: AvatarName) {
-        guard subscribers.isFetchedAgain(name), session.login != nil, session.refusal == nil,
-            !session.paused.contains(.down)
-        else { return }
+    /// A fetch has the server asked again for a picture that is there. Why that cannot be now, when it cannot.
+    mutating func recheckIfAsked(_ name: AvatarName) -> String? {
+        guard subscribers.isFetchedAgain(name), downloads.mayBeOld(name) else { return nil }
+        if session.paused.contains(.down) { return "downloads are paused" }
+        guard storage.isFine, session.login != nil else { return waitingReason }
         downloads.recheck(name, .asked, conditions(for: name))
+        return nil
     }
 
     /// The picture that was there stays as it is. Labels know it; calls hear why no other came.

@@ -174,13 +174,14 @@ extension AgentMachine {
             perform(downloads.askAnew([name], now: now))
             downloads.recheckIfOld(name, conditions(for: name), now: now)
         }
-        recheckIfAsked(name)
+        let notAsked = recheckIfAsked(name)
         perform(subscribers.catalogAnswered(name))
         switch downloads.status(of: name) {
         // Labels that were told of a picture that waits hear how it ended.
         case .ready where before == .stalled, .failed where before == .stalled: concluded(name)
         // Labels of a name that was not known yet have just had their first state.
-        case .ready: callsConcluded(name)
+        case .ready:
+            if let notAsked { kept(name, reason: notAsked) } else { callsConcluded(name) }
         default: tellCalls(name)
         }
         dropIfUnneeded(name)

@@ -437,10 +437,14 @@ struct Downloads: Sendable {
     /// Whether the picture is there, and asked for again.
     func isRechecked(_ name: AvatarName) -> Bool { entries[name]?.recheck != nil }
 
+    /// Whether the picture is there, and the server may have another by now.
+    func mayBeOld(_ name: AvatarName) -> Bool {
+        entries[name]?.status == .ready && entries[name]?.checkedAt != nil
+    }
+
     /// Asks the server again for a picture that is there. It stays until another one has come whole.
     mutating func recheck(_ name: AvatarName, _ why: Recheck, _ conditions: Conditions) {
-        guard let entry = entries[name], entry.status == .ready, entry.record != nil, entry.checkedAt != nil,
-            entry.priority != nil, conditions.isStorageFine, !conditions.isOutgoing
+        guard mayBeOld(name), entries[name]?.priority != nil, conditions.isStorageFine, !conditions.isOutgoing
         else { return }
         entries[name]?.recheck = why
         entries[name]?.part = nil

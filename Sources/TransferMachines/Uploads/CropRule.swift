@@ -25,6 +25,8 @@ package enum CropRule {
         case waitingForAnother(isSameFile: Bool)
         /// A crop that a server has; whether that is this server, and it was sent for this user.
         case sent(toThisAccount: Bool, Trace)
+        /// A crop that was set aside because a later one was uploaded before the server took it; the row was written for this very file.
+        case superseded
         /// A file that was there when the catalog was made anew, and has the inode, size and mtime that it had then.
         case baseline(Trace)
     }
@@ -114,6 +116,8 @@ package enum CropRule {
     private static func known(_ candidate: Candidate, _ mode: Mode) -> Verdict? {
         switch (candidate.recorded, mode) {
         case (.waitingForAnother(isSameFile: true), _): return .known
+        // However late a look finds it, it must not become the icon after the crop that overtook it.
+        case (.superseded, let mode): return mode == .normal ? nil : .known
         case (.sent(toThisAccount: true, _), _) where candidate.isCurrent: return .known
         // Another user, or the user of another server, saved it anew.
         case (.sent(toThisAccount: false, _), .normal): return nil

@@ -8,11 +8,30 @@ extension Life {
             atOtherTime {
                 self.world.log("a friend uploads a first picture", name.string)
                 self.place(picture, name, friend)
+                self.showLater(name)
             }
         }
         for _ in 0..<options.fetchesAgain { atOtherTime { self.fetchAgain() } }
         for number in 0..<options.links { atOtherTime { self.link(number) } }
         for number in 0..<options.modes { atOtherTime { self.closeUnreadable(number) } }
+    }
+
+    /// Somebody writes with that friend: a new label asks once the last answer is old, in peace, too.
+    private func showLater(_ name: AvatarName) {
+        world.schedule(in: Limits.Negative.freshFor + .seconds(1) + otherRandom.upTo(.seconds(20))) { [self] in
+            // Whoever starts it again shows all labels anew.
+            guard agent.isAlive else { return }
+            lastStream += 1
+            let stream = StreamID(lastStream)
+            let label = LabelRequest(
+                label: ExactString("late-\(stream.value)"), target: .name(name, owner: nil), visibility: .visible)
+            subscribers[stream] = Subscriber(labels: 1, keep: false)
+            world.log("a new label shows the late picture", name.string)
+            agent.feed(
+                .bus(
+                    stream,
+                    .register([label], keep: false, heartbeat: false, more: true, token: "s\(stream.value)")))
+        }
     }
 
     private func atOtherTime(_ body: @escaping () -> Void) {
@@ -42,16 +61,17 @@ extension Life {
         oracle.versions.keys.filter { $0.string.hasPrefix("friend-") && $0 != Self.unwelcomePicture }.sorted()
     }
 
-    /// In peace, when everything is in order. A person who asks has crops tried again, too, so that a server which hangs up over one would
-    /// do so again.
+    /// In peace, when everything is in order and the agent has no complaint. A person who asks has crops tried again, too, so that a server
+    /// which hangs up over one would do so again.
     func fetchAllAgain() {
-        guard !options.hangsUpOnCrop else { return }
+        guard !options.hangsUpOnCrop, let status = agent.status, status.problems.isEmpty else { return }
+        isFetchedInPeace = true
         fetchAgain(friendNames)
     }
 
     /// Whoever fetched a picture again in peace has the one that the server has now.
     func checkFetchedAgain() {
-        guard !options.hangsUpOnCrop else { return }
+        guard isFetchedInPeace else { return }
         for name in friendNames {
             guard let inode = disk.cache[name], let bytes = disk.files[inode]?.bytes else { continue }
             if !server.store.files.contains(where: { $0.key.name == name && $0.value == bytes }) {

@@ -66,6 +66,8 @@ package final class Life {
     /// Streams that do not read, and the replies that wait on each.
     var unread: [StreamID: Int] = [:]
     private var feeds = 0
+    /// Whether a person fetched the pictures again once everything was in order.
+    var isFetchedInPeace = false
     /// Calls that fetch pictures again.
     var fetches: Set<StreamID> = []
     /// Crops that the agent may not read yet.
@@ -274,7 +276,7 @@ package final class Life {
             server.store.commits.contains { $0.key.owner == me && $0.key.name == crop.name && $0.md5 == crop.md5 }
         }
         disk.imported = { [self] name in
-            oracle.saidAgain(name)
+            oracle.saidAgain(name, in: disk)
             watch.happened(.crops, name)
         }
         agent.sent = { [self] id, user in oracle.sent(id, by: user) }

@@ -7,7 +7,7 @@ final class Oracle {
     /// A crop that was closed, and whether the user took it away since.
     struct ClosedCrop {
         let name: AvatarName
-        let picture: Picture
+        var picture: Picture
         var isDeleted = false
         /// Whether the user said it again, and the agent may not have noted that.
         var isUncertain = false
@@ -17,6 +17,8 @@ final class Oracle {
         var isAmbiguous = false
         /// Whether the agent heard of it by a close; of a link or a mended mode it hears by a look, which may come after a later close.
         var isHeard = true
+        /// Whether nothing told the agent of it, so that it counts as new whenever a look finds it.
+        var isUnheard = false
     }
 
     let world: World
@@ -115,13 +117,18 @@ final class Oracle {
 
     /// Nothing told the agent of the crop: the next look through the folder finds it, if there is one.
     func isUnheard(_ name: AvatarName) {
-        for index in crops.indices where crops[index].name == name { crops[index].isDeleted = true }
+        for index in crops.indices where crops[index].name == name {
+            (crops[index].isDeleted, crops[index].isUnheard) = (true, true)
+        }
     }
 
     /// The user says it of a picture that was closed before: from now on that is the last one, once it is recorded.
-    func saidAgain(_ name: AvatarName) {
+    func saidAgain(_ name: AvatarName, in disk: SimDisk) {
         guard let index = crops.firstIndex(where: { $0.name == name }) else { return }
         var crop = crops.remove(at: index)
+        // Another folder may lie at the path than the one in which the crop of this name was closed last.
+        let bytes = disk.crops[name].flatMap { disk.files[$0]?.bytes }
+        if let lying = versions[name]?.first(where: { $0.bytes == bytes }) { crop.picture = lying }
         (crop.isUncertain, crop.isDeleted) = (true, false)
         crop.isAmbiguous = crops.contains { world.now - $0.at < .milliseconds(500) }
         crop.at = world.now
@@ -219,7 +226,7 @@ final class Oracle {
 
     /// Whether the server would not take the crop before it took a later one: then the crop must not be sent any more.
     private func isOvertaken(_ crop: ClosedCrop, _ disk: SimDisk) -> Bool {
-        disk.catalog.crops[crop.name]?.state == .setAside && crop.name != crops.last?.name
+        disk.catalog.crops[crop.name]?.state == .superseded && crop.name != crops.last?.name
     }
 
     /// The icon is the last crop closed; one that was taken away may have been too late to be it.
@@ -227,7 +234,7 @@ final class Oracle {
         let others = crops.filter { isAnothers($0.name, disk, me) }
         let crops = crops.filter { !isAnothers($0.name, disk, me) }
         // Another user's crop may have taken the name from one that is this user's icon.
-        var allowed: [AvatarName?] = others.map(\.name)
+        var allowed: [AvatarName?] = others.map(\.name) + crops.filter(\.isUnheard).map(\.name)
         for crop in crops.reversed() {
             allowed.append(crop.name)
             if !crop.isDeleted, !crop.isUncertain, !crop.isAmbiguous { break }

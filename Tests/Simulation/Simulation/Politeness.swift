@@ -48,7 +48,10 @@ final class Politeness {
         _ name: AvatarName, _ reason: AbsenceReason, attempts: Int, until: MonotonicTime?, tokenEpoch: Int64
     ) {
         let pause = min(Limits.Negative.freshFor, Negative.pause(reason, attempts: attempts))
-        refusals[name] = until.map { (min($0, world.now + pause), tokenEpoch) }
+        refusals[name] = until.map { until in
+            let learned = until + (.zero - Negative.timeToLive(reason, of: name, attempts: attempts))
+            return (min(until, learned + pause, world.now + pause), tokenEpoch)
+        }
     }
 
     /// There is a reason to ask for it again.

@@ -26,7 +26,7 @@ struct SimCatalog {
     }
 
     struct CropRow {
-        enum State { case pending, done, setAside }
+        enum State { case pending, done, setAside, superseded }
 
         var crop: Crop
         var inode: Int

@@ -34,9 +34,10 @@ extension SimDisk {
             guard !isFull else { return [.failed(command, .full)] }
             guard let name = cropNames[id] else { return [.cropChanged(id)] }
             return [.cropFinished(id, name, uploaded(id))]
-        case .setCropAside(let id, _):
+        case .setCropAside(let id, let reason):
             guard !isFull else { return failed(command) }
-            if let name = catalog.row(of: id)?.crop.name { catalog.crops[name]?.state = .setAside }
+            guard let name = catalog.row(of: id)?.crop.name else { return [] }
+            catalog.crops[name]?.state = reason == CropRule.superseded ? .superseded : .setAside
             return []
         case .setNegative(let name, let reason, let attempts):
             guard !isFull else {

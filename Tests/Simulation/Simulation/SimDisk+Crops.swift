@@ -18,11 +18,16 @@ extension SimDisk {
 
     func examine(_ name: AvatarName) -> Examination {
         guard let inode = heldCrops[name], let file = files[inode] else {
-            if let row = catalog.crops.removeValue(forKey: name), row.state != .setAside { departed[row.inode] = row }
+            if let row = catalog.crops.removeValue(forKey: name), row.state == .pending || row.state == .done {
+                departed[row.inode] = row
+            }
             return .missing
         }
-        guard isReadable(name) else { return .refused(reason: "it cannot be read") }
-        guard !file.isBeingWritten || mutation == .ignoreWriters else { return .busy }
+        guard !unreadable.contains(inode) else { return .refused(reason: "it cannot be read") }
+        guard !file.isBeingWritten || mutation == .ignoreWriters else {
+            awaited.insert(name)
+            return .busy
+        }
         guard let sha256 = try? SHA256Digest(of: file.bytes.span.bytes),
             let md5 = try? MD5Digest(of: file.bytes.span.bytes)
         else { return .missing }
@@ -91,12 +96,13 @@ extension SimDisk {
         case .pending where row.crop.account != account: return .waitingForAnother(isSameFile: isSameFile)
         case .pending:
             let isInOrder = !catalog.crops.values.contains { other in
-                other.state != .setAside && other.crop.id > row.crop.id
+                (other.state == .pending || other.state == .done) && other.crop.id > row.crop.id
                     && (files[other.inode]?.modified ?? .zero) < file.modified
             }
             return .waiting(isSameFile: isSameFile, isInOrder: isInOrder)
         case .done:
             return .sent(toThisAccount: row.crop.account == account, isSameFile ? .untouched : .rewritten)
+        case .superseded: return isSameFile ? .superseded : nil
         case .setAside: return nil
         }
     }

@@ -41,6 +41,13 @@ import TransferMachines
         }
     }
 
+    /// Only who is heard to save it again means it to be the avatar now.
+    @Test func whatALaterCropOvertookIsSentAgainOnlyWhenItIsPutThereAgain() {
+        #expect(verdict(.superseded, .normal) == .isNew(everSent: true))
+        #expect(verdict(.superseded, .forced) == .isNew(everSent: true))
+        for mode in Self.unheard { #expect(verdict(.superseded, mode) == .known) }
+    }
+
     /// A baseline's bytes were never read: only a change of the file shows that it was saved since.
     @Test func aBaselineIsNewWhenItWasWrittenSince() {
         #expect(verdict(.baseline(.untouched), .normal) == .known)
