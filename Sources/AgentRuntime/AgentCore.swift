@@ -6,11 +6,14 @@ internal import LabelBus
 internal import Logging
 internal import NIOCore
 internal import PosixFiles
+internal import ProgramSupport
+internal import Synchronization
 internal import TransferMachines
 
 /// The driver with everything around it but the bus: it answers the bus's calls, and outlives them.
 final class AgentCore: AgentService {
-    private let settings: AgentSettings
+    /// What is in force now.
+    private let settings: Mutex<AgentSettings>
     private let logins: LoginStore
     private let loop: any EventLoop
     private let logger: Logger
@@ -21,7 +24,7 @@ final class AgentCore: AgentService {
 
     /// Opens folders and catalog.
     init(settings: AgentSettings, logins: LoginStore, loop: any EventLoop, logger: Logger) throws {
-        self.settings = settings
+        self.settings = Mutex(settings)
         self.logins = logins
         self.loop = loop
         self.logger = logger
@@ -44,7 +47,8 @@ final class AgentCore: AgentService {
         driver = try loop.submit {
             NIOLoopBound(
                 AgentDriver(
-                    seed: seed, isShared: settings.isShared, mapping: mapping, disk: disk, loop: loop, logger: logger,
+                    seed: seed, isShared: settings.isShared, uploadBytesMax: settings.uploadBytesMax, mapping: mapping,
+                    disk: disk, loop: loop, logger: logger,
                     attach: attacher.attach), eventLoop: loop)
         }.wait()
         let driver = driver
@@ -82,6 +86,7 @@ final class AgentCore: AgentService {
     ///
     /// `fault` says why nobody is logged in, where somebody should be.
     func begin(_ account: Account?, fault: String?) async throws {
+        let settings = settings.withLock { $0 }
         if let fault { inbox.feed([.loginUnusable(reason: fault)]) }
         if let account {
             let driver = driver
@@ -106,6 +111,56 @@ final class AgentCore: AgentService {
         try await loop.submit { driver.value.stop() }.get()
         watch.stop()
         try await disk.stop()
+    }
+
+    // MARK: Configuration that was read again
+
+    /// Takes over what takes effect at once, and tells of everything that is another value now.
+    ///
+    /// - Parameter account: who would be logged in after a start with the new settings; called on the disk thread, in order with logins over
+    ///   the bus. Where it throws, nothing is taken over.
+    func reload(_ new: AgentSettings, account: @escaping @Sendable (AgentSettings) throws -> Account?) async throws
+        -> [ConfigurationChange<AgentKey>]
+    {
+        let driver = driver
+        let before = settings.withLock { $0 }
+        let changes = before.changes(to: new)
+        let taken = before.taking(new)
+        let loginCount = try await loop.submit { driver.value.loginCount }.get()
+        let configured = try await onDisk { _ in try account(taken) }
+        try await onDisk {
+            try $0.setBounds(cacheBytesMax: taken.cacheBytesMax, uploadBytesMax: taken.uploadBytesMax)
+        }
+        settings.withLock { $0 = taken }
+        let facts = ConfigurationFacts(
+            waiting: changes.filter { !$0.key.isReloadable }.map(\.key.rawValue),
+            mayTakeLargerCrops: taken.uploadBytesMax > before.uploadBytesMax)
+        let keysChanged = changes.contains { $0.key.isOfAccount }
+        try await loop.submit {
+            let driver = driver.value
+            driver.uploadBytesMax = taken.uploadBytesMax
+            driver.feed(.configurationRead(facts))
+            // Whoever has logged in or out meanwhile knows better.
+            guard driver.loginCount == loginCount else { return }
+            switch LoginStep.after(current: driver.account, configured: configured, keysChanged: keysChanged) {
+            case .stays: break
+            case .logsIn(let account): driver.logIn(account)
+            case .logsOut: driver.logOut()
+            }
+        }.get()
+        return changes
+    }
+
+    /// The configuration cannot be taken over, for this reason.
+    func configurationFailed(_ reason: String) { inbox.feed([.configurationRead(ConfigurationFacts(fault: reason))]) }
+
+    /// Runs `body` on the disk thread, after everything that was asked of it before.
+    private func onDisk<Value: Sendable>(
+        _ body: @escaping @Sendable (DiskWorker) throws -> Value
+    ) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            disk.submit([.ask { worker in continuation.resume(with: Result { try body(worker) }) }])
+        }
     }
 
     // MARK: The bus
@@ -137,6 +192,7 @@ final class AgentCore: AgentService {
     }
 
     private func login(_ parameters: LoginParameters, _ reply: ReplyStream) {
+        let settings = settings.withLock { $0 }
         guard !settings.isServerPinned else {
             return reply.fail(
                 .serverRefused(
@@ -145,15 +201,16 @@ final class AgentCore: AgentService {
                         + "which beat a login: start it without them"))
         }
         guard let uid = UserID(Int64(parameters.uid)) else { return reply.fail(.invalidParameter(parameter: "uid")) }
-        guard (1...65_535).contains(parameters.server.port), !parameters.server.host.isEmpty else {
-            return reply.fail(.invalidParameter(parameter: "server"))
-        }
+        // The host's text may name the port as well, if it names the same.
+        guard (1...65_535).contains(parameters.server.port), let address = try? HostPort(parameters.server.host),
+            address.port ?? parameters.server.port == parameters.server.port
+        else { return reply.fail(.invalidParameter(parameter: "server")) }
         guard !parameters.token.isEmpty, parameters.token.utf8.count <= Limits.Token.bytesMax else {
             return reply.fail(.invalidParameter(parameter: "token"))
         }
         let account = Account(
             server: ServerAddress(
-                host: parameters.server.host, port: parameters.server.port,
+                host: address.host, port: parameters.server.port,
                 classicChunkBytes: settings.classicChunkBytes),
             uid: uid, token: parameters.token)
         let (logins, driver) = (logins, driver)

@@ -44,7 +44,8 @@ package final class UploadFolder {
     /// The folder's path, for messages.
     package let path: String
     let folder: Folder
-    let bytesMax: Int64
+    /// The largest picture that is taken.
+    package var bytesMax: Int64
     /// How this folder waits for the disk; a test puts a failing one here.
     var diskSync = DiskSync()
     private let probe: (borrowing OpenFile) -> OpenFile.LeaseAnswer

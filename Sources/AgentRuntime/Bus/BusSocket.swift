@@ -25,6 +25,11 @@ package struct BusSocket: ~Copyable {
             return BusSocket(file: OpenFile(adopting: handedOver), ownedPath: nil, facts: nil)
         }
         do throws(PosixError) {
+            _ = try Folder.make(path: split(path).folder)
+        } catch {
+            throw .noFolder(path: path, error)
+        }
+        do throws(PosixError) {
             return try make(path)
         } catch {
             throw error.code == EADDRINUSE ? .inUse(path: path) : .system(error)
@@ -42,7 +47,6 @@ package struct BusSocket: ~Copyable {
 
     private static func make(_ path: String) throws(PosixError) -> BusSocket {
         let (folderPath, name) = split(path)
-        if mkdir(folderPath, 0o700) != 0, errno != EEXIST { throw .last("mkdir", path: folderPath) }
         let folder = try Folder(path: folderPath)
         if let facts = try folder.facts(of: name) {
             // Anything but a socket of ours is not ours to remove.
@@ -103,6 +107,8 @@ package enum BusSocketError: Error, Hashable, Sendable, CustomStringConvertible 
     case activationWithoutName
     /// What was handed over is no listening Unix stream socket.
     case activationWithoutListener
+    /// The folder of the socket is not there, and cannot be made.
+    case noFolder(path: String, PosixError)
     /// A system call failed.
     case system(PosixError)
 
@@ -113,6 +119,8 @@ package enum BusSocketError: Error, Hashable, Sendable, CustomStringConvertible 
             "systemd handed over sockets, but none is called varlink: set FileDescriptorName=varlink in the socket unit"
         case .activationWithoutListener:
             "the socket that systemd handed over is no listening Unix stream socket: use ListenStream= in the socket unit"
+        case .noFolder(let path, let error):
+            "there is no folder for the bus's socket \(path): \(error); bus.socket or XDG_RUNTIME_DIR says where it lies"
         case .system(let error): error.description
         }
     }

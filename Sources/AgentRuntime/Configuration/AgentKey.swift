@@ -16,7 +16,26 @@ package enum AgentKey: String, ConfigurationKey {
     case busSocket = "bus.socket"
     case storageSync = "storage.sync"
     case logLevel = "log.level"
+    case logFormat = "log.format"
 
     package static let variablePrefix = "AVATARD_"
     package var isSecret: Bool { false }
+
+    /// Folders, socket and lock belong to one run; everything else is asked for whenever it is used.
+    package var isReloadable: Bool {
+        switch self {
+        case .cacheDirectory, .uploadDirectory, .stateDirectory, .busSocket, .storageSync: false
+        case .serverHost, .serverPort, .serverDialect, .serverClassicChunkBytes, .identityUID, .identityTokenFile,
+            .cacheBytesMax, .uploadBytesMax, .logLevel, .logFormat:
+            true
+        }
+    }
+
+    /// Whether the key says who logs in where.
+    package var isOfAccount: Bool {
+        switch self {
+        case .serverHost, .serverPort, .serverClassicChunkBytes, .identityUID, .identityTokenFile: true
+        default: false
+        }
+    }
 }

@@ -14,9 +14,9 @@ struct LoginStore: Sendable {
 
     private static let fileName = "login.json"
     let stateDirectory: String
-    let classicChunkBytes: Int
 
-    func load() throws(TokenFile.Fault) -> Account? {
+    /// The kept login; the chunk size is the configuration's to say.
+    func load(classicChunkBytes: Int) throws(TokenFile.Fault) -> Account? {
         let path = stateDirectory + "/" + Self.fileName
         let facts: FileFacts
         let bytes: [UInt8]
@@ -33,12 +33,12 @@ struct LoginStore: Sendable {
             throw TokenFile.Fault(description: "the kept login \(path) can be read by others", isOfKeptLogin: true)
         }
         guard let kept = try? JSONDecoder().decode(Kept.self, from: Data(bytes)), let uid = UserID(kept.uid),
-            (1...65_535).contains(kept.port)
+            (1...65_535).contains(kept.port), let host = try? HostPort(kept.host).host
         else {
             throw TokenFile.Fault(description: "the kept login \(path) makes no sense", isOfKeptLogin: true)
         }
         return Account(
-            server: ServerAddress(host: kept.host, port: kept.port, classicChunkBytes: classicChunkBytes), uid: uid,
+            server: ServerAddress(host: host, port: kept.port, classicChunkBytes: classicChunkBytes), uid: uid,
             token: kept.token)
     }
 

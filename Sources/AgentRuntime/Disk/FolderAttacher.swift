@@ -46,7 +46,7 @@ extension DiskWorker {
         case .cache: try reopenCache()
         case .crops:
             crops = try UploadFolder(
-                path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax, making: isShared)
+                path: settings.uploadDirectory, bytesMax: uploadBytesMax, making: isShared)
         }
     }
 }

@@ -18,7 +18,7 @@ package struct ServerAddress: Hashable, Sendable {
     }
 
     /// What tells this server from others in the catalog.
-    package var key: String { "\(host):\(port)" }
+    package var key: String { HostPort.text(host: host, port: port) }
 }
 
 /// A user's login. The token is never printed, logged or sent to anybody but the server.
@@ -43,6 +43,11 @@ package struct Account: Sendable, CustomStringConvertible {
 
     /// What tells whose parts and crops are whose in the catalog.
     var key: String { login.account }
+
+    /// Whether it is the same user at the same server with the same token.
+    func isSame(as other: Account) -> Bool {
+        server == other.server && uid == other.uid && token.utf8.elementsEqual(other.token.utf8)
+    }
 
     package var description: String { "uid \(uid) at \(server.key)" }
 }

@@ -25,7 +25,11 @@ final class AgentDriver {
     private var timer: Scheduled<Void>?
     private var timerAt: MonotonicTime?
 
-    private var account: Account?
+    private(set) var account: Account?
+    /// How often somebody logged in or out.
+    private(set) var loginCount = 0
+    /// The largest picture that is uploaded now; for `Status`.
+    var uploadBytesMax: Int64
     private var connection: (number: Int, link: ServerConnection)?
 
     private var streams: [StreamID: ReplyStream] = [:]
@@ -34,11 +38,12 @@ final class AgentDriver {
     private var lastEncoded: (view: AvatarView, avatar: EncodedAvatar)?
 
     init(
-        seed: UInt64, isShared: Bool, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
+        seed: UInt64, isShared: Bool, uploadBytesMax: Int64, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
         logger: Logger,
         attach: @escaping @Sendable (WatchedFolder) -> Void
     ) {
         self.attach = attach
+        self.uploadBytesMax = uploadBytesMax
         machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared)
         self.loop = loop
         self.disk = disk
@@ -79,12 +84,14 @@ final class AgentDriver {
     /// From here on the agent acts for this account, in memory as on the disk thread: both hear of logins in the same order.
     func logIn(_ account: Account) {
         self.account = account
+        loginCount += 1
         disk.submit([.ask { $0.use(account) }])
         feed(.login(account.login))
     }
 
     func logOut() {
         account = nil
+        loginCount += 1
         disk.submit([.ask { $0.use(nil) }])
         feed(.logout)
     }
@@ -264,6 +271,7 @@ final class AgentDriver {
             downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: status.cachedFiles,
             bytes: Int(status.cachedBytes), problems: problems,
             figures: [
+                "upload_bytes_max": Double(uploadBytesMax),
                 "bytes_down": Double(activity.bytesDown), "bytes_up": Double(activity.bytesUp),
                 "download_restarts": Double(activity.restarts), "stray_replies": Double(activity.strayReplies),
                 "watch_overflows": Double(activity.overflows), "paused_down": status.paused.contains(.down) ? 1 : 0,
