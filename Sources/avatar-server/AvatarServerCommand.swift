@@ -16,8 +16,8 @@ struct AvatarServerCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [ServeCommand.self, UserCommand.self, CheckCommand.self])
 
-    /// Begins the program. Every file that it makes from here on is for its own user alone, whatever library makes it. SIGHUP is held back before
-    /// there is a second thread.
+    /// Begins the program. Every file that it makes from here on is for its own user alone, whatever library makes it. SIGHUP
+    /// ends it at no time.
     static func main() async {
         HangUpSignal.hold()
         umask(0o077)

@@ -47,7 +47,7 @@ struct AvatardCommand: ParsableCommand {
         return given.compactMapValues(\.self)
     }
 
-    /// Begins the program. The mask comes before the first thread, which every other thread takes it from.
+    /// Begins the program; SIGHUP ends it at no time.
     static func main() {
         HangUpSignal.hold()
         main(nil)

@@ -167,7 +167,6 @@ extension RealPrograms {
             let folder = try TemporaryFolder()
             let agent = try AgentProgram("a", in: folder)
             let program = try agent.launch([])
-            program.signal(SIGCONT)
             try await program.untilReady()
             for _ in 0..<50 { program.signal(SIGHUP) }
             try await program.log.line(with: "nothing has changed")
@@ -175,7 +174,7 @@ extension RealPrograms {
             #expect(try await program.terminate() == RunningProgram.Ending(status: 0, wasSignalled: false))
         }
 
-        @Test("a terminal that closes ends neither program")
+        @Test("a terminal that closes does not end the agent")
         func closedTerminal() async throws {
             let folder = try TemporaryFolder()
             let agent = try AgentProgram("a", in: folder)
