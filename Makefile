@@ -38,8 +38,8 @@ test:
 	@echo "Building with the tests. From nothing this is the long part (minutes)."
 	swift build --build-tests
 	@echo "The simulation's fixed lives on every core; then everything that starts programs and services, one after the other."
-	swift test --skip-build --filter SimulationTests
-	swift test --skip-build --no-parallel --skip SimulationTests
+	scripts/swift-test --skip-build --filter SimulationTests
+	scripts/swift-test --skip-build --no-parallel --skip SimulationTests
 
 ## make simulate SEEDS=1000    the deterministic simulation, from seed FROM=1 on
 simulate: setup
@@ -51,15 +51,17 @@ simulate: setup
 fuzz: setup
 	@set -e; for fuzzer in $(FUZZERS); do swift build --product $$fuzzer; $(DEBUG)/$$fuzzer --seconds $(SECONDS); done
 
-## make bench                  every benchmark, beside its peers, in a release build
+## make bench [QUICK=1]        every benchmark, beside its peers, in a release build; QUICK: the ones with a network, once
 bench:
 	@scripts/setup.sh bench
 	@echo "Building for release. From nothing this is the long part (minutes)."
-	@# AgentBench and ServerBench start the programs that lie beside them.
-	@set -e; for program in avatard avatar-server; do swift build --configuration release --product $$program; done
-	@set -e; for benchmark in $(BENCHMARKS); do \
+	@# The benchmarks start the programs that lie beside them.
+	@set -e; for program in avatard avatar-server delay-link; do swift build --configuration release --product $$program; done
+	@set -e; for benchmark in $(if $(QUICK),,$(BENCHMARKS)); do \
 	    swift build --configuration release --product $$benchmark; \
 	    $$(swift build --configuration release --show-bin-path)/$$benchmark; done
+	python3 -B Tests/Benchmarks/Distance/distance.py --programs $$(swift build --configuration release --show-bin-path) \
+	    $(if $(QUICK),--rounds 1,--out docs/benchmarks)
 
 ## make install PREFIX=...     release build; programs, user units, man pages, completions, sample configuration (~/.local)
 install: setup

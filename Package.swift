@@ -139,7 +139,8 @@ let package = Package(
             dependencies: ["ProgramSupport", "AgentRuntime", "ServerRuntime", "AvatarCore", "BusTestSupport", logging],
             path: "Tests/Unit/ProgramSupportTests", swiftSettings: strict),
         .testTarget(
-            name: "PosixFilesTests", dependencies: ["PosixFiles", "AvatarCore"], path: "Tests/Unit/PosixFilesTests",
+            name: "PosixFilesTests", dependencies: ["PosixFiles", "AvatarCore", "TestMounts"],
+            path: "Tests/Unit/PosixFilesTests",
             swiftSettings: strict),
         .testTarget(
             name: "TransferMachinesTests", dependencies: ["TransferMachines", "AvatarCore"],
@@ -204,8 +205,10 @@ let package = Package(
                 "avatar-server", "ServerRuntime", "ServerStores", "TransferMachines",
                 "WireProtocol",
                 "AvatarCore", "PosixFiles", nioCore, nioPosix, logging,
-            ], path: "Tests/Unit/ServerRuntimeTests",
+            ], path: "Tests/Unit/ServerRuntimeTests", exclude: ["Python"],
             swiftSettings: strict),
+        .executableTarget(
+            name: "delay-link", path: "Tests/Benchmarks/Distance/DelayLink", swiftSettings: strict),
         .executableTarget(
             name: "ServerBench",
             dependencies: ["WireProtocol", "AvatarCore", "PosixFiles", nioCore, nioPosix, arguments],

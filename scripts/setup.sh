@@ -11,7 +11,9 @@ say() { printf 'setup: %s\n' "$*"; }
 build="libinotifytools0-dev libssl-dev libsqlite3-dev libhiredis-dev libmariadb-dev pkg-config git make python3 python3-pip"
 # MariaDB without its service: mariadb-server-core is the programs alone.
 tests="redis-server mariadb-server-core mariadb-client-core systemd util-linux python3-pyqt5"
-peers="nginx-light curl rsync"
+# The decoders that docs/pictures.md compares.
+tests="$tests python3-pil python3-pyqt6 qt6-image-formats-plugins imagemagick libmagickcore-6.q16-6-extra"
+peers="nginx-light curl rsync openssl iproute2"
 case ${1:-test} in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;

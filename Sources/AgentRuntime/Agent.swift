@@ -19,6 +19,14 @@ package final class Agent: Service {
         package let description: String
     }
 
+    /// Why the agent ended by itself: a start anew finds things as they are now, which going on would not.
+    package struct EndFault: Error, CustomStringConvertible {
+        /// What the process exits with (sysexits.h, EX_TEMPFAIL): systemd starts it anew.
+        package static let exitStatus: Int32 = 75
+
+        package let description: String
+    }
+
     /// What this agent is, for `Status` and `org.varlink.service.GetInfo`.
     package static let version = "0.1.0"
 
@@ -44,33 +52,9 @@ package final class Agent: Service {
 
     /// Runs until the service group shuts down; throws ``StartFault`` and the like when it cannot begin.
     package func run() async throws {
-        try makeFolders()
-        guard let lock = try FileLock.take(settings.stateDirectory + "/lock") else {
-            throw StartFault(
-                description: "another agent runs on \(settings.stateDirectory): systemctl --user status avatard")
-        }
-        try await run(holding: lock)
-    }
-
-    /// Makes the folders that are missing, with those above them (mode 0700), and says which of them cannot be had and where it is configured.
-    private func makeFolders() throws {
-        let folders = [
-            ("state", settings.stateDirectory, "state.directory or XDG_STATE_HOME"),
-            ("cache", settings.cacheDirectory, "cache.directory or XDG_DATA_HOME"),
-            ("upload", settings.uploadDirectory, "upload.directory or XDG_DATA_HOME"),
-        ]
-        for (what, path, key) in folders {
-            do throws(PosixError) {
-                _ = try Folder.make(path: path)
-            } catch {
-                throw StartFault(
-                    description:
-                        "the \(what) folder \(path) cannot be opened or made: \(error); \(key) says where it lies")
-            }
-        }
-    }
-
-    private func run(holding lock: consuming FileLock) async throws {
+        // Before anything else: it holds the locks.
+        let home = try StateHome(settings: settings)
+        try ConfiguredFolder.crops.make(settings)
         let notices = ServiceManager(environment: environment.variables)
         let logins = LoginStore(stateDirectory: settings.stateDirectory)
         let account: Account?
@@ -84,12 +68,17 @@ package final class Agent: Service {
             (account, loginFault) = (nil, error)
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let core = try AgentCore(settings: settings, logins: logins, loop: group.next(), logger: logger)
+        let end = EndReason()
+        let core = try AgentCore(
+            settings: settings, logins: logins, environment: environment, home: home,
+            loop: group.next(), logger: logger, end: end.give)
         try await core.begin(account, fault: loginFault?.description)
         let bus = BusServer(
             socket: try BusSocket.open(path: settings.busSocket), service: core,
             info: ServiceInfo(version: Self.version), logger: logger,
             group: group)
+        core.serve(on: bus)
+        end.onReason { bus.stop() }
         let network = NetworkWatch(on: group.next()) { core.networkChanged() }
         notices.ready()
         logger.info(
@@ -110,8 +99,8 @@ package final class Agent: Service {
         await network.stop()
         try await core.stop()
         try await group.shutdownGracefully()
-        _ = consume lock
         try outcome.get()
+        if let reason = end.reason { throw EndFault(description: reason) }
     }
 
     /// Who is logged in at the start: flags and environment, then what was kept of a login, then the file.
@@ -119,17 +108,14 @@ package final class Agent: Service {
         if !settings.isServerPinned, let kept = try logins.load(classicChunkBytes: settings.classicChunkBytes) {
             return kept
         }
-        guard let server = settings.server, let uid = settings.uid else { return nil }
-        let token = try TokenFile.read(
-            configured: settings.tokenFile, stateDirectory: settings.stateDirectory,
-            environment: environment.variables)
-        guard let token else {
+        guard let tokens = TokenSource(settings, environment: environment.variables) else { return nil }
+        let account = try tokens.account()
+        if account == nil {
             logger.warning(
                 "no token: put it into the state directory, or log in",
                 metadata: ["file": "\(settings.stateDirectory)/token", "command": "avatarctl login"])
-            return nil
         }
-        return Account(server: server, uid: uid, token: token)
+        return account
     }
 
     // MARK: Configuration that is read again
@@ -152,5 +138,35 @@ package final class Agent: Service {
             }
             notices.ready()
         }
+    }
+}
+
+/// Where the word that the agent cannot go on waits for the end of its bus.
+private final class EndReason: Sendable {
+    private struct State {
+        var reason: String?
+        var stop: (@Sendable () -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    var reason: String? { state.withLock { $0.reason } }
+
+    /// The agent ends, with the first reason that was given.
+    func give(_ reason: String) {
+        let stop = state.withLock { state in
+            state.reason = state.reason ?? reason
+            return state.stop
+        }
+        stop?()
+    }
+
+    /// Names what ends the agent, and does it when a reason is there already.
+    func onReason(_ stop: @escaping @Sendable () -> Void) {
+        let isDue = state.withLock { state in
+            state.stop = stop
+            return state.reason != nil
+        }
+        if isDue { stop() }
     }
 }

@@ -21,10 +21,19 @@ final class AgentCore: AgentService {
     private let disk: DiskThread
     private let watch: FolderWatch
     private let inbox: AgentInbox
+    private let tokenWatch: TokenWatch
+    private let environment: ProcessEnvironment
+    private let paths: HeldPaths
+    private let mounts: MountWatch?
 
-    /// Opens folders and catalog.
-    init(settings: AgentSettings, logins: LoginStore, loop: any EventLoop, logger: Logger) throws {
+    /// Opens folders and catalog. `end` is called, on the loop, when the agent cannot go on.
+    init(
+        settings: AgentSettings, logins: LoginStore, environment: ProcessEnvironment, home: sending StateHome,
+        loop: any EventLoop, logger: Logger,
+        end: @escaping @Sendable (_ reason: String) -> Void
+    ) throws {
         self.settings = Mutex(settings)
+        self.environment = environment
         self.logins = logins
         self.loop = loop
         self.logger = logger
@@ -32,34 +41,45 @@ final class AgentCore: AgentService {
         let inbox = AgentInbox()
         self.inbox = inbox
         watch = try FolderWatch { events in
-            inbox.feed(events.compactMap { FolderChange($0) }.map(AgentInput.folder))
+            inbox.feed(events.compactMap { AgentInput($0) })
         }
-        disk = DiskThread(worker: try Self.worker(settings, watch, logger)) { results in
+        paths = HeldPaths(settings: settings, watch: watch)
+        disk = DiskThread(
+            worker: try Self.worker(settings, home, paths, watch, logger) { try logins.restore() }
+        ) { results in
             inbox.feed(results.map(AgentInput.disk))
         }
+        // Where the kernel shows no table of mounts, what is mounted over a folder is found when the paths are compared for another reason.
+        mounts = try? MountWatch { inbox.feed([.pathsMayDiffer]) }
         var random = SystemRandomNumberGenerator()
         let mapping = BusMapping(
             cacheDirectory: settings.cacheDirectory, cropsDirectory: settings.uploadDirectory, fallback: fallback,
             clock: SystemClock())
         let seed = random.next()
-        let (disk, watch) = (disk, watch)
+        let tokens = TokenSource(settings, environment: environment.variables)
+        let (disk, watch, paths) = (disk, watch, paths)
         let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { inbox.feed([.folder($0)]) }
         driver = try loop.submit {
             NIOLoopBound(
                 AgentDriver(
-                    seed: seed, isShared: settings.isShared, uploadBytesMax: settings.uploadBytesMax, mapping: mapping,
-                    disk: disk, loop: loop, logger: logger,
-                    attach: attacher.attach), eventLoop: loop)
+                    seed: seed, isShared: settings.isShared, uploadBytesMax: settings.uploadBytesMax,
+                    places: settings.places, mapping: mapping, disk: disk, loop: loop, logger: logger, tokens: tokens,
+                    attach: attacher.attach,
+                    bindBus: { disk.submit([.ask { _ in inbox.feed([.busBound(failure: paths.bindingFailure())]) }]) },
+                    end: end), eventLoop: loop)
         }.wait()
         let driver = driver
         inbox.connect { inputs in
-            loop.execute { for input in inputs { driver.value.feed(input) } }
+            loop.execute { driver.value.feed(inputs) }
         }
+        tokenWatch = TokenWatch(tokens?.places ?? [], on: loop) { driver.value.readToken(isAsked: false) }
     }
 
     private static func worker(
-        _ settings: AgentSettings, _ watch: FolderWatch, _ logger: Logger
-    ) throws -> DiskWorker {
+        _ settings: AgentSettings, _ home: sending StateHome, _ paths: HeldPaths, _ watch: FolderWatch,
+        _ logger: Logger,
+        restoreLogin: @escaping @Sendable () throws -> Void
+    ) throws -> sending DiskWorker {
         var random = SystemRandomNumberGenerator()
         let bootID = try BootID.current()
         let catalog = try Catalog(
@@ -68,17 +88,20 @@ final class AgentCore: AgentService {
         if let moved = catalog.opening.damagedMovedTo {
             logger.warning("the catalog was damaged and is made anew", metadata: ["kept": "\(moved)"])
         }
-        let cache = try CacheFolder(path: settings.cacheDirectory, catalog: catalog, bootID: bootID)
-        let crops = try UploadFolder(path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax)
+        let cache = try CacheFolder(
+            path: settings.cacheDirectory, catalog: catalog, bootID: bootID, types: settings.pictureTypes)
+        let crops = try UploadFolder(
+            path: settings.uploadDirectory, bytesMax: settings.uploadBytesMax, types: settings.pictureTypes)
         guard settings.isShared || !cache.isSameFolder(as: crops) else {
             throw Agent.StartFault(
                 description: "\(settings.uploadDirectory) and \(settings.cacheDirectory) lead to the same folder: "
                     + "give upload.directory the very path of cache.directory to share it, or another folder")
         }
         return DiskWorker(
-            cache: cache, crops: crops, catalog: catalog, cacheBytesMax: settings.cacheBytesMax,
-            uploadBytesMax: settings.uploadBytesMax,
-            flushWatch: settings.isShared ? { () throws(WatchError) in try watch.flush() } : nil, logger: logger)
+            cache: cache, crops: crops, catalog: catalog, home: home, paths: paths,
+            cacheBytesMax: settings.cacheBytesMax, uploadBytesMax: settings.uploadBytesMax,
+            flushWatch: settings.isShared ? { () throws(WatchError) in try watch.flush() } : nil,
+            restoreLogin: restoreLogin, logger: logger)
     }
 
     /// Logs in, if anybody is to be; watches the folders, brings an earlier run to its end, and looks through both folders. Returns once
@@ -88,9 +111,11 @@ final class AgentCore: AgentService {
     func begin(_ account: Account?, fault: String?) async throws {
         let settings = settings.withLock { $0 }
         if let fault { inbox.feed([.loginUnusable(reason: fault)]) }
+        let driver = driver
         if let account {
-            let driver = driver
             try await loop.submit { driver.value.logIn(account) }.get()
+        } else if fault == nil {
+            try await loop.submit { driver.value.followTokenFile() }.get()
         }
         for folder in [WatchedFolder.crops, .cache] {
             let path = folder == .crops ? settings.uploadDirectory : settings.cacheDirectory
@@ -103,12 +128,21 @@ final class AgentCore: AgentService {
         disk.submit([DiskCommand.start])
     }
 
+    /// From here on the bus's socket is looked after too; and what has changed since the folders were opened is found.
+    func serve(on bus: BusServer) {
+        paths.serve(on: bus)
+        inbox.feed([.pathsMayDiffer])
+    }
+
     func networkChanged() { inbox.feed([.networkChanged]) }
 
     /// Closes the connection, records everything, and ends the threads.
     func stop() async throws {
+        await tokenWatch.stop()
         let driver = driver
         try await loop.submit { driver.value.stop() }.get()
+        paths.serve(on: nil)
+        mounts?.stop()
         watch.stop()
         try await disk.stop()
     }
@@ -126,7 +160,7 @@ final class AgentCore: AgentService {
         let before = settings.withLock { $0 }
         let changes = before.changes(to: new)
         let taken = before.taking(new)
-        let loginCount = try await loop.submit { driver.value.loginCount }.get()
+        let busLoginCount = try await loop.submit { driver.value.busLoginCount }.get()
         let configured = try await onDisk { _ in try account(taken) }
         try await onDisk {
             try $0.setBounds(cacheBytesMax: taken.cacheBytesMax, uploadBytesMax: taken.uploadBytesMax)
@@ -136,17 +170,23 @@ final class AgentCore: AgentService {
             waiting: changes.filter { !$0.key.isReloadable }.map(\.key.rawValue),
             mayTakeLargerCrops: taken.uploadBytesMax > before.uploadBytesMax)
         let keysChanged = changes.contains { $0.key.isOfAccount }
+        let tokens = TokenSource(taken, environment: environment.variables)
+        if keysChanged { tokenWatch.watch(tokens?.places ?? []) }
         try await loop.submit {
             let driver = driver.value
             driver.uploadBytesMax = taken.uploadBytesMax
             driver.feed(.configurationRead(facts))
+            if keysChanged { driver.takeTokens(from: tokens) }
             // Whoever has logged in or out meanwhile knows better.
-            guard driver.loginCount == loginCount else { return }
+            guard driver.busLoginCount == busLoginCount else { return }
             switch LoginStep.after(current: driver.account, configured: configured, keysChanged: keysChanged) {
             case .stays: break
             case .logsIn(let account): driver.logIn(account)
             case .logsOut: driver.logOut()
             }
+            if keysChanged, configured == nil { driver.followTokenFile() }
+            // The file may hold another token since it was read above.
+            driver.readToken(isAsked: false)
         }.get()
         return changes
     }
@@ -195,8 +235,7 @@ final class AgentCore: AgentService {
         let settings = settings.withLock { $0 }
         guard !settings.isServerPinned else {
             return reply.fail(
-                .serverRefused(
-                    code: 0,
+                .loginFixed(
                     reason: "the agent was started with a server or user on its command line or in its environment, "
                         + "which beat a login: start it without them"))
         }
@@ -246,7 +285,7 @@ final class AgentCore: AgentService {
                 case .success: reply.send(.done, continues: false)
                 case .failure(let error):
                     logger.error("the login on the disk is not what it should be", metadata: ["detail": "\(error)"])
-                    reply.fail(.serverRefused(code: 0, reason: "\(doing): \(error)"))
+                    reply.fail(.storageFailed(reason: "\(doing): \(error)"))
                 }
             }
         }

@@ -21,7 +21,7 @@ extension CacheFolder {
         var page = AuditPage(next: rows.count < limit ? nil : rows.last?.name)
         for row in rows {
             page.checked += 1
-            switch try examine(row.name) {
+            switch try examine(row.name, isRecorded: true) {
             case .success(let file) where file.sha256 == row.sha256: break
             case .success(let file):
                 page.replaced.append(FoundFile(name: row.name, owner: row.owner, origin: .foreign, file: file))

@@ -51,7 +51,7 @@ extension CacheFolder {
                 return .failure(.wrongSize(expected: row.totalSize, found: facts.size))
             }
             let bytes = try part.file.read(at: 0, count: Int(facts.size))
-            return Self.examined(bytes, FileIdentity(facts), promised: row.sha256)
+            return Self.examined(bytes, FileIdentity(facts), promised: row.sha256, types: types, isWhole: true)
         } catch {
             return .failure(error.isMissing ? .missing : .unreadable(error))
         }
@@ -143,7 +143,9 @@ extension CacheFolder {
     private func replaceable(_ intent: IntentRow) throws(PosixError) -> FileIdentity? {
         let candidate = intent.candidate
         if let own = intent.replaces, try isOwn(candidate.name.string, in: folder, own) { return own }
-        guard case .success(let lying)? = try? examine(candidate.name), lying.sha256 == candidate.part.sha256 else {
+        guard case .success(let lying)? = try? examine(candidate.name, isRecorded: true),
+            lying.sha256 == candidate.part.sha256
+        else {
             return nil
         }
         return lying.identity

@@ -114,9 +114,11 @@ extension CacheFolder {
 
     /// Reads the file at `name` and says what it is, without recording anything; nil where it is no regular file.
     ///
-    /// - Parameter fromDisk: lets go of the file's cached pages before reading.
+    /// - Parameters:
+    ///   - fromDisk: lets go of the file's cached pages before reading.
+    ///   - isRecorded: whether it was taken once: then it is whole, and its format no longer matters.
     package func examine(
-        _ name: AvatarName, fromDisk: Bool = false
+        _ name: AvatarName, fromDisk: Bool = false, isRecorded: Bool = false
     ) throws(CacheError) -> Result<VerifiedPart, PartError>? {
         do throws(PosixError) {
             guard let facts = try folder.facts(of: name.string), facts.kind == .regular else { return nil }
@@ -130,7 +132,8 @@ extension CacheFolder {
             guard FileIdentity(after) == FileIdentity(facts), bytes.count == facts.size else {
                 return .failure(.wrongSize(expected: facts.size, found: after.size))
             }
-            return Self.examined(bytes, FileIdentity(facts))
+            return Self.examined(
+                bytes, FileIdentity(facts), types: isRecorded ? Set(ImageFormat.allCases) : types, isWhole: isRecorded)
         } catch {
             if error.isMissing || error.isSymlink { return nil }
             return .failure(.unreadable(error))
@@ -139,14 +142,15 @@ extension CacheFolder {
 
     /// What `bytes` are. With a digest that was promised for them they must have that digest, and then it proves them.
     static func examined(
-        _ bytes: [UInt8], _ identity: FileIdentity, promised: SHA256Digest? = nil
+        _ bytes: [UInt8], _ identity: FileIdentity, promised: SHA256Digest? = nil, types: Set<ImageFormat>,
+        isWhole: Bool
     ) -> Result<VerifiedPart, PartError> {
         do {
             let digest = try unsafe SHA256Digest(of: bytes.span.bytes)
             if let promised, promised != digest {
                 return .failure(.wrongDigest(expected: promised, found: digest))
             }
-            let image = try unsafe ImageStructure.examine(bytes.span.bytes)
+            let image = try unsafe ImageStructure.examine(bytes.span.bytes, types: types, isWhole: isWhole)
             return .success(
                 VerifiedPart(
                     identity: identity, sha256: digest, image: image,

@@ -44,7 +44,8 @@ extension CacheFolder {
         guard reading else { return FileIdentity(facts).isSameFile(as: identity) ? .asIntended : .another }
         guard facts.size <= Limits.Picture.downloadBytesMax else { return .another }
         let bytes = try folder.openForReading(name).read(at: 0, count: Int(facts.size))
-        switch Self.examined(bytes, FileIdentity(facts)) {
+        // It was verified before its intent was written.
+        switch Self.examined(bytes, FileIdentity(facts), types: Set(ImageFormat.allCases), isWhole: true) {
         case .success(let found): return found.sha256 == intent.candidate.part.sha256 ? .asIntended : .another
         case .failure: return .damaged
         }

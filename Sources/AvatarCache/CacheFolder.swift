@@ -15,6 +15,8 @@ package final class CacheFolder {
     /// Whether `.parts/` was there: then an agent has had this folder before, even if its catalog is lost.
     package let wasHereBefore: Bool
 
+    /// The formats that are taken (`pictures.types`).
+    package let types: Set<ImageFormat>
     let folder: Folder
     let parts: Folder
     let bootID: String
@@ -25,10 +27,14 @@ package final class CacheFolder {
     /// The last sync of the folder failed, or there was none yet: an earlier run's may have failed.
     private var isFolderDoubtful = true
 
-    /// Opens the folder at `path`, made with mode 0700 where it is missing.
-    package init(path: String, catalog: Catalog, bootID: String) throws(CacheError) {
+    /// Opens the folder at `path`, made with mode 0700 as far as `making` says. Pictures of other formats than `types` are refused.
+    package init(
+        path: String, catalog: Catalog, bootID: String, types: Set<ImageFormat> = ImageFormat.usual,
+        making: Folder.Making = .all
+    ) throws(CacheError) {
+        self.types = types
         do throws(PosixError) {
-            folder = try Folder.make(path: path)
+            folder = try Folder.open(path: path, making: making)
             wasHereBefore = try folder.facts(of: Self.partsName)?.kind == .folder
         } catch {
             throw CacheError(error, "opening the cache folder \(path)")
@@ -45,8 +51,11 @@ package final class CacheFolder {
         self.bootID = bootID
     }
 
-    /// Whether the path still leads to the folder that is open here; see ``UploadFolder/isAtItsPath()``.
-    package func isAtItsPath() -> Bool { folder.isAtItsPath() }
+    /// Where the path of the folder that is open here leads now; see ``UploadFolder/standing()``.
+    package func standing() -> PathStanding { folder.standing() }
+
+    /// Whether the folder was removed while it is open here. One that was only moved or mounted over may come back.
+    package func isRemoved() -> Bool { folder.isRemoved() }
 
     /// Whether the upload folder is this very folder, by whatever path.
     package func isSameFolder(as upload: UploadFolder) -> Bool {

@@ -59,6 +59,12 @@ extension Catalog {
                 let facts = EventFacts(size: row.identity.size, sha256: sha256)
                 events.append(try Self.log(.uploaded, name, facts, at: now, db))
             }
+            // Its folder may not be the one at the path any more; it is not sent again when that folder comes back.
+            try db.execute(
+                sql: """
+                    UPDATE crops_elsewhere SET state = 'done', account = :account, uploaded_to = :account
+                        WHERE name = :name AND sha256 = :digest AND state = 'pending' AND (account IS NULL OR account = :account)
+                    """, arguments: ["name": name.string, "digest": sha256.hex, "account": account])
             events.append(try Self.setIcon(name, of: account, at: now, db))
             return events
         }

@@ -35,6 +35,22 @@ extension Catalog {
         }
     }
 
+    /// Forgets which pictures were refused for their format, as crops and from others, when other formats are taken than at the last start:
+    /// they are tried again.
+    package func liftRefusals(whenTypesAreNot types: Set<ImageFormat>) throws(CacheError) {
+        let names = types.map(\.rawValue).sorted().joined(separator: ",")
+        try write("lifting the refusals of other formats") { db in
+            guard try Self.setting("picture_types", db) != names else { return }
+            let pattern = AbsenceReason.unsupportedFormatPrefix
+            for (table, condition) in [("negatives", ""), ("crops", "state = 'rejected' AND ")] {
+                try db.execute(
+                    sql: "DELETE FROM \(table) WHERE \(condition)substr(reason, 1, length(?)) = ?",
+                    arguments: [pattern, pattern])
+            }
+            try Self.set("picture_types", names, db)
+        }
+    }
+
     static func negative(_ name: AvatarName, _ db: Database) throws -> NegativeRow? {
         try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM negatives WHERE name = ?"), arguments: [name.string])
             .map(NegativeRow.init)

@@ -1,4 +1,4 @@
-internal import AvatarCore
+package import AvatarCore
 internal import GRDB
 internal import PosixFiles
 
@@ -37,6 +37,8 @@ package final class Catalog {
     /// What the transaction under way adds to ``totals`` once it is committed.
     private var change: (files: Int, bytes: Int64) = (0, 0)
     private let queue: DatabaseQueue
+    /// The catalog's file and its journal as they were opened: where their paths lead elsewhere, nothing that is written survives this run.
+    private let held: [(path: String, device: UInt64, inode: UInt64)]
     private var isDamaged = false
     /// The connection waits less for the disk than ``sync`` asks for: nothing is written before that is mended.
     private var isLowered = false
@@ -82,8 +84,63 @@ package final class Catalog {
                 try Self.set("clean", "0", db)
                 return facts
             }
+            // The write has made the journal, where there was none.
+            held = try Self.files.compactMap { file in
+                try folder.facts(of: file).map { (folder.path + "/" + file, $0.device, $0.inode) }
+            }
         } catch {
             throw CacheError(error, "opening the catalog in \(stateDirectory)")
+        }
+    }
+
+    /// The catalog's file, and its journal.
+    static let files = [fileName, fileName + "-wal"]
+
+    /// Where the paths of the catalog's file and journal lead now, the worse of the two: SQLite goes on with files that were removed, and
+    /// says nothing.
+    package func standing() -> PathStanding {
+        var worst = PathStanding.held
+        for file in held {
+            switch FileFacts.standing(of: file.path, device: file.device, inode: file.inode) {
+            case .held: break
+            case .another: return .another
+            case .missing: worst = .missing
+            }
+        }
+        return worst
+    }
+
+    /// Whether the path of the catalog's file leads to another file.
+    package func isReplaced() -> Bool {
+        guard let file = held.first else { return false }
+        return FileFacts.standing(of: file.path, device: file.device, inode: file.inode) == .another
+    }
+
+    /// Writes everything that is in this catalog into a file at the catalog's path in `stateDirectory`, whole or not at all, and opens that
+    /// one: the file that is open here was removed from under its path, or its journal was. This catalog is not used any more then.
+    package func madeAnew(in stateDirectory: String, bootID: String) throws(CacheError) -> Catalog {
+        let what = "making the catalog in \(stateDirectory) anew"
+        let temporary = Self.fileName + ".new"
+        do {
+            let folder = try Folder(path: stateDirectory)
+            try folder.remove(temporary)
+            // Made here first, so that the file never has another mode than 0600; SQLite takes an empty one.
+            _ = try folder.create(temporary)
+            try queue.writeWithoutTransaction {
+                try $0.execute(sql: "VACUUM INTO ?", arguments: [stateDirectory + "/" + temporary])
+            }
+            if sync == .full { try folder.openForUpdating(temporary).syncAll() }
+            // A journal that was left would be taken for the new file's.
+            for suffix in ["-wal", "-shm"] { try folder.remove(Self.fileName + suffix) }
+            try folder.rename(temporary, to: Self.fileName, in: folder)
+            if sync == .full { try folder.sync() }
+            let anew = try Catalog(
+                stateDirectory: stateDirectory, sync: sync, bootID: bootID, newEpoch: opening.epoch)
+            // The old file is no longer at its path, so SQLite takes nothing away with it.
+            try? queue.close()
+            return anew
+        } catch {
+            throw CacheError(error, what)
         }
     }
 

@@ -7,6 +7,8 @@ enum CatalogSchema {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("v1", migrate: version1)
         migrator.registerMigration("v2", migrate: version2)
+        migrator.registerMigration("crops that the server refused come back", migrate: refusedCropsComeBack)
+        migrator.registerMigration("crops of other folders", migrate: cropsElsewhere)
         return migrator
     }
 
@@ -57,6 +59,17 @@ enum CatalogSchema {
                 """)
     }
 
+    /// Earlier versions set a crop aside for good after eight refusals, whatever they were about. Without its row such a file is a new crop
+    /// to the next look through the folder; one that was written before another crop stays, since it would become the icon.
+    private static func refusedCropsComeBack(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                DELETE FROM crops WHERE state = 'rejected' AND reason LIKE 'the server refused it 8 times:%'
+                    AND NOT EXISTS (SELECT 1 FROM crops AS later
+                        WHERE later.state IN ('pending', 'done') AND later.modified > crops.modified)
+                """)
+    }
+
     /// Crops and icons belong to accounts, and a part knows the digest and the tag that its server promised.
     ///
     /// `parts` is made anew, copied and renamed, since SQLite cannot take NOT NULL off a column (SQLite, "ALTER TABLE", "Making Other
@@ -83,6 +96,16 @@ enum CatalogSchema {
                     SELECT name, owner, total_size, chunk_size, held, boot_id, started_at, server_key FROM parts;
                 DROP TABLE parts;
                 ALTER TABLE new_parts RENAME TO parts;
+                """)
+    }
+
+    /// What is known of crops in folders that another folder has taken the path of: the columns of `crops` as they are, which is why a later
+    /// migration that adds one to `crops` need not add it here (``Catalog/cropsLie(in:)`` copies the columns that both have).
+    private static func cropsElsewhere(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE crops_elsewhere AS SELECT '' AS folder, crops.* FROM crops WHERE 0;
+                CREATE UNIQUE INDEX crops_elsewhere_by_folder ON crops_elsewhere (folder, name);
                 """)
     }
 }

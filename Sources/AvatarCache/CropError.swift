@@ -51,7 +51,7 @@ package struct CropError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Whether the bytes are the beginning of a picture: its writer may not be done.
     package var isIncomplete: Bool {
-        image?.code == .truncated || image?.code == .empty
+        image?.isIncomplete ?? false
     }
 
     package var description: String {

@@ -85,22 +85,25 @@ extension UploadFolder {
 
     private static let importPrefix = "\(WorkFile.prefix)import-"
 
-    /// Copies a picture from anywhere into this folder, as `<first 32 digits of its SHA-256>.<extension>`, when it is not there
-    /// already (`docs/label-bus.md`, `Upload`). It appears under that name complete, by a rename.
+    /// Copies a picture from anywhere into this folder, as `<first 32 digits of its SHA-256>.<extension>` (`docs/label-bus.md`, `Upload`).
+    /// It appears under that name complete, by a rename. A copy that is there already stays as it is, or is made anew with `renewing`: then its
+    /// time is that of the person's word.
     ///
     /// - Throws: ``ImportError`` for what is no picture, too large, or not readable; ``CacheError`` for this folder's own trouble.
-    package func importFile(path: String) throws -> AvatarName {
+    package func importFile(path: String, renewing: Bool = false) throws -> AvatarName {
         let bytes = try read(path)
         let image: ImageFacts
         do throws(ImageError) {
-            image = try unsafe ImageStructure.examine(bytes.span.bytes)
+            image = try unsafe ImageStructure.examine(bytes.span.bytes, types: types, isWhole: true)
         } catch {
             throw ImportError.notAnImage(path: path, error)
         }
         let digest = try unsafe SHA256Digest(of: bytes.span.bytes)
         let name = try AvatarName("\(digest.hex.prefix(32)).\(image.format.fileExtension)")
         do {
-            if let lying = try folder.facts(of: name.string), lying.kind == .regular, lying.size == Int64(bytes.count) {
+            if !renewing, let lying = try folder.facts(of: name.string), lying.kind == .regular,
+                lying.size == Int64(bytes.count)
+            {
                 let there = try folder.openForReading(name.string).read(at: 0, count: bytes.count)
                 if there == bytes { return name }
             }

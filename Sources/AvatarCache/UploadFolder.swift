@@ -1,5 +1,5 @@
 package import AvatarCore
-internal import PosixFiles
+package import PosixFiles
 
 /// A crop that is closed and complete.
 package struct CropFacts: Hashable, Sendable {
@@ -46,48 +46,59 @@ package final class UploadFolder {
     let folder: Folder
     /// The largest picture that is taken.
     package var bytesMax: Int64
+    /// The formats that are taken (`pictures.types`).
+    package let types: Set<ImageFormat>
     /// How this folder waits for the disk; a test puts a failing one here.
     var diskSync = DiskSync()
     private let probe: (borrowing OpenFile) -> OpenFile.LeaseAnswer
     private var open: [(facts: CropFacts, file: OpenPart)] = []
 
-    /// Opens the folder at `path`, made with mode 0700 where it is missing and that is wanted. From here on SIGIO is ignored in this process, since a
+    /// Opens the folder at `path`, made with mode 0700 as far as `making` says. From here on SIGIO is ignored in this process, since a
     /// lease that is broken while it is probed sends one.
     package convenience init(
-        path: String, bytesMax: Int64 = Limits.Picture.uploadBytesMaxDefault, making: Bool = true
+        path: String, bytesMax: Int64 = Limits.Picture.uploadBytesMaxDefault,
+        types: Set<ImageFormat> = ImageFormat.usual, making: Folder.Making = .all
     ) throws(CacheError) {
         LeaseSignal.ignore()
-        try self.init(path: path, bytesMax: bytesMax, making: making) { $0.probeLease() }
+        try self.init(path: path, bytesMax: bytesMax, types: types, making: making) { $0.probeLease() }
     }
 
     /// With another way to ask about writers, for file systems that a test cannot have.
     init(
-        path: String, bytesMax: Int64, making: Bool = true,
+        path: String, bytesMax: Int64, types: Set<ImageFormat> = ImageFormat.usual, making: Folder.Making = .all,
         probe: @escaping (borrowing OpenFile) -> OpenFile.LeaseAnswer
     ) throws(CacheError) {
-        do { folder = making ? try Folder.make(path: path) : try Folder(path: path) } catch {
+        do { folder = try Folder.open(path: path, making: making) } catch {
             throw CacheError(error, "opening the upload folder \(path)")
         }
         self.path = path
         self.bytesMax = bytesMax
+        self.types = types
         self.probe = probe
     }
 
-    /// Whether the path still leads to the folder that is open here. When the folder was replaced, moved away or unmounted it does not,
-    /// and the caller opens another.
-    package func isAtItsPath() -> Bool { folder.isAtItsPath() }
+    /// Where the path of the folder that is open here leads now. When the folder was replaced, moved away or unmounted the caller opens
+    /// another.
+    package func standing() -> PathStanding { folder.standing() }
+
+    /// What names this folder among those that lay at the path, also after it was unmounted and mounted again.
+    package func lastingKey() throws(CacheError) -> String {
+        do { return try folder.lastingKey() } catch { throw CacheError(error, "looking at the upload folder \(path)") }
+    }
 
     /// Looks at `name`: whether it is settled, and what it is.
     ///
     /// A file is settled when a read lease, probed before and after the file is read, shows no writer, and when size and time are the same
     /// before and after. Where the file system has no leases, two reads must give the same bytes.
-    package func examine(_ name: AvatarName) -> CropFinding {
+    ///
+    /// - Parameter whole: The file of which somebody knows that nobody goes on writing it; it may lack its end mark.
+    package func examine(_ name: AvatarName, whole: FileIdentity? = nil) -> CropFinding {
         do throws(PosixError) {
             guard let lying = try folder.facts(of: name.string) else { return .vanished }
             guard lying.kind != .symlink else { return .rejected(.symlink, FileIdentity(lying)) }
             guard lying.kind == .regular else { return .rejected(.notRegular, FileIdentity(lying)) }
             let file = try folder.openForReading(name.string)
-            return try examine(name, file)
+            return try examine(name, file, whole: whole)
         } catch {
             if error.isMissing { return .vanished }
             if error.isSymlink { return .rejected(.symlink, nil) }
@@ -95,7 +106,9 @@ package final class UploadFolder {
         }
     }
 
-    private func examine(_ name: AvatarName, _ file: borrowing OpenFile) throws(PosixError) -> CropFinding {
+    private func examine(
+        _ name: AvatarName, _ file: borrowing OpenFile, whole: FileIdentity?
+    ) throws(PosixError) -> CropFinding {
         let before = try file.facts()
         let identity = FileIdentity(before)
         guard before.kind == .regular else { return .rejected(.notRegular, identity) }
@@ -105,7 +118,7 @@ package final class UploadFolder {
             return .rejected(.tooLarge(size: before.size, limit: bytesMax), identity)
         }
         let bytes = try file.read(at: 0, count: Int(before.size))
-        let verdict = Self.verdict(name, identity, bytes)
+        let verdict = verdict(name, identity, bytes, isWhole: identity == whole)
         // The bytes that were read mean nothing when somebody wrote meanwhile.
         guard probe(file) != .writer else { return .busy }
         if answer == .unknown {
@@ -117,9 +130,11 @@ package final class UploadFolder {
         return FileIdentity(lying) == identity ? verdict : .busy
     }
 
-    private static func verdict(_ name: AvatarName, _ identity: FileIdentity, _ bytes: [UInt8]) -> CropFinding {
+    private func verdict(
+        _ name: AvatarName, _ identity: FileIdentity, _ bytes: [UInt8], isWhole: Bool
+    ) -> CropFinding {
         do {
-            let image = try unsafe ImageStructure.examine(bytes.span.bytes)
+            let image = try unsafe ImageStructure.examine(bytes.span.bytes, types: types, isWhole: isWhole)
             let facts = CropFacts(
                 name: name, identity: identity, md5: try unsafe MD5Digest(of: bytes.span.bytes),
                 sha256: try unsafe SHA256Digest(of: bytes.span.bytes), image: image)

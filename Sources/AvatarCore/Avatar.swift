@@ -24,7 +24,7 @@ package enum Visibility: String, Hashable, Sendable, Comparable, CaseIterable {
 }
 
 /// Why a picture is not to be had, for now or for good; the negative cache keeps it with its own time to live.
-package enum AbsenceReason: String, Hashable, Sendable, CaseIterable {
+package enum AbsenceReason: RawRepresentable, Hashable, Sendable {
     /// The server knows no such file (1012).
     case absent
     /// The server knows it and does not give it (1010, 1011, 1015, 1016).
@@ -32,11 +32,44 @@ package enum AbsenceReason: String, Hashable, Sendable, CaseIterable {
     /// What came was no complete image, or not what was promised.
     case corrupt
     /// The server failed in a way of its own.
-    case serverError = "server-error"
+    case serverError
     /// The name is there for another owner; never overwritten.
-    case nameTaken = "name-taken"
+    case nameTaken
     /// Larger than this machine takes.
-    case tooLarge = "too-large"
+    case tooLarge
     /// The way to the server cannot tell this.
     case unsupported
+    /// A picture of the format with this name, which is not taken (`pictures.types`).
+    case unsupportedFormat(String)
+
+    private static let plain: [AbsenceReason] = [
+        .absent, .forbidden, .corrupt, .serverError, .nameTaken, .tooLarge, .unsupported,
+    ]
+    /// How the words of a format that is not taken begin; its name follows.
+    package static let unsupportedFormatPrefix = "unsupported format: "
+
+    /// The reason that the catalog, the log and the bus call so.
+    package init?(rawValue: String) {
+        if let reason = Self.plain.first(where: { $0.rawValue == rawValue }) {
+            self = reason
+        } else if rawValue.hasPrefix(Self.unsupportedFormatPrefix) {
+            self = .unsupportedFormat(String(rawValue.dropFirst(Self.unsupportedFormatPrefix.count)))
+        } else {
+            return nil
+        }
+    }
+
+    package var rawValue: String {
+        // Not by `==`, which compares raw values.
+        switch self {
+        case .absent: "absent"
+        case .forbidden: "forbidden"
+        case .corrupt: "corrupt"
+        case .serverError: "server-error"
+        case .nameTaken: "name-taken"
+        case .tooLarge: "too-large"
+        case .unsupported: "unsupported"
+        case .unsupportedFormat(let format): Self.unsupportedFormatPrefix + format
+        }
+    }
 }

@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <linux/rtnetlink.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -40,6 +41,12 @@ static inline int linux_open_without_waiting(int folder, const char *path) {
     };
     return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 }
+
+// eventfd(2), close-on-exec.
+static inline int linux_eventfd(void) { return eventfd(0, EFD_CLOEXEC); }
+
+// Makes an eventfd readable.
+static inline void linux_eventfd_signal(int file) { (void)eventfd_write(file, 1); }
 
 // F_SETLEASE of linux/fcntl.h, which cannot be included beside glibc's own fcntl.h.
 static const int linux_F_SETLEASE = 1024;

@@ -6,6 +6,9 @@ package struct FolderID: Hashable, Sendable, CustomStringConvertible {
 
     package init(_ value: Int) { self.value = value }
 
+    /// Stands for the paths that are followed, in events about them.
+    package static let followed = FolderID(-2)
+
     package var description: String { "folder \(value)" }
 }
 
@@ -29,6 +32,8 @@ package struct FolderEvent: Hashable, Sendable {
         case folderGone(FolderLoss)
         /// Events were lost: the whole folder must be looked through. Told of every folder.
         case overflow
+        /// A path that is followed (``FolderWatch/follow(_:)``) may lead elsewhere now; told of ``FolderID/followed``.
+        case pathChanged
     }
 
     /// Where.

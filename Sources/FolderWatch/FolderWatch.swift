@@ -7,7 +7,7 @@ internal import Synchronization
 /// One thread that owns libinotifytools and turns its events into values.
 ///
 /// The thread sleeps in the kernel until something happens: no timer, no polling. To reach it, a watch that was made for the
-/// purpose (on `/`, for events that never come) is removed, and the kernel's word of that wakes it; so it stops at once.
+/// purpose (on `/proc`, for events that never come) is removed, and the kernel's word of that wakes it; so it stops at once.
 package final class FolderWatch: Sendable {
     /// What is handed over; called on the watch's own thread, so it must return soon and never call back into the watch.
     package typealias Delivery = @Sendable ([FolderEvent]) -> Void
@@ -15,6 +15,7 @@ package final class FolderWatch: Sendable {
     private enum Command: Sendable {
         case attach(FolderID, path: String, modifications: Bool, Answer)
         case detach(FolderID, Answer)
+        case follow([FollowedPath], Answer)
         case flush(Answer)
     }
 
@@ -100,6 +101,14 @@ package final class FolderWatch: Sendable {
         try answer.take()
     }
 
+    /// Follows these paths and no others from here on: `pathChanged` is told when one of them may lead elsewhere. Each is followed as it
+    /// leads now, so whoever hears of a change calls this again before looking where the paths lead. Blocks until it is done.
+    package func follow(_ paths: [FollowedPath]) throws(WatchError) {
+        let answer = Answer()
+        try give(.follow(paths, answer))
+        try answer.take()
+    }
+
     /// Returns when every event that happened before the call was handed over.
     package func flush() throws(WatchError) {
         let answer = Answer()
@@ -179,6 +188,13 @@ package final class FolderWatch: Sendable {
         case .detach(let folder, let answer):
             owner.detach(folder)
             answer.give(.success(()))
+        case .follow(let paths, let answer):
+            do throws(WatchError) {
+                try owner.follow(paths)
+                answer.give(.success(()))
+            } catch {
+                answer.give(.failure(error))
+            }
         case .flush(let answer):
             drain(&owner, deliver)
             answer.give(.success(()))
@@ -227,9 +243,9 @@ package final class FolderWatch: Sendable {
     /// Makes the watch whose removal wakes the thread. It goes past the library, which could not forget it again.
     private func arm(_ library: InotifyLibrary?) throws(WatchError) {
         guard let library else { throw WatchError(.stopped) }
-        let watch = unsafe inotify_add_watch(library.descriptor, "/", UInt32(IN_DELETE_SELF | IN_ONLYDIR))
+        let watch = unsafe inotify_add_watch(library.descriptor, "/proc", UInt32(IN_DELETE_SELF | IN_ONLYDIR))
         guard watch >= 0 else {
-            throw InotifyLibrary.error(ofWatch: errno, path: "/")
+            throw InotifyLibrary.error(ofWatch: errno, path: "/proc")
         }
         shared.withLock { $0.wake = (library.descriptor, watch) }
     }

@@ -64,6 +64,18 @@ struct InotifyLibrary {
     /// Ends a watch that the kernel still has.
     func unwatch(_ watch: Int32) { _ = inotifytools_remove_watch_by_wd(watch) }
 
+    /// Watches a folder on the way to a path, beside whatever else is watched of it; nil where the folder is gone or may not be read. It goes
+    /// past the library, which could not forget a watch that the kernel took away.
+    func guardFolder(_ path: String, mask: UInt32) throws(WatchError) -> Int32? {
+        let watch = unsafe inotify_add_watch(descriptor, path, mask)
+        guard watch < 0 else { return watch }
+        if errno == ENOSPC { throw Self.error(ofWatch: errno, path: path) }
+        return nil
+    }
+
+    /// Ends a watch that ``guardFolder(_:mask:)`` made.
+    func unguard(_ watch: Int32) { _ = inotify_rm_watch(descriptor, watch) }
+
     /// The next event; waits for one when asked to.
     func next(wait: Bool) -> Reading {
         guard let event = unsafe inotifytools_next_events(wait ? -1 : 0, 1) else {

@@ -17,6 +17,9 @@ struct WatchOwner {
     /// There is none, or the kernel took a watch away that it cannot forget.
     private(set) var needsNewLibrary = true
     private var folders: [FolderID: Attached] = [:]
+    private var followed: [FollowedPath] = []
+    /// The watched folders on the ways to the paths that are followed, and which entries of each matter.
+    private var guards: [Int32: Set<[UInt8]>] = [:]
 
     mutating func attach(_ folder: FolderID, path: String, modifications: Bool) throws(WatchError) {
         detach(folder)
@@ -31,6 +34,38 @@ struct WatchOwner {
         if !folders.values.contains(where: { $0.watch == old.watch }) { library?.unwatch(old.watch) }
     }
 
+    /// Watches what could lead these paths elsewhere, and no longer what could lead others elsewhere.
+    mutating func follow(_ paths: [FollowedPath]) throws(WatchError) {
+        followed = paths
+        guard let library else { throw WatchError(.stopped) }
+        let before = guards
+        var steps = Self.steps(to: paths)
+        for _ in 0..<Limits.Watch.trailRoundsMax {
+            guards = [:]
+            for step in steps {
+                guard let watch = try library.guardFolder(step.folder, mask: Self.mask(of: step)) else { continue }
+                guards[watch, default: []].formUnion(step.names)
+            }
+            // A folder that came or went before it was watched shows when the ways are gone once more.
+            let again = Self.steps(to: paths)
+            if again == steps { break }
+            steps = again
+        }
+        for watch in before.keys where guards[watch] == nil && !folders.values.contains(where: { $0.watch == watch }) {
+            library.unguard(watch)
+        }
+    }
+
+    private static func steps(to paths: [FollowedPath]) -> [PathTrail.Step] {
+        paths.flatMap { PathTrail(to: $0).steps }
+    }
+
+    private static func mask(of step: PathTrail.Step) -> UInt32 {
+        let own = IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR | IN_MASK_ADD
+        let entries = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO
+        return UInt32(step.names.isEmpty ? own : own | entries)
+    }
+
     /// Begins the library anew with every folder but `folder`; each of them has missed events, or is gone.
     mutating func renew(but folder: FolderID) throws(WatchError) -> [FolderEvent] {
         let before = folders.sorted { $0.key.value < $1.key.value }
@@ -39,7 +74,9 @@ struct WatchOwner {
         library = try InotifyLibrary.begin()
         (isWorking, needsNewLibrary) = (true, false)
         let now = SystemClock().now
-        return before.compactMap { id, attached in
+        let isFollowing = !guards.isEmpty || !followed.isEmpty
+        guards = [:]
+        let events = before.compactMap { id, attached -> FolderEvent? in
             guard id != folder else { return nil }
             do throws(WatchError) {
                 try attach(id, path: attached.path, modifications: attached.modifications)
@@ -48,12 +85,14 @@ struct WatchOwner {
                 return FolderEvent(folder: id, kind: .folderGone(.unwatchable), file: nil, at: now)
             }
         }
+        // Whoever hears of it has the paths followed again.
+        return isFollowing ? events + [Self.pathChanged(at: now)] : events
     }
 
     /// Gives up: every folder is told to be no longer watched, until it is attached again.
     mutating func lose() -> [FolderEvent] {
         end()
-        defer { (folders, isWorking, needsNewLibrary) = ([:], false, true) }
+        defer { (folders, guards, isWorking, needsNewLibrary) = ([:], [:], false, true) }
         let now = SystemClock().now
         return folders.keys.sorted { $0.value < $1.value }.map {
             FolderEvent(folder: $0, kind: .folderGone(.unwatchable), file: nil, at: now)
@@ -94,8 +133,10 @@ struct WatchOwner {
             for folder in folders.keys.sorted(by: { $0.value < $1.value }) {
                 events.append(FolderEvent(folder: folder, kind: .overflow, file: nil, at: now))
             }
+            if !guards.isEmpty { events.append(Self.pathChanged(at: now)) }
             return
         }
+        if isTurn(event), events.last != Self.pathChanged(at: now) { events.append(Self.pathChanged(at: now)) }
         let concerned = folders.filter { $0.value.watch == event.watch }.keys.sorted { $0.value < $1.value }
         guard !concerned.isEmpty else { return }
         if let loss = Self.loss(event.mask) {
@@ -113,6 +154,22 @@ struct WatchOwner {
             let value = FolderEvent(folder: folder, kind: kind, file: name, at: now)
             if events.last != value { events.append(value) }
         }
+    }
+
+    /// Whether the event may lead a path that is followed elsewhere. A watch that the kernel took away is forgotten.
+    private mutating func isTurn(_ event: InotifyLibrary.Event) -> Bool {
+        guard let names = guards[event.watch] else { return false }
+        if event.mask & UInt32(IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF) != 0 {
+            guards[event.watch] = nil
+            return true
+        }
+        if event.mask & UInt32(IN_MOVE_SELF) != 0 { return true }
+        let entries = UInt32(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
+        return event.mask & entries != 0 && names.contains(event.name)
+    }
+
+    private static func pathChanged(at now: MonotonicTime) -> FolderEvent {
+        FolderEvent(folder: .followed, kind: .pathChanged, file: nil, at: now)
     }
 
     private static func mask(modifications: Bool) -> UInt32 {
@@ -133,8 +190,8 @@ struct WatchOwner {
     }
 
     private static func kind(_ mask: UInt32) -> FolderEvent.Kind? {
-        // Folders inside a watched folder are no pictures.
-        if mask & UInt32(IN_ISDIR) != 0 { return nil }
+        // Folders inside a watched folder are no pictures; that one went matters where it was in a picture's way.
+        if mask & UInt32(IN_ISDIR) != 0, mask & UInt32(IN_MOVED_FROM | IN_DELETE) == 0 { return nil }
         if mask & UInt32(IN_CLOSE_WRITE) != 0 { return .closedAfterWriting }
         if mask & UInt32(IN_MOVED_TO) != 0 { return .movedIn }
         if mask & UInt32(IN_MOVED_FROM) != 0 { return .movedOut }

@@ -22,10 +22,4 @@ extension Folder {
         guard errno == EINVAL || errno == ENOSYS else { throw .last("renameat2", path: otherName) }
         return false
     }
-
-    /// Whether the path that this folder was opened by still leads to it.
-    package func isAtItsPath() -> Bool {
-        guard let now = try? Folder(path: path).facts(), let own = try? facts() else { return false }
-        return now.inode == own.inode && now.device == own.device
-    }
 }

@@ -20,13 +20,28 @@ package struct Folder: ~Copyable {
         file = OpenFile(adopting: descriptor)
     }
 
+    /// Which folders are made where they are missing.
+    package enum Making: Hashable, Sendable {
+        /// None: the folder must be there.
+        case nothing
+        /// The folder itself, in a folder that must be there.
+        case last
+        /// The folder and those above it.
+        case all
+    }
+
     /// Makes the folder, and those above it, where they are missing, and opens it. Only folders made here get `mode`.
     package static func make(path: String, mode: UInt32 = 0o700) throws(PosixError) -> Folder {
-        if unsafe mkdir(path, mode_t(mode)) != 0, errno != EEXIST {
-            guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+        try open(path: path, making: .all, mode: mode)
+    }
+
+    /// Opens the folder, which is made with `mode` as far as `making` says.
+    package static func open(path: String, making: Making, mode: UInt32 = 0o700) throws(PosixError) -> Folder {
+        if making != .nothing, unsafe mkdir(path, mode_t(mode)) != 0, errno != EEXIST {
+            guard making == .all, errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
                 throw .last("mkdir", path: path)
             }
-            _ = try make(path: String(path[..<slash]), mode: mode)
+            _ = try open(path: String(path[..<slash]), making: .all, mode: mode)
             if unsafe mkdir(path, mode_t(mode)) != 0, errno != EEXIST { throw .last("mkdir", path: path) }
         }
         return try Folder(path: path)

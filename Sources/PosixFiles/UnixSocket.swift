@@ -45,6 +45,20 @@ package enum UnixSocket {
             && option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue)
     }
 
+    /// The path that the socket is bound to; nil for one in no file system (unix(7), getsockname).
+    package static func path(of descriptor: Int32) -> String? {
+        var address = sockaddr_un()
+        var size = socklen_t(MemoryLayout<sockaddr_un>.size)
+        let found = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe getsockname(descriptor, $0, &size)
+            }
+        }
+        guard found == 0, address.sun_family == sa_family_t(AF_UNIX) else { return nil }
+        let bytes = unsafe withUnsafeBytes(of: address.sun_path) { unsafe Array($0.prefix { $0 != 0 }) }
+        return bytes.first == UInt8(ascii: "/") ? String(validating: bytes, as: UTF8.self) : nil
+    }
+
     private static func option(_ name: Int32, of descriptor: Int32) -> Int32? {
         var value: Int32 = 0
         var size = socklen_t(MemoryLayout<Int32>.size)

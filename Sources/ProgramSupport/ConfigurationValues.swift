@@ -86,6 +86,23 @@ package struct ConfigurationValues<Key: ConfigurationKey> {
         take(choice)
     }
 
+    /// Some of an enum's cases, with commas between them or as a YAML list.
+    package func choices<Choice: RawRepresentable & CaseIterable & Hashable>(
+        _ key: Key, _ take: (Set<Choice>) -> Void
+    ) throws(ConfigurationError) where Choice.RawValue == String {
+        guard let value = try configuration.value(of: key, asList: true), !value.text.isEmpty else { return }
+        var chosen: Set<Choice> = []
+        for word in value.text.split(whereSeparator: { $0 == "," || $0 == " " }) {
+            guard let choice = Choice(rawValue: word.lowercased()) else {
+                let words = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+                throw fault(key, value, "has the word \"\(word)\"; each must be one of \(words)")
+            }
+            chosen.insert(choice)
+        }
+        guard !chosen.isEmpty else { throw fault(key, value, "names nothing") }
+        take(chosen)
+    }
+
     private func fault(
         _ key: Key, _ value: ConfigurationValue, _ reason: String
     ) -> ConfigurationError {

@@ -51,9 +51,11 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
     }
 
     /// What the first layer that has the key says, and which one that is.
-    package func value(of key: Key) throws(ConfigurationError) -> ConfigurationValue? {
+    ///
+    /// - Parameter asList: whether a YAML list says the same as its words with commas between them.
+    package func value(of key: Key, asList: Bool = false) throws(ConfigurationError) -> ConfigurationValue? {
         for (rank, layer) in layers.enumerated() {
-            if let text = try Self.text(of: key.rawValue, in: layer.provider, layer.source) {
+            if let text = try Self.text(of: key.rawValue, in: layer.provider, layer.source, asList: asList) {
                 return ConfigurationValue(text: text, source: layer.source, rank: rank)
             }
         }
@@ -61,14 +63,19 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
     }
 
     private static func text(
-        of key: String, in provider: any ConfigProvider, _ source: String
+        of key: String, in provider: any ConfigProvider, _ source: String, asList: Bool = false
     ) throws(ConfigurationError) -> String? {
+        let absolute = AbsoluteConfigKey(key.split(separator: ".").map(String.init))
         do {
-            let absolute = AbsoluteConfigKey(key.split(separator: ".").map(String.init))
             guard case .string(let text) = try provider.value(forKey: absolute, type: .string).value?.content
             else { return nil }
             return text
         } catch {
+            if asList,
+                case .stringArray(let words)? = try? provider.value(forKey: absolute, type: .stringArray).value?.content
+            {
+                return words.joined(separator: ",")
+            }
             throw ConfigurationError(key: key, source: source, reason: "needs one plain value" + Self.bracketsHint)
         }
     }

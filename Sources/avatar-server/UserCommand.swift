@@ -96,7 +96,7 @@ private func doing<Value>(_ body: () throws(StoreError) -> Value) throws -> Valu
     }
 }
 
-/// The first line of the file, or a fresh token of 32 hexadecimal digits.
+/// The token in the file, or a fresh token of 32 hexadecimal digits.
 private func token(from file: String?) throws -> String {
     guard let file else {
         var random = SystemRandomNumberGenerator()
@@ -105,18 +105,17 @@ private func token(from file: String?) throws -> String {
             return String(repeating: "0", count: 8 - digits.count) + digits
         }.joined()
     }
+    let bytes: [UInt8]
     do {
-        let text = try String(contentsOfFile: file, encoding: .utf8)
-        let line = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
-        guard !line.isEmpty else {
-            Failure.say("the token file \(file) is empty")
-            throw Failure.noInput
-        }
-        return line
-    } catch let error as ExitCode {
-        throw error
+        bytes = Array(try Data(contentsOf: URL(fileURLWithPath: file)).prefix(TokenText.bytesMax))
     } catch {
-        Failure.say("the token file \(file) cannot be read: \(error)")
+        Failure.say("the token file \(file) cannot be read: \(error.localizedDescription)")
+        throw Failure.noInput
+    }
+    do throws(TokenText.Fault) {
+        return try TokenText.token(in: bytes)
+    } catch {
+        Failure.say("the token file \(file) cannot be used: \(error)")
         throw Failure.noInput
     }
 }

@@ -51,6 +51,8 @@ struct Doctor: AsyncParsableCommand {
 
     private static func agentFindings(_ client: AgentClient) async -> [Finding] {
         let status: StatusReply
+        // A page of the list passes through the agent's disk thread, which compares the paths first: what it finds stands in the status.
+        await look(client)
         do {
             status = try await client.status()
         } catch {
@@ -70,6 +72,22 @@ struct Doctor: AsyncParsableCommand {
             + status.problems.map { problem in
                 Finding(what: "the agent complains", problem: problem.what, remedy: problem.remedy)
             }
+    }
+
+    /// Has the agent look where its folders' paths lead; a disk that hangs is not waited for.
+    private static func look(_ client: AgentClient) async {
+        await withTaskGroup { group in
+            group.addTask {
+                do {
+                    for try await _ in client.list() { break }
+                } catch {
+                    // The status tells what is wrong, if anything is.
+                }
+            }
+            group.addTask { try? await Task.sleep(for: Limits.Storage.silenceTold) }
+            await group.next()
+            group.cancelAll()
+        }
     }
 
     /// The agent watches its folders; every program of this user takes from the same limits.

@@ -81,7 +81,7 @@ enum Token {
             if facts.permissions & 0o077 != 0 {
                 throw LocalError(description: "\(path): others can read it; chmod 600 \(path)")
             }
-            bytes = try file.read(at: 0, count: Limits.Token.bytesMax + 2)
+            bytes = try file.read(at: 0, count: TokenText.bytesMax)
         } catch let error as PosixError {
             throw LocalError(description: "\(path): \(error)")
         }
@@ -106,24 +106,21 @@ enum Token {
     private static func firstLine() -> [UInt8] {
         var bytes: [UInt8] = []
         var byte: UInt8 = 0
-        while bytes.count < Limits.Token.bytesMax + 2 {
+        while bytes.count < TokenText.bytesMax {
             let got = Glibc.read(STDIN_FILENO, &byte, 1)
             if got < 0, errno == EINTR { continue }
-            if got < 1 || byte == UInt8(ascii: "\n") { break }
+            // A blank line before the token is no part of it.
+            if got < 1 || (byte == UInt8(ascii: "\n") && (try? TokenText.token(in: bytes)) != nil) { break }
             bytes.append(byte)
         }
         return bytes
     }
 
     private static func check(_ bytes: [UInt8], from place: String) throws -> String {
-        let trimmed = bytes.reversed().drop { $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }.reversed()
-        if trimmed.isEmpty { throw LocalError(description: "\(place): there is no token") }
-        guard trimmed.count <= Limits.Token.bytesMax else {
-            throw LocalError(description: "\(place): longer than a token, \(Limits.Token.bytesMax) bytes at most")
+        do throws(TokenText.Fault) {
+            return try TokenText.token(in: bytes)
+        } catch {
+            throw LocalError(description: "\(place): \(error)")
         }
-        guard let token = String(validating: trimmed, as: UTF8.self), !token.utf8.contains(where: { $0 < 0x20 }) else {
-            throw LocalError(description: "\(place): is no text of one line")
-        }
-        return token
     }
 }

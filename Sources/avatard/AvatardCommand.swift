@@ -28,6 +28,7 @@ struct AvatardCommand: ParsableCommand {
     @Option(help: "The cache folder.") var cacheDirectory: String?
     @Option(help: "Bytes that the cache may hold; 0 for no bound.") var cacheBytesMax: String?
     @Option(help: "The folder whose pictures are uploaded.") var uploadDirectory: String?
+    @Option(help: "Picture formats taken (png,jpeg,webp,bmp,gif,avif).") var picturesTypes: String?
     @Option(help: "The largest picture uploaded, bytes.") var uploadBytesMax: String?
     @Option(help: "The folder of the catalog.") var stateDirectory: String?
     @Option(help: "The label bus's socket.") var busSocket: String?
@@ -40,7 +41,8 @@ struct AvatardCommand: ParsableCommand {
             .serverHost: serverHost, .serverPort: serverPort, .serverDialect: serverDialect,
             .serverClassicChunkBytes: serverClassicChunkBytes, .identityUID: identityUid,
             .identityTokenFile: identityTokenFile, .cacheDirectory: cacheDirectory, .cacheBytesMax: cacheBytesMax,
-            .uploadDirectory: uploadDirectory, .uploadBytesMax: uploadBytesMax, .stateDirectory: stateDirectory,
+            .uploadDirectory: uploadDirectory, .uploadBytesMax: uploadBytesMax,
+            .picturesTypes: picturesTypes, .stateDirectory: stateDirectory,
             .busSocket: busSocket, .storageSync: storageSync, .logLevel: logLevel,
             .logFormat: logFormat,
         ]
@@ -81,7 +83,15 @@ struct AvatardCommand: ParsableCommand {
             try await group.run()
         } catch {
             FileHandle.standardError.write(Data("avatard: \(error)\n".utf8))
-            throw ExitCode(error is ConfigurationError ? 78 : 1)
+            throw ExitCode(Self.status(of: error))
+        }
+    }
+
+    private static func status(of error: any Error) -> Int32 {
+        switch error {
+        case is ConfigurationError: 78
+        case is Agent.EndFault: Agent.EndFault.exitStatus
+        default: 1
         }
     }
 }

@@ -108,10 +108,14 @@ extension RealPrograms {
             for (name, parameters) in ofService {
                 #expect(steps[name] == ["error": "org.varlink.service." + name, "parameters": parameters])
             }
+            // These two need an agent whose disk fails, or whose server is pinned; other tests have one.
+            let elsewhere = ["StorageFailed", "LoginFixed"]
             let declared = AgentInterface.description.split(separator: "\n").filter { $0.hasPrefix("error ") }
             for line in declared {
                 let name = line.split(separator: " ")[1]
-                #expect(expected.contains { $0.1 == name }, "\(name) is declared, and no call here gets it")
+                #expect(
+                    expected.contains { $0.1 == name } || elsewhere.contains { $0 == name },
+                    "\(name) is declared, and no call here gets it")
             }
         }
 

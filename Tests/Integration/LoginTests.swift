@@ -53,7 +53,7 @@ extension RealPrograms {
                 await #expect {
                     try await logIn(stage.bob, stage)
                 } throws: { error in
-                    guard case AgentError.serverRefused(_, let reason) = error else { return false }
+                    guard case AgentError.loginFixed(let reason) = error else { return false }
                     return reason.contains("command line")
                 }
             }

@@ -11,15 +11,15 @@ extension RealPrograms {
     @Suite("SIGHUP")
     struct HangUps {
         /// The agent's configuration as a file of one line for each key.
-        private func configure(_ stage: Stage, _ keys: [(String, String)], uid: Int64? = nil, port: Int? = nil) throws
-            -> String
-        {
+        private func configure(
+            _ stage: Stage, _ keys: [(String, String)], uid: Int64? = nil, port: Int? = nil, tokenFile: String? = nil
+        ) throws -> String {
             let path = stage.folder.file("avatard.yaml")
             let user = uid == stage.bob.uid ? stage.bob : stage.ada
             let all =
                 [
                     ("server.host", "127.0.0.1"), ("server.port", "\(port ?? stage.wire.port)"),
-                    ("identity.uid", "\(user.uid)"), ("identity.tokenFile", user.tokenFile),
+                    ("identity.uid", "\(user.uid)"), ("identity.tokenFile", "\"\(tokenFile ?? user.tokenFile)\""),
                 ] + keys
             var sections: [(name: String, lines: [String])] = []
             for (key, value) in all {
@@ -32,6 +32,14 @@ extension RealPrograms {
             let text = sections.map { ([$0.name + ":"] + $0.lines).joined(separator: "\n") }.joined(separator: "\n")
             try writeByRename(Array((text + "\n").utf8), to: path)
             return path
+        }
+
+        /// Puts a token there as secret stores do: nobody else can read it at any time.
+        private func placeToken(_ bytes: [UInt8], at path: String) throws {
+            let new = path + ".new"
+            #expect(FileManager.default.createFile(atPath: new, contents: nil, attributes: [.posixPermissions: 0o600]))
+            try write(bytes, to: new)
+            #expect(rename(new, path) == 0)
         }
 
         /// Sends SIGHUP, and waits until the agent says that it is done with it.
@@ -147,7 +155,7 @@ extension RealPrograms {
             }
         }
 
-        @Test("a login that was made over the bus goes on to beat the file")
+        @Test("a login that was made over the bus goes on to beat the file, also when what was kept of it is gone")
         func loginWins() async throws {
             try await Stage.run { stage in
                 let program = try await start(stage, try configure(stage, [], port: 1))
@@ -158,6 +166,49 @@ extension RealPrograms {
                 _ = try configure(stage, [], port: 2)
                 try await reload(program)
                 try await program.log.line(with: "server.port is 2 now")
+                #expect(try await stage.agent.client.status().server?.port == stage.wire.port)
+                // What went with the state folder is written again; it is no logout.
+                try FileManager.default.removeItem(atPath: stage.agent.state + "/login.json")
+                _ = try configure(stage, [], port: 3)
+                try await reload(program)
+                try await program.log.line(with: "server.port is 3 now")
+                #expect(try await stage.agent.client.status().server?.port == stage.wire.port)
+            }
+        }
+
+        @Test("after another token file was configured that one is followed, and the one before is not")
+        func followsTheTokenFile() async throws {
+            try await Stage.run { stage in
+                try stage.server.place(try TestPictures.padded(.bmp, to: 3000), "a.bmp", for: stage.ada)
+                let program = try await start(stage, try configure(stage, []))
+                let token = try #require(contents(stage.ada.tokenFile))
+                let folder = stage.folder.file("secrets")
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+                let other = folder + "/token"
+                try placeToken(Array("wrong\n".utf8), at: other)
+                _ = try configure(stage, [], tokenFile: other)
+                try await reload(program)
+                try await program.log.line(with: "identity.tokenFile is \(other) now")
+                try await program.log.line(with: "logged in", "uid \(stage.ada.uid)", occurrences: 2)
+                try placeToken(Array("of nobody\n".utf8), at: stage.ada.tokenFile)
+                try placeToken(token, at: other)
+                try await program.log.line(with: "the token was read again", other)
+                try await stage.agent.fetch(["a.bmp"])
+                #expect(program.log.lines(with: "the token was read again").count == 1)
+            }
+        }
+
+        @Test("without a token the configured user is logged in when it appears, at the server that is configured then")
+        func tokenAppears() async throws {
+            try await Stage.run { stage in
+                try stage.server.place(try TestPictures.padded(.bmp, to: 3000), "a.bmp", for: stage.ada)
+                let program = try await start(stage, try configure(stage, [], port: 1, tokenFile: ""))
+                _ = try configure(stage, [], tokenFile: "")
+                try await reload(program)
+                try await program.log.line(with: "server.port is \(stage.wire.port) now, and was 1")
+                try placeToken(try #require(contents(stage.ada.tokenFile)), at: stage.agent.state + "/token")
+                try await program.log.line(with: "the token was read again")
+                try await stage.agent.fetch(["a.bmp"])
                 #expect(try await stage.agent.client.status().server?.port == stage.wire.port)
             }
         }

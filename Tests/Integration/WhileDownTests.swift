@@ -89,20 +89,66 @@ extension RealPrograms {
             }
         }
 
-        @Test("a refusal is remembered, until another token may do better")
+        @Test("what was absent before a restart is asked for again soon after it, or at once under another token")
         func refusal() async throws {
             try await Stage.run { stage in
                 try await stage.startAgent()
-                #expect(try await stage.agent.finalState("late.png") == .absent)
+                for name in ["late.png", "later.png"] { #expect(try await stage.agent.finalState(name) == .absent) }
                 _ = try await stage.agent.program.terminate()
                 for user in [stage.ada, stage.bob] {
-                    try stage.server.place(try TestPictures.picture("ada.png"), "late.png", for: user)
+                    for name in ["late.png", "later.png"] {
+                        try stage.server.place(try TestPictures.picture("ada.png"), name, for: user)
+                    }
                 }
                 try await stage.startAgent()
-                #expect(try await stage.agent.finalState("late.png") == .absent)
+                try await shown("late.png", stage)
                 _ = try await stage.agent.program.terminate()
                 try await stage.agent.start(stage.bob, port: stage.wire.port)
-                #expect(try await stage.agent.finalState("late.png") == .ready)
+                #expect(try await stage.agent.finalState("later.png") == .ready)
+            }
+        }
+
+        @Test("a label that asks before the friend's upload has ended shows the picture within seconds after it")
+        func askedTooSoon() async throws {
+            try await Stage.run { stage in
+                try await stage.startAgent()
+                try await shown("soon.png", stage) {
+                    try stage.server.place(try TestPictures.picture("ada.png"), "soon.png", for: stage.ada)
+                }
+                #expect(sha256(ofFile: stage.agent.cached("soon.png")) == sha256(try TestPictures.picture("ada.png")))
+            }
+        }
+
+        @Test("a folder in the place of a picture: the picture comes when the folder is removed")
+        func folderInTheWay() async throws {
+            try await Stage.run { stage in
+                try await stage.startAgent()
+                let path = stage.agent.cached("taken.png")
+                try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+                try stage.server.place(try TestPictures.picture("ada.png"), "taken.png", for: stage.ada)
+                try await shown("taken.png", stage) { try FileManager.default.removeItem(atPath: path) }
+                #expect(sha256(ofFile: path) == sha256(try TestPictures.picture("ada.png")))
+            }
+        }
+
+        /// Keeps a label for the picture until it is ready; `onRefusal` runs once, when the label is told that it is not to be had.
+        private func shown(_ name: String, _ stage: Stage, onRefusal: @escaping @Sendable () throws -> Void = {})
+            async throws
+        {
+            try await within(.seconds(10), "the picture \(name)") {
+                var isRefused = false
+                for try await reply in try await stage.agent.client.register(
+                    [LabelRequest(label: name, name: name)], keep: true)
+                {
+                    for state in reply.labels {
+                        if state.avatar.state == .ready { return }
+                        guard state.avatar.state == .absent || state.avatar.state == .failed, !isRefused else {
+                            continue
+                        }
+                        isRefused = true
+                        try onRefusal()
+                    }
+                }
             }
         }
 

@@ -50,7 +50,7 @@ struct BusMapping: Sendable {
         case .tooMany(let what, let limit): .tooMany(what: what, limit: limit)
         case .unknownSubscription(let token): .unknownSubscription(subscription: token)
         case .expectedMore: .expectedMore
-        case .storage(let detail): .serverRefused(code: 0, reason: detail)
+        case .storage(let detail): .storageFailed(reason: detail)
         }
     }
 

@@ -13,7 +13,17 @@ internal import Synchronization
 /// Only this process's own user is let in (SO_PEERCRED). At most ``Limits/Bus/connectionsMax`` clients are served at once, and
 /// fewer where the process may not have that many descriptors; its soft limit is raised for them.
 package final class BusServer: Service {
-    private let socket: Mutex<(descriptor: Int32, name: SocketName?)?>
+    private struct State {
+        /// What clients connect to, before the bus runs.
+        var descriptor: Int32?
+        var place: SocketPlace?
+        var listener: (any Channel)?
+        /// Ends ``run()``.
+        var ended: EventLoopPromise<Void>?
+        var isStopped = false
+    }
+
+    private let state: Mutex<State>
     private let clients: BusClients
     private let group: any EventLoopGroup
     private let logger: Logger
@@ -24,7 +34,8 @@ package final class BusServer: Service {
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         connectionsMax: Int? = nil
     ) {
-        self.socket = Mutex(socket.release())
+        let (descriptor, place) = socket.release()
+        state = Mutex(State(descriptor: descriptor, place: place))
         self.group = group
         self.logger = logger
         let wanted = connectionsMax ?? Limits.Bus.connectionsMax
@@ -43,9 +54,10 @@ package final class BusServer: Service {
 
     deinit {
         // Never run: nobody else closes and unlinks.
-        if let socket = socket.withLock({ $0.take() }) {
-            close(socket.descriptor)
-            socket.name?.unlinkIfOurs()
+        let (descriptor, place) = state.withLock { ($0.descriptor, $0.place) }
+        if let descriptor {
+            close(descriptor)
+            place?.unlinkIfOurs()
         }
     }
 
@@ -58,30 +70,79 @@ package final class BusServer: Service {
     /// How many clients are connected now.
     package var connectionCount: Int { clients.count }
 
-    /// Serves until the group shuts down or the task is cancelled; then every client is closed, and the socket unlinked
+    /// Where clients find the bus.
+    var place: SocketPlace? { state.withLock { $0.place } }
+
+    /// Serves until the group shuts down, the task is cancelled, or ``stop()``; then every client is closed, and the socket unlinked
     /// unless it was handed over.
     package func run() async throws {
-        guard let (descriptor, name) = socket.withLock({ $0.take() }) else { return }
-        defer { name?.unlinkIfOurs() }
+        guard let descriptor = state.withLock({ $0.descriptor.take() }) else { return }
+        defer { place?.unlinkIfOurs() }
+        let ended = group.next().makePromise(of: Void.self)
+        let listener = try await listen(descriptor, ended).get()
+        let isStopped = state.withLock { state in
+            (state.listener, state.ended) = (listener, ended)
+            return state.isStopped
+        }
+        if isStopped { stop() }
+        logger.debug("the label bus listens")
+        try await withTaskCancellationHandler {
+            try await withGracefulShutdownHandler {
+                try await ended.futureResult.get()
+            } onGracefulShutdown: {
+                self.stop()
+            }
+        } onCancel: {
+            stop()
+        }
+        await clients.closeAll()
+    }
+
+    /// Accepts no more clients, and lets ``run()`` come to its end.
+    func stop() {
+        let (listener, ended) = state.withLock { state in
+            state.isStopped = true
+            return (state.listener, state.ended)
+        }
+        listener?.close(promise: nil)
+        ended?.succeed()
+    }
+
+    /// Accepts clients on another socket from here on, and no more on the one before, to whose path nobody gets any more. Clients that are
+    /// connected stay. Called from a thread that may wait.
+    func listenAnew(on socket: consuming BusSocket) throws {
+        let (descriptor, place) = socket.release()
+        guard let ended = state.withLock({ $0.ended }) else {
+            close(descriptor)
+            return
+        }
+        let listener = try listen(descriptor, ended).wait()
+        let (earlier, isStopped) = state.withLock { state in
+            defer { (state.listener, state.place) = (listener, place) }
+            return (state.listener, state.isStopped)
+        }
+        earlier?.close(promise: nil)
+        if isStopped { stop() }
+    }
+
+    private func listen(_ descriptor: Int32, _ ended: EventLoopPromise<Void>) -> EventLoopFuture<any Channel> {
         let clients = clients
-        let listener = try await ServerBootstrap(group: group)
+        return ServerBootstrap(group: group)
             // SwiftNIO listens once more, and would make the queue shorter.
             .serverChannelOption(.backlog, value: Limits.Bus.listenBacklog)
             .serverChannelOption(.maxMessagesPerRead, value: 16)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { clients.welcome($0) }
-            .withBoundSocket(descriptor).get()
-        logger.debug("the label bus listens")
-        try await withTaskCancellationHandler {
-            try await withGracefulShutdownHandler {
-                try await listener.closeFuture.get()
-            } onGracefulShutdown: {
-                listener.close(promise: nil)
+            .withBoundSocket(descriptor)
+            .map { listener in
+                listener.closeFuture.whenComplete { [weak self] _ in self?.closed(listener, ended) }
+                return listener
             }
-        } onCancel: {
-            listener.close(promise: nil)
-        }
-        await clients.closeAll()
+    }
+
+    /// A listener that closed although nobody asked for it ends the bus, unless another has taken its place.
+    private func closed(_ listener: any Channel, _ ended: EventLoopPromise<Void>) {
+        if state.withLock({ $0.listener === listener }) { ended.succeed() }
     }
 }

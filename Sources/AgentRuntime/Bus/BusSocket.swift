@@ -5,32 +5,36 @@ package import PosixFiles
 /// The bus's listening socket before its event loop has it. From here on clients can connect; they are answered as soon as
 /// ``BusServer`` runs.
 package struct BusSocket: ~Copyable {
-    /// The path that is unlinked in the end; nil for a socket that was handed over by activation.
-    package let ownedPath: String?
+    /// Where clients find it; nil for one that was handed over without a path.
+    let place: SocketPlace?
     private let file: OpenFile
-    private let facts: FileFacts?
+
+    /// The path that is unlinked in the end; nil for a socket that was handed over by activation.
+    package var ownedPath: String? { place.flatMap { $0.isOwned ? $0.path : nil } }
 
     /// Makes the socket at `path`, or takes the one that systemd handed over. Blocks only as long as a few system calls.
     ///
-    /// The folder is made with mode 0700 where there is none. A socket that is there already is connected to, and taken
-    /// away only when nobody answers.
+    /// The folder is made with mode 0700 where there is none, as far as `making` says. A socket that is there already is connected to, and
+    /// taken away only when nobody answers.
     package static func open(
-        path: String, environment: [String: String] = currentEnvironment()
+        path: String, environment: [String: String] = currentEnvironment(), making: Folder.Making = .all
     ) throws(BusSocketError) -> BusSocket {
         let handedOver = try SocketActivation.descriptor(in: environment, processID: getpid())
         for name in SocketActivation.variables { unsetenv(name) }
         if let handedOver {
             guard UnixSocket.isListener(handedOver) else { throw .activationWithoutListener }
             _ = fcntl(handedOver, F_SETFD, FD_CLOEXEC)
-            return BusSocket(file: OpenFile(adopting: handedOver), ownedPath: nil, facts: nil)
+            let place = UnixSocket.path(of: handedOver).map { SocketPlace(path: $0, isOwned: false) }
+            return BusSocket(file: OpenFile(adopting: handedOver), place: place)
         }
+        let folder: Folder
         do throws(PosixError) {
-            _ = try Folder.make(path: split(path).folder)
+            folder = try Folder.open(path: SocketPlace.split(path).folder, making: making)
         } catch {
             throw .noFolder(path: path, error)
         }
         do throws(PosixError) {
-            return try make(path)
+            return try make(path, in: folder)
         } catch {
             throw error.code == EADDRINUSE ? .inUse(path: path) : .system(error)
         }
@@ -45,9 +49,8 @@ package struct BusSocket: ~Copyable {
         return variables
     }
 
-    private static func make(_ path: String) throws(PosixError) -> BusSocket {
-        let (folderPath, name) = split(path)
-        let folder = try Folder(path: folderPath)
+    private static func make(_ path: String, in folder: borrowing Folder) throws(PosixError) -> BusSocket {
+        let name = SocketPlace.split(path).name
         if let facts = try folder.facts(of: name) {
             // Anything but a socket of ours is not ours to remove.
             guard facts.kind == .other, facts.owner == geteuid() else {
@@ -60,42 +63,50 @@ package struct BusSocket: ~Copyable {
             }
         }
         let file = try UnixSocket.listen(path, backlog: Limits.Bus.listenBacklog)
-        return BusSocket(file: file, ownedPath: path, facts: try folder.facts(of: name))
+        return BusSocket(file: file, place: SocketPlace(path: path, isOwned: true))
     }
 
-    private static func split(_ path: String) -> (folder: String, name: String) {
-        guard let slash = path.lastIndex(of: "/") else { return (".", path) }
-        let folder = path[..<slash]
-        return (folder.isEmpty ? "/" : String(folder), String(path[path.index(after: slash)...]))
-    }
-
-    private init(file: consuming OpenFile, ownedPath: String?, facts: FileFacts?) {
+    private init(file: consuming OpenFile, place: SocketPlace?) {
         self.file = file
-        self.ownedPath = ownedPath
-        self.facts = facts
+        self.place = place
     }
 
-    /// Hands the descriptor and what has to be unlinked in the end to the event loop's side.
-    consuming func release() -> (descriptor: Int32, name: SocketName?) {
-        let name: SocketName? =
-            if let ownedPath, let facts { SocketName(path: ownedPath, device: facts.device, inode: facts.inode) } else {
-                nil
-            }
-        return (file.release(), name)
+    /// Hands the descriptor and the place to the event loop's side.
+    consuming func release() -> (descriptor: Int32, place: SocketPlace?) {
+        let place = place
+        return (file.release(), place)
     }
 }
 
-/// A socket's name in the file system, and which inode it was given for.
-struct SocketName: Sendable {
+/// A socket's path, and what lay there when the socket was made or handed over.
+struct SocketPlace: Sendable {
     let path: String
-    let device: UInt64
-    let inode: UInt64
+    /// Whether the path is unlinked in the end: not where systemd made the socket.
+    let isOwned: Bool
+    private let made: FileFacts?
 
-    /// Unlinks the name, unless another socket has taken it since.
-    func unlinkIfOurs() {
-        var now = stat()
-        guard lstat(path, &now) == 0, UInt64(now.st_dev) == device, UInt64(now.st_ino) == inode else { return }
-        unlink(path)
+    init(path: String, isOwned: Bool) {
+        self.path = path
+        self.isOwned = isOwned
+        made = try? FileFacts.lying(at: path)
+    }
+
+    var folder: String { Self.split(path).folder }
+    var name: String { Self.split(path).name }
+
+    /// Where the path leads now: clients reach the socket only while that is the very one that was made.
+    var standing: PathStanding {
+        guard let made else { return .missing }
+        return FileFacts.standing(of: path, device: made.device, inode: made.inode)
+    }
+
+    /// Unlinks the path, unless another socket has taken it since.
+    func unlinkIfOurs() { if isOwned, standing == .held { unlink(path) } }
+
+    static func split(_ path: String) -> (folder: String, name: String) {
+        guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+        let folder = path[..<slash]
+        return (folder.isEmpty ? "/" : String(folder), String(path[path.index(after: slash)...]))
     }
 }
 

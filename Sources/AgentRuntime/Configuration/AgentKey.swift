@@ -12,6 +12,7 @@ package enum AgentKey: String, ConfigurationKey {
     case cacheBytesMax = "cache.bytesMax"
     case uploadDirectory = "upload.directory"
     case uploadBytesMax = "upload.bytesMax"
+    case picturesTypes = "pictures.types"
     case stateDirectory = "state.directory"
     case busSocket = "bus.socket"
     case storageSync = "storage.sync"
@@ -21,10 +22,11 @@ package enum AgentKey: String, ConfigurationKey {
     package static let variablePrefix = "AVATARD_"
     package var isSecret: Bool { false }
 
-    /// Folders, socket and lock belong to one run; everything else is asked for whenever it is used.
+    /// Folders, socket and lock belong to one run, and so do the formats: what was refused for its format is only looked at anew by a start.
+    /// Everything else is asked for whenever it is used.
     package var isReloadable: Bool {
         switch self {
-        case .cacheDirectory, .uploadDirectory, .stateDirectory, .busSocket, .storageSync: false
+        case .cacheDirectory, .uploadDirectory, .picturesTypes, .stateDirectory, .busSocket, .storageSync: false
         case .serverHost, .serverPort, .serverDialect, .serverClassicChunkBytes, .identityUID, .identityTokenFile,
             .cacheBytesMax, .uploadBytesMax, .logLevel, .logFormat:
             true

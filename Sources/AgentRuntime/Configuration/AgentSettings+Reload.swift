@@ -14,6 +14,7 @@ extension AgentSettings {
         var taken = new
         taken.cacheDirectory = cacheDirectory
         taken.uploadDirectory = uploadDirectory
+        taken.pictureTypes = pictureTypes
         taken.stateDirectory = stateDirectory
         taken.busSocket = busSocket
         taken.sync = sync
@@ -32,6 +33,7 @@ extension AgentSettings {
         case .cacheBytesMax: "\(cacheBytesMax ?? 0)"
         case .uploadDirectory: uploadDirectory
         case .uploadBytesMax: "\(uploadBytesMax)"
+        case .picturesTypes: pictureTypes.map(\.rawValue).sorted().joined(separator: ",")
         case .stateDirectory: stateDirectory
         case .busSocket: busSocket
         case .storageSync: sync == .full ? "full" : "none"

@@ -1,6 +1,7 @@
 package import AvatarCache
 package import AvatarCore
 package import ProgramSupport
+internal import TransferMachines
 
 /// Everything the agent can be told, with its defaults (docs/architecture.md, "Configuration").
 package struct AgentSettings: Sendable {
@@ -16,6 +17,8 @@ package struct AgentSettings: Sendable {
     package var cacheBytesMax: Int64?
     package var uploadDirectory = ""
     package var uploadBytesMax = Limits.Picture.uploadBytesMaxDefault
+    /// The picture formats that are taken, as crops and from others.
+    package var pictureTypes = ImageFormat.usual
     package var stateDirectory = ""
     package var busSocket = ""
     package var sync = SyncLevel.full
@@ -47,6 +50,7 @@ package struct AgentSettings: Sendable {
         try values.number(.cacheBytesMax, in: 0...Int.max) { cacheBytesMax = $0 == 0 ? nil : Int64($0) }
         try values.path(.uploadDirectory) { uploadDirectory = Self.trimmed($0) }
         try values.number(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
+        try values.choices(.picturesTypes) { pictureTypes = $0 }
         try values.path(.stateDirectory) { stateDirectory = Self.trimmed($0) }
         try values.path(.busSocket) { busSocket = $0 }
         try values.text(.storageSync, oneOf: ["full", "none"]) { sync = $0 == "none" ? .none : .full }
@@ -68,6 +72,11 @@ package struct AgentSettings: Sendable {
         var path = path
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         return path
+    }
+
+    /// The paths, for words that a person reads.
+    var places: PlaceNames {
+        PlaceNames(crops: uploadDirectory, cache: cacheDirectory, state: stateDirectory, bus: busSocket)
     }
 
     /// Whether one folder is cache and upload folder at once, which is asked for by giving both the same path. Then writes are watched

@@ -1,9 +1,10 @@
 internal import AvatarCore
 internal import Foundation
 internal import PosixFiles
+internal import Synchronization
 
 /// A login made over the bus, kept in the state directory (0600): it beats the YAML file, never flags or environment.
-struct LoginStore: Sendable {
+final class LoginStore: Sendable {
     /// What the file holds, as JSON.
     private struct Kept: Codable {
         var host: String
@@ -14,9 +15,24 @@ struct LoginStore: Sendable {
 
     private static let fileName = "login.json"
     let stateDirectory: String
+    /// What the file holds, or held before somebody removed it.
+    private let kept = Mutex<Account?>(nil)
+
+    init(stateDirectory: String) { self.stateDirectory = stateDirectory }
 
     /// The kept login; the chunk size is the configuration's to say.
+    ///
+    /// One whose file is gone since is still kept: it went with the state folder, which is made anew (``restore()``), and only ``remove()``
+    /// ends it.
     func load(classicChunkBytes: Int) throws(TokenFile.Fault) -> Account? {
+        if let account = try read(classicChunkBytes) {
+            kept.withLock { $0 = account }
+            return account
+        }
+        return kept.withLock { $0 }?.with(classicChunkBytes: classicChunkBytes)
+    }
+
+    private func read(_ classicChunkBytes: Int) throws(TokenFile.Fault) -> Account? {
         let path = stateDirectory + "/" + Self.fileName
         let facts: FileFacts
         let bytes: [UInt8]
@@ -42,15 +58,24 @@ struct LoginStore: Sendable {
             token: kept.token)
     }
 
+    /// Writes the kept login again where its file is gone, as after the state folder was removed.
+    func restore() throws {
+        guard let account = kept.withLock({ $0 }) else { return }
+        guard try FileFacts.lying(at: stateDirectory + "/" + Self.fileName) == nil else { return }
+        try save(account)
+    }
+
     func save(_ account: Account) throws {
         let data = try JSONEncoder().encode(
             Kept(
                 host: account.server.host, port: account.server.port, uid: account.uid.value, token: account.token))
         try Folder(path: stateDirectory).place(
             Array(data).span.bytes, at: Self.fileName, by: Self.fileName + ".new")
+        kept.withLock { $0 = account }
     }
 
     func remove() throws {
+        kept.withLock { $0 = nil }
         let folder = try Folder(path: stateDirectory)
         try folder.remove(Self.fileName)
         try folder.remove(Self.fileName + ".new")

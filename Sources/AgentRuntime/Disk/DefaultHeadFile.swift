@@ -3,7 +3,7 @@ internal import PosixFiles
 
 /// The picture that labels show until theirs is there, kept as a file because clients read files.
 enum DefaultHeadFile {
-    private static let name = "default-head.png"
+    static let name = "default-head.png"
 
     /// Writes it where it is missing or damaged; its path.
     static func place(in stateDirectory: String) throws(PosixError) -> String {

@@ -26,7 +26,7 @@ extension DiskWorker {
     }
 
     func rescanCache() throws(CacheError) {
-        guard cache.isAtItsPath() else { return results.append(.moved(.cache)) }
+        guard cache.standing() == .held else { return results.append(.moved(.cache)) }
         var vanished: [AvatarName] = []
         var events: [AvatarEvent] = []
         // What was found before a failure is told all the same.

@@ -14,7 +14,7 @@ extension DiskWorker {
             try catalog.touch(names, at: now())
         } catch {
             logger.warning("what is wanted cannot be noted", metadata: ["detail": "\(error)"])
-            results.append(.failed(.touch(names), error.fault))
+            results.append(.failed(.touch(names), fault(of: error)))
         }
     }
 
@@ -39,7 +39,10 @@ extension DiskWorker {
             if row.avatar == nil {
                 row.part = try cache.resumablePart(name, serverKey: accountKey ?? "", now: moment)?.machinePart
                 row.negative = negatives[name].map {
-                    Negative(reason: $0.reason, keptUntil: $0.until, wall: wall, now: moment)
+                    Negative(
+                        reason: $0.reason, of: name, attempts: Int(clamping: $0.attempts), keptUntil: $0.until,
+                        wall: wall,
+                        now: moment)
                 }
             }
             rows.append(row)
@@ -48,11 +51,12 @@ extension DiskWorker {
         return rows
     }
 
-    func setNegative(_ name: AvatarName, _ reason: AbsenceReason) throws(CacheError) {
+    func setNegative(_ name: AvatarName, _ reason: AbsenceReason, attempts: Int) throws(CacheError) {
         let wall = now()
         let row = NegativeRow(
-            name: name, owner: nil, reason: reason, until: Negative.keptUntil(reason, wall: wall),
-            tokenEpoch: tokenEpoch, generation: nil, attempts: 1)
+            name: name, owner: nil, reason: reason,
+            until: Negative.keptUntil(reason, of: name, attempts: attempts, wall: wall), tokenEpoch: tokenEpoch,
+            generation: nil, attempts: Int64(attempts))
         results.append(.logged([AvatarEvent(try catalog.setNegative(row, at: wall))]))
     }
 

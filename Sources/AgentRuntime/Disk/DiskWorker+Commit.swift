@@ -20,7 +20,7 @@ extension DiskWorker {
 
     /// What a file system cannot take under any circumstances is the name's fault, and no reason to stop all others.
     private func failure(of name: AvatarName, _ error: CacheError) -> DiskResult {
-        guard let posix = error.posix, posix.isOfTheName else { return .partFailed(name, error.fault) }
+        guard let posix = error.posix, posix.isOfTheName else { return .partFailed(name, fault(of: error)) }
         return .partRefused(name, reason: posix.description)
     }
 
@@ -39,7 +39,7 @@ extension DiskWorker {
                 }
             }
         } catch {
-            for append in appends { results.append(.partFailed(append.name, error.fault)) }
+            for append in appends { results.append(.partFailed(append.name, fault(of: error))) }
         }
     }
 
@@ -87,7 +87,11 @@ extension DiskWorker {
     }
 
     private func outcome(of error: CacheError) -> CommitMachine.Outcome {
-        error.code == .diskFull ? .diskFull : .failed(error.description)
+        switch fault(of: error) {
+        case .full: .diskFull
+        case .stateFull: .catalogFull
+        case .failed(let detail): .failed(detail)
+        }
     }
 
     private func verify(
@@ -101,6 +105,7 @@ extension DiskWorker {
                 return (name, .done)
             case .failure(let error):
                 if let posix = error.posix { return (name, posix.isDiskFull ? .diskFull : .failed(posix.description)) }
+                if let image = error.image, image.code == .unsupported { return (name, .unsupported(image.detail)) }
                 // A part that is gone is fetched again; bytes that are no picture, or not the promised one, are not to be had for now.
                 return (name, error.code == .missing ? .failed(error.description) : .corrupt(error.description))
             }

@@ -7,24 +7,38 @@ internal import TransferMachines
 // The upload folder: facts for the machine's rule, and what comes of its verdicts.
 extension DiskWorker {
     func rescanCrops() throws(CacheError) {
-        guard crops.isAtItsPath() else { return results.append(.moved(.crops)) }
+        guard crops.standing() == .held else { return results.append(.moved(.crops)) }
         let comparison = try crops.compare(with: catalog, shared: isShared)
         results.append(
             .rescanned(
-                .crops, settled: comparison.candidates + comparison.vanished, unnameable: comparison.invalid,
+                .crops, settled: comparison.candidates + comparison.vanished + takeReturned(),
+                unnameable: comparison.invalid,
                 vanished: [], events: []))
+    }
+
+    /// The crops that came back with their folder, once.
+    private func takeReturned() -> [AvatarName] {
+        defer { returned = [] }
+        return returned
     }
 
     // MARK: Examining
 
     func examine(_ name: AvatarName) throws(CacheError) -> Examination {
-        switch crops.examine(name) {
+        let earlier = unended.removeValue(forKey: name)
+        let isQuiet = earlier.map { clock.now - $0.since >= Limits.Upload.unendedQuiet } ?? false
+        switch crops.examine(name, whole: isQuiet ? earlier?.identity : nil) {
         case .busy: return .busy
         case .vanished:
             try catalog.forgetCrops([name])
             return .missing
         case .rejected(let error, _) where error.posix?.isOfTheMoment == true:
             throw CacheError(.io, "reading the crop \(name)", posix: error.posix)
+        case .rejected(let fault, let identity?) where fault.image?.code == .unended:
+            if unended.count >= Limits.Upload.unendedMax { unended = [:] }
+            let isSame = earlier?.identity == identity
+            unended[name] = (identity, isSame ? earlier?.since ?? clock.now : clock.now)
+            return .unended(reason: fault.description)
         case .rejected(let fault, let identity):
             if let identity {
                 try catalog.recordRejected(
@@ -137,7 +151,7 @@ extension DiskWorker {
             cropFacts[id] = nil
             results.append(.cropAdopted(id, adopted.record, adopted.events))
         } catch {
-            results.append(.cropNotStaged(id, error.fault))
+            results.append(.cropNotStaged(id, fault(of: error)))
         }
     }
 
@@ -161,8 +175,15 @@ extension DiskWorker {
     }
 
     func importCrop(_ stream: StreamID, path: String) {
+        guard crops.standing() == .held else {
+            let reason =
+                "the upload folder \(crops.path) is gone, or another lies in its place: put it back, or wait until the agent has opened the new one"
+            results.append(.moved(.crops))
+            return results.append(.refused(stream, .storage(reason)))
+        }
         do {
-            results.append(.imported(stream, try crops.importFile(path: path)))
+            // In a shared folder the copy is the cache's picture as well.
+            results.append(.imported(stream, try crops.importFile(path: path, renewing: !isShared)))
         } catch let error as ImportError {
             results.append(.refused(stream, error.busFault))
         } catch {

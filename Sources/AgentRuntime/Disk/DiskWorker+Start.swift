@@ -9,6 +9,8 @@ extension DiskWorker {
     /// Brings an earlier run to its end, and says what the machine starts from.
     func start() throws(CacheError) {
         var facts = StartFacts()
+        try noteCropFolder()
+        try catalog.liftRefusals(whenTypesAreNot: cache.types)
         if try catalog.isBaselineDue() {
             facts.isBaseline = true
             // The crops first: they are one transaction, and what is not known to be dealt with would be sent.
@@ -56,7 +58,8 @@ extension DiskWorker {
         {
             return facts.crops.append(crop)
         }
-        guard let crop = Crop(row, everSent: true), case .settled(let found) = crops.examine(row.name),
+        guard let crop = Crop(row, everSent: true),
+            case .settled(let found) = crops.examine(row.name, whole: row.identity),
             found.sha256 == crop.sha256, found.identity.isSameFile(as: row.identity)
         else { return facts.doubtful.append(row.name) }
         cropFacts[crop.id] = found
@@ -81,14 +84,9 @@ extension DiskWorker {
         } catch let error as PosixError {
             return error.isDiskFull ? .full : .failed(error.description)
         } catch let error as CacheError {
-            return error.fault
+            return fault(of: error)
         } catch {
             return .failed("\(error)")
         }
-    }
-
-    /// Opens the cache folder anew by its path; what was open of the old one is let go.
-    func reopenCache() throws(CacheError) {
-        cache = try CacheFolder(path: cache.path, catalog: catalog, bootID: try BootID.current())
     }
 }

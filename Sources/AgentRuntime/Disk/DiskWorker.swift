@@ -9,7 +9,14 @@ internal import TransferMachines
 final class DiskWorker {
     var cache: CacheFolder
     var crops: UploadFolder
-    let catalog: Catalog
+    var catalog: Catalog
+    /// The state folder and the locks.
+    let home: StateHome
+    let paths: HeldPaths
+    /// Writes the kept login again, where the state folder has lost it.
+    let restoreLogin: () throws -> Void
+    /// Crops that wait and came back with their folder, for the next look through it.
+    var returned: [AvatarName] = []
     private(set) var cacheBytesMax: Int64?
     private(set) var uploadBytesMax: Int64
     let clock = SystemClock()
@@ -28,6 +35,8 @@ final class DiskWorker {
     var cropFacts: [CropID: CropFacts] = [:]
     /// Settled files of which the machine has not decided whether they are crops.
     var candidates: [AvatarName: CropFacts] = [:]
+    /// Files that lack their end mark, and since when they have been as they are.
+    var unended: [AvatarName: (identity: FileIdentity, since: MonotonicTime)] = [:]
     /// Results that are to be delivered after the command.
     var results: [DiskResult] = []
     private var toldTotals: (files: Int, bytes: Int64)?
@@ -36,9 +45,13 @@ final class DiskWorker {
     private var commitsSince = MonotonicTime.never
 
     init(
-        cache: CacheFolder, crops: UploadFolder, catalog: Catalog, cacheBytesMax: Int64?, uploadBytesMax: Int64,
-        flushWatch: (() throws(WatchError) -> Void)?, logger: Logger
+        cache: CacheFolder, crops: UploadFolder, catalog: Catalog, home: StateHome, paths: HeldPaths,
+        cacheBytesMax: Int64?, uploadBytesMax: Int64, flushWatch: (() throws(WatchError) -> Void)?,
+        restoreLogin: @escaping () throws -> Void, logger: Logger
     ) {
+        self.home = home
+        self.paths = paths
+        self.restoreLogin = restoreLogin
         self.cache = cache
         self.crops = crops
         self.catalog = catalog
@@ -153,7 +166,16 @@ final class DiskWorker {
             logger.warning(
                 "the disk or the catalog failed",
                 metadata: ["doing": "\(String("\(command)".prefix(120)))", "detail": "\(error)"])
-            results.append(.failed(command, error.fault))
+            results.append(.failed(command, fault(of: error)))
+        }
+    }
+
+    /// What the machine makes of an error: which disk is full, where one is. SQLite says only that something is.
+    func fault(of error: CacheError) -> StorageFault {
+        switch error.code {
+        case .diskFull: error.posix == nil ? .stateFull : .full
+        case .io where error.posix == nil && home.isFull(): .stateFull
+        default: .failed(error.description)
         }
     }
 
@@ -174,7 +196,7 @@ final class DiskWorker {
         case .finishCrop(let id): try finish(id)
         case .forgetCrop(let id): forgetCrop(id)
         case .setCropAside(let id, let reason): try setAside(id, reason: reason)
-        case .setNegative(let name, let reason): try setNegative(name, reason)
+        case .setNegative(let name, let reason, let attempts): try setNegative(name, reason, attempts: attempts)
         case .clearNegatives(let names): try catalog.clearNegatives(names)
         case .inspect(let name): try inspect(name)
         case .rescan(.cache): try rescanCache()
@@ -187,6 +209,8 @@ final class DiskWorker {
         case .list(let stream, let state, let after, let limit):
             try list(stream, state: state, after: after, limit: limit)
         case .probe: results.append(.probed(probe()))
+        case .comparePaths: comparePaths()
+        case .restoreState: try restoreState()
         }
     }
 
@@ -222,9 +246,4 @@ enum Unaudited {
         case .everything: true
         }
     }
-}
-
-extension CacheError {
-    /// What the machine makes of it.
-    var fault: StorageFault { code == .diskFull ? .full : .failed(description) }
 }

@@ -28,25 +28,38 @@ package struct Account: Sendable, CustomStringConvertible {
     /// The user.
     package let uid: UserID
     let token: String
+    /// The file that the token was read from; nil for a login over the bus.
+    let tokenFile: String?
 
     /// A login with its secret.
-    package init(server: ServerAddress, uid: UserID, token: String) {
+    package init(server: ServerAddress, uid: UserID, token: String, tokenFile: String? = nil) {
         self.server = server
         self.uid = uid
         self.token = token
+        self.tokenFile = tokenFile
     }
 
     /// What the machine is told of it.
     var login: Login {
-        Login(server: server.key, uid: uid, way: .classic(uploadChunkBytes: Int64(server.classicChunkBytes)))
+        Login(
+            server: server.key, uid: uid, way: .classic(uploadChunkBytes: Int64(server.classicChunkBytes)),
+            tokenFile: tokenFile)
     }
 
     /// What tells whose parts and crops are whose in the catalog.
     var key: String { login.account }
 
-    /// Whether it is the same user at the same server with the same token.
+    /// Whether it is the same user at the same server with the same token from the same place.
     func isSame(as other: Account) -> Bool {
         server == other.server && uid == other.uid && token.utf8.elementsEqual(other.token.utf8)
+            && tokenFile.map { ExactString($0) } == other.tokenFile.map { ExactString($0) }
+    }
+
+    /// The same login, with chunks of another size.
+    func with(classicChunkBytes: Int) -> Account {
+        var server = server
+        server.classicChunkBytes = classicChunkBytes
+        return Account(server: server, uid: uid, token: token, tokenFile: tokenFile)
     }
 
     package var description: String { "uid \(uid) at \(server.key)" }

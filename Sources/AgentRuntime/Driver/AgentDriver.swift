@@ -1,5 +1,4 @@
 internal import AvatarCore
-internal import DequeModule
 internal import LabelBus
 internal import Logging
 internal import NIOCore
@@ -17,17 +16,26 @@ final class AgentDriver {
     private let clock = SystemClock()
     private let mapping: BusMapping
     private let attach: @Sendable (WatchedFolder) -> Void
+    /// Where the configured user's token comes from; another configuration puts another one here.
+    private var tokens: TokenSource?
+    /// How often the source was replaced: what was read from one before is not used.
+    private var tokensNumber = 0
+    /// Whether the token is the one of its file: a login or logout over the bus beats the file until the next start.
+    private var followsTokenFile = false
+    private let bindBus: @Sendable () -> Void
+    private let end: @Sendable (_ reason: String) -> Void
     private let logger: Logger
 
-    private var inputs = Deque<AgentInput>()
+    private var inputs: [AgentInput] = []
     private var isFeeding = false
     private var commands: [DiskCommand] = []
     private var timer: Scheduled<Void>?
     private var timerAt: MonotonicTime?
 
     private(set) var account: Account?
-    /// How often somebody logged in or out.
-    private(set) var loginCount = 0
+    /// How often somebody has logged in over the bus, or out. A token that was read again from its file does not count: that is no more than
+    /// the configuration says.
+    private(set) var busLoginCount = 0
     /// The largest picture that is uploaded now; for `Status`.
     var uploadBytesMax: Int64
     private var connection: (number: Int, link: ServerConnection)?
@@ -38,13 +46,17 @@ final class AgentDriver {
     private var lastEncoded: (view: AvatarView, avatar: EncodedAvatar)?
 
     init(
-        seed: UInt64, isShared: Bool, uploadBytesMax: Int64, mapping: BusMapping, disk: DiskThread, loop: any EventLoop,
-        logger: Logger,
-        attach: @escaping @Sendable (WatchedFolder) -> Void
+        seed: UInt64, isShared: Bool, uploadBytesMax: Int64, places: PlaceNames, mapping: BusMapping, disk: DiskThread,
+        loop: any EventLoop, logger: Logger, tokens: TokenSource?,
+        attach: @escaping @Sendable (WatchedFolder) -> Void, bindBus: @escaping @Sendable () -> Void,
+        end: @escaping @Sendable (_ reason: String) -> Void
     ) {
         self.attach = attach
         self.uploadBytesMax = uploadBytesMax
-        machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared)
+        self.tokens = tokens
+        self.bindBus = bindBus
+        self.end = end
+        machine = AgentMachine(now: SystemClock().now, seed: seed, isShared: isShared, places: places)
         self.loop = loop
         self.disk = disk
         self.mapping = mapping
@@ -53,25 +65,20 @@ final class AgentDriver {
 
     // MARK: In
 
-    func feed(_ input: AgentInput) {
-        take(input)
-        handOver()
-    }
+    func feed(_ input: AgentInput) { feed([input]) }
 
-    /// Hands an input to the machine and carries out what the machine says; what goes to the server and to the disk waits for `handOver`.
-    private func take(_ input: AgentInput) {
-        inputs.append(input)
+    /// Hands inputs to the machine and carries out what the machine says. What goes to the server and to the disk goes at the end, once
+    /// for all that came together.
+    func feed(_ inputs: [AgentInput]) {
+        self.inputs += inputs
         guard !isFeeding else { return }
         isFeeding = true
-        while let next = inputs.popFirst() {
-            for action in machine.handle(next, now: clock.now) { perform(action) }
+        while !self.inputs.isEmpty {
+            let batch = self.inputs
+            self.inputs.removeAll(keepingCapacity: true)
+            for action in machine.handle(batch, now: clock.now) { perform(action) }
         }
         isFeeding = false
-    }
-
-    /// Lets go of what the machine wanted sent and done: once for all replies that came with one read.
-    private func handOver() {
-        guard !isFeeding else { return }
         lastEncoded = nil
         connection?.link.flush()
         if !commands.isEmpty {
@@ -84,16 +91,52 @@ final class AgentDriver {
     /// From here on the agent acts for this account, in memory as on the disk thread: both hear of logins in the same order.
     func logIn(_ account: Account) {
         self.account = account
-        loginCount += 1
+        followsTokenFile = account.tokenFile != nil
+        if !followsTokenFile { busLoginCount += 1 }
         disk.submit([.ask { $0.use(account) }])
         feed(.login(account.login))
     }
 
     func logOut() {
         account = nil
-        loginCount += 1
+        followsTokenFile = false
+        busLoginCount += 1
         disk.submit([.ask { $0.use(nil) }])
         feed(.logout)
+    }
+
+    /// Nobody is logged in, since there is no token: one that appears in its file is taken.
+    func followTokenFile() { followsTokenFile = true }
+
+    /// The token comes from there from now on.
+    func takeTokens(from source: TokenSource?) {
+        tokens = source
+        tokensNumber += 1
+    }
+
+    /// Reads the token again where it comes from, on the disk thread, and logs in when it is another one. The same token is tried again only
+    /// when a person asks for that (`isAsked`).
+    func readToken(isAsked: Bool) {
+        guard followsTokenFile, let tokens else { return }
+        let driver = NIOLoopBound(self, eventLoop: loop)
+        disk.submit([
+            .ask { [loop, tokensNumber] _ in
+                let found = Result { () throws(TokenFile.Fault) in try tokens.account() }
+                loop.execute { driver.value.tokenRead(found, from: tokensNumber, isAsked: isAsked) }
+            }
+        ])
+    }
+
+    private func tokenRead(_ found: Result<Account?, TokenFile.Fault>, from number: Int, isAsked: Bool) {
+        guard followsTokenFile, number == tokensNumber else { return }
+        switch found {
+        case .success(let new?):
+            let isAnother = account.map { ExactString($0.token) != ExactString(new.token) } ?? true
+            if isAnother { logger.info("the token was read again", metadata: ["file": "\(new.tokenFile ?? "")"]) }
+            if isAnother || (isAsked && machine.connectionState == .refused) { logIn(new) }
+        case .success(nil): break
+        case .failure(let fault): feed(.tokenUnusable(reason: fault.description))
+        }
     }
 
     func call(_ call: AgentCall, more: Bool, reply: ReplyStream) {
@@ -104,7 +147,8 @@ final class AgentDriver {
             let stream = StreamID(lastStream)
             streams[stream] = reply
             streamIDs[reply.id] = stream
-            feed(.bus(stream, busCall))
+            let look = busCall.looksAtFolders ? [AgentInput.pathsMayDiffer] : []
+            feed(look + [.bus(stream, busCall)])
         } catch {
             reply.fail(error)
         }
@@ -139,6 +183,9 @@ final class AgentDriver {
         case .bus(let output): tell(output)
         case .note(let note): log(note)
         case .attach(let folder): attach(folder)
+        case .readToken(let isAsked): readToken(isAsked: isAsked)
+        case .bindBus: bindBus()
+        case .end(let reason): end(reason)
         }
     }
 
@@ -149,8 +196,9 @@ final class AgentDriver {
             host: account.server.host, port: account.server.port, on: loop,
             events: ServerConnection.Events(
                 opened: { driver.value.feed(.connection(.opened(number))) },
-                replied: { driver.value.take(.reply(ServerReply(connection: number, kind: $0))) },
-                readCompleted: { driver.value.handOver() },
+                replied: { kinds in
+                    driver.value.feed(.replies(kinds.map { ServerReply(connection: number, kind: $0) }))
+                },
                 closed: { driver.value.feed(.connection(.closed(number, cause: $0))) }))
         connection = (number, link)
     }

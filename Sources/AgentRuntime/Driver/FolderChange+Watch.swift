@@ -2,7 +2,19 @@ internal import AvatarCore
 internal import FolderWatch
 internal import TransferMachines
 
-/// What the watch saw, as the machine takes it; nil for what means nothing to it.
+extension AgentInput {
+    /// What the watch saw, as the machine takes it; nil for what means nothing to it.
+    init?(_ event: FolderEvent) {
+        if event.kind == .pathChanged {
+            self = .pathsMayDiffer
+        } else {
+            guard let change = FolderChange(event) else { return nil }
+            self = .folder(change)
+        }
+    }
+}
+
+/// What the watch saw in one of the folders; nil for what means nothing to the machine.
 extension FolderChange {
     init?(_ event: FolderEvent) {
         let folder = WatchedFolder(event.folder)
@@ -12,6 +24,7 @@ extension FolderChange {
             self = .unnameable(folder, name)
         case (.deleted, .valid(let name)?), (.movedOut, .valid(let name)?): self = .gone(folder, name)
         case (.overflow, _): self = .overflow
+        case (.pathChanged, _): return nil
         case (.folderGone(let loss), _): self = .lost(folder, reason: "it was \(loss.rawValue)", remedy: nil)
         default: return nil
         }

@@ -12,7 +12,9 @@ package enum ClassicMapping {
         case .download(let name, let seq):
             // `client_path` is the name: the seed's clients get their own path back in it, we never look at it.
             return .download(
-                DownloadRequest(name: name.string, seq: seq, token: token, uid: uid.value, clientPath: name.string))
+                DownloadRequest(
+                    name: name.string, seq: seq, token: token, uid: uid.value, clientPath: name.string,
+                    isPipelined: true))
         case .upload(let crop, let chunk):
             return .uploadHead(
                 UploadChunk(
@@ -38,7 +40,9 @@ package enum ClassicMapping {
         switch reply {
         case .test, .uploadFile: return .other
         case .uploadHead(let reply):
-            return .upload(error: reply.error, name: reply.name.map { ExactString($0) }, md5: reply.md5, seq: reply.seq)
+            return .upload(
+                error: reply.error, name: reply.name.map { ExactString($0) }, md5: reply.md5, seq: reply.seq,
+                reason: reply.reason.flatMap { UploadRefusalReason(rawValue: $0) })
         case .syncFile(let reply):
             guard reply.error == ClassicError.success else {
                 return .progress(name: reply.name.map { ExactString($0) }, .error(reply.error))

@@ -12,9 +12,8 @@ final class ServerConnection: Sendable {
     /// What the driver hears of the connection.
     struct Events: Sendable {
         let opened: @Sendable () -> Void
-        let replied: @Sendable (ServerReply.Kind) -> Void
-        /// All replies of one read from the kernel were told.
-        let readCompleted: @Sendable () -> Void
+        /// All replies that came with one read from the kernel.
+        let replied: @Sendable ([ServerReply.Kind]) -> Void
         let closed: @Sendable (String) -> Void
     }
 
@@ -101,6 +100,8 @@ private final class ReplyHandler: ChannelInboundHandler {
     private let events: ServerConnection.Events
     private var cause = "the server closed the connection"
     private var wasActive = false
+    /// What has come since the driver was told last.
+    private var replies: [ServerReply.Kind] = []
 
     init(events: ServerConnection.Events) { self.events = events }
 
@@ -110,12 +111,19 @@ private final class ReplyHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if let kind = ClassicMapping.reply(from: unwrapInboundIn(data)) { events.replied(kind) }
+        if let kind = ClassicMapping.reply(from: unwrapInboundIn(data)) { replies.append(kind) }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        events.readCompleted()
+        tellReplies()
         context.fireChannelReadComplete()
+    }
+
+    private func tellReplies() {
+        guard !replies.isEmpty else { return }
+        let kinds = replies
+        replies.removeAll(keepingCapacity: true)
+        events.replied(kinds)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -128,6 +136,7 @@ private final class ReplyHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        tellReplies()
         if wasActive { events.closed(cause) }
         context.fireChannelInactive()
     }

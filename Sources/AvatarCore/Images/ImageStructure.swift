@@ -1,19 +1,33 @@
-/// Whether a whole file is a structurally complete picture (docs/architecture.md, "Verified").
+/// Whether a whole file is a structurally complete picture (docs/pictures.md).
 ///
-/// Only the structure is walked, no pixel is decoded: PNG chunk by chunk with their CRCs up to IEND, JPEG marker by marker up
-/// to EOI, WebP and BMP by their lengths. Bytes behind a complete picture are no fault: cameras and editors leave some, and
-/// every viewer ignores them; how long the file must be is the promised size's business.
+/// Only the structure is walked, no pixel is decoded: where decoders show a picture all the same, it counts; where they fail, it does not.
+/// Bytes behind a complete picture are no fault: cameras and editors leave some, and every viewer ignores them; how long the file must be
+/// is the promised size's business.
 package enum ImageStructure {
     /// What the picture in `bytes`, a whole file, is; or why it is none.
-    package static func examine(_ bytes: RawSpan) throws(ImageError) -> ImageFacts {
+    ///
+    /// - Parameters:
+    ///   - types: The formats that are taken (`pictures.types`).
+    ///   - isWhole: Whether somebody else says that nothing more will come: the size that a server promised, or a file that was closed and
+    ///     has not changed since. Then a picture may lack its end mark.
+    package static func examine(
+        _ bytes: RawSpan, types: Set<ImageFormat> = Set(ImageFormat.allCases), isWhole: Bool = false
+    ) throws(ImageError) -> ImageFacts {
         guard !bytes.isEmpty else { throw .empty }
-        guard let format = ImageFormat(firstBytes: bytes) else { throw .notAnImage }
+        guard let format = ImageFormat(firstBytes: bytes) else {
+            guard let foreign = ImageFormat.foreignName(firstBytes: bytes) else { throw .notAnImage }
+            throw .unsupported(foreign)
+        }
+        guard types.contains(format) else { throw .unsupported(format.name) }
         let reader = ByteReader(_bytes: bytes)
         switch format {
         case .png: return try PNGStructure.examine(reader)
-        case .jpeg: return try JPEGStructure.examine(reader)
+        case .jpeg: return try JPEGStructure.examine(reader, isWhole: isWhole)
         case .webp: return try WebPStructure.examine(reader)
         case .bmp: return try BMPStructure.examine(reader)
+        case .gif: return try GIFStructure.examine(reader, isWhole: isWhole)
+        case .avif, .heic: return try HEIFStructure.examine(reader, format, isWhole: isWhole)
+        case .jxl: return try JPEGXLStructure.examine(reader, isWhole: isWhole)
         }
     }
 
@@ -36,6 +50,9 @@ extension Span<UInt8> {
 
     func bigEndian16(_ offset: Int) -> Int? { integer(offset, 2, bigEndian: true) }
     func bigEndian32(_ offset: Int) -> Int? { integer(offset, 4, bigEndian: true) }
+    func bigEndian64(_ offset: Int) -> Int? { integer(offset, 8, bigEndian: true) }
+    /// A number of 0 to 8 bytes; none of them is 0.
+    func bigEndian(_ offset: Int, bytes: Int) -> Int? { integer(offset, bytes, bigEndian: true) }
     func littleEndian16(_ offset: Int) -> Int? { integer(offset, 2, bigEndian: false) }
     func littleEndian24(_ offset: Int) -> Int? { integer(offset, 3, bigEndian: false) }
     func littleEndian32(_ offset: Int) -> Int? { integer(offset, 4, bigEndian: false) }

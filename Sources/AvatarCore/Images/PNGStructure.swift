@@ -4,9 +4,9 @@ enum PNGStructure {
 
     static func examine(_ reader: ByteReader) throws(ImageError) -> ImageFacts {
         var offset = signature.count
-        let facts = try header(reader, at: offset)
+        let header = try Header(reader, at: offset)
         var paletteSeen = false
-        var dataBytes = 0
+        var firstData: Int?
         while true {
             guard let length = reader.bigEndian32(offset), let type = reader.bigEndian32(offset + 4) else {
                 throw .truncated("a chunk's header")
@@ -15,42 +15,77 @@ enum PNGStructure {
             guard length <= 0x7fff_ffff else { throw .malformed("the chunk \(name) claims \(length) bytes") }
             let end = offset + 8 + length
             guard let crc = reader.bigEndian32(end) else { throw .truncated("the chunk \(name)") }
-            guard reader.crc32(offset + 4..<end) == UInt32(crc) else {
+            // A small first letter marks a chunk that a viewer may do without (5.4); it skips one whose CRC is wrong.
+            guard type >> 24 & 0x20 != 0 || reader.crc32(offset + 4..<end) == UInt32(crc) else {
                 throw .malformed("the CRC of the chunk \(name) does not match")
             }
             switch name {
             case "IHDR" where offset != signature.count: throw .malformed("a second IHDR")
-            case "PLTE": paletteSeen = true
+            case "PLTE":
+                guard length % 3 == 0, (3...768).contains(length) else {
+                    throw .malformed("a palette of \(length) bytes")
+                }
+                paletteSeen = true
             case "IDAT":
-                if reader.byte(25) == 3, !paletteSeen { throw .malformed("indexed colours without a PLTE chunk") }
-                dataBytes += length
+                if header.colour == 3, !paletteSeen { throw .malformed("indexed colours without a PLTE chunk") }
+                firstData = firstData ?? offset
             case "IEND":
-                guard dataBytes > 0 else { throw .malformed("no IDAT data before IEND") }
-                return facts
-            default: break
+                guard let firstData else { throw .malformed("no IDAT data before IEND") }
+                guard DeflateWalk.gives(header.unpackedBytes, firstChunk: firstData, reader) else {
+                    throw .malformed("the IDAT data do not hold all pixels")
+                }
+                return header.facts
+            case "IHDR": break
+            default:
+                if type >> 24 & 0x20 == 0 { throw .malformed("the chunk \(name) is critical and unknown") }
             }
             offset = end + 4
         }
     }
 
-    private static func header(_ reader: ByteReader, at offset: Int) throws(ImageError) -> ImageFacts {
-        guard let length = reader.bigEndian32(offset), let type = reader.bigEndian32(offset + 4) else {
-            throw .truncated("the IHDR chunk")
+    private struct Header {
+        let facts: ImageFacts
+        let colour: UInt8
+        /// What the IDAT data unpack to: a filter byte before each row, in seven passes when the picture is interlaced (section 8).
+        let unpackedBytes: Int
+
+        init(_ reader: ByteReader, at offset: Int) throws(ImageError) {
+            guard let length = reader.bigEndian32(offset), let type = reader.bigEndian32(offset + 4) else {
+                throw .truncated("the IHDR chunk")
+            }
+            guard length == 13, try name(type) == "IHDR" else { throw .malformed("it does not begin with IHDR") }
+            guard let width = reader.bigEndian32(offset + 8), let height = reader.bigEndian32(offset + 12),
+                let depth = reader.byte(offset + 16), let colour = reader.byte(offset + 17),
+                let packing = reader.byte(offset + 18), let filter = reader.byte(offset + 19),
+                let interlace = reader.byte(offset + 20)
+            else { throw .truncated("the IHDR chunk") }
+            facts = try ImageStructure.facts(.png, width: width, height: height)
+            self.colour = colour
+            let (depths, samples): ([UInt8], Int)
+            switch colour {
+            case 0: (depths, samples) = ([1, 2, 4, 8, 16], 1)
+            case 3: (depths, samples) = ([1, 2, 4, 8], 1)
+            case 2: (depths, samples) = ([8, 16], 3)
+            case 4: (depths, samples) = ([8, 16], 2)
+            case 6: (depths, samples) = ([8, 16], 4)
+            default: throw .malformed("colour type \(colour)")
+            }
+            guard depths.contains(depth) else { throw .malformed("bit depth \(depth) with colour type \(colour)") }
+            guard packing == 0, filter == 0, interlace <= 1 else {
+                throw .malformed("compression \(packing), filter \(filter), interlace \(interlace)")
+            }
+            let passes = interlace == 0 ? [(0, 0, 1, 1)] : Self.passes
+            unpackedBytes = passes.reduce(0) { sum, pass in
+                let columns = (width - pass.0 + pass.2 - 1) / pass.2
+                let rows = (height - pass.1 + pass.3 - 1) / pass.3
+                return columns > 0 && rows > 0 ? sum + rows * (1 + (columns * samples * Int(depth) + 7) / 8) : sum
+            }
         }
-        guard length == 13, try name(type) == "IHDR" else { throw .malformed("it does not begin with IHDR") }
-        guard let width = reader.bigEndian32(offset + 8), let height = reader.bigEndian32(offset + 12),
-            let depth = reader.byte(offset + 16), let colour = reader.byte(offset + 17), reader.byte(offset + 20) != nil
-        else { throw .truncated("the IHDR chunk") }
-        let facts = try ImageStructure.facts(.png, width: width, height: height)
-        let depths: [UInt8]
-        switch colour {
-        case 0: depths = [1, 2, 4, 8, 16]
-        case 3: depths = [1, 2, 4, 8]
-        case 2, 4, 6: depths = [8, 16]
-        default: throw .malformed("colour type \(colour)")
-        }
-        guard depths.contains(depth) else { throw .malformed("bit depth \(depth) with colour type \(colour)") }
-        return facts
+
+        /// Adam7: first column and row of each pass, and the steps.
+        private static let passes = [
+            (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
+        ]
     }
 
     private static func name(_ type: Int) throws(ImageError) -> String {

@@ -4,47 +4,94 @@ enum WebPStructure {
         guard let riff = reader.littleEndian32(4), reader.byte(11) != nil else { throw .truncated("the RIFF header") }
         guard riff >= 12 else { throw .malformed("RIFF claims \(riff) bytes") }
         let end = 8 + riff
+        var walk = Walk()
         var offset = 12
-        var canvas: ImageFacts?
-        var picture: ImageFacts?
-        while offset < end {
+        while offset < end, !walk.isDone {
             guard let size = reader.littleEndian32(offset + 4) else { throw .truncated("a chunk's header") }
             let data = offset + 8
-            guard data + size <= end else { throw .malformed("a chunk reaches past the RIFF length") }
-            // The header comes before the length check, so that a bomb is named as one even when it is cut off.
-            let found = try facts(reader, at: offset, data: data, size: size)
-            switch found {
-            case .canvas(let facts): canvas = facts
-            case .picture(let facts): picture = picture ?? facts
-            case .other: break
-            }
+            // A chunk of an odd length has a byte more, which counts (section 2.3).
+            let next = data + size + size % 2
+            guard next <= end else { throw .malformed("a chunk reaches past the RIFF length") }
+            // The headers come before the length check, so that a bomb is named as one even when it is cut off.
+            try walk.chunk(reader, at: offset, data: data, size: size)
             guard data + size <= reader.count else { throw .truncated("a chunk's data") }
-            if canvas == nil, picture == nil { throw .malformed("the first chunk is no VP8, VP8L or VP8X") }
-            offset = data + size + size % 2
+            offset = next
         }
-        guard end <= reader.count else { throw .truncated("the RIFF data") }
-        guard let picture else { throw .malformed("there is no picture data") }
-        return canvas ?? picture
+        // Nothing is lost with the padding byte behind the last chunk.
+        let isPaddingAllThatLacks = end == reader.count + 1 && offset == end
+        guard end <= reader.count || isPaddingAllThatLacks else { throw .truncated("the RIFF data") }
+        return try walk.facts()
     }
 
-    private enum Chunk {
-        case canvas(ImageFacts)
-        case picture(ImageFacts)
-        case other
+    private struct Walk {
+        private var canvas: ImageFacts?
+        private var picture: ImageFacts?
+        private var isAnimated = false
+        private var hasAnimationHeader = false
+
+        init() {}
+
+        /// Behind the image of a file without VP8X nothing is looked at (section 2.5).
+        var isDone: Bool { canvas == nil && picture != nil }
+
+        mutating func chunk(_ reader: ByteReader, at offset: Int, data: Int, size: Int) throws(ImageError) {
+            if canvas == nil, reader.matches(Array("VP8X".utf8), at: offset) {
+                canvas = try WebPStructure.extended(reader, data, size)
+                isAnimated = (reader.byte(data) ?? 0) & 2 != 0
+            } else if let facts = try WebPStructure.image(reader, at: offset, data, size) {
+                if isAnimated { throw .malformed("an image outside the frames of an animation") }
+                guard picture == nil else { throw .malformed("a second image") }
+                if let canvas, facts != canvas { throw .malformed("the image has not the size of its canvas") }
+                picture = facts
+            } else if reader.matches(Array("ANIM".utf8), at: offset) {
+                hasAnimationHeader = true
+            } else if let canvas, reader.matches(Array("ANMF".utf8), at: offset) {
+                guard isAnimated, hasAnimationHeader else { throw .malformed("a frame outside an animation") }
+                try WebPStructure.frame(reader, data, size, canvas)
+                picture = canvas
+            } else if canvas == nil {
+                throw .malformed("the first chunk is no VP8, VP8L or VP8X")
+            }
+        }
+
+        func facts() throws(ImageError) -> ImageFacts {
+            guard let picture else { throw .malformed("there is no picture data") }
+            return canvas ?? picture
+        }
     }
 
-    private static func facts(
-        _ reader: ByteReader, at offset: Int, data: Int, size: Int
-    ) throws(ImageError) -> Chunk {
-        if reader.matches(Array("VP8 ".utf8), at: offset) { return .picture(try lossy(reader, data, size)) }
-        if reader.matches(Array("VP8L".utf8), at: offset) { return .picture(try lossless(reader, data, size)) }
-        if reader.matches(Array("VP8X".utf8), at: offset) { return .canvas(try extended(reader, data, size)) }
-        if reader.matches(Array("ANMF".utf8), at: offset) {
-            guard size >= 16, let width = reader.littleEndian24(data + 6), let height = reader.littleEndian24(data + 9)
-            else { throw .truncated("an animation frame") }
-            return .picture(try ImageStructure.facts(.webp, width: width + 1, height: height + 1))
+    /// A frame of an animation: its place and size in the canvas, then chunks, among them one image (section 2.7.1.1).
+    private static func frame(
+        _ reader: ByteReader, _ data: Int, _ size: Int, _ canvas: ImageFacts
+    ) throws(ImageError) {
+        guard size >= 24 else { throw .malformed("an animation frame is too short") }
+        guard let left = reader.littleEndian24(data), let top = reader.littleEndian24(data + 3),
+            let width = reader.littleEndian24(data + 6), let height = reader.littleEndian24(data + 9),
+            reader.byte(data + 15) != nil
+        else { throw .truncated("an animation frame") }
+        let claimed = try ImageStructure.facts(.webp, width: width + 1, height: height + 1)
+        guard 2 * left + claimed.width <= canvas.width, 2 * top + claimed.height <= canvas.height else {
+            throw .malformed("an animation frame reaches past the canvas")
         }
-        return .other
+        var offset = data + 16
+        while offset < data + size {
+            guard let length = reader.littleEndian32(offset + 4) else { throw .truncated("an animation frame") }
+            guard offset + 8 + length <= data + size else { throw .malformed("a chunk reaches past its frame") }
+            if let facts = try image(reader, at: offset, offset + 8, length) {
+                guard facts == claimed else { throw .malformed("the image has not the size of its frame") }
+                return
+            }
+            offset += 8 + length + length % 2
+        }
+        throw .malformed("an animation frame without an image")
+    }
+
+    private static func image(
+        _ reader: ByteReader, at offset: Int, _ data: Int, _ size: Int
+    ) throws(ImageError) -> ImageFacts? {
+        if reader.matches(Array("VP8 ".utf8), at: offset) { return try lossy(reader, data, size) }
+        if reader.matches(Array("VP8L".utf8), at: offset) { return try lossless(reader, data, size) }
+        return nil
     }
 
     /// RFC 6386, section 9.1: a key frame's three bytes, its start code, then 14 bits of width and of height.
@@ -73,7 +120,7 @@ enum WebPStructure {
     }
 
     /// RFC 9649, section 2.7: flags, then 24 bits of canvas width - 1 and height - 1.
-    private static func extended(
+    fileprivate static func extended(
         _ reader: ByteReader, _ data: Int, _ size: Int
     ) throws(ImageError) -> ImageFacts {
         guard size >= 10 else { throw .malformed("the VP8X chunk is too short") }

@@ -27,12 +27,24 @@ extension Limits {
 
     /// Downloads in the classic dialect.
     package enum Download {
-        /// Pictures that are fetched at the same time.
-        package static let activeMax = 8
-        /// Requests in flight for one picture.
-        package static let windowChunks = 32
+        /// Pictures that are fetched at the same time, however large they are.
+        package static let activeMin = 8
+        /// Pictures that are fetched at the same time when they are small.
+        package static let activeMax = 256
         /// Requests in flight on the connection.
-        package static let inFlightMax = 128
+        package static let inFlightMax = 1024
+        /// Requests of one picture in flight before all others have had so many.
+        package static let shareRequests = 32
+        /// Bytes of replies that may be on their way on the connection: at first, which is also the least, and the most.
+        package static let flightBytes: ClosedRange<Int64> = (256 * 1024)...(8 * 1024 * 1024)
+        /// The shortest time over which the rate of a connection is measured.
+        package static let rateRoundMin = Duration.milliseconds(5)
+        /// Measurements of the rate that count; the best of them does.
+        package static let rateRounds = 8
+        /// What a picture is taken to have whose size is not known, before any other has taught it.
+        package static let expectedBytesFirst: Int64 = 16 * 1024
+        /// The least and the most that pictures before may teach.
+        package static let expectedBytes: ClosedRange<Int64> = 2048...(64 * 1024)
         /// Bytes of one picture that may wait for the disk before no more are asked for.
         package static let unwrittenBytesMax: Int64 = 8 * 1024 * 1024
         /// Starts at chunk 1 over, with the full window, before a window of one is used.
@@ -51,14 +63,23 @@ extension Limits {
     package enum Upload {
         /// Crops that settled while the folder is looked through.
         package static let deferredMax = 1024
+        /// How long a file without its own end mark must be closed and unchanged before it counts as whole.
+        package static let unendedQuiet = Duration.seconds(3)
+        /// Files without an end mark that are looked at again.
+        package static let unendedMax = 1024
         /// Crops that wait to be sent.
         package static let queueMax = 100_000
-        /// Tries that the server refuses before a crop is set aside and the next one goes.
-        package static let refusalsMax = 8
+        /// Refusals that are about the file, before its crop is set aside and the next one goes.
+        package static let refusalsMax = 3
+        /// Refusals that are about the account or the server, one after the other, before whoever follows the upload is answered and the
+        /// crop takes turns with the last one that waits.
+        package static let refusalsTold = 3
         /// The first pause after a refused try; it doubles up to the longest.
         package static let backoffFirst = Duration.seconds(1)
-        /// The longest pause after a refused try.
-        package static let backoffMax = Duration.seconds(300)
+        /// The longest pause after a refused try. What is not about the file is tried again for ever, as often as this.
+        package static let backoffMax = Duration.seconds(60)
+        /// A connection that comes about so long after the last refusal is a reason to try again at once.
+        package static let retryOnConnectAfter = Duration.seconds(5)
     }
 
     /// Commits: many files share a round of syncs.
@@ -71,16 +92,37 @@ extension Limits {
 
     /// How long a picture that was not to be had is not asked for again.
     package enum Negative {
-        /// The server knows no such file.
-        package static let absent = Duration.seconds(6 * 3600)
+        /// The server knows no such file: the friend's upload may end in a moment, or never come.
+        package static let absent: [Duration] = [
+            .seconds(2), .seconds(10), .seconds(60), .seconds(300), .seconds(1800), .seconds(2 * 3600),
+            .seconds(6 * 3600),
+        ]
         /// The server does not give it.
-        package static let forbidden = Duration.seconds(24 * 3600)
-        /// What came was no picture.
-        package static let corrupt = Duration.seconds(300)
+        package static let forbidden: [Duration] = [
+            .seconds(60), .seconds(600), .seconds(3600), .seconds(6 * 3600), .seconds(24 * 3600),
+        ]
+        /// What came was no picture; it may have been caught while it was replaced.
+        package static let corrupt: [Duration] = [
+            .seconds(30), .seconds(300), .seconds(1800), .seconds(2 * 3600), .seconds(6 * 3600),
+        ]
         /// The server failed.
-        package static let serverError = Duration.seconds(60)
-        /// Larger than this machine takes, or the name is another owner's.
-        package static let settled = Duration.seconds(24 * 3600)
+        package static let serverError: [Duration] = [.seconds(60), .seconds(300)]
+        /// The name is another owner's, or a file or folder is in the way; each try fetches the picture once.
+        package static let nameTaken: [Duration] = [
+            .seconds(60), .seconds(600), .seconds(3600), .seconds(6 * 3600), .seconds(24 * 3600),
+        ]
+        /// Larger than this machine takes, or nothing that it takes at all.
+        package static let settled: [Duration] = [.seconds(24 * 3600)]
+        /// Each pause grows by less than one part in so many, by a share that follows from the name.
+        package static let jitterParts: Int64 = 4
+        /// A new label asks again at once when the answer is older than this, or than the pause that it is to wait for.
+        package static let freshFor = Duration.seconds(5)
+        /// A new label begins the pauses anew when the answer is older than this.
+        package static let renewedAfter = Duration.seconds(60)
+        /// Over all names, questions that were answered with a refusal before are asked again at this distance.
+        package static let againInterval = Duration.milliseconds(100)
+        /// So many of them may go at once, after a time without any.
+        package static let againBurst = 20
     }
 
     /// Labels, and the streams that tell of their pictures.
@@ -109,12 +151,26 @@ extension Limits {
         package static let problemsMax = 64
     }
 
+    /// Paths that may lead elsewhere than to what is held of them.
+    package enum Paths {
+        /// How often the paths are compared when nothing else is a reason to: some file systems tell of no change.
+        package static let compareInterval = Duration.seconds(6 * 3600)
+        /// How long something that is missing is left to whoever removed it before it is made anew.
+        package static let makeDelay = Duration.milliseconds(500)
+        /// Tries to take the lock of a state folder that another agent has locked, before this one ends.
+        package static let lockTriesMax = 4
+        /// Upload folders whose crops are remembered while another folder lies at the path.
+        package static let cropFoldersMax = 8
+    }
+
     /// Taking up again after the disk was full or the catalog failed.
     package enum Storage {
         /// The first pause; it doubles up to the longest.
         package static let retryFirst = Duration.seconds(2)
         /// The longest pause.
         package static let retryMax = Duration.seconds(60)
+        /// Bytes that the catalog and its journal need to go on, as a person is told.
+        package static let catalogRoom: Int64 = 8 * 1_048_576
         /// How long the disk thread may be busy with what it took before `Status` says so.
         package static let silenceTold = Duration.seconds(5)
         /// How long a login or logout waits for the disk before the person is told that it was not kept yet.

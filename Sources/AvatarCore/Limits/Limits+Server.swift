@@ -72,5 +72,20 @@ extension Limits {
         package static let stopGrace = Duration.milliseconds(1500)
         /// How long the server waits before it asks the kernel again whether the last reply is acknowledged: at first, and at most.
         package static let drainCheckMilliseconds: ClosedRange<Int64> = 4...32
+        /// How long the next reply waits for the request that shows that an old client has read the last one.
+        package static let followUpWait = Duration.seconds(1)
+        /// How long the next reply waits after a last chunk or an error, which no request follows: the least and the most.
+        package static let lastReplyPause = Duration.milliseconds(4)...Duration.milliseconds(250)
+        /// The same for a client that fetches several files side by side and has not been calm for ``calmAfter``: more than a client was seen
+        /// to be held still for on a machine with two busy loops.
+        package static let lastReplyPauseRestless = Duration.milliseconds(100)
+        /// A client that always sends its next request within this time of the last reply is calm.
+        package static let calmTurnaround = Duration.milliseconds(4)
+        /// How long a client has to be calm before the server counts on it.
+        package static let calmAfter = Duration.seconds(2)
+        /// Requests that the client has to send in time while it is calm; a client of which nothing is known is not calm.
+        package static let calmTurnaroundsMin = 16
+        /// Replies that a client has read before it sent anything else, until it counts as one that fetches a file at a time.
+        package static let readInTurnMin = 3
     }
 }

@@ -14,6 +14,10 @@ public enum AgentError: Error, Hashable, Sendable {
     case tooLarge(path: String, size: Int, limit: Int)
     /// The resource server said no, with its own code.
     case serverRefused(code: Int, reason: String)
+    /// The agent's own disk, folders or catalog failed.
+    case storageFailed(reason: String)
+    /// The login was given when the agent was started, so that a call cannot change it.
+    case loginFixed(reason: String)
     /// The client did not read; so many replies were not sent, and the connection is closed.
     case lagging(dropped: Int)
     /// More of something than is taken.
@@ -48,6 +52,8 @@ extension AgentError {
         case .notAnImage: "org.avatard.Agent.NotAnImage"
         case .tooLarge: "org.avatard.Agent.TooLarge"
         case .serverRefused: "org.avatard.Agent.ServerRefused"
+        case .storageFailed: "org.avatard.Agent.StorageFailed"
+        case .loginFixed: "org.avatard.Agent.LoginFixed"
         case .lagging: "org.avatard.Agent.Lagging"
         case .tooMany: "org.avatard.Agent.TooMany"
         case .unknownSubscription: "org.avatard.Agent.UnknownSubscription"
@@ -79,6 +85,7 @@ extension AgentError {
         case .serverRefused(let code, let reason):
             writer.field("code", code)
             writer.field("reason", reason)
+        case .storageFailed(let reason), .loginFixed(let reason): writer.field("reason", reason)
         case .lagging(let dropped): writer.field("dropped", dropped)
         case .tooMany(let what, let limit):
             writer.field("what", what)
@@ -104,6 +111,8 @@ extension AgentError {
                 path: try fields.string("path"), size: try fields.int("size"), limit: try fields.int("limit"))
         case "org.avatard.Agent.ServerRefused":
             self = .serverRefused(code: try fields.int("code"), reason: try fields.string("reason"))
+        case "org.avatard.Agent.StorageFailed": self = .storageFailed(reason: try fields.string("reason"))
+        case "org.avatard.Agent.LoginFixed": self = .loginFixed(reason: try fields.string("reason"))
         case "org.avatard.Agent.Lagging": self = .lagging(dropped: try fields.int("dropped"))
         case "org.avatard.Agent.TooMany":
             self = .tooMany(what: try fields.string("what"), limit: try fields.int("limit"))
@@ -133,6 +142,8 @@ extension AgentError: CustomStringConvertible {
         case .notAnImage(let path, let reason): "\(path): \(reason)"
         case .tooLarge(let path, let size, let limit): "\(path) has \(size) bytes, at most \(limit) are taken"
         case .serverRefused(let code, let reason): "the server refused (\(code)): \(reason)"
+        case .storageFailed(let reason): "the agent's own disk or folders failed: \(reason)"
+        case .loginFixed(let reason): "the login stays as it is: \(reason)"
         case .lagging(let dropped): "the stream was not read fast enough; \(dropped) replies were dropped"
         case .tooMany(let what, let limit): "too many \(what): at most \(limit) are taken"
         case .unknownSubscription(let subscription): "no subscription \(subscription) runs"

@@ -88,6 +88,8 @@ package enum AgentInterface {
         error NotAnImage (path: string, reason: string)
         error TooLarge (path: string, size: int, limit: int)
         error ServerRefused (code: int, reason: string)
+        error StorageFailed (reason: string)
+        error LoginFixed (reason: string)
         error Lagging (dropped: int)
         error TooMany (what: string, limit: int)
         error UnknownSubscription (subscription: string)

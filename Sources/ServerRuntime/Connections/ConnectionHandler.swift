@@ -155,7 +155,7 @@ extension ConnectionHandler {
             let ticket = session.receive(resource: nil, bytes: size, now: clock())
             var buffer = ByteBuffer()
             ClassicReply.malformed(answering: frame.id)?.encode(into: &buffer)
-            return answered(ticket, buffer, [])
+            return answered(ticket, buffer)
         }
         hand(request, size: size)
     }
@@ -165,17 +165,18 @@ extension ConnectionHandler {
         let now = clock()
         let resource = ClassicService.resource(of: request)
         let bytes = service.bytesInFlight(request, frameBytes: size)
-        let ticket = session.receive(resource: resource?.key, bytes: bytes, now: now)
+        let ticket = session.receive(
+            resource: resource?.key, seq: request.seq, pipelines: request.isPipelined, bytes: bytes, now: now)
         hold()
         let known = requestContext(for: request, resource?.key, now)
         if queue.isReadable(resource?.key), let answer = service.answerAtOnce(request, known) {
-            return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer.updates)
+            return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer)
         }
         let me = NIOLoopBound(self, eventLoop: loop)
         queue.submit(resource?.key, resource?.access ?? .read) { [service, metrics, clock, loop] in
             let answer = service.answer(request, known)
             let buffer = encode(answer.reply, since: now, metrics, clock)
-            loop.execute { me.value.answered(ticket, buffer, answer.updates) }
+            loop.execute { me.value.answered(ticket, buffer, answer) }
         }
     }
 
@@ -191,6 +192,7 @@ extension ConnectionHandler {
             known.files = downloads.files(of: resource)
         case .uploadHead(let chunk):
             if let token = chunk.token { known.isAuthenticated = isAuthenticated(chunk.uid, token, now) }
+            if chunk.last, let user = UserID(chunk.uid) { known.shownToken = session.shownToken(of: user)?.string }
         case .syncFile: known.uploads = session.uploads
         case .test, .uploadFile: break
         }
@@ -223,16 +225,15 @@ extension ConnectionHandler {
 
 // Replies go out.
 extension ConnectionHandler {
-    private func answered(
-        _ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ updates: [Answer.SessionUpdate]
-    ) {
+    private func answered(_ ticket: ServerSession.Ticket, _ reply: ByteBuffer, _ answer: Answer? = nil) {
+        let updates = answer?.updates ?? []
         guard context != nil, !isClosed else {
             // The connection closed while a worker had the request, so the worker may have renewed a reservation after the close.
             for case .tookUpload(let key) in updates { service.releaseUpload(key, of: id) }
             return
         }
         apply(updates)
-        session.answer(ticket, bytes: reply.readableBytes)
+        session.answer(ticket, bytes: reply.readableBytes, isFollowed: answer?.reply.isFollowed ?? false)
         replies[ticket] = reply
         if !isTaking { pump() }
     }
@@ -263,7 +264,8 @@ extension ConnectionHandler {
     private func writeReplies(_ context: ChannelHandlerContext) -> Bool {
         var batch = 0
         var last: ByteBuffer?
-        while let ticket = session.nextReply() {
+        let now = clock()
+        while let ticket = session.nextReply(now: now) {
             guard let reply = replies.removeValue(forKey: ticket) else { continue }
             batch += reply.readableBytes
             if let last { context.write(wrapOutboundOut(last), promise: nil) }
@@ -285,25 +287,37 @@ extension ConnectionHandler {
         pump()
     }
 
-    /// Asks the kernel at growing intervals whether the client has acknowledged the last reply, and only while another reply waits for
-    /// that: the kernel has no event for it.
+    /// Once the time has come at which the client counts as having read the last reply, asks the kernel at growing intervals whether the
+    /// client has acknowledged it, and only while another reply waits for that: the kernel has no event for it.
     private func scheduleDrainCheck() {
-        guard session.awaitsDrain else {
+        guard let due = session.replyDue(now: clock()) else {
+            drainCheck?.cancel()
+            drainCheck = nil
             drainCheckMilliseconds = Limits.Server.drainCheckMilliseconds.lowerBound
             return
         }
-        guard drainCheck == nil else { return }
-        drainCheck = loop.assumeIsolated().scheduleTask(in: .milliseconds(drainCheckMilliseconds)) { [self] in
+        scheduleDrainCheck(at: due)
+    }
+
+    private func scheduleDrainCheck(at due: MonotonicTime) {
+        drainCheck?.cancel()
+        let wait = max(due - clock(), .zero)
+        drainCheck = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.wholeNanoseconds)) { [self] in
             drainCheck = nil
-            drainCheckMilliseconds = min(
-                drainCheckMilliseconds * 2, Limits.Server.drainCheckMilliseconds.upperBound)
-            if let context, session.awaitsDrain,
-                KernelQueue.bytesUnacknowledged(context.pipeline.syncOperations) == 0
-            {
-                session.drained()
-            }
-            pump()
+            checkDrain()
         }
+    }
+
+    private func checkDrain() {
+        guard let context, let due = session.replyDue(now: clock()) else { return }
+        guard due <= clock() else { return scheduleDrainCheck(at: due) }
+        guard KernelQueue.bytesUnacknowledged(context.pipeline.syncOperations) == 0 else {
+            let wait = drainCheckMilliseconds
+            drainCheckMilliseconds = min(wait * 2, Limits.Server.drainCheckMilliseconds.upperBound)
+            return scheduleDrainCheck(at: clock() + .milliseconds(wait))
+        }
+        session.acknowledged()
+        pump()
     }
 
     /// Takes in the requests that have come and asks the kernel for more bytes.

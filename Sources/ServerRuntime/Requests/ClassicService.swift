@@ -11,6 +11,8 @@ struct RequestContext: Sendable {
     let connection: QuotaReservations.Holder
     /// Whether a transfer that begins need not ask the store about its token.
     var isAuthenticated = false
+    /// The token that this connection has shown for the user whose last chunk this is.
+    var shownToken: String?
     /// The user in whose folder the file lies, when this connection has begun the download with the request's token.
     var begunOwner: UserID?
     /// The open file of that download.
@@ -127,14 +129,14 @@ struct ClassicService: Sendable {
     private func upload(_ chunk: UploadChunk, isHead: Bool, _ context: RequestContext) -> Answer {
         var service = UploadService(
             chunk, isHead: isHead, stores: stores, settings: upload.current, quota: quota,
-            connection: context.connection,
-            isAuthenticated: context.isAuthenticated, freshID: chunk.seq == 1 ? .random() : nil)
+            connection: context.connection, isAuthenticated: context.isAuthenticated, shownToken: context.shownToken,
+            freshID: chunk.seq == 1 ? .random() : nil)
         let error = service.run()
         log(service.errors)
-        let reply = UploadChunkReply(chunk, isHead: isHead, error)
+        let reply = UploadChunkReply(chunk, isHead: isHead, error, service.exchange.reason)
         var answer = Answer(reply: isHead ? .uploadHead(reply) : .uploadFile(reply))
-        if service.hasValidToken, let user = UserID(chunk.uid) {
-            answer.updates.append(.authenticated(user, token: chunk.token ?? ""))
+        if let token = service.validToken, let user = UserID(chunk.uid) {
+            answer.updates.append(.authenticated(user, token: token))
         }
         let request = isHead ? ClassicRequest.uploadHead(chunk) : .uploadFile(chunk)
         if error == nil, let taken = Self.resource(of: request) { answer.updates.append(.tookUpload(taken.key)) }

@@ -11,12 +11,13 @@ struct UploadService {
     let isHead: Bool
     var exchange: UploadExchange
     private(set) var errors: [StoreError] = []
-    private(set) var hasValidToken = false
+    /// The token that the store confirmed for this chunk.
+    private(set) var validToken: String?
     private var hasReserved = false
 
     init(
         _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadExchange.Settings, quota: QuotaLedger,
-        connection: QuotaReservations.Holder, isAuthenticated: Bool, freshID: UploadID?
+        connection: QuotaReservations.Holder, isAuthenticated: Bool, shownToken: String?, freshID: UploadID?
     ) {
         self.stores = stores
         self.quota = quota
@@ -24,8 +25,8 @@ struct UploadService {
         self.chunk = chunk
         self.isHead = isHead
         exchange = UploadExchange(
-            ReceivedChunk(chunk, isHead: isHead), settings: settings, isAuthenticated: isAuthenticated, freshID: freshID
-        )
+            ReceivedChunk(chunk, isHead: isHead), settings: settings, isAuthenticated: isAuthenticated,
+            shownToken: shownToken, freshID: freshID)
     }
 
     /// Does action after action until the exchange answers.
@@ -51,7 +52,7 @@ struct UploadService {
         switch action {
         case .checkToken(let token, let user):
             let verdict = try stores.users.checkToken(token, of: user)
-            hasValidToken = verdict == .valid
+            validToken = verdict == .valid ? token : nil
             return .token(verdict)
         case .loadProgress(let key):
             let progress = try stores.progress(of: key)
@@ -74,6 +75,8 @@ struct UploadService {
             return .committed(fitsQuota: fits)
         case .setIcon(let name, let user):
             return .icon(userExists: try stores.users.setIcon(name, of: user))
+        case .checkIcon(let name, let user):
+            return .isIcon(try stores.users.icon(of: user).map { ExactString($0) } == name.exact)
         default:
             try change(action)
             return .done
@@ -151,10 +154,10 @@ extension ReceivedChunk {
 
 extension UploadChunkReply {
     /// The answer to `chunk`, field for field as in docs/protocol.md: 1032 echoes `last_seq`, 1004 does not.
-    init(_ chunk: UploadChunk, isHead: Bool, _ error: ClassicError?) {
+    init(_ chunk: UploadChunk, isHead: Bool, _ error: ClassicError?, _ reason: UploadRefusalReason? = nil) {
         self.init(
             error: error?.rawValue ?? ClassicError.success, md5: chunk.md5, name: chunk.name, seq: chunk.seq,
             totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last,
-            lastSeq: isHead ? chunk.lastSeq : nil, uid: chunk.uid)
+            lastSeq: isHead ? chunk.lastSeq : nil, uid: chunk.uid, reason: error == nil ? nil : reason?.rawValue)
     }
 }

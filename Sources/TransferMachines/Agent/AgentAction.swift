@@ -11,6 +11,13 @@ package enum AgentAction: Hashable, Sendable {
     case note(Note)
     /// Watch a folder that was lost; `FolderChange.back` or `.lost` tells how that went.
     case attach(WatchedFolder)
+    /// Read the token again where it comes from, and log in when it is another one; the same one is tried again only when a person asks
+    /// (`isAsked`).
+    case readToken(isAsked: Bool)
+    /// Make the label bus's socket anew at its path; `AgentInput.busBound` tells how that went.
+    case bindBus
+    /// The agent cannot go on: it ends with these words, and is started anew.
+    case end(reason: String)
 }
 
 /// A line for the log.

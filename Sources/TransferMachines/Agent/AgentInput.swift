@@ -9,10 +9,17 @@ package enum AgentInput: Hashable, Sendable {
     case loginUnusable(reason: String)
     /// The configuration was read again.
     case configurationRead(ConfigurationFacts)
+    /// The token's file was read again: the token in it cannot be used.
+    case tokenUnusable(reason: String)
     case connection(ConnectionEvent)
-    case reply(ServerReply)
+    /// What came with one read from the connection, in order.
+    case replies([ServerReply])
     case disk(DiskResult)
     case folder(FolderChange)
+    /// One of the paths that are held may lead elsewhere: something on the way to it moved, or a mount changed.
+    case pathsMayDiffer
+    /// What came of ``AgentAction/bindBus``: nil when clients can connect again, or why not.
+    case busBound(failure: String?)
     case bus(StreamID, BusCall)
     /// The stream's client is gone, or the client's queue was full.
     case hungUp(StreamID)
@@ -51,12 +58,22 @@ package struct Login: Hashable, Sendable {
     package let server: String
     package let uid: UserID
     package let way: Way
+    /// The file from which the driver has the token, and reads it again; nil for a login over the bus.
+    package let tokenFile: ExactString?
 
     /// A login with all that the machine needs; the token stays with the driver.
-    package init(server: String, uid: UserID, way: Way) {
+    package init(server: String, uid: UserID, way: Way, tokenFile: String? = nil) {
         self.server = server
         self.uid = uid
         self.way = way
+        self.tokenFile = tokenFile.map { ExactString($0) }
+    }
+
+    /// What a person can do about a token that is not accepted.
+    var remedyForToken: String {
+        guard let tokenFile else { return "avatarctl login with a fresh token" }
+        return
+            "put the user's new token into \(tokenFile): it is read again as soon as the file changes, and by avatarctl sync"
     }
 
     /// Tells accounts apart: `host:port/uid`.
@@ -87,6 +104,44 @@ package enum FolderChange: Hashable, Sendable {
     case overflow
     /// The folder itself is gone, or cannot be watched.
     case lost(WatchedFolder, reason: String, remedy: String?)
+    /// The folder cannot be opened, so nothing in it can be read or written.
+    case unopened(WatchedFolder, reason: String)
     /// The folder is watched again.
     case back(WatchedFolder)
+}
+
+/// A path of the configuration of which the agent holds something open.
+package enum HeldPath: Hashable, Sendable {
+    case folder(WatchedFolder)
+    /// The state folder with its lock and the catalog.
+    case state
+    /// The label bus's socket.
+    case bus
+}
+
+/// The paths of the configuration, for words that a person reads.
+package struct PlaceNames: Hashable, Sendable {
+    package let crops: String
+    package let cache: String
+    package let state: String
+    package let bus: String
+
+    package init(crops: String, cache: String, state: String, bus: String) {
+        self.crops = crops
+        self.cache = cache
+        self.state = state
+        self.bus = bus
+    }
+
+    /// The words without paths.
+    package static let unnamed = PlaceNames(crops: "", cache: "", state: "", bus: "")
+
+    func path(of place: HeldPath) -> String {
+        switch place {
+        case .folder(.crops): crops
+        case .folder(.cache): cache
+        case .state: state
+        case .bus: bus
+        }
+    }
 }

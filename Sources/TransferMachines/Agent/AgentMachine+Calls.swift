@@ -18,6 +18,8 @@ extension AgentMachine {
                 session.login == nil
                 ? .notLoggedIn
                 : session.refusal.map { .serverRefused(code: $0.code, reason: $0.description) }
+            // The call itself is refused before the token is read: the next one may find the agent logged in.
+            if denial != nil { hurry(isForToken: names.isEmpty) }
             let isRoom = hasRoom(for: Set(names).count { !downloads.isKnown($0) })
             perform(
                 subscribers.fetch(names, visibility: visibility, more: more, denial: denial, isRoom: isRoom, stream))
@@ -37,7 +39,7 @@ extension AgentMachine {
         case .resume(let direction):
             perform(session.resume(direction.map { [$0] } ?? Direction.allCases))
             actions.append(.bus(.done(stream)))
-            perform(session.hurry(now: now))
+            hurry(isForToken: true)
         }
     }
 

@@ -27,8 +27,9 @@ extension AgentMachine {
         case .committed(let outcomes): for outcome in outcomes { committed(outcome.item, outcome.outcome) }
         case .examined(let name, let examination):
             let context = CropDiscovery.Context(
-                user: session.login?.uid, isWanted: downloads.isWanted(name), isIcon: name == uploads.icon)
-            perform(discovery.examined(name, examination, context))
+                user: session.login?.uid, isWanted: downloads.isWanted(name), isIcon: name == uploads.icon,
+                isLastWaiting: uploads.isLastWaiting(name))
+            perform(discovery.examined(name, examination, context, now: now))
         case .cropRecorded(let crop): perform(discovery.recorded(crop))
         case .cropRead(let id, let offset, let bytes):
             perform(uploads.read(id, at: offset, bytes: bytes, now: now, random: &random))
@@ -40,10 +41,10 @@ extension AgentMachine {
         case .cropAdopted(let id, let record, let events):
             adopted(record, events)
             perform(uploads.cropPlaced(id, record.name))
-        case .cropNotStaged(let id, .full):
-            storageFailed(.full)
-            uploads.copyStalled(id)
         case .cropNotStaged(let id, .failed(let detail)): perform(uploads.cropNotPlaced(id, detail))
+        case .cropNotStaged(let id, let fault):
+            storageFailed(fault)
+            uploads.copyStalled(id)
         case .cropFinished(let id, let name, let events):
             perform(uploads.cropFinished(id, name))
             logged(events)
@@ -52,12 +53,14 @@ extension AgentMachine {
             vanished(gone, [])
             if folder == .crops {
                 perform(discovery.scanned(settled, unnameable: unnameable, isScanDue: isCropScanDue))
+            } else {
+                perform(downloads.askAnew(downloads.taken, now: now))
             }
             logged(events)
         case .moved(let folder):
             if folder == .crops { perform(discovery.scanEnded(isScanDue: isCropScanDue)) }
-            guard !folders.isLost(folder) else { return }
-            handle(.lost(folder, reason: "another folder, or none, lies at its path", remedy: nil))
+            // Of one that is lost already the next event or the next try tells more.
+            if !paths.isLost(.folder(folder)) { perform(paths.compare()) }
         case .audited(let gone, let events, let next):
             vanished(gone, events)
             if let next { actions.append(.disk(.audit(after: next))) }
@@ -67,19 +70,24 @@ extension AgentMachine {
         case .imported(let stream, let name):
             let isFollowable = session.login != nil && session.refusal == nil
             perform(subscribers.imported(stream, name, isFollowable: isFollowable, waiting: waitingReason))
-            perform(discovery.examine(name, name == uploads.icon ? .normal : .forced))
+            // Whatever the agent holds for the icon: another agent of the user may have made another one since.
+            perform(discovery.asked(name, isScanDue: isCropScanDue))
         case .refused(let stream, let fault): perform(subscribers.refused(stream, fault))
         case .events(let stream, let page): eventsRead(stream, page)
         case .listed(let stream, let rows, let next):
             let views = rows.map { isKnown($0.name) ? view(of: $0.name) : AvatarView($0, now: now) }
             actions.append(.bus(.page(stream, views, next: next?.string)))
         case .probed(let fault): perform(storage.probed(fault, now: now, random: &random))
+        case .pathsCompared(let findings): perform(paths.compared(findings, now: now, random: &random))
+        case .stateRestored: perform(paths.stateRestored())
+        case .stateNotRestored(let fault): perform(paths.stateNotRestored(fault, now: now, random: &random))
         }
     }
 
     private mutating func start(_ facts: StartFacts) {
         guard !hasStarted else { return }
         hasStarted = true
+        paths.started(now: now)
         if facts.isBaseline {
             log(
                 .problem(
@@ -103,10 +111,14 @@ extension AgentMachine {
         if case .trimParts = command {
             return log(.note(Note(.warning, "old parts are not removed", detail: "\(fault)")))
         }
+        if case .restoreState = command {
+            return perform(paths.stateNotRestored(.failed(fault), now: now, random: &random))
+        }
         storageFailed(fault)
         switch command {
         case .probe: perform(storage.probed(fault, now: now, random: &random))
-        case .start, .trimParts: break  // Each is tried again of itself.
+        case .start, .trimParts, .restoreState: break  // Each is tried again of itself.
+        case .comparePaths: perform(paths.compared([], now: now, random: &random))
         case .lookUp(let names, _):
             for name in names where downloads.lookUpFailed(name) {
                 refresh(name)
@@ -145,6 +157,7 @@ extension AgentMachine {
         }
         // Before anybody is answered: what is wanted and not there is pending from now on.
         refresh(name)
+        if before == .unknown, downloads.priority(of: name) != nil { perform(downloads.askAnew([name], now: now)) }
         perform(subscribers.catalogAnswered(name))
         switch downloads.status(of: name) {
         // Labels that were told of a picture that waits hear how it ended.
@@ -168,13 +181,19 @@ extension AgentMachine {
             logged(events)
             concluded(item.name)
         case (.diskFull, _): commitStalled(item, .full)
+        case (.catalogFull, _): commitStalled(item, .stateFull)
         case (.failed(let detail), _): commitStalled(item, .failed(detail))
         case (.corrupt(let detail), .download):
             perform(downloads.fail(item.name, .corrupt, detail: detail, now: now))
+        case (.unsupported(let format), .download):
+            let reason = AbsenceReason.unsupportedFormat(format)
+            perform(downloads.fail(item.name, reason, detail: reason.rawValue, now: now))
         case (.nameTaken, .download):
             let detail = "the name is there for another owner, or is not the agent's own"
             perform(downloads.fail(item.name, .nameTaken, detail: detail, now: now))
         case (.corrupt(let detail), .crop(let id)): cropNotPlaced(item.name, id, detail)
+        case (.unsupported(let format), .crop(let id)):
+            cropNotPlaced(item.name, id, AbsenceReason.unsupportedFormat(format).rawValue)
         case (.nameTaken, .crop(let id)): cropNotPlaced(item.name, id, "the name is not the agent's own")
         case (.done, _): break
         }

@@ -17,9 +17,10 @@ extension AgentMachine {
                 perform(downloads.connectionLost(isStorageFine: storage.isFine))
             case .hungUp:
                 let alone = turns.alone
-                perform(uploads.hungUp(alone: alone, session.login))
+                perform(uploads.hungUp(alone: alone, hasAnswered: session.hasAnswered, session.login))
                 perform(downloads.hungUp(alone: alone, now: now))
             case .callsEnd(let fault): perform(subscribers.callsEnd(fault))
+            case .readToken(let isAsked): actions.append(.readToken(isAsked: isAsked))
             case .log(let entry): log(entry)
             }
         }
@@ -130,12 +131,15 @@ extension AgentMachine {
         for folder in work.rescans { rescan(folder) }
     }
 
-    mutating func perform(_ steps: [FolderHealth.Action]) {
+    mutating func perform(_ steps: [PathHealth.Action]) {
         for step in steps {
             switch step {
+            case .disk(let command): actions.append(.disk(command))
             case .attach(let folder): actions.append(.attach(folder))
+            case .bindBus: actions.append(.bindBus)
             case .rescan(let folder): rescan(folder)
             case .log(let entry): log(entry)
+            case .end(let reason): actions.append(.end(reason: reason))
             }
         }
     }
@@ -146,10 +150,11 @@ extension AgentMachine {
             case .bus(let output): actions.append(.bus(output))
             case .disk(let command): actions.append(.disk(command))
             case .log(let entry): log(entry)
-            case .hurry: perform(session.hurry(now: now))
+            case .hurry: hurry()
             case .lookUp(let names, let touch): perform(downloads.lookUp(names, touch: touch))
             case .awaitCatalog(let stream, let names):
                 for name in names { refresh(name) }
+                perform(downloads.askAnew(names, now: now))
                 perform(subscribers.await(names.filter { downloads.isUnknown($0) }, on: stream))
             case .snapshot(let stream):
                 let views = subscribers.due(on: stream).map { view(of: $0) }

@@ -41,6 +41,7 @@ extension AgentMachine {
         view.size = crop.size
         view.transferred = transferred
         view.sha256 = crop.sha256
+        view.reason = uploads.refusal(of: name)
         return view
     }
 

@@ -18,45 +18,59 @@ package struct AgentMachine: Sendable {
     var downloads: Downloads
     var uploads = Uploads()
     var discovery: CropDiscovery
-    var storage = StorageHealth()
-    var folders = FolderHealth()
+    var storage: StorageHealth
+    var paths: PathHealth
     var subscribers = Subscribers()
     /// What `Status` and `Explain` tell.
     package internal(set) var activity = ActivityLog()
 
     /// An agent that has not opened its catalog yet. `isShared` when one folder is cache and upload folder at once.
-    package init(now: MonotonicTime, seed: UInt64, isShared: Bool = false) {
+    package init(now: MonotonicTime, seed: UInt64, isShared: Bool = false, places: PlaceNames = .unnamed) {
         self.now = now
         random = SeededRandom(seed: seed)
         session = Session(now: now)
         downloads = Downloads(now: now)
         discovery = CropDiscovery(isShared: isShared)
+        storage = StorageHealth(places: places)
+        paths = PathHealth(places: places)
     }
 
     /// Takes one input; what is to be done, in order.
     package mutating func handle(_ input: AgentInput, now: MonotonicTime) -> [AgentAction] {
+        handle(CollectionOfOne(input), now: now)
+    }
+
+    /// Takes inputs that came together, in order. What the server is asked next is decided once for all of them.
+    package mutating func handle(_ inputs: some Sequence<AgentInput>, now: MonotonicTime) -> [AgentAction] {
         self.now = max(now, self.now)
+        for input in inputs { take(input) }
+        pump()
+        // A new array: emptying the one that goes out would copy it first, at the size of the largest answer ever.
+        defer { actions = [] }
+        return actions
+    }
+
+    private mutating func take(_ input: AgentInput) {
         switch input {
         case .login(let login): logIn(login)
         case .logout: logOut()
         case .loginUnusable(let reason):
             log(.problem(key: "token", what: reason, remedy: "avatarctl login makes a new one"))
         case .configurationRead(let facts): configurationRead(facts)
-        case .connection(.opened(let number)): perform(session.opened(number, now: self.now))
+        case .tokenUnusable(let reason): perform(session.tokenUnusable(reason))
+        case .connection(.opened(let number)): opened(number)
         case .connection(.closed(let number, let cause)):
             perform(session.closed(number, cause: cause, hasWork: hasWork, now: self.now, random: &random))
-        case .reply(let reply): replied(reply)
+        case .replies(let replies): for reply in replies { replied(reply) }
         case .disk(let result): handle(result)
         case .folder(let change): handle(change)
+        case .pathsMayDiffer: perform(paths.compare())
+        case .busBound(let failure): perform(paths.busBound(failure: failure, now: self.now, random: &random))
         case .bus(let stream, let call): handle(call, stream)
         case .hungUp(let stream): perform(subscribers.hungUp(stream))
         case .networkChanged: perform(session.networkChanged(now: self.now))
         case .tick: tick()
         }
-        pump()
-        // A new array: emptying the one that goes out would copy it first, at the size of the largest answer ever.
-        defer { actions = [] }
-        return actions
     }
 
     // MARK: Time
@@ -65,7 +79,7 @@ package struct AgentMachine: Sendable {
     package var deadline: MonotonicTime? {
         // Asked after every input: no array is made for it.
         var earliest = min(session.deadline, uploads.deadline, storage.deadline)
-        earliest = min(earliest, folders.deadline, subscribers.deadline)
+        earliest = min(earliest, paths.deadline, subscribers.deadline, discovery.deadline)
         earliest = min(earliest, downloads.deadline(canDownload ? turns.current : nil))
         return earliest == .never ? nil : earliest
     }
@@ -79,7 +93,8 @@ package struct AgentMachine: Sendable {
         }
         perform(downloads.tick(now: now))
         perform(storage.tick(now: now))
-        perform(folders.tick(now: now))
+        perform(paths.tick(now: now))
+        perform(discovery.tick(now: now, isScanDue: isCropScanDue))
         perform(subscribers.heartbeats(now: now))
     }
 
@@ -121,12 +136,28 @@ package struct AgentMachine: Sendable {
     }
 
     private mutating func pump(_ login: Login) {
+        takeTurn(login)
+        // A suspect that held a place of the others gave it back and asked for nothing: nobody else may be left who could.
+        let canUpload = !session.paused.contains(.up)
+        guard turns.current == .everybodyElse, isQuiet, !othersHaveWork(canUpload: canUpload),
+            suspect(canUpload: canUpload) != nil
+        else { return }
+        takeTurn(login)
+    }
+
+    /// Whether the server owes no answer.
+    private var isQuiet: Bool { downloads.isQuiet && uploads.isQuiet }
+
+    /// Whether anything but suspects could ask the server.
+    private func othersHaveWork(canUpload: Bool) -> Bool {
+        (canDownload && downloads.hasWork) || (canUpload && uploads.hasWork && uploads.suspect == nil)
+    }
+
+    private mutating func takeTurn(_ login: Login) {
         let canUpload = !session.paused.contains(.up)
         let turn = turns.next(
             suspect: suspect(canUpload: canUpload), isAloneUnderWay: isAloneUnderWay(canUpload: canUpload),
-            othersHaveWork: (canDownload && downloads.hasWork)
-                || (canUpload && uploads.hasWork && uploads.suspect == nil),
-            isQuiet: downloads.isQuiet && uploads.isQuiet)
+            othersHaveWork: othersHaveWork(canUpload: canUpload), isQuiet: isQuiet)
         switch turn {
         case .everybodyElse:
             if canUpload { perform(uploads.pump(alone: nil, login, now: now, random: &random)) }
@@ -180,17 +211,31 @@ package struct AgentMachine: Sendable {
     /// Before the start there is no catalog to ask; the start asks it.
     mutating func openAccount() { if hasStarted { actions.append(.disk(.openAccount)) } }
 
+    private mutating func opened(_ number: Int) {
+        perform(session.opened(number, now: now))
+        if session.isCurrent(number) { uploads.connected(now: now) }
+    }
+
+    /// A person asks for something: waits for the server end, and so do pauses after its refusals.
+    mutating func hurry(isForToken: Bool = false) {
+        perform(session.hurry(isForToken: isForToken, now: now))
+        perform(uploads.hurry())
+    }
+
     private mutating func giveUpConnection(_ cause: String) {
         perform(session.giveUp(cause, now: now, random: &random))
     }
 
     private mutating func replied(_ reply: ServerReply) {
         guard session.isCurrent(reply.connection) else { return }
+        session.heard(reply.kind)
         switch reply.kind {
         case .download(let name, let answer):
             perform(downloads.replied(name, answer, isStorageFine: storage.isFine, now: now, random: &random))
-        case .upload(let code, let name, let md5, let seq):
-            perform(uploads.replied(error: code, name: name, md5: md5, seq: seq, now: now, random: &random))
+        case .upload(let code, let name, let md5, let seq, let reason):
+            perform(
+                uploads.replied(
+                    error: code, name: name, md5: md5, seq: seq, reason: reason, now: now, random: &random))
         case .progress(let name, let progress):
             perform(uploads.progress(name: name, progress, now: now, random: &random))
         case .other: break
@@ -211,7 +256,10 @@ package struct AgentMachine: Sendable {
             if discovery.isShared, case .failed(.nameTaken, _, _) = downloads.status(of: name) {
                 actions.append(.disk(.adopt(name)))
             }
-        case .gone(.cache, let name): actions.append(.disk(.inspect(name)))
+        case .gone(.cache, let name):
+            actions.append(.disk(.inspect(name)))
+            // What was in the way of the picture is gone.
+            if case .failed(.nameTaken, _, _) = downloads.status(of: name) { perform(downloads.liftFailures([name])) }
         case .unnameable(.crops, let name): perform(discovery.unnameable(name))
         case .unnameable(.cache, _): break
         case .overflow:
@@ -220,8 +268,14 @@ package struct AgentMachine: Sendable {
             rescan(.cache)
             rescan(.crops)
         case .lost(let folder, let reason, let remedy):
-            perform(folders.lost(folder, reason: reason, remedy: remedy, now: now, random: &random))
-        case .back(let folder): perform(folders.back(folder))
+            perform(paths.lost(folder, reason: reason, remedy: remedy, now: now, random: &random))
+        case .unopened(let folder, let reason):
+            perform(paths.lost(folder, reason: reason, remedy: nil, now: now, random: &random))
+            // Downloads have nowhere to go until there is a cache folder.
+            if folder == .cache { storageFailed(.failed("the cache folder cannot be used: \(reason)")) }
+        case .back(let folder):
+            perform(paths.back(folder))
+            if folder == .cache { perform(storage.hurry(now: now)) }
         }
     }
 

@@ -169,41 +169,6 @@ package struct LoginRefusal: Hashable, Sendable, CustomStringConvertible {
     package let description: String
 }
 
-/// A picture that was not to be had, and until when that is taken for granted.
-package struct Negative: Hashable, Sendable {
-    package let reason: AbsenceReason
-    package let until: MonotonicTime
-
-    /// Not to be had until then.
-    package init(reason: AbsenceReason, until: MonotonicTime) {
-        self.reason = reason
-        self.until = until
-    }
-
-    /// A refusal that the catalog kept until `end` on the wall clock, which stands at `wall` now. That clock may have jumped since: it
-    /// never holds for longer than the reason's own time to live.
-    package init(reason: AbsenceReason, keptUntil end: UnixTime, wall: UnixTime, now: MonotonicTime) {
-        let left = min(.milliseconds(end.milliseconds - wall.milliseconds), Self.timeToLive(reason))
-        self.init(reason: reason, until: now + left)
-    }
-
-    /// Until when the catalog keeps a refusal that was learned at `wall`.
-    package static func keptUntil(_ reason: AbsenceReason, wall: UnixTime) -> UnixTime {
-        UnixTime(milliseconds: wall.milliseconds + timeToLive(reason).wholeNanoseconds / 1_000_000)
-    }
-
-    /// How long each reason holds (Limits.Negative).
-    package static func timeToLive(_ reason: AbsenceReason) -> Duration {
-        switch reason {
-        case .absent: Limits.Negative.absent
-        case .forbidden: Limits.Negative.forbidden
-        case .corrupt: Limits.Negative.corrupt
-        case .serverError: Limits.Negative.serverError
-        case .nameTaken, .tooLarge, .unsupported: Limits.Negative.settled
-        }
-    }
-}
-
 /// One avatar as the agent knows it now (docs/label-bus.md, type `Avatar`).
 package struct AvatarView: Hashable, Sendable {
     /// The states of an `Avatar` (docs/label-bus.md, "Types").

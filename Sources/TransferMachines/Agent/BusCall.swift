@@ -15,6 +15,16 @@ package enum BusCall: Hashable, Sendable {
     case pause(Direction?)
     case resume(Direction?)
     case forget(AvatarName)
+
+    /// Whether the call is a reason to compare the folders' paths with what is held of them: whoever registers relies on paths, and
+    /// `avatarctl sync` and `doctor` ask for the list to have the agent look.
+    package var looksAtFolders: Bool {
+        switch self {
+        case .register, .list, .upload: true
+        case .fetch(_, _, let more): more
+        default: false
+        }
+    }
 }
 
 /// What a subscriber is told.

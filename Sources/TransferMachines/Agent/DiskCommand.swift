@@ -33,7 +33,8 @@ package enum DiskCommand: Hashable, Sendable {
     case forgetCrop(CropID)
     /// The crop is not to be sent, for this reason.
     case setCropAside(CropID, reason: String)
-    case setNegative(AvatarName, AbsenceReason)
+    /// The refusal was learned so often in a row.
+    case setNegative(AvatarName, AbsenceReason, attempts: Int)
     case clearNegatives([AvatarName])
     /// Is the cache's file of that name still what the catalog says?
     case inspect(AvatarName)
@@ -51,4 +52,8 @@ package enum DiskCommand: Hashable, Sendable {
     case list(StreamID, state: AvatarView.State?, after: AvatarName?, limit: Int)
     /// Does the disk take writes again?
     case probe
+    /// Where do the paths lead of which something is held?
+    case comparePaths
+    /// Make the state folder, its lock and the catalog anew where they are gone, from what is held of them.
+    case restoreState
 }

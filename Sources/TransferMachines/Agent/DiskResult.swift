@@ -52,17 +52,45 @@ package enum DiskResult: Hashable, Sendable {
     case listed(StreamID, [CatalogRow], next: AvatarName?)
     /// The disk takes writes again, or still does not.
     case probed(StorageFault?)
+    /// Where each path that is held leads now.
+    case pathsCompared([PathFinding])
+    /// The state folder, its lock and the catalog lie at their paths.
+    case stateRestored
+    case stateNotRestored(StateFault)
+}
+
+/// Where one path leads now.
+package struct PathFinding: Hashable, Sendable {
+    package let path: HeldPath
+    package let standing: PathStanding
+
+    package init(_ path: HeldPath, _ standing: PathStanding) {
+        self.path = path
+        self.standing = standing
+    }
+}
+
+/// Why the state folder is not made anew.
+package enum StateFault: Hashable, Sendable {
+    /// Another agent has locked it.
+    case locked
+    /// Another catalog lies there.
+    case foreign
+    case failed(StorageFault)
 }
 
 /// Why the disk or the catalog could not do its part.
 package enum StorageFault: Hashable, Sendable, CustomStringConvertible {
-    /// No room, or no quota.
+    /// No room, or no quota, for pictures.
     case full
+    /// No room, or no quota, for the catalog.
+    case stateFull
     case failed(String)
 
     package var description: String {
         switch self {
         case .full: "the disk is full"
+        case .stateFull: "the disk of the state folder is full"
         case .failed(let detail): detail
         }
     }
@@ -113,6 +141,8 @@ package enum Examination: Hashable, Sendable {
     /// Somebody writes it: its close will be heard.
     case busy
     case missing
+    /// Closed, and a picture but for its end mark: when it is still the same after ``Limits/Upload/unendedQuiet``, it counts as whole.
+    case unended(reason: String)
     /// No complete picture, or no regular file; the reason is for a person.
     case refused(reason: String)
 }

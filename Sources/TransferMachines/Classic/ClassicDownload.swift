@@ -33,6 +33,7 @@ package struct ClassicDownload: Sendable {
 
     private struct Request: Hashable {
         let seq: Int64
+        let sentAt: MonotonicTime
         var stale: Bool
     }
 
@@ -98,7 +99,17 @@ package struct ClassicDownload: Sendable {
     }
 
     private var windowMax: Int {
-        restarts > Limits.Download.windowedRestartsMax ? 1 : Limits.Download.windowChunks
+        restarts > Limits.Download.windowedRestartsMax ? 1 : Limits.Download.inFlightMax
+    }
+
+    /// The size of the server's chunks in bytes, once it is known.
+    var chunkSize: Int64? { geometry?.chunkSize }
+    /// When the oldest request was sent that the server has not answered.
+    var oldestSentAt: MonotonicTime? { requests.first?.sentAt }
+    /// Bytes that are still to come; nil where nothing is known of the size.
+    var outstanding: Int64? {
+        if case .stopped = phase { return 0 }
+        return geometry.map { $0.totalSize - received }
     }
 
     /// Whether ``ask(budget:now:)`` may have something to ask for.
@@ -138,7 +149,7 @@ package struct ClassicDownload: Sendable {
 
     private mutating func send(now: MonotonicTime) -> Int64 {
         let seq = nextSeq
-        requests.append(Request(seq: seq, stale: false))
+        requests.append(Request(seq: seq, sentAt: now, stale: false))
         nextSeq += 1
         if silentAt == nil { silentAt = now + Limits.Connection.replyTimeout }
         return seq

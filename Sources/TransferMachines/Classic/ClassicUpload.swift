@@ -4,7 +4,8 @@ package import AvatarCore
 ///
 /// After a cut the server is asked how far it is (1005). Where it cannot say, the upload goes on at `n + 1` only when
 /// every chunk sent before was acknowledged, and starts again at 1 otherwise: the seed's server appends whatever
-/// comes, but truncates at 1.
+/// comes, but truncates at 1. A server that has all of an earlier upload of the same bytes is sent them again from 1, since only the last
+/// chunk of an upload under way surely makes the picture the icon; where it may be the last answer that was lost, the last chunk alone.
 package struct ClassicUpload: Sendable {
     /// What the agent has to do.
     package enum Action: Hashable, Sendable {
@@ -19,7 +20,7 @@ package struct ClassicUpload: Sendable {
         /// The server does not accept who we are (1010, 1011).
         case tokenRefused(ClassicError)
         /// The server refused; the try is over and another may follow.
-        case refused(detail: String)
+        case refused(UploadRefusal)
     }
 
     /// One chunk of 1031, less what the connection knows (uid, token).
@@ -57,7 +58,12 @@ package struct ClassicUpload: Sendable {
     private var acknowledged: Int64 = 0
     private var everSent: Bool
     private var answerLost = false
+    /// Whether the server may have taken the last chunk of this very upload, without the agent having heard of it.
+    private var mayBeComplete: Bool
     private var resumedBlindly = false
+    /// Whether the last chunk is sent again to a server that has all of them. A server that stopped before it set the icon does so then, for
+    /// whoever shows the token.
+    private var repeatsLast = false
     private var silentAt: MonotonicTime?
 
     /// A crop of this geometry; `everSent` when an earlier run may have sent some of it.
@@ -65,6 +71,7 @@ package struct ClassicUpload: Sendable {
         self.geometry = geometry
         self.everSent = everSent
         answerLost = everSent
+        mayBeComplete = everSent
     }
 
     /// Bytes that the server acknowledged.
@@ -86,6 +93,7 @@ package struct ClassicUpload: Sendable {
     package mutating func connected(now: MonotonicTime) -> [Action] {
         guard phase == .waiting else { return [] }
         resumedBlindly = false
+        repeatsLast = false
         guard everSent else { return next() }
         phase = .asking
         silentAt = now + Limits.Connection.replyTimeout
@@ -95,7 +103,10 @@ package struct ClassicUpload: Sendable {
     /// The connection is gone; an answer that was owed is lost.
     package mutating func connectionLost() {
         guard phase != .over else { return }
-        if case .sending = phase { answerLost = true }
+        if case .sending(let seq) = phase {
+            answerLost = true
+            if geometry.isLast(seq) { mayBeComplete = true }
+        }
         phase = .waiting
         silentAt = nil
     }
@@ -107,8 +118,16 @@ package struct ClassicUpload: Sendable {
         switch progress {
         case .at(let seq, geometry.totalSize, let transSize)
         where geometry.range(of: seq)?.upperBound == transSize:
-            // Asked for its last chunk again, a server that has them all acknowledges it and says so for good.
-            acknowledged = min(seq, geometry.chunkCount - 1)
+            if seq < geometry.chunkCount {
+                acknowledged = seq
+            } else if mayBeComplete {
+                // Sent its last chunk again with the token, a server that has them all makes the picture the icon, and acknowledges it.
+                acknowledged = geometry.chunkCount - 1
+                repeatsLast = true
+                resumedBlindly = true
+            } else {
+                acknowledged = 0
+            }
         case .error(ClassicError.tokenInvalid.rawValue), .error(ClassicError.uidInvalid.rawValue):
             acknowledged = 0
         case .at, .error:
@@ -126,26 +145,27 @@ package struct ClassicUpload: Sendable {
         else { return [] }
         phase = .sending(seq: seq)
         everSent = true
+        if seq == 1 { mayBeComplete = false }
         silentAt = now + Limits.Connection.replyTimeout
         return [
             .send(
                 Chunk(
                     seq: seq, lastSeq: geometry.chunkCount, transSize: range.upperBound, isLast: geometry.isLast(seq),
-                    showsToken: seq == 1,
+                    showsToken: seq == 1 || (repeatsLast && geometry.isLast(seq)),
                     data: bytes))
         ]
     }
 
     /// The server answered the chunk in flight; `seq` is nil where an error reply holds none.
-    package mutating func replied(error code: Int, seq: Int64?) -> [Action] {
+    package mutating func replied(error code: Int, seq: Int64?, reason: UploadRefusalReason? = nil) -> [Action] {
         guard case .sending(let sent) = phase else { return [] }
         silentAt = nil
-        guard code == ClassicError.success else { return refused(code) }
+        guard code == ClassicError.success else { return refused(code, reason) }
         guard seq == sent else {
             acknowledged = 0
             phase = .waiting
             everSent = false
-            return [.refused(detail: "chunk \(seq ?? 0) was acknowledged for \(sent)")]
+            return [.refused(UploadRefusal(senseless: "chunk \(seq ?? 0) was acknowledged for \(sent)"))]
         }
         acknowledged = sent
         guard geometry.isLast(sent) else { return next() }
@@ -153,8 +173,9 @@ package struct ClassicUpload: Sendable {
         return [.done]
     }
 
-    private mutating func refused(_ code: Int) -> [Action] {
+    private mutating func refused(_ code: Int, _ reason: UploadRefusalReason?) -> [Action] {
         let error = ClassicError(rawValue: code)
+        let refusal = UploadRefusal(code: code, reason: reason)
         phase = .waiting
         switch error {
         case .tokenInvalid, .uidInvalid:
@@ -167,11 +188,11 @@ package struct ClassicUpload: Sendable {
             acknowledged = 0
             everSent = false
             // A server that forgot is told from the start again, once for each time that it was taken on trust.
-            return blind ? next() : [.refused(detail: error?.description ?? "")]
+            return blind ? next() : [.refused(refusal)]
         default:
             acknowledged = 0
             everSent = false
-            return [.refused(detail: error?.description ?? "the server answered \(code)")]
+            return [.refused(refusal)]
         }
     }
 

@@ -69,12 +69,14 @@ struct ClassicUploads: Sendable {
     }
 
     /// 1032 came.
-    mutating func replied(error code: Int, name: ExactString?, md5: String?, seq: Int64?) -> [UploadEvent] {
+    mutating func replied(
+        error code: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason? = nil
+    ) -> [UploadEvent] {
         guard takeStale() else { return [] }
         guard let crop = current?.crop, isName(name, of: crop), md5 == nil || md5?.lowercased() == crop.md5.hex else {
             return [.stray("an upload of \(name.map { String($0.string.prefix(80)) } ?? "nothing")")]
         }
-        return [.answered(crop)] + events(current?.transfer.replied(error: code, seq: seq))
+        return [.answered(crop)] + events(current?.transfer.replied(error: code, seq: seq, reason: reason))
     }
 
     /// 1006 came.
@@ -104,7 +106,7 @@ struct ClassicUploads: Sendable {
             case .send(let chunk): .send(.upload(crop, chunk))
             case .done: .uploaded(crop)
             case .tokenRefused(let error): .loginRefused(LoginRefusal(error))
-            case .refused(let detail): .refused(crop, detail: detail)
+            case .refused(let refusal): .refused(crop, refusal)
             }
         }
     }

@@ -16,8 +16,9 @@ package struct ServerReply: Hashable, Sendable {
     package enum Kind: Hashable, Sendable {
         /// 1034; `name` is nil where an error holds none.
         case download(name: String?, ClassicDownload.Reply)
-        /// 1032.
-        case upload(error: Int, name: ExactString?, md5: String?, seq: Int64?)
+        /// 1032; `reason` where our server refuses a chunk.
+        case upload(
+            error: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason? = nil)
         /// 1006.
         case progress(name: ExactString?, ClassicUpload.Progress)
         /// A frame that was understood and means nothing here.

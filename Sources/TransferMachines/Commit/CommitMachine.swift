@@ -50,10 +50,14 @@ package struct CommitMachine: Sendable {
         case done
         /// The bytes are no complete picture of the promised size.
         case corrupt(String)
+        /// The bytes are a picture of the format with this name, which is not taken.
+        case unsupported(String)
         /// The name is there for somebody else.
         case nameTaken
-        /// No room on the disk.
+        /// No room on the cache's disk.
         case diskFull
+        /// No room on the catalog's disk.
+        case catalogFull
         /// The disk or the catalog failed otherwise.
         case failed(String)
         /// The last step: the picture is there.

@@ -1,5 +1,4 @@
 internal import AvatarCore
-internal import HeapModule
 
 /// What is known of every picture that somebody asked for, and the pictures on their way down.
 struct Downloads: Sendable {
@@ -59,6 +58,8 @@ struct Downloads: Sendable {
         var queuedAt = MonotonicTime.zero
         /// 1 after a hang-up with others in flight, one more for each while the name was alone (``TurnRule``); 0 again when bytes come.
         var hangUps = 0
+        /// The last refusal, which counts those before; kept while the picture is asked for again.
+        var refusal: Negative?
         /// How often the disk failed over it, and not for want of room, since it was last placed.
         var diskFailures = 0
     }
@@ -70,16 +71,6 @@ struct Downloads: Sendable {
         let isOutgoing: Bool
     }
 
-    /// A failed picture that somebody still wants is tried again at this time.
-    private struct Retry: Comparable, Sendable {
-        let at: MonotonicTime
-        let name: AvatarName
-
-        static func < (left: Retry, right: Retry) -> Bool {
-            left.at == right.at ? left.name < right.name : left.at < right.at
-        }
-    }
-
     private var entries: [AvatarName: Entry] = [:]
     /// Names with a place on the connection, in the order in which they got it; one that was stopped keeps it until nothing is in flight.
     private var places: [Place] = []
@@ -87,10 +78,12 @@ struct Downloads: Sendable {
     private var queue = DownloadQueue()
     /// Names over which the server hung up, each waiting for its turn alone; what was received of one is kept.
     private var suspects: [AvatarName] = []
+    /// Whether a name that has a place may be a suspect.
+    private var mayHaveSuspects = false
     /// Names of which every byte came and the disk has not taken all; they have no place any more, and how much there is of them.
     private var unwritten: [AvatarName: Int64] = [:]
     private var unwrittenBytes: Int64 = 0
-    private var retries = Heap<Retry>()
+    private var again = AskingAgain()
     /// When parts of abandoned transfers were last looked for; the start looks for them too.
     private var partsTrimmedAt: MonotonicTime
 
@@ -171,12 +164,14 @@ struct Downloads: Sendable {
         entries[row.name]?.part = row.part
         if row.avatar != nil {
             entries[row.name]?.status = .ready
-        } else if let negative = row.negative, negative.until > now {
+        } else if let negative = row.negative, negative.until > now || entries[row.name]?.priority != nil {
+            // One whose time is over has its turn among all that are asked for again.
             entries[row.name]?.status = .failed(
                 negative.reason, detail: negative.reason.rawValue, until: negative.until)
         } else {
             entries[row.name]?.status = .idle
         }
+        if row.avatar == nil { entries[row.name]?.refusal = row.negative }
         return before
     }
 
@@ -223,7 +218,8 @@ struct Downloads: Sendable {
         case .idle: want(name, conditions)
         case .queued where old.priority != priority: enqueue(name)
         case .failed(_, _, let until):
-            if until <= now { want(name, conditions) } else { retryLater(name, at: until) }
+            // One whose time is over waits for its turn like all others, at the next tick.
+            retryLater(name, at: until)
         default: break
         }
         return []
@@ -273,8 +269,8 @@ struct Downloads: Sendable {
     mutating func liftFailures(_ names: [AvatarName]) -> [Action] {
         names.compactMap { name in
             guard case .failed = entries[name]?.status else { return nil }
-            entries[name]?.status = .idle
-            return .due(name)
+            entries[name]?.refusal = nil
+            return lift(name)
         }
     }
 
@@ -306,6 +302,8 @@ struct Downloads: Sendable {
 
     /// A suspect whose turn ended without an answer waits for another one.
     private mutating func setSuspectsApart() {
+        guard mayHaveSuspects else { return }
+        mayHaveSuspects = places.contains { entries[$0.name]?.hangUps ?? 0 > 0 }
         for name in places.map(\.name) where entries[name]?.status == .active && way.isQuiet(name) {
             guard entries[name]?.hangUps ?? 0 > 0 else { continue }
             places.removeAll { $0.name == name }
@@ -337,7 +335,7 @@ struct Downloads: Sendable {
         var actions = fillFreePlaces()
         // Each more urgent name that waits makes one less urgent download give up its place, which is free once that download's last
         // answer has come.
-        guard places.count >= Limits.Download.activeMax, let best = queue.bestVisibility(),
+        guard !way.takesAnother(places: places.count), let best = queue.bestVisibility(),
             let last = places.last(where: { isYielding($0, to: best) }),
             places.count(where: { entries[$0.name]?.status != .active }) < queue.count(above: last.priority)
         else { return actions }
@@ -348,7 +346,7 @@ struct Downloads: Sendable {
     private mutating func fillFreePlaces() -> [Action] {
         var actions: [Action] = []
         // A disk that is slower than the server holds the next pictures back.
-        while places.count < Limits.Download.activeMax, unwrittenBytes < Limits.Download.unwrittenBytesMax,
+        while way.takesAnother(places: places.count), unwrittenBytes < Limits.Download.unwrittenBytesMax,
             let next = queue.take()
         {
             actions += begin(next.name, isByAge: next.isByAge)
@@ -382,6 +380,7 @@ struct Downloads: Sendable {
     }
 
     private mutating func takePlace(_ name: AvatarName, isByAge: Bool) {
+        if entries[name]?.hangUps ?? 0 > 0 { mayHaveSuspects = true }
         places.append(Place(name: name, priority: entries[name]?.priority ?? .hidden, isByAge: isByAge))
     }
 
@@ -416,7 +415,11 @@ struct Downloads: Sendable {
     /// The picture is not to be had for now; everybody who waits is told.
     mutating func fail(_ name: AvatarName, _ reason: AbsenceReason, detail: String, now: MonotonicTime) -> [Action] {
         dequeue(name)
-        entries[name]?.status = .failed(reason, detail: detail, until: now + Negative.timeToLive(reason))
+        let before = entries[name]?.refusal
+        let attempts = before?.reason == reason ? (before?.attempts ?? 0) + 1 : 1
+        let refusal = Negative(reason: reason, of: name, attempts: attempts, learned: now)
+        entries[name]?.status = .failed(reason, detail: detail, until: refusal.until)
+        entries[name]?.refusal = refusal
         entries[name]?.part = nil
         entries[name]?.hangUps = 0
         way.stop(name)
@@ -424,29 +427,64 @@ struct Downloads: Sendable {
         let level: Note.Level = reason == .absent ? .debug : .warning
         let note = Note(level, "not to be had: \(reason.rawValue)", name: name.string, detail: detail)
         return [
-            .log(.note(note)), .disk(.discardPart(name)), .disk(.setNegative(name, reason)), .concluded(name),
+            .log(.note(note)), .disk(.discardPart(name)), .disk(.setNegative(name, reason, attempts: attempts)),
+            .concluded(name),
         ]
     }
 
-    /// Adds an entry at every call, so that a name may have several; outdated ones are swept out once they outnumber the names.
+    /// Outdated times are swept out once they outnumber the names.
     private mutating func retryLater(_ name: AvatarName, at time: MonotonicTime) {
-        retries.insert(Retry(at: time, name: name))
+        again.add(name, at: time)
         sweepRetries()
     }
 
     private mutating func sweepRetries() {
-        guard retries.count > 2 * entries.count + 64 else { return }
-        retries = Heap()
-        for (name, entry) in entries where entry.priority != nil {
-            if case .failed(_, _, let until) = entry.status { retries.insert(Retry(at: until, name: name)) }
+        guard again.isOvergrown(names: entries.count) else { return }
+        again.replace(
+            with: entries.compactMap { name, entry in
+                guard entry.priority != nil, case .failed(_, _, let until) = entry.status else { return nil }
+                return (name, until)
+            })
+    }
+
+    /// Somebody new wants these names, or what was in their way may be gone: refusals that are worth it end at once, or as soon as the
+    /// pace of all allows.
+    mutating func askAnew(_ names: [AvatarName], now: MonotonicTime) -> [Action] {
+        names.compactMap { name in
+            guard case .failed(let reason, let detail, let until) = entries[name]?.status,
+                let refusal = entries[name]?.refusal, entries[name]?.priority != nil,
+                until <= now || refusal.isWorthAsking(now: now)
+            else { return nil }
+            entries[name]?.refusal = Negative(
+                reason: reason, of: name, attempts: refusal.attemptsForSomebodyNew(now: now), learned: refusal.learned)
+            if again.isOpen(now: now) {
+                again.asked(now: now)
+                return lift(name)
+            }
+            if until > now {
+                entries[name]?.status = .failed(reason, detail: detail, until: now)
+                retryLater(name, at: now)
+            }
+            return nil
         }
+    }
+
+    private mutating func lift(_ name: AvatarName) -> Action {
+        entries[name]?.status = .idle
+        return .due(name)
+    }
+
+    /// Names that something in the cache folder kept from their place.
+    var taken: [AvatarName] {
+        entries.lazy.filter { if case .failed(.nameTaken, _, _) = $0.value.status { true } else { false } }
+            .map(\.key).sorted()
     }
 
     // MARK: Time
 
     /// When the machine wants to be woken for a download. `turn` says who may send requests; nil when no download may.
     func deadline(_ turn: TurnRule.Turn?) -> MonotonicTime {
-        var earliest = retries.min?.at ?? .never
+        var earliest = again.deadline
         for place in places {
             let mayAsk = turn == .everybodyElse || turn == .alone(.download(place.name))
             earliest = min(earliest, way.deadline(of: place.name, mayAsk: mayAsk))
@@ -459,13 +497,11 @@ struct Downloads: Sendable {
     /// Failed pictures whose time is over are tried again.
     mutating func tick(now: MonotonicTime) -> [Action] {
         var actions: [Action] = []
-        while let retry = retries.min, retry.at <= now {
-            retries.removeMin()
-            guard case .failed(_, _, let until) = entries[retry.name]?.status, until <= now,
-                entries[retry.name]?.priority != nil
+        while let name = again.next(now: now) {
+            guard case .failed(_, _, let until) = entries[name]?.status, until <= now, entries[name]?.priority != nil
             else { continue }
-            entries[retry.name]?.status = .idle
-            actions.append(.due(retry.name))
+            again.asked(now: now)
+            actions.append(lift(name))
         }
         return actions
     }
@@ -478,7 +514,7 @@ struct Downloads: Sendable {
     var queued: Int { queue.count + suspects.count }
     /// Places that the queue keeps, those of names that left it included.
     var queuePlaces: Int { queue.entryCount }
-    var retryCount: Int { retries.count }
+    var retryCount: Int { again.count }
 }
 
 // MARK: - What the server and the disk say
@@ -552,6 +588,7 @@ extension Downloads {
         entries[record.name, default: Entry()].record = record
         entries[record.name]?.part = nil
         entries[record.name]?.status = .ready
+        entries[record.name]?.refusal = nil
         entries[record.name]?.diskFailures = 0
     }
 

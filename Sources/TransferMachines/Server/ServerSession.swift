@@ -33,9 +33,11 @@ package struct ServerSession: Sendable {
     }
 
     private struct Slot {
-        var resource: ResourceKey?
+        var chunk: ReplyPacing.Chunk?
         var requestBytes: Int
         var replyBytes: Int?
+        /// Whether the client asks for the next chunk once it has read the reply.
+        var isFollowed = false
     }
 
     private let opened: MonotonicTime
@@ -45,9 +47,7 @@ package struct ServerSession: Sendable {
     private var firstTicket: Ticket = 0
     private var bytesInFlight = 0
     private var bytesUnsent = 0
-    /// Whether the client may not have read the last reply yet.
-    private var isDraining = false
-    private var lastAnswered: ResourceKey?
+    private var pacing: ReplyPacing
     /// Whether the client may stay longer than ``Timeouts/tokenWait``.
     private var hasAuthenticated = false
     private var confirmed: Deque<(user: UserID, token: ExactString, at: MonotonicTime)> = []
@@ -55,10 +55,8 @@ package struct ServerSession: Sendable {
     /// The uploads of which this connection has brought a chunk, oldest first.
     private(set) package var uploads: [ResourceKey] = []
 
-    /// Whether the client has had two requests for one resource in flight. Such a client can read several replies at once.
-    private(set) package var isPipelining = false
-
     package init(now: MonotonicTime, timeouts: Timeouts = Timeouts()) {
+        pacing = ReplyPacing(now: now)
         opened = now
         self.timeouts = timeouts
         lastFrame = now
@@ -82,42 +80,56 @@ extension ServerSession {
     /// Whether every request is answered and the kernel has taken every answer.
     package var isIdle: Bool { slots.isEmpty && bytesUnsent == 0 }
 
-    /// Whether a reply waits only for the client to acknowledge the last one, which the kernel has taken.
-    package var awaitsDrain: Bool {
-        isDraining && !isPipelining && bytesUnsent == 0 && slots.first?.replyBytes != nil
+    /// Whether the client says or shows that it can read several replies at once.
+    package var isPipelining: Bool { pacing.isPipelining }
+
+    /// When a reply that waits for the client to read the last one may be written, if the client's kernel has acknowledged the last one by
+    /// then; nil where no reply waits for that. The driver asks the kernel, and calls ``acknowledged()``.
+    package func replyDue(now: MonotonicTime) -> MonotonicTime? {
+        guard !pacing.isClear, bytesUnsent == 0, slots.first?.replyBytes != nil else { return nil }
+        return pacing.patience(now: now)
     }
 
-    /// A whole request has come. The driver calls ``answer(_:bytes:)`` with its ticket at any time later.
-    package mutating func receive(resource: ResourceKey?, bytes: Int, now: MonotonicTime) -> Ticket {
+    /// A whole request has come. The driver calls ``answer(_:bytes:isFollowed:)`` with its ticket at any time later.
+    ///
+    /// - Parameters:
+    ///   - resource: the file that the request is for, and `seq` its chunk; nil where it is for none.
+    ///   - pipelines: whether the request says that its client reads several replies at once.
+    ///   - bytes: the request's size.
+    package mutating func receive(
+        resource: ResourceKey?, seq: Int64 = 0, pipelines: Bool = false, bytes: Int, now: MonotonicTime
+    ) -> Ticket {
         lastFrame = now
-        if let resource, !isPipelining {
-            isPipelining = slots.contains { $0.resource == resource }
-        }
-        // A client that asks for the next chunk of a picture has read the last reply, and so has a client with nothing else in flight.
-        if slots.isEmpty || (resource != nil && resource == lastAnswered) { drained() }
-        slots.append(Slot(resource: resource, requestBytes: bytes, replyBytes: nil))
+        let chunk = resource.map { ReplyPacing.Chunk(resource: $0, seq: seq) }
+        pacing.asked(chunk, pipelines: pipelines, others: slots.lazy.map(\.chunk), now: now)
+        slots.append(Slot(chunk: chunk, requestBytes: bytes, replyBytes: nil))
         bytesInFlight += bytes
         return firstTicket + UInt64(slots.count - 1)
     }
 
-    /// The driver has the reply to a request, which has `bytes` bytes.
-    package mutating func answer(_ ticket: Ticket, bytes: Int) {
+    /// The driver has the reply to a request, which has `bytes` bytes. `isFollowed` when the client asks for the next chunk after it: the
+    /// reply is neither an error nor the last.
+    package mutating func answer(_ ticket: Ticket, bytes: Int, isFollowed: Bool = false) {
         guard ticket >= firstTicket, ticket - firstTicket < UInt64(slots.count) else { return }
         let index = Int(ticket - firstTicket)
         guard slots[index].replyBytes == nil else { return }
         bytesInFlight += bytes - slots[index].requestBytes
         slots[index].requestBytes = 0
         slots[index].replyBytes = bytes
+        slots[index].isFollowed = isFollowed
     }
 
     /// The ticket of the reply that the driver may write now; nil while the next reply is not there or must wait.
-    package mutating func nextReply() -> Ticket? {
-        guard let bytes = slots.first?.replyBytes, bytesUnsent < Limits.Server.replyBytesUnsentMax else { return nil }
-        guard isPipelining || !isDraining else { return nil }
-        lastAnswered = slots.removeFirst().resource
+    package mutating func nextReply(now: MonotonicTime) -> Ticket? {
+        guard let slot = slots.first, let bytes = slot.replyBytes, pacing.isClear,
+            bytesUnsent < Limits.Server.replyBytesUnsentMax
+        else { return nil }
+        slots.removeFirst()
         bytesInFlight -= bytes
         bytesUnsent += bytes
-        isDraining = true
+        pacing.sent(
+            next: slot.chunk.flatMap { slot.isFollowed ? .init(resource: $0.resource, seq: $0.seq + 1) : nil }, now: now
+        )
         defer { firstTicket += 1 }
         return firstTicket
     }
@@ -125,8 +137,8 @@ extension ServerSession {
     /// The kernel has taken `bytes` bytes of replies.
     package mutating func sent(bytes: Int) { bytesUnsent -= bytes }
 
-    /// The client has the last reply: some time has passed, and the kernel holds no byte that is unsent or unacknowledged (SIOCOUTQ is 0).
-    package mutating func drained() { if bytesUnsent == 0 { isDraining = false } }
+    /// The time of ``replyDue(now:)`` has come, and the kernel holds no byte that is unsent or unacknowledged (SIOCOUTQ is 0).
+    package mutating func acknowledged() { if bytesUnsent == 0 { pacing.acknowledged(waiting: slots.count) } }
 }
 
 // Who the client is, and which transfers it has under way.
@@ -146,6 +158,11 @@ extension ServerSession {
     /// than ``Limits/Server/tokenTrust`` ago.
     package func isAuthenticated(_ user: UserID, token: ExactString, now: MonotonicTime) -> Bool {
         confirmed.contains { $0.user == user && $0.token == token && now < $0.at + Limits.Server.tokenTrust }
+    }
+
+    /// The token of `user` that the store confirmed last on this connection; it may have been replaced since.
+    package func shownToken(of user: UserID) -> ExactString? {
+        confirmed.filter { $0.user == user }.max { $0.at < $1.at }?.token
     }
 
     /// The first chunk of a download was served after its token had been checked: the chunks that follow are authorized by that.

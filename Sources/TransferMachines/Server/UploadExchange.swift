@@ -89,6 +89,8 @@ package struct UploadExchange: Sendable {
         case commit(UploadRecord, quota: Int64?)
         /// → `icon`.
         case setIcon(AvatarName, UserID)
+        /// Looks up whether the name is the user's icon now → `isIcon`.
+        case checkIcon(AvatarName, UserID)
         /// Stores the record as complete → `done`.
         case complete(UploadRecord)
         /// Forgets record and part → `done`.
@@ -107,6 +109,7 @@ package struct UploadExchange: Sendable {
         case verified(size: Int64, md5: MD5Digest)
         case committed(fitsQuota: Bool)
         case icon(userExists: Bool)
+        case isIcon(Bool)
         case done
         case failed(StoreErrorCode)
     }
@@ -130,6 +133,8 @@ package struct UploadExchange: Sendable {
         case verifyingFile(UploadRecord)
         case committing(UploadRecord)
         case settingIcon(UploadRecord)
+        case checkingShownToken(UploadRecord)
+        case checkingIcon
         case completing
         case discarding(ClassicError)
         case ended
@@ -138,16 +143,24 @@ package struct UploadExchange: Sendable {
     private let chunk: ReceivedChunk
     private let settings: Settings
     private let isAuthenticated: Bool
+    private let shownToken: String?
     private let freshID: UploadID?
     private var state = State.new
+    /// Why the chunk is refused, where the code of the answer does not tell; known once the exchange replies.
+    package private(set) var reason: UploadRefusalReason?
 
     /// - Parameters:
     ///   - isAuthenticated: whether a first chunk needs no look at the store (``ServerSession/isAuthenticated(_:token:now:)``).
+    ///   - shownToken: the token that this connection has shown for the user (``ServerSession/shownToken(of:)``).
     ///   - freshID: the name of the upload that a first chunk begins; nil for every other chunk.
-    package init(_ chunk: ReceivedChunk, settings: Settings, isAuthenticated: Bool = false, freshID: UploadID?) {
+    package init(
+        _ chunk: ReceivedChunk, settings: Settings, isAuthenticated: Bool = false, shownToken: String? = nil,
+        freshID: UploadID?
+    ) {
         self.chunk = chunk
         self.settings = settings
         self.isAuthenticated = isAuthenticated
+        self.shownToken = shownToken
         self.freshID = freshID
     }
 
@@ -179,7 +192,7 @@ package struct UploadExchange: Sendable {
         case (.measuring(let claim, let replacing), .use(let bytes, let uploads)):
             return measured(bytes, uploads, claim, replacing: replacing)
         case (.reserving(let claim, let replacing), .reserved(let fits)):
-            return fits ? begin(claim, replacing: replacing) : end(.writePermission)
+            return fits ? begin(claim, replacing: replacing) : end(.writePermission, .quota)
         case (.beginning(let record), .done), (.appending(let record), .done):
             state = .advancing(record)
             return .advance(record, held: chunk.transSize)
@@ -190,10 +203,15 @@ package struct UploadExchange: Sendable {
             return size == record.totalSize && md5 == record.md5 ? committed(record) : end(.progressLost)
         case (.committing(let record), .committed(let fitsQuota)):
             if fitsQuota { return committed(record) }
+            reason = .quota
             state = .discarding(.writePermission)
             return .discard(record)
         case (.settingIcon(let record), .icon(let userExists)):
             return userExists ? completing(record) : end(.uidInvalid)
+        // Who shows no token must not bring an earlier picture back: the upload begins again at 1, where the token is shown.
+        case (.checkingShownToken(let record), .token(let verdict)):
+            return verdict == .valid ? committed(record) : checkIcon(record)
+        case (.checkingIcon, .isIcon(let isIcon)): return end(isIcon ? nil : .progressLost)
         case (.completing, .done): return end(nil)
         case (.discarding(let error), .done): return end(error)
         default: return end(.saveProgressFailed)
@@ -204,21 +222,26 @@ package struct UploadExchange: Sendable {
 // What happens before the server stores the chunk.
 extension UploadExchange {
     /// The key and the MD5 that the chunk claims to belong to, when its fields do not contradict each other.
-    private func claim() throws(ClassicError) -> Claim {
-        guard chunk.isHead || settings.openUpload else { throw .writePermission }
+    private mutating func claim() throws(ClassicError) -> Claim {
+        guard chunk.isHead || settings.openUpload else { throw forbidden(.closed) }
         let owner = UserID(chunk.uid)
         if chunk.isHead, owner == nil { throw .uidInvalid }
-        guard let name = try? AvatarName(chunk.name) else { throw .writePermission }
+        guard let name = try? AvatarName(chunk.name) else { throw forbidden(.name) }
         // Files of 1003 lie beside the users' folders, so they must not have the name of such a folder.
-        if !chunk.isHead, chunk.name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { throw .writePermission }
+        if !chunk.isHead, chunk.name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { throw forbidden(.name) }
         guard let md5 = MD5Digest(hex: chunk.md5) else { throw .badJSON }
         guard chunk.seq >= 1 else { throw .seqInvalid }
-        guard chunk.totalSize <= settings.bytesMax else { throw .writePermission }
+        guard chunk.totalSize <= settings.bytesMax else { throw forbidden(.tooLarge) }
         guard chunk.bytes > 0 || chunk.totalSize == 0, chunk.bytes <= chunk.transSize,
             chunk.transSize <= chunk.totalSize, chunk.last == (chunk.transSize == chunk.totalSize)
         else { throw .offsetInvalid }
         guard chunk.seq != 1 || chunk.offset == 0 else { throw .offsetInvalid }
         return Claim(key: ResourceKey(owner: chunk.isHead ? owner : nil, name: name), md5: md5)
+    }
+
+    private mutating func forbidden(_ reason: UploadRefusalReason) -> ClassicError {
+        self.reason = reason
+        return .writePermission
     }
 
     private mutating func checked(_ verdict: TokenVerdict, _ claim: Claim) -> Action {
@@ -283,9 +306,9 @@ extension UploadExchange {
     }
 
     private mutating func measured(_ bytes: Int64, _ uploads: Int, _ claim: Claim, replacing: UploadID?) -> Action {
-        guard uploads < Limits.Server.uploadsPerUserMax else { return end(.writePermission) }
+        guard uploads < Limits.Server.uploadsPerUserMax else { return end(.writePermission, .tooManyUploads) }
         guard let quota = settings.quotaBytes else { return begin(claim, replacing: replacing) }
-        guard bytes <= quota - chunk.totalSize else { return end(.writePermission) }
+        guard bytes <= quota - chunk.totalSize else { return end(.writePermission, .quota) }
         state = .reserving(claim, replacing: replacing)
         return .reserve(chunk.totalSize, claim.key, room: quota - bytes)
     }
@@ -305,14 +328,29 @@ extension UploadExchange {
 
     private mutating func compared(_ equal: Bool, _ record: UploadRecord, _ claim: Claim) -> Action {
         if equal, !record.isComplete { return held(record) }
-        // The chunk is not written again. A client sends a picture of one chunk again when it has lost the reply, or to make the picture its
-        // icon once more. The server cannot tell which, so it sets the icon.
-        if equal { return chunk.seq == 1 ? committed(record) : end(nil) }
+        if equal { return repeated(record) }
         if chunk.seq == 1 { return beginOrMeasure(claim, replacing: record.isComplete ? nil : record.uploadID) }
         if record.isComplete { return end(.seqInvalid) }
         // The client sends other bytes for a chunk that the part holds already. One of the two is wrong, so the upload begins again at 1.
         state = .discarding(.seqInvalid)
         return .discard(record)
+    }
+
+    /// A chunk of a complete upload came again, and is not written again. A client sends the last one again when it has lost the reply, or
+    /// to make the picture its icon once more. The server cannot tell which, so it sets the icon, for whoever has shown the token. A friend
+    /// who has downloaded the picture could send its last chunk too.
+    private mutating func repeated(_ record: UploadRecord) -> Action {
+        guard chunk.last, let owner = record.key.owner else { return end(nil) }
+        if chunk.seq == 1 { return committed(record) }
+        guard let token = chunk.token ?? shownToken else { return checkIcon(record) }
+        state = .checkingShownToken(record)
+        return .checkToken(token, owner)
+    }
+
+    private mutating func checkIcon(_ record: UploadRecord) -> Action {
+        guard let owner = record.key.owner else { return end(nil) }
+        state = .checkingIcon
+        return .checkIcon(record.key.name, owner)
     }
 }
 
@@ -357,13 +395,15 @@ extension UploadExchange {
         }
         return switch failure {
         case .missing, .unsynced: end(.progressLost)
-        case .forbidden, .full: end(.writePermission)
-        case .unavailable: end(.saveProgressFailed)
+        case .forbidden: end(.writePermission, .notWritable)
+        case .full: end(.writePermission, .noRoom)
+        case .unavailable: end(.saveProgressFailed, .unavailable)
         }
     }
 
-    private mutating func end(_ error: ClassicError?) -> Action {
+    private mutating func end(_ error: ClassicError?, _ reason: UploadRefusalReason? = nil) -> Action {
         state = .ended
+        if let reason { self.reason = reason }
         return .reply(error)
     }
 }

@@ -12,6 +12,8 @@ struct Session: Sendable {
         case hungUp
         /// Nothing moves before somebody logs in anew: calls that follow a transfer end with this.
         case callsEnd(BusFault)
+        /// The token may be another by now.
+        case readToken(isAsked: Bool)
         case log(ActivityLog.Entry)
     }
 
@@ -22,6 +24,8 @@ struct Session: Sendable {
     private var connection: ConnectionMachine
     /// Replies on this connection to nothing that was asked.
     private var strayReplies = 0
+    /// Whether the server answered anything on this connection: only then it lives.
+    private(set) var hasAnswered = false
 
     init(now: MonotonicTime) { connection = ConnectionMachine(now: now) }
 
@@ -56,17 +60,29 @@ struct Session: Sendable {
         self.refusal = refusal
         let problem = ActivityLog.Entry.problem(
             key: "token", what: "the server refuses the login (\(refusal))",
-            remedy: "avatarctl login with a fresh token")
+            remedy: login?.remedyForToken)
         return [.log(problem), .log(.note(Note(.warning, "token refused", detail: refusal.description)))]
             + actions(connection.refuse(cause: refusal.description, now: now))
             + [.callsEnd(.serverRefused(code: refusal.code, reason: refusal.description))]
+            + (login?.tokenFile == nil ? [] : [.readToken(isAsked: false)])
+    }
+
+    /// The token's file was read again, and cannot be used: that is said where the server takes no other token.
+    func tokenUnusable(_ reason: String) -> [Action] {
+        guard login == nil || refusal != nil else { return [] }
+        return [
+            .log(
+                .problem(
+                    key: "token", what: reason, remedy: "put that right: the file is read again as soon as it changes",
+                    note: Note(.warning, "the token cannot be used", detail: reason)))
+        ]
     }
 
     // MARK: The connection
 
     mutating func opened(_ number: Int, now: MonotonicTime) -> [Action] {
         guard connection.opened(number, now: now) else { return [.disconnect(number)] }
-        strayReplies = 0
+        (strayReplies, hasAnswered) = (0, false)
         return [.log(.note(Note(.info, "connected", detail: login?.server)))]
     }
 
@@ -95,11 +111,23 @@ struct Session: Sendable {
         return note + giveUp(cause, now: now, random: &random)
     }
 
+    /// A frame came from the server.
+    mutating func heard(_ kind: ServerReply.Kind) {
+        switch kind {
+        case .download, .upload, .progress: hasAnswered = true
+        case .other, .unreadable: break
+        }
+    }
+
     /// The server said something sensible: the next waits begin anew.
     mutating func proven() { connection.proven() }
 
-    /// A person asked: a wait ends at once.
-    mutating func hurry(now: MonotonicTime) -> [Action] { actions(connection.hurry(now: now)) }
+    /// A person asked: a wait ends at once. `isForToken` where a token that was refused may be tried once more as it is; a program that asks for
+    /// pictures again and again must not have it tried each time.
+    mutating func hurry(isForToken: Bool, now: MonotonicTime) -> [Action] {
+        let isWithoutToken = login == nil || (refusal != nil && login?.tokenFile != nil)
+        return (isWithoutToken ? [.readToken(isAsked: isForToken)] : []) + actions(connection.hurry(now: now))
+    }
 
     mutating func networkChanged(now: MonotonicTime) -> [Action] { actions(connection.networkChanged(now: now)) }
 

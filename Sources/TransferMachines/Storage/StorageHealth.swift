@@ -11,6 +11,7 @@ struct StorageHealth: Sendable {
         case recovered
     }
 
+    private let places: PlaceNames
     private var fault: StorageFault?
     private var retryAt: MonotonicTime?
     private var backoff = Backoff(first: Limits.Storage.retryFirst, longest: Limits.Storage.retryMax)
@@ -20,6 +21,8 @@ struct StorageHealth: Sendable {
     private var tries: [DiskCommand: Int] = [:]
     /// Folders that are to be looked through when the disk is well again.
     private var rescans: [WatchedFolder] = []
+
+    init(places: PlaceNames) { self.places = places }
 
     var isFine: Bool { fault == nil }
     var deadline: MonotonicTime { retryAt ?? .never }
@@ -33,15 +36,42 @@ struct StorageHealth: Sendable {
         guard self.fault == nil else { return [] }
         self.fault = fault
         retryAt = now + backoff.next(using: &random)
-        let (what, remedy) =
+        return [said(fault), .log(.note(Note(.warning, "transfers wait for the disk", detail: words(for: fault))))]
+    }
+
+    /// The fault as a person reads it: which file system it is, and what is needed there.
+    private func said(_ fault: StorageFault) -> Action {
+        let remedy =
             switch fault {
-            case .full: ("the disk is full; transfers wait", "make room on the cache's file system")
-            case .failed(let detail): ("the disk or the catalog failed: \(detail)", "see the log")
+            case .full: "make room on the file system of the cache\(place(places.cache)), for the pictures that wait"
+            case .stateFull:
+                "make room on the file system of the state folder\(place(places.state)): the catalog needs "
+                    + "\(Limits.Storage.catalogRoom / 1_048_576) MiB"
+            case .failed: "see the log"
             }
-        return [
-            .log(.problem(key: "storage", what: what, remedy: remedy)),
-            .log(.note(Note(.warning, "transfers wait for the disk", detail: "\(fault)"))),
-        ]
+        let what =
+            switch fault {
+            case .full, .stateFull: "\(words(for: fault)); transfers wait"
+            case .failed(let detail): "the disk or the catalog failed: \(detail)"
+            }
+        return .log(.problem(key: "storage", what: what, remedy: remedy))
+    }
+
+    private func words(for fault: StorageFault) -> String {
+        switch fault {
+        case .full: "the disk is full" + (places.cache.isEmpty ? "" : ": that of the cache\(place(places.cache))")
+        case .stateFull: "the disk is full: that of the state folder\(place(places.state))"
+        case .failed(let detail): detail
+        }
+    }
+
+    private func place(_ path: String) -> String { path.isEmpty ? "" : " \(path)" }
+
+    /// There is a reason to ask the disk again before the wait is over.
+    mutating func hurry(now: MonotonicTime) -> [Action] {
+        guard fault != nil, retryAt != nil else { return [] }
+        retryAt = nil
+        return [.disk(.probe)]
     }
 
     /// The command is to be carried out once more when the disk is well. Past the bound, and after too many tries, the command is given up.
@@ -93,9 +123,10 @@ struct StorageHealth: Sendable {
     mutating func probed(_ fault: StorageFault?, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
         guard self.fault != nil else { return [] }
         self.fault = fault
-        guard fault == nil else {
+        if let fault {
             retryAt = now + backoff.next(using: &random)
-            return []
+            // Another file system may be the one that is full now.
+            return [said(fault)]
         }
         // The waits begin anew only with a picture that is there: a probe says little of a disk that has room for a probe.
         retryAt = nil

@@ -290,7 +290,7 @@ struct Subscribers: Sendable {
     mutating func tellUploads(_ name: AvatarName, _ avatar: AvatarView, isOver: Bool, waiting: String?) -> [Action] {
         guard isUploadFollowed(name) else { return [] }
         var (actions, avatar) = ([Action](), avatar)
-        if isOver, avatar.state == .outgoing { avatar.reason = waiting }
+        if isOver, avatar.state == .outgoing { avatar.reason = avatar.reason ?? waiting }
         let isOver = isOver || (avatar.state != .outgoing && avatar.state != .pending)
         for stream in uploadCalls.filter({ $0.value == name }).keys.sorted() {
             actions.append(.bus(.avatar(stream, avatar, continues: !isOver)))

@@ -24,7 +24,7 @@ enum UploadEvent: Hashable, Sendable {
     /// The server has all of the crop.
     case uploaded(Crop)
     /// The server refused; the try is over, and another may follow.
-    case refused(Crop, detail: String)
+    case refused(Crop, UploadRefusal)
     case loginRefused(LoginRefusal)
     /// The server answered something that nobody asked.
     case stray(String)

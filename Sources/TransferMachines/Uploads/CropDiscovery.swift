@@ -26,6 +26,8 @@ struct CropDiscovery: Sendable {
         /// Whether a label, a fetch or a transfer under way is for the name.
         let isWanted: Bool
         let isIcon: Bool
+        /// Whether the crop of that name is the last one that waits.
+        let isLastWaiting: Bool
     }
 
     /// Whether one folder is cache and upload folder at once, and how often its files were closed.
@@ -35,12 +37,17 @@ struct CropDiscovery: Sendable {
     private var pendingScans = 0
     /// Files that settled while a look through the folder was due.
     private var deferred: [AvatarName] = []
+    /// Files that a person asked for while a look through the folder was due, which may still find crops that were closed before. Each was
+    /// placed in the folder when it was asked for, so that its time says where it belongs.
+    private var askedFor: [(name: AvatarName, isExamined: Bool)] = []
     private var queue = ExaminationQueue()
+    /// When files without an end mark are looked at again.
+    private var unended: [AvatarName: MonotonicTime] = [:]
 
     init(isShared: Bool) { self.isShared = isShared }
 
     /// How many files wait for a look through the folder.
-    var deferredCount: Int { deferred.count }
+    var deferredCount: Int { max(deferred.count, askedFor.count) }
 
     // MARK: What is to be examined
 
@@ -68,6 +75,20 @@ struct CropDiscovery: Sendable {
         return [.rescan]
     }
 
+    /// A person asked for the upload of this file, which lies in the folder.
+    mutating func asked(_ name: AvatarName, isScanDue: Bool) -> [Action] {
+        guard isScanDue || pendingScans > 0, askedFor.count < Limits.Upload.deferredMax else {
+            return examine(name, .forced)
+        }
+        remember(name, isExamined: !isScanDue)
+        return isScanDue ? [] : examine(name, .forced)
+    }
+
+    private mutating func remember(_ name: AvatarName, isExamined: Bool) {
+        askedFor.removeAll { $0.name == name }
+        if askedFor.count < Limits.Upload.deferredMax { askedFor.append((name, isExamined)) }
+    }
+
     mutating func examine(_ name: AvatarName, _ mode: CropRule.Mode) -> [Action] {
         queue.add(name, mode)
         return next()
@@ -80,17 +101,20 @@ struct CropDiscovery: Sendable {
 
     /// A look through the folder found these files, oldest first.
     mutating func scanned(_ settled: [AvatarName], unnameable: [AvatarNameError], isScanDue: Bool) -> [Action] {
-        settled.flatMap { examine($0, .normal) } + unnameable.flatMap { self.unnameable($0) }
-            + scanEnded(isScanDue: isScanDue)
+        let (asked, found) = (Set(askedFor.map(\.name)), Set(settled))
+        askedFor.removeAll { found.contains($0.name) }
+        return settled.flatMap { examine($0, asked.contains($0) ? .forced : .normal) }
+            + unnameable.flatMap { self.unnameable($0) } + scanEnded(isScanDue: isScanDue)
     }
 
     /// The last look through the folder lets those files go that waited for it.
     mutating func scanEnded(isScanDue: Bool) -> [Action] {
         pendingScans = max(0, pendingScans - 1)
         guard pendingScans == 0, !isScanDue else { return [] }
-        let waiting = deferred
-        deferred = []
+        let (waiting, asked) = (deferred, askedFor)
+        (deferred, askedFor) = ([], [])
         return waiting.flatMap { examine($0, .confirming) }
+            + asked.flatMap { examine($0.name, $0.isExamined ? .normal : .forced) }
     }
 
     /// A file settled under a name that no avatar may have.
@@ -100,13 +124,17 @@ struct CropDiscovery: Sendable {
 
     // MARK: What an examination finds
 
-    mutating func examined(_ name: AvatarName, _ examination: Examination, _ context: Context) -> [Action] {
+    mutating func examined(
+        _ name: AvatarName, _ examination: Examination, _ context: Context, now: MonotonicTime
+    ) -> [Action] {
+        unended[name] = nil
         if case .settled(let candidate) = examination { return judge(name, candidate, context) }
+        if case .unended(let reason) = examination { return waitForTheEnd(of: name, reason, now: now) }
         if examination != .busy { closes.begin(name) }
         _ = queue.finished()
         let actions: [Action]
         switch examination {
-        case .settled: actions = []
+        case .settled, .unended: actions = []
         case .busy: actions = [.log(.step(name: name.string, what: "somebody is writing it"))]
         case .missing: actions = [.withdrawn(name)]
         case .refused(let reason):
@@ -120,6 +148,27 @@ struct CropDiscovery: Sendable {
         return actions + next()
     }
 
+    /// Nobody writes the file, and it may be whole: its writer gets time to go on.
+    private mutating func waitForTheEnd(of name: AvatarName, _ reason: String, now: MonotonicTime) -> [Action] {
+        _ = queue.finished()
+        // Of too many such files, those that come last are looked at with the next look through the folder.
+        guard unended.count < Limits.Upload.unendedMax else { return next() }
+        unended[name] = now + Limits.Upload.unendedQuiet
+        return [.log(.step(name: name.string, what: "somebody may go on writing it", detail: reason))] + next()
+    }
+
+    // MARK: Time
+
+    /// When a file without an end mark is to be looked at again.
+    var deadline: MonotonicTime { unended.values.reduce(.never) { min($0, $1) } }
+
+    mutating func tick(now: MonotonicTime, isScanDue: Bool) -> [Action] {
+        guard deadline <= now else { return [] }
+        let due = unended.filter { $0.value <= now }.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.map(\.key)
+        for name in due { unended[name] = nil }
+        return due.flatMap { examineInOrder($0, isScanDue: isScanDue) }
+    }
+
     private mutating func judge(_ name: AvatarName, _ found: CropRule.Candidate, _ context: Context) -> [Action] {
         var candidate = found
         // The user's own icon is wanted, too, and its name is the user's to use again.
@@ -127,7 +176,9 @@ struct CropDiscovery: Sendable {
         if context.isIcon { candidate.shared?.wasFetched = false }
         candidate.shared?.user = context.user
         candidate.shared?.closesHeard = closes.closes(of: name)
-        let verdict = CropRule.verdict(candidate, queue.mode)
+        // What a person asks for goes last, so that it is the icon: it is there already.
+        let mode = queue.mode == .forced && context.isLastWaiting ? .confirming : queue.mode
+        let verdict = CropRule.verdict(candidate, mode)
         closes.begin(name)
         let command = Action.disk(.judge(name, verdict))
         switch verdict {
@@ -155,6 +206,7 @@ struct CropDiscovery: Sendable {
     /// The file could not be read, or not be recorded: it is found again when the disk is well, and so is what waits behind it.
     mutating func failed(_ name: AvatarName, _ fault: StorageFault) -> [Action] {
         closes.begin(name)
+        for asked in queue.forced { remember(asked, isExamined: false) }
         _ = queue.finished()
         let reason = "the disk or the catalog failed: \(fault)"
         return [.failed(fault)] + ([name] + queue.giveUp()).map { .refused($0, reason: reason) }
@@ -173,6 +225,13 @@ extension ActivityLog.Entry {
         .problem(
             key: uploadKey(name), what: "not uploaded: \(name): \(reason)", remedy: remedy,
             note: Note(.warning, "not uploaded", name: name, detail: reason))
+    }
+
+    /// The server refuses a crop that waits: a person should know until the server takes it.
+    static func notUploaded(_ name: String, reason: UploadRefusal) -> ActivityLog.Entry {
+        .problem(
+            key: uploadKey(name), what: "not uploaded yet: \(name): \(reason.detail)", remedy: reason.remedy,
+            note: Note(.warning, "upload refused", name: name, detail: reason.detail))
     }
 
     /// The file is sent after all, or is none of the user's any more.

@@ -54,14 +54,16 @@ package enum CropRule {
         case .sent(toThisAccount: true) where mode != .forced: return .known
         case .waitingForAnother(isSameFile: true) where mode != .forced: return .known
         case .waiting(isSameFile: true, _) where mode == .confirming: return .waits
-        case .waiting(isSameFile: true, isInOrder: true): return .waits
+        case .waiting(isSameFile: true, isInOrder: true) where mode != .forced: return .waits
         // The file's first close may have been heard late, when the file was whole: its last close came after those of others.
-        case .waiting(isSameFile: true, isInOrder: false): return .isNew(everSent: true)
+        case .waiting(isSameFile: true, _): return .isNew(everSent: true)
         default: break
         }
         if mode != .forced, let refusal = candidate.shared.flatMap(SharedFolderRule.refusal) {
             return refusal == .ownWrite ? .known : .refused(refusal)
         }
+        // What was uploaded once begins anew: the server's word of that upload says nothing of this one.
+        if case .sent(toThisAccount: true) = candidate.recorded { return .isNew(everSent: false) }
         return .isNew(everSent: candidate.recorded != nil)
     }
 }

@@ -20,6 +20,11 @@ struct ExaminationQueue: Sendable {
     /// How strictly the file under examination is taken for new.
     var mode: CropRule.Mode { current?.mode ?? .normal }
 
+    /// The files for which a person asked, and whose examination is not over.
+    var forced: [AvatarName] {
+        waiting.filter { $0.mode == .forced }.map(\.name) + (current.map { $0.mode == .forced ? [$0.name] : [] } ?? [])
+    }
+
     /// However often a file is closed before its examination is over, one more after that is enough, at the end of the queue.
     mutating func add(_ name: AvatarName, _ mode: CropRule.Mode) {
         guard name == current?.name || first.contains(name) else {

@@ -19,7 +19,14 @@ struct UploadQueue: Sendable {
     /// The crop that the server has and the catalog does not know of yet. The next crop waits for the catalog: after a crash in between, this
     /// one is sent again, and must not end as the icon over a later one.
     private var unnoted: CropID?
-    private var refusals = 0
+    /// Refusals in a row that were about the file of the crop at the head.
+    private var fileRefusals = 0
+    /// Refusals in a row that were about the account or the server, whichever crop was sent.
+    private(set) var passingRefusals = 0
+    /// What the server said of the crop that it refused last, and when.
+    private var refused: (id: CropID, refusal: UploadRefusal, at: MonotonicTime)?
+    /// Whether it is the turn of the last crop that waits, instead of the first.
+    private var isTurnOfLast = false
     private var backoff = Backoff(first: Limits.Upload.backoffFirst, longest: Limits.Upload.backoffMax)
     private var retryAt: MonotonicTime?
     /// How often in a row the server hung up at the same bytes of the crop at the head, with nothing else in flight.
@@ -32,6 +39,8 @@ struct UploadQueue: Sendable {
     var placeCount: Int { order.count }
     /// Whether a crop could be sent now.
     var hasWork: Bool { !waiting.isEmpty && retryAt == nil && unnoted == nil }
+    /// The crop that is sent, or that is to be sent next.
+    var next: Crop? { way.crop ?? (isTurnOfLast ? last : first) }
     /// Whether the server owes no answer, and nothing is about to be sent.
     var isQuiet: Bool { way.isQuiet && !isReading }
     /// The crop for which an answer is owed.
@@ -49,6 +58,9 @@ struct UploadQueue: Sendable {
 
     /// The crop of this name that is not on the server.
     func waitingCrop(of name: AvatarName) -> CropID? { waitingByName[name] }
+
+    /// What the server said when it refused this crop, if it was the one that was refused last.
+    func refusal(of id: CropID) -> UploadRefusal? { refused.flatMap { $0.id == id ? $0.refusal : nil } }
 
     /// A crop that is not in the cache yet, by its number.
     func crop(_ id: CropID) -> Crop? { waiting[id] ?? finishing[id] }
@@ -71,6 +83,12 @@ struct UploadQueue: Sendable {
         order.append(crop.id)
         if order.count >= 2, order[order.count - 2] > crop.id { order[head...].sort() }
         compact()
+        // A later crop is what the person wants now: it need not wait for one that the server keeps refusing.
+        if passingRefusals >= Limits.Upload.refusalsTold, crop.id == last?.id {
+            if !way.isInFlight { letGo() }
+            isTurnOfLast = true
+            retryAt = nil
+        }
     }
 
     /// The places of crops that left the queue are swept out once they are the greater part.
@@ -86,9 +104,15 @@ struct UploadQueue: Sendable {
     }
 
     private mutating func giveUpCurrent() {
+        letGo()
+        succeeded()
+    }
+
+    /// The crop that is sent stays in the queue, and another one may go.
+    private mutating func letGo() {
         way.abandon()
         (needed, isReading) = (nil, false)
-        succeeded()
+        (fileRefusals, hangUps, acknowledgedAtHangUp) = (0, 0, 0)
     }
 
     private mutating func takeOut(_ id: CropID) {
@@ -107,7 +131,8 @@ struct UploadQueue: Sendable {
     }
 
     private mutating func succeeded() {
-        (refusals, hangUps, acknowledgedAtHangUp, retryAt) = (0, 0, 0, nil)
+        (fileRefusals, passingRefusals, hangUps, acknowledgedAtHangUp, retryAt) = (0, 0, 0, 0, nil)
+        (refused, isTurnOfLast) = (nil, false)
         backoff.reset()
     }
 
@@ -116,11 +141,14 @@ struct UploadQueue: Sendable {
     /// A pause after a refused try may be over.
     mutating func tick(now: MonotonicTime) { if let retryAt, retryAt <= now { self.retryAt = nil } }
 
-    /// The crop at the head.
-    var first: Crop? { order[head...].lazy.compactMap { waiting[$0] }.first }
+    /// The crop that was closed first.
+    private var first: Crop? { order[head...].lazy.compactMap { waiting[$0] }.first }
+    /// The crop that was closed last.
+    var last: Crop? { order[head...].reversed().lazy.compactMap { waiting[$0] }.first }
 
-    /// The crop at the head; places of crops that left the queue are passed for good.
-    private mutating func takeFirst() -> Crop? {
+    /// The crop whose turn it is; places of crops that left the queue are passed for good.
+    private mutating func takeNext() -> Crop? {
+        if isTurnOfLast { return last }
         while head < order.count {
             if let crop = waiting[order[head]] { return crop }
             head += 1
@@ -134,7 +162,7 @@ struct UploadQueue: Sendable {
         tick(now: now)
         guard retryAt == nil, unnoted == nil else { return [] }
         if way.isFree {
-            guard let crop = takeFirst() else { return [] }
+            guard let crop = takeNext() else { return [] }
             switch login.way {
             case .classic(let chunkBytes): way.begin(crop, chunkBytes: chunkBytes)
             }
@@ -162,8 +190,10 @@ struct UploadQueue: Sendable {
         return hold(way.read(id, at: offset, bytes: bytes, now: now))
     }
 
-    mutating func replied(error code: Int, name: ExactString?, md5: String?, seq: Int64?) -> [UploadEvent] {
-        let events = hold(way.replied(error: code, name: name, md5: md5, seq: seq))
+    mutating func replied(
+        error code: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason? = nil
+    ) -> [UploadEvent] {
+        let events = hold(way.replied(error: code, name: name, md5: md5, seq: seq, reason: reason))
         if way.transferred > acknowledgedAtHangUp { hangUps = 0 }
         return events
     }
@@ -175,11 +205,35 @@ struct UploadQueue: Sendable {
         return events
     }
 
-    /// The server refused the crop at the head; whether the crop is to be set aside now.
-    mutating func refused(now: MonotonicTime, random: inout SeededRandom) -> Bool {
-        refusals += 1
+    /// The server refused the crop that was sent; whether the crop is to be set aside now. A refusal that is not about the file may pass, so that
+    /// the crop is tried again for ever. The last crop that waits is the avatar that the person wants: after some refusals it takes
+    /// turns with the first, which may be all that the server has no room for.
+    mutating func refused(
+        _ id: CropID, _ refusal: UploadRefusal, now: MonotonicTime, random: inout SeededRandom
+    ) -> Bool {
         retryAt = now + backoff.next(using: &random)
-        return refusals >= Limits.Upload.refusalsMax
+        refused = (id, refusal, now)
+        switch refusal.cause {
+        case .file:
+            fileRefusals += 1
+            return fileRefusals >= Limits.Upload.refusalsMax
+        case .account, .server:
+            passingRefusals += 1
+            if passingRefusals >= Limits.Upload.refusalsTold, waiting.count > 1 {
+                isTurnOfLast = id != last?.id
+                letGo()
+            }
+            return false
+        }
+    }
+
+    /// A person asks: a pause after a refusal ends.
+    mutating func hurry() { retryAt = nil }
+
+    /// A connection is there. One that comes soon after a refusal is no reason to try again: a server may refuse and hang up each time.
+    mutating func connected(now: MonotonicTime) {
+        guard let refused, now - refused.at >= Limits.Upload.retryOnConnectAfter else { return }
+        retryAt = nil
     }
 
     /// The connection is gone, and with it every answer that was owed.
@@ -189,8 +243,10 @@ struct UploadQueue: Sendable {
     }
 
     /// The server hung up while it owed an answer for the crop at the head. It counts where nothing else was in flight and the server hung
-    /// up at the same bytes before; a connection that is lost now here, now there is not the crop's fault.
-    mutating func hungUp(wasAlone: Bool) {
+    /// up at the same bytes before; a connection that is lost now here, now there is not the crop's fault. And it counts where the server
+    /// lived: what accepts connections and resets them, or is silent, without any answer at all, is a server that is away.
+    mutating func hungUp(wasAlone: Bool, hasAnswered: Bool) {
+        guard hasAnswered || hangUps == 0 else { return }
         let isSamePlace = hangUps > 0 && way.transferred == acknowledgedAtHangUp
         hangUps = !isSamePlace ? 1 : wasAlone ? hangUps + 1 : hangUps
         acknowledgedAtHangUp = way.transferred
@@ -198,14 +254,20 @@ struct UploadQueue: Sendable {
 
     // MARK: After the upload
 
-    /// The server has all of the head's bytes.
-    mutating func uploaded() {
-        guard let crop = way.crop else { return }
+    /// The server has all of the bytes of the crop that was sent. The crops that were closed before it: none of them may be sent any more,
+    /// since it would become the icon.
+    @discardableResult
+    mutating func uploaded() -> [Crop] {
+        guard let crop = way.crop else { return [] }
         takeOut(crop.id)
         finishing[crop.id] = crop
         unnoted = crop.id
         way.startOver()
         succeeded()
+        guard let first, first.id < crop.id else { return [] }
+        let older = order[head...].compactMap { waiting[$0] }.filter { $0.id < crop.id }
+        for crop in older { takeOut(crop.id) }
+        return older
     }
 
     /// The catalog knows of it, or its file is gone.

@@ -34,7 +34,8 @@ struct Uploads: Sendable {
     private var isAccountOpen = false
     /// Crops that could not be copied into the cache because the disk failed.
     private var unstaged: [CropID] = []
-    /// Crops over which the server hung up too often. The catalog keeps them as crops that wait, so that a start or a login tries again.
+    /// Crops over which the server hung up too often. The catalog keeps them as crops that wait, so that a start or a login tries again; and
+    /// so does a person who asks.
     private var setAside: [Crop] = []
     /// The last crop of the account that was uploaded: none that was closed before it may be sent any more, since it would become the icon.
     private var lastUploaded: CropID?
@@ -49,7 +50,7 @@ struct Uploads: Sendable {
     var hasWork: Bool { isAccountOpen && queue.hasWork }
     /// Whether the crop at the head was in flight when the server hung up.
     var suspect: (id: CropID, hangUps: Int)? {
-        guard queue.hangUps > 0, hasWork, let id = queue.first?.id else { return nil }
+        guard queue.hangUps > 0, hasWork, let id = queue.next?.id else { return nil }
         return (id, queue.hangUps)
     }
     var isQuiet: Bool { queue.isQuiet }
@@ -58,6 +59,14 @@ struct Uploads: Sendable {
 
     /// The crop of this name that is not in the cache yet, and how much of it the server has.
     func pending(_ name: AvatarName) -> (crop: Crop, transferred: Int64)? { queue.pending(name) }
+
+    /// Why the server does not take the crop of this name, where the crop was refused last.
+    func refusal(of name: AvatarName) -> String? {
+        queue.waitingCrop(of: name).flatMap { queue.refusal(of: $0) }?.detail
+    }
+
+    /// Whether the crop of this name is the last of those that wait: it becomes the icon as it is.
+    func isLastWaiting(_ name: AvatarName) -> Bool { queue.last?.name == name }
 
     // MARK: The account
 
@@ -152,6 +161,19 @@ struct Uploads: Sendable {
 
     mutating func tick(now: MonotonicTime) { queue.tick(now: now) }
 
+    /// A person asks for what waits: pauses end, and what was set aside is tried again.
+    mutating func hurry() -> [Action] {
+        queue.hurry()
+        let crops = setAside
+        let solved = setAsideSolved()
+        setAside = []
+        for crop in crops { queue.add(crop.sentBefore) }
+        return solved + crops.map { .changed($0.name) }
+    }
+
+    /// A connection is there.
+    mutating func connected(now: MonotonicTime) { queue.connected(now: now) }
+
     /// Takes the next step of the crop at the head, where one can be taken. `alone` is the crop that has its turn alone; without it the crop
     /// at the head goes, unless it is a suspect.
     mutating func pump(alone: CropID?, _ login: Login, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
@@ -168,9 +190,11 @@ struct Uploads: Sendable {
 
     /// 1032 came.
     mutating func replied(
-        error code: Int, name: ExactString?, md5: String?, seq: Int64?, now: MonotonicTime, random: inout SeededRandom
+        error code: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason?,
+        now: MonotonicTime, random: inout SeededRandom
     ) -> [Action] {
-        actions(queue.replied(error: code, name: name, md5: md5, seq: seq), now: now, random: &random)
+        let events = queue.replied(error: code, name: name, md5: md5, seq: seq, reason: reason)
+        return actions(events, now: now, random: &random)
     }
 
     /// 1006 came.
@@ -201,7 +225,7 @@ struct Uploads: Sendable {
             case .needs(let crop, let range): actions.append(.disk(.readCrop(crop.id, range: range)))
             case .answered(let crop): actions.append(.answered(crop.id))
             case .uploaded(let crop): actions += uploaded(crop)
-            case .refused(let crop, let detail): actions += refused(crop, detail, now: now, random: &random)
+            case .refused(let crop, let refusal): actions += refused(crop, refusal, now: now, random: &random)
             case .loginRefused(let refusal): actions.append(.loginRefused(refusal))
             case .stray(let detail): actions.append(.stray(detail))
             }
@@ -217,12 +241,18 @@ struct Uploads: Sendable {
     }
 
     private mutating func refused(
-        _ crop: Crop, _ detail: String, now: MonotonicTime, random: inout SeededRandom
+        _ crop: Crop, _ refusal: UploadRefusal, now: MonotonicTime, random: inout SeededRandom
     ) -> [Action] {
-        guard queue.refused(now: now, random: &random) else {
-            return [.log(.step(name: crop.name.string, what: "upload refused", detail: detail))]
+        guard queue.refused(crop.id, refusal, now: now, random: &random) else {
+            let step = ActivityLog.Entry.step(
+                name: crop.name.string, what: "upload refused", detail: refusal.detail)
+            let problem = ActivityLog.Entry.notUploaded(crop.name.string, reason: refusal)
+            // Whoever waits for the upload is answered: how long the trouble lasts nobody knows.
+            let isTold = queue.passingRefusals == Limits.Upload.refusalsTold
+            return [.log(step), .log(problem), .changed(crop.name)]
+                + (isTold ? [.ended(crop.name, failure: nil)] : [])
         }
-        let reason = "the server refused it \(Limits.Upload.refusalsMax) times: \(detail)"
+        let reason = "the server does not take it: \(refusal.detail)"
         queue.remove(crop.id)
         return [
             .disk(.setCropAside(crop.id, reason: reason)), .log(.notUploaded(crop.name.string, reason: reason)),
@@ -236,9 +266,10 @@ struct Uploads: Sendable {
 
     /// The server hung up. A crop for which it owed an answer is a suspect; one over which it hung up too often while the crop was `alone`
     /// makes way for the others.
-    mutating func hungUp(alone: Transfer?, _ login: Login?) -> [Action] {
+    /// `hasAnswered` says whether the server answered anything on this connection.
+    mutating func hungUp(alone: Transfer?, hasAnswered: Bool, _ login: Login?) -> [Action] {
         guard let id = queue.inFlight, let crop = queue.crop(id) else { return [] }
-        queue.hungUp(wasAlone: alone == .upload(id))
+        queue.hungUp(wasAlone: alone == .upload(id), hasAnswered: hasAnswered)
         guard queue.hangUps >= Limits.Connection.hangUpsMax else { return [] }
         queue.remove(id)
         setAside.append(crop)
@@ -251,21 +282,28 @@ struct Uploads: Sendable {
     }
 
     private static func remedy(_ login: Login?) -> String {
-        [login?.way.remedyForHangUps, "avatarctl upload FILE, a login or a restart tries again"]
+        [login?.way.remedyForHangUps, "avatarctl sync, a login or a restart tries again"]
             .compactMap(\.self).joined(separator: "; ")
     }
 
     // MARK: After the upload
 
     private mutating func uploaded(_ crop: Crop) -> [Action] {
-        queue.uploaded()
-        lastUploaded = crop.id
         // Crops that were closed before this one must not become the icon after it.
-        let older = setAside.filter { $0.id < crop.id }
+        let overtaken = queue.uploaded()
+        let older = overtaken + setAside.filter { $0.id < crop.id }
+        lastUploaded = crop.id
         setAside.removeAll { $0.id < crop.id }
-        let late = older.map {
-            Action.disk(.setCropAside($0.id, reason: "a later crop was uploaded before the server took it"))
-        }
+        let reason = "a later crop was uploaded before the server took it"
+        let late: [Action] =
+            older.map { .disk(.setCropAside($0.id, reason: reason)) }
+            + overtaken.flatMap { crop -> [Action] in
+                [
+                    .log(.uploadSolved(crop.name)),
+                    .log(.step(name: crop.name.string, what: "not uploaded", detail: reason)),
+                    .ended(crop.name, failure: reason), .notPlaced(crop.name), .changed(crop.name),
+                ]
+            }
         return [
             .answered(crop.id), .log(.uploadSolved(crop.name)),
             .log(.note(Note(.info, "uploaded", name: crop.name.string, detail: "\(crop.size) bytes"))),

@@ -58,6 +58,23 @@ package enum ClassicRequest: Hashable, Sendable {
     }
 }
 
+extension ClassicRequest {
+    /// Which chunk of a file the request brings or asks for; 0 where it is for none.
+    package var seq: Int64 {
+        switch self {
+        case .test, .syncFile: 0
+        case .uploadFile(let chunk), .uploadHead(let chunk): chunk.seq
+        case .download(let request): request.seq
+        }
+    }
+
+    /// Whether the client says that it can read several replies at once: our agent does, and the seed's later clients, which are known by
+    /// `req_type`, can (docs/protocol.md, "One reply at a time").
+    package var isPipelined: Bool {
+        if case .download(let request) = self { request.isPipelined || request.reqType != nil } else { false }
+    }
+}
+
 /// What a server answers in the classic dialect.
 package enum ClassicReply: Hashable, Sendable {
     case test(TestMessage)
@@ -87,6 +104,17 @@ package enum ClassicReply: Hashable, Sendable {
         case .syncFile(let reply): reply.encode(into: &buffer)
         case .uploadHead(let reply): reply.encode(MessageID.uploadHeadReply, into: &buffer)
         case .download(let reply): reply.encode(into: &buffer)
+        }
+    }
+}
+
+extension ClassicReply {
+    /// Whether a client that waits for each reply asks for the next chunk, or sends it, once it has read this one.
+    package var isFollowed: Bool {
+        switch self {
+        case .test, .syncFile: false
+        case .uploadFile(let reply), .uploadHead(let reply): reply.error == 0 && reply.last == false
+        case .download(let reply): reply.error == 0 && reply.isLast == false
         }
     }
 }

@@ -13,9 +13,12 @@ package struct DownloadRequest: Hashable, Sendable {
     package var clientPath: String
     /// Later clients' `self_icon` or `other_icon`; echoed.
     package var reqType: String?
+    /// Our extension: whether the client can read several replies at once. Other servers skip it.
+    package var isPipelined: Bool
 
     package init(
-        name: String, seq: Int64, token: String, uid: Int64, clientPath: String, reqType: String? = nil
+        name: String, seq: Int64, token: String, uid: Int64, clientPath: String, reqType: String? = nil,
+        isPipelined: Bool = false
     ) {
         self.name = name
         self.seq = seq
@@ -23,6 +26,7 @@ package struct DownloadRequest: Hashable, Sendable {
         self.uid = uid
         self.clientPath = clientPath
         self.reqType = reqType
+        self.isPipelined = isPipelined
     }
 
     init(_ bytes: Span<UInt8>) throws(ClassicDecodeError) {
@@ -33,12 +37,14 @@ package struct DownloadRequest: Hashable, Sendable {
         uid = try require(fields.integer(.uid, bytes), .uid)
         clientPath = try fields.text(.clientPath, bytes) ?? ""
         reqType = try fields.text(.reqType, bytes)
+        isPipelined = try fields.flag(.pipelined, bytes) ?? false
     }
 
     func encode(into buffer: inout ByteBuffer) {
         Frame.write(MessageID.downloadRequest, into: &buffer, expecting: 256) { writer in
             writer.text(.clientPath, clientPath)
             writer.text(.name, name)
+            writer.number(.pipelined, isPipelined ? 1 : nil)
             writer.text(.reqType, reqType)
             writer.number(.seq, seq)
             writer.text(.token, token)

@@ -9,6 +9,8 @@ enum Field: UInt8, CaseIterable, Sendable {
     case lastSeq
     case md5
     case name
+    case pipelined
+    case reason
     case reqType
     case seq
     case token
@@ -28,6 +30,8 @@ enum Field: UInt8, CaseIterable, Sendable {
         case .lastSeq: "last_seq"
         case .md5: "md5"
         case .name: "name"
+        case .pipelined: "pipelined"
+        case .reason: "reason"
         case .reqType: "req_type"
         case .seq: "seq"
         case .token: "token"
@@ -43,8 +47,10 @@ enum Field: UInt8, CaseIterable, Sendable {
         case 3: first(of: .md5, .seq, .uid, matching: key)
         case 4: first(of: .data, .last, .name, matching: key)
         case 5: first(of: .error, .token, .token, matching: key)
+        case 6: Field.reason.matches(key) ? .reason : nil
         case 7: Field.isLast.matches(key) ? .isLast : nil
         case 8: first(of: .lastSeq, .reqType, .reqType, matching: key)
+        case 9: Field.pipelined.matches(key) ? .pipelined : nil
         case 10: first(of: .totalSize, .transSize, .transSize, matching: key)
         case 11: Field.clientPath.matches(key) ? .clientPath : nil
         case 12: Field.currentSize.matches(key) ? .currentSize : nil

@@ -83,11 +83,14 @@ package struct UploadChunkReply: Hashable, Sendable {
     /// 1032 echoes it, 1004 does not.
     package var lastSeq: Int64?
     package var uid: Int64?
+    /// Why the chunk was refused, where our server can tell more than the code does: an ``AvatarCore/UploadRefusalReason``.
+    package var reason: String?
 
     package init(
         error: Int, md5: String? = nil, name: String? = nil, seq: Int64? = nil, totalSize: Int64? = nil,
-        transSize: Int64? = nil, last: Bool? = nil, lastSeq: Int64? = nil, uid: Int64? = nil
+        transSize: Int64? = nil, last: Bool? = nil, lastSeq: Int64? = nil, uid: Int64? = nil, reason: String? = nil
     ) {
+        self.reason = reason
         self.error = error
         self.md5 = md5
         self.name = name
@@ -110,6 +113,7 @@ package struct UploadChunkReply: Hashable, Sendable {
         last = try fields.flag(.last, bytes)
         lastSeq = try fields.count(.lastSeq, bytes)
         uid = try fields.integer(.uid, bytes)
+        reason = try fields.text(.reason, bytes)
     }
 
     func encode(_ id: UInt16, into buffer: inout ByteBuffer) {
@@ -119,6 +123,7 @@ package struct UploadChunkReply: Hashable, Sendable {
             writer.number(.lastSeq, lastSeq)
             writer.text(.md5, md5)
             writer.text(.name, name)
+            writer.text(.reason, reason)
             writer.number(.seq, seq)
             writer.number(.totalSize, totalSize)
             writer.number(.transSize, transSize)

@@ -81,10 +81,12 @@ struct WaitingClient: Client {
     }
 }
 
-/// Requests are sent without waiting: downloads as the agent does it (eight pictures at once, the first chunk of each alone,
-/// then up to 32 of it in flight), uploads with 32 chunks in flight, which only a server like ours lets a client resume.
+/// Requests are sent without waiting: eight downloads at once, the first chunk of each alone, then up to 32 of it in flight; uploads with
+/// 32 chunks in flight, which only a server like ours lets a client resume.
 struct WindowedClient: Client {
     let account: Account
+    private let windowChunks: Int64 = 32
+    private let activeMax = 8
 
     func upload(_ pictures: [Picture]) throws {
         let conversation = try Conversation(port: account.port)
@@ -93,10 +95,10 @@ struct WindowedClient: Client {
             for chunk in try account.chunks(of: picture) {
                 conversation.write(.uploadHead(chunk))
                 inFlight += 1
-                guard inFlight == Limits.Download.windowChunks else { continue }
+                guard inFlight == windowChunks else { continue }
                 try conversation.flush()
                 // Half of the window, so that the other half keeps the server busy meanwhile.
-                while inFlight > Limits.Download.windowChunks / 2 {
+                while inFlight > windowChunks / 2 {
                     try conversation.acknowledgement()
                     inFlight -= 1
                 }
@@ -119,7 +121,7 @@ struct WindowedClient: Client {
         var waiting = pictures.reversed().map { Fetch(picture: $0) }
         var active: [String: Fetch] = [:]
         while true {
-            while active.count < Limits.Download.activeMax, let next = waiting.popLast() {
+            while active.count < activeMax, let next = waiting.popLast() {
                 active[next.picture.name] = next
                 ask(&active, next.picture.name, conversation)
             }
@@ -144,7 +146,7 @@ struct WindowedClient: Client {
 
     private func ask(_ active: inout [String: Fetch], _ name: String, _ conversation: Conversation) {
         guard var fetch = active[name] else { return }
-        while fetch.asked < fetch.chunkCount, fetch.asked - fetch.received < Limits.Download.windowChunks {
+        while fetch.asked < fetch.chunkCount, fetch.asked - fetch.received < windowChunks {
             fetch.asked += 1
             conversation.write(account.request(name, fetch.asked))
         }

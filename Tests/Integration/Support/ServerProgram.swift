@@ -23,7 +23,8 @@ final class ServerProgram: Sendable {
     }
 
     private var environment: [String: String] { ["HOME": folder.path] }
-    private var places: [String] { ["--storage-root", root, "--stores-sqlite-file", folder.file("srv.sqlite")] }
+    /// Where its stores lie, as arguments.
+    var places: [String] { ["--storage-root", root, "--stores-sqlite-file", folder.file("srv.sqlite")] }
 
     /// Makes a user whose token lies in a file of mode 0600.
     func addUser(_ uid: Int64, name: String) async throws -> User {

@@ -16,8 +16,9 @@ extension Life {
         else { return }
         if random.happens(0.2) {
             // Written elsewhere, and renamed here.
-            disk.crops[name] = disk.newFile(picture.bytes)
-            return closed(name, picture, again: again)
+            let inode = disk.newFile(picture.bytes)
+            disk.crops[name] = inode
+            return closed(name, inode, picture, again: again)
         }
         writers.insert(name)
         let inode = disk.beginCrop(name, reuse: reuses && random.happens(0.5))
@@ -35,20 +36,21 @@ extension Life {
             watch.happened(.crops, name)
         }
         world.schedule(in: random.upTo(.milliseconds(400))) { [self] in
-            guard disk.crops[name] == inode else {
+            // A folder that is mounted over keeps its writers.
+            guard disk.holds(name, inode) else {
                 writers.remove(name)
                 return
             }
             guard end == picture.bytes.count else { return write(name, inode, picture, from: end, again: again) }
             disk.setBeingWritten(inode, false)
             writers.remove(name)
-            closed(name, picture, again: again)
+            closed(name, inode, picture, again: again)
         }
     }
 
-    private func closed(_ name: AvatarName, _ picture: Picture, again: Int) {
+    private func closed(_ name: AvatarName, _ inode: Int, _ picture: Picture, again: Int) {
         world.log("a crop is closed", name.string, Int64(picture.bytes.count))
-        if let inode = disk.crops[name] { disk.touch(inode) }
+        disk.touch(inode)
         oracle.closed(name, picture)
         // A download of it may find the old picture and the new one at the server.
         oracle.harmed(name)
@@ -58,6 +60,16 @@ extension Life {
             guard !isPeace, disk.crops[name] != nil else { return }
             crop(name, reuses: true, again: again - 1)
         }
+    }
+
+    /// The user says of a picture that lies in the folder: this is my avatar now.
+    func sayAgain() {
+        let names = disk.crops.keys.filter { !writers.contains($0) && $0 != Self.unwelcomeCrop }.sorted()
+        guard agent.isAlive, agent.account.uid == me, !names.isEmpty else { return }
+        let name = names[random.pick(0...names.count - 1)]
+        world.log("the user says it again", name.string)
+        lastStream += 1
+        agent.feed(.bus(StreamID(lastStream), .upload(path: name.string, more: false)))
     }
 
     /// A crop that the server hangs up on, as one does whose chunks are larger than the server takes.

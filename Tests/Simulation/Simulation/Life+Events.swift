@@ -26,6 +26,10 @@ extension Life {
         if options.suspendsForAWeek { at { self.suspend() } }
         if options.hangsUpOnCrop { at { self.closeUnwelcomeCrop() } }
         for _ in 0..<options.accountSwitches { at { self.switchAccount() } }
+        for _ in 0..<options.serverFulls { at { self.fillServer() } }
+        for _ in 0..<options.saidAgain { at { self.sayAgain() } }
+        for _ in 0..<options.absences { at { self.leave() } }
+        scheduleFolderFaults()
         if server.kind == .ours { visitor.schedule(before: options.faultTime) }
         heal()
     }
@@ -43,10 +47,10 @@ extension Life {
     }
 
     private func startAgain() {
-        let loses = !isPeace && random.happens(options.catalogLossRate)
+        let loses = (!isPeace && random.happens(options.catalogLossRate)) || disk.isStateLost
         if loses {
             hasLostCatalog = true
-            oracle.catalogLost()
+            oracle.catalogLost(hidesCrops: disk.hiddenCropFolder != nil)
             politeness.liftAll()
             world.log("the catalog is lost")
         }
@@ -67,11 +71,20 @@ extension Life {
         watch.overflowRate = 0
         watch.reorderRate = 0
         isPartitioned = false
+        server.store.isFull = false
+        isAway = nil
+        unmount()
         server.restart()
-        agent.account = (me, server.store.tokens[me] ?? "")
+        let token = server.store.tokens[me] ?? ""
+        // The token that came last stands in its file: nobody need log in for it.
+        let isInFile = agent.account.uid == me && random.happens(0.5)
+        agent.fileToken = token
+        if !isInFile { agent.account = (me, token) }
         for stream in unread.keys.sorted() { closeLaggard(stream) }
+        // A login begins a new connection; without one the silent connections of before must not outlast the faults.
+        if isInFile { for link in links { link.cut("peace") } }
         if agent.isAlive {
-            logIn()
+            if isInFile { agent.tokenFileChanged() } else { logIn() }
             networkChanged()
             if wanted.isEmpty { register(keep: true) }
             if watcher == nil { watchLog() }
@@ -215,7 +228,22 @@ extension Life {
         world.schedule(in: random.upTo(.seconds(6))) { [self] in disk.isFull = false }
     }
 
-    /// The token expires; a while later somebody logs in with the new one.
+    /// The server goes, and whatever stands before it accepts connections in its place.
+    private func leave() {
+        let away: Away = random.happens(0.5) ? .resets : .mute
+        world.log("the server is away", away == .mute ? "and connections are mute" : "and connections are reset")
+        isAway = away
+        for link in links { away == .mute ? link.goSilent() : link.cut("reset") }
+        world.schedule(in: random.upTo(.seconds(150))) { [self] in isAway = nil }
+    }
+
+    private func fillServer() {
+        world.log("the server's disk is full")
+        server.store.isFull = true
+        world.schedule(in: random.upTo(.seconds(60))) { [self] in server.store.isFull = false }
+    }
+
+    /// The token expires; a while later somebody logs in with the new one, or it stands in the token's file.
     private func changeToken() {
         let token = "token-\(random.pick(2...1_000_000))"
         world.log("the token expires")
@@ -224,6 +252,8 @@ extension Life {
             guard !isPeace else { return }
             world.log("somebody logs in anew")
             guard agent.account.uid == me else { return }
+            agent.fileToken = server.store.tokens[me] ?? token
+            if random.happens(0.5) { return agent.tokenFileChanged() }
             agent.account.token = server.store.tokens[me] ?? token
             if agent.isAlive { logIn() }
         }

@@ -34,6 +34,8 @@ package final class Life {
     let oracle: Oracle
     let politeness: Politeness
     var random: SeededRandom
+    /// For what happens to the folders themselves.
+    var folderRandom: SeededRandom
     let me: UserID
     /// Another user of the same machine.
     let them: UserID
@@ -44,6 +46,12 @@ package final class Life {
     var links: [SimLink] = []
     var isPeace = false
     var isPartitioned = false
+    /// What becomes of connections while the server is away and something before it accepts them; nil while it is there.
+    var isAway: Away?
+
+    /// What accepts in the server's place, and never answers.
+    enum Away { case resets, mute }
+
     var lastStream: UInt64 = 0
     var wanted: Set<AvatarName> = []
     var subscribers: [StreamID: Subscriber] = [:]
@@ -70,7 +78,11 @@ package final class Life {
         world = World(seed: seed, tailMax: tailMax)
         self.mutation = mutation
         random = world.random(1)
-        options = LifeOptions(random: &random)
+        folderRandom = world.random(61)
+        var options = LifeOptions(random: &random, folders: &folderRandom)
+        // What this mutation gets wrong shows in few lives: a server that is away behind something that accepts, again and again.
+        if mutation == .trustAcceptance { options.absences += 6 }
+        self.options = options
         guard let me = UserID(1001), let them = UserID(1002) else { throw SimulationFault.setUp }
         self.me = me
         self.them = them
@@ -129,9 +141,11 @@ package final class Life {
         agent.sent = { _, _ in }
         agent.hangsUp = { _ in false }
         agent.loginExcused = {}
+        agent.serverHas = { _ in false }
+        disk.imported = { _ in }
         disk.recorded = { _ in }
         agent.heard = { _ in }
-        agent.refused = { _, _ in }
+        agent.refused = { _, _, _ in }
         agent.lifted = { _ in }
         agent.isFed = {}
         agent.told = { _ in }
@@ -190,6 +204,7 @@ package final class Life {
 
     private func connect() -> SimAgent.Connecting {
         guard !isPartitioned else { return random.happens(0.5) ? .refused : .silent }
+        if let isAway { return .link(deadLink(isAway)) }
         guard server.isUp else { return .refused }
         let cut = !isPeace && random.happens(options.cutRate) ? random.pick(0...options.cutAfterMax) : nil
         let link = SimLink(
@@ -203,6 +218,18 @@ package final class Life {
             world.schedule(in: random.upTo(.seconds(5))) { if isHalf { link.goHalfSilent() } else { link.goSilent() } }
         }
         return .link(link)
+    }
+
+    private func deadLink(_ away: Away) -> SimLink {
+        let link = SimLink(
+            world: world, random: SeededRandom(seed: random.next()), delayMax: .milliseconds(1), pieces: 1,
+            cutAfter: nil)
+        links.append(link)
+        switch away {
+        case .mute: link.goSilent()
+        case .resets: world.schedule(in: .milliseconds(6) + random.upTo(.milliseconds(20))) { link.cut("reset") }
+        }
+        return link
     }
 
     private func connectOracles() {
@@ -219,11 +246,19 @@ package final class Life {
             politeness.excuse()
             politeness.liftAll()
         }
+        agent.serverHas = { [self] crop in
+            server.store.commits.contains { $0.key.owner == me && $0.key.name == crop.name && $0.md5 == crop.md5 }
+        }
+        disk.imported = { [self] name in
+            oracle.saidAgain(name)
+            watch.happened(.crops, name)
+        }
         agent.sent = { [self] id, user in oracle.sent(id, by: user) }
         disk.recorded = { [self] crop in oracle.recorded(crop) }
         agent.heard = { [self] kind in if Self.isSensible(kind) { politeness.excuse() } }
-        agent.refused = { [self] name, reason in
-            politeness.refused(name, reason, tokenEpoch: disk.tokenEpoch)
+        agent.refused = { [self] name, reason, attempts in
+            politeness.refused(
+                name, reason, attempts: attempts, until: agent.view(name)?.retryAt, tokenEpoch: disk.tokenEpoch)
             if reason == .corrupt { oracle.foundCorrupt(name) }
         }
         agent.lifted = { [self] name in politeness.lift(name) }
@@ -244,7 +279,7 @@ package final class Life {
     /// Whether a server that answers so lives, and takes who we are.
     private static func isSensible(_ kind: ServerReply.Kind) -> Bool {
         switch kind {
-        case .download(_, .error(let code)), .upload(let code, _, _, _):
+        case .download(_, .error(let code)), .upload(let code, _, _, _, _):
             code != ClassicError.tokenInvalid.rawValue && code != ClassicError.uidInvalid.rawValue
         case .download(_, .chunk): true
         case .download(_, .garbled), .progress, .other, .unreadable: false
@@ -304,7 +339,7 @@ package final class Life {
             if exists, disk.cache[name] == nil { return "\(name) is called ready, and is not in the folder" }
             guard !exists else { continue }
             if view.state != .absent { return "\(name) is \(view.state), not absent" }
-            if let at = view.retryAt, at - world.now > Negative.timeToLive(.absent) {
+            if let at = view.retryAt, at - world.now > Negative.timeToLive(.absent, of: name, attempts: .max) {
                 return "the refusal of \(name) holds for \(at - world.now)"
             }
         }

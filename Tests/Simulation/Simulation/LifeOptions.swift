@@ -43,8 +43,21 @@ struct LifeOptions: CustomStringConvertible {
     let hangsUpOnPicture: Bool
     /// How often another user logs in for a while.
     let accountSwitches: Int
+    /// How often the server's disk is full for a while.
+    let serverFulls: Int
+    /// How often the user says of a picture that was saved before: this is my avatar now.
+    let saidAgain: Int
+    /// How often the server is away while something before it accepts connections.
+    var absences: Int
+    /// How often the upload folder is mounted over for a while, and how often it or the cache folder is removed and made again.
+    let mounts: Int
+    let cropsMadeAgain: Int
+    let cacheMadeAgain: Int
+    /// How often the state folder is removed under the agent.
+    let stateLosses: Int
 
-    init(random: inout SeededRandom) {
+    /// `folders` decides what happens to the folders themselves.
+    init(random: inout SeededRandom, folders: inout SeededRandom) {
         // Each fault is off in about half of the lives, so that their combinations are all lived through.
         func rate(_ top: Double, _ random: inout SeededRandom) -> Double {
             random.happens(0.5) ? 0 : Double(random.next() >> 11) * 0x1p-53 * top
@@ -89,6 +102,13 @@ struct LifeOptions: CustomStringConvertible {
         hangsUpOnCrop = random.happens(0.15)
         hangsUpOnPicture = random.happens(0.15)
         accountSwitches = random.happens(0.7) ? 0 : random.pick(1...2)
+        serverFulls = count(2, &random)
+        saidAgain = count(3, &random)
+        absences = count(2, &random)
+        mounts = folders.happens(0.7) ? 0 : folders.pick(1...2)
+        cropsMadeAgain = folders.happens(0.8) ? 0 : folders.pick(1...2)
+        cacheMadeAgain = folders.happens(0.8) ? 0 : 1
+        stateLosses = folders.happens(0.8) ? 0 : folders.pick(1...2)
     }
 
     var description: String {
@@ -102,7 +122,9 @@ struct LifeOptions: CustomStringConvertible {
         crops again \(cropsAgainRate), crops deleted \(cropDeletions), pictures replaced \(replacements), \
         token changes \(tokenChanges), deletions \(deletions), hang-ups \(hangUps), clock jumps \(clockJumps), \
         a week asleep \(suspendsForAWeek), lags \(lags), \
-        hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches)
+        hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches), \
+        server full \(serverFulls), said again \(saidAgain), absences \(absences), \
+        mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), state lost \(stateLosses)
         """
     }
 }

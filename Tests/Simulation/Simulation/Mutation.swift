@@ -46,8 +46,20 @@ package enum Mutation: String, CaseIterable, Sendable {
     case shareCrops = "share-crops"
     /// What was in flight when the server hung up is not remembered.
     case forgetHangUps = "forget-hang-ups"
+    /// Every refusal of an upload is taken for one that is about the file.
+    case blameTheFile = "blame-the-file"
+    /// A picture that the server has had before is not sent again.
+    case skipKnownUploads = "skip-known-uploads"
+    /// A connection that was accepted counts as a word of the server.
+    case trustAcceptance = "trust-acceptance"
+    /// The token's file is not read again.
+    case ignoreTokenFile = "ignore-token-file"
     /// A subscriber that hung up stays subscribed.
     case keepGoneSubscribers = "keep-gone-subscribers"
+    /// That another folder lies at the path of one that is held is not noticed.
+    case ignoreMovedFolders = "ignore-moved-folders"
+    /// What was known of crops is forgotten when their folder comes back.
+    case forgetCropFolders = "forget-crop-folders"
     /// The server counts toward a user's quota only what was stored when an upload began.
     case forgetBegun = "forget-begun"
     /// The server trusts a token for later chunks of everything, once it was confirmed on the connection.

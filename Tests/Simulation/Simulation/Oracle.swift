@@ -9,6 +9,12 @@ final class Oracle {
         let name: AvatarName
         let picture: Picture
         var isDeleted = false
+        /// Whether the user said it again, and the agent may not have noted that.
+        var isUncertain = false
+        /// When it was closed, or said again.
+        var at: MonotonicTime
+        /// Whether the user said it again so soon after another crop was closed that the agent may have heard of that one later.
+        var isAmbiguous = false
     }
 
     let world: World
@@ -99,7 +105,28 @@ final class Oracle {
     func closed(_ name: AvatarName, _ picture: Picture) {
         versions[name, default: []].append(picture)
         crops.removeAll { $0.name == name }
-        crops.append(ClosedCrop(name: name, picture: picture))
+        crops.append(ClosedCrop(name: name, picture: picture, at: world.now))
+    }
+
+    /// The user says it of a picture that was closed before: from now on that is the last one, once it is recorded.
+    func saidAgain(_ name: AvatarName) {
+        guard let index = crops.firstIndex(where: { $0.name == name }) else { return }
+        var crop = crops.remove(at: index)
+        (crop.isUncertain, crop.isDeleted) = (true, false)
+        crop.isAmbiguous = crops.contains { world.now - $0.at < .milliseconds(500) }
+        crop.at = world.now
+        crops.append(crop)
+        mayComeAgain(crop)
+    }
+
+    /// The crop may be sent once more, from its first chunk.
+    private func mayComeAgain(_ crop: ClosedCrop) {
+        repetitions[crop.name.string + crop.picture.md5.hex, default: 0] += 1
+        startsAnew(crop.name, crop.picture.md5)
+    }
+
+    private func startsAnew(_ name: AvatarName, _ md5: MD5Digest) {
+        for key in acknowledged.keys where key.hasSuffix(" " + name.string + md5.hex) { acknowledged[key] = nil }
     }
 
     func cropDeleted(_ name: AvatarName) {
@@ -117,7 +144,11 @@ final class Oracle {
 
     // MARK: Accounts
 
-    func recorded(_ crop: Crop) { if let account = crop.account { owners[crop.id] = account } }
+    func recorded(_ crop: Crop) {
+        if let account = crop.account { owners[crop.id] = account }
+        startsAnew(crop.name, crop.md5)
+        for index in crops.indices where crops[index].name == crop.name { crops[index].isUncertain = false }
+    }
 
     /// A crop goes out for a user: it is that user's own.
     func sent(_ id: CropID, by user: UserID) {
@@ -172,7 +203,13 @@ final class Oracle {
         let key = "\(chunk.uid) " + chunk.name + chunk.md5
         let before = acknowledged[key] ?? 0
         if chunk.seq < before { fail("\(name) went back from chunk \(before) to \(chunk.seq)") }
-        if isAcknowledged { acknowledged[key] = max(before, chunk.seq) }
+        // Who was refused begins again at 1.
+        acknowledged[key] = isAcknowledged ? max(before, chunk.seq) : 0
+    }
+
+    /// Whether the server would not take the crop before it took a later one: then the crop must not be sent any more.
+    private func isOvertaken(_ crop: ClosedCrop, _ disk: SimDisk) -> Bool {
+        disk.catalog.crops[crop.name]?.state == .setAside && crop.name != crops.last?.name
     }
 
     /// The icon is the last crop closed; one that was taken away may have been too late to be it.
@@ -183,7 +220,7 @@ final class Oracle {
         var allowed: [AvatarName?] = others.map(\.name)
         for crop in crops.reversed() {
             allowed.append(crop.name)
-            if !crop.isDeleted { break }
+            if !crop.isDeleted, !crop.isUncertain, !crop.isAmbiguous { break }
         }
         if crops.allSatisfy(\.isDeleted) { allowed.append(nil) }
         let icon = server.store.icons[me]
@@ -191,7 +228,7 @@ final class Oracle {
             return
                 "the icon is \(icon?.string ?? "none"), the last crop closed was \(crops.last?.name.string ?? "none")"
         }
-        for crop in crops where !crop.isDeleted {
+        for crop in crops where !crop.isDeleted && !isOvertaken(crop, disk) {
             if server.store.files[ResourceKey(owner: me, name: crop.name)] != crop.picture.bytes {
                 return "the server's \(crop.name) is not the crop"
             }
@@ -203,8 +240,10 @@ final class Oracle {
 
     var watchPosition: (String?, Int64?) { (epoch, cursor) }
 
-    func catalogLost() {
+    /// With the catalog went what it knew of crops in a folder that another is mounted over: they come back as new ones.
+    func catalogLost(hidesCrops: Bool) {
         exempt = true
+        if hidesCrops { acknowledged = [:] }
         mayReset = true
     }
 
@@ -236,7 +275,9 @@ final class Oracle {
             let times = server.store.commits.count {
                 $0.key.owner == me && $0.key.name == name && $0.md5 == md5
             }
-            if times == 0, !crop.isDeleted { return fail("\(name) never reached the server whole") }
+            if times == 0, !crop.isDeleted, !isOvertaken(crop, disk) {
+                return fail("\(name) never reached the server whole")
+            }
             if server.kind == .ours, times > 1 + (repetitions[name.string + md5.hex] ?? 0) {
                 return fail("\(name) reached the server \(times) times")
             }

@@ -42,8 +42,13 @@ final class Politeness {
 
     // MARK: A server that refuses a picture
 
-    func refused(_ name: AvatarName, _ reason: AbsenceReason, tokenEpoch: Int64) {
-        refusals[name] = (world.now + Negative.timeToLive(reason), tokenEpoch)
+    /// However often labels come and the agent starts: until then nobody has a reason to ask, unless a person fetches the picture. `until`
+    /// is what the agent tells of it: a refusal that the full disk could not keep is noted later than it was learned.
+    func refused(
+        _ name: AvatarName, _ reason: AbsenceReason, attempts: Int, until: MonotonicTime?, tokenEpoch: Int64
+    ) {
+        let pause = min(Limits.Negative.freshFor, Negative.pause(reason, attempts: attempts))
+        refusals[name] = until.map { (min($0, world.now + pause), tokenEpoch) }
     }
 
     /// There is a reason to ask for it again.

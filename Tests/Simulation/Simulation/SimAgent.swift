@@ -37,6 +37,8 @@ final class SimAgent {
         var outcomes: [CommitOutcome] = []
     }
 
+    /// Whose token stands in the file.
+    private let owner: UserID
     private(set) var incarnation = 0
     private var queue = Deque<DiskJob>()
     private var isDiskBusy = false
@@ -56,6 +58,10 @@ final class SimAgent {
         didSet { if account.token != oldValue.token { tokenEpoch += 1 } }
     }
     private var tokenEpoch: Int64 = 1
+    /// What stands in the token's file.
+    var fileToken: String
+    /// Whether the server has had this very picture.
+    var serverHas: (Crop) -> Bool = { _ in false }
     /// Opens a connection, or says what comes of the try.
     var connect: () -> Connecting = { .refused }
     var told: (BusOutput) -> Void = { _ in }
@@ -79,7 +85,7 @@ final class SimAgent {
     /// Whether the server hangs up over this request.
     var hangsUp: (ServerRequest) -> Bool = { _ in false }
     var heard: (ServerReply.Kind) -> Void = { _ in }
-    var refused: (AvatarName, AbsenceReason) -> Void = { _, _ in }
+    var refused: (AvatarName, AbsenceReason, Int) -> Void = { _, _, _ in }
     /// A refusal never got to the disk, or was taken back.
     var lifted: (AvatarName) -> Void = { _ in }
     var isFed: () -> Void = {}
@@ -90,6 +96,8 @@ final class SimAgent {
         self.watch = watch
         self.mutation = mutation
         account = (uid, token)
+        fileToken = token
+        owner = uid
         random = world.random(21)
         watch.deliver = { [unowned self] change in feed(.folder(change)) }
     }
@@ -109,6 +117,7 @@ final class SimAgent {
         world.log("the agent starts", "", Int64(incarnation))
         machine = Machine(AgentMachine(now: world.now, seed: random.next()))
         watch.isAttached = true
+        watch.isAway = []
         let facts = lostCatalog ? disk.loseCatalog() : disk.open()
         feed(.disk(.started(facts)))
         logIn()
@@ -117,10 +126,28 @@ final class SimAgent {
     func logIn() {
         guard machine != nil else { return }
         let login = Login(
-            server: "server", uid: account.uid, way: .classic(uploadChunkBytes: Int64(Life.chunkBytes)))
+            server: "server", uid: account.uid, way: .classic(uploadChunkBytes: Int64(Life.chunkBytes)),
+            tokenFile: account.uid == owner ? "token" : nil)
         queue.append(.use(account: login.account, tokenEpoch: tokenEpoch))
         runDisk()
         feed(.login(login))
+    }
+
+    /// The folder of the token's file has changed.
+    func tokenFileChanged() { readToken(isAsked: false) }
+
+    /// The disk thread reads the token's file.
+    private func readToken(isAsked: Bool) {
+        guard mutation != .ignoreTokenFile else { return }
+        let current = incarnation
+        world.schedule(in: .milliseconds(300) + random.upTo(.milliseconds(100))) { [self] in
+            guard incarnation == current, account.uid == owner else { return }
+            guard fileToken != account.token || (isAsked && connectionState == .refused) else { return }
+            world.log("the token is read again")
+            account.token = fileToken
+            loginExcused()
+            logIn()
+        }
     }
 
     func kill() {
@@ -129,7 +156,7 @@ final class SimAgent {
         if isDiskBusy, commit == nil, case .command(.append(let name, let offset, let bytes)) = queue.first {
             disk.tear(name, offset, bytes)
         }
-        for case .command(.setNegative(let name, _)) in queue { lifted(name) }
+        for case .command(.setNegative(let name, _, _)) in queue { lifted(name) }
         commit = nil
         machine = nil
         incarnation += 1
@@ -200,14 +227,21 @@ final class SimAgent {
         case .disk(let command):
             queue.append(.command(command))
             switch command {
-            case .setNegative(let name, let reason): refused(name, reason)
+            case .setNegative(let name, let reason, let attempts): refused(name, reason, attempts)
             case .clearNegatives(let names): for name in names { lifted(name) }
             default: break
             }
             runDisk()
         case .bus(let output): told(output)
         case .note(let note): world.log("agent:", note.what, detail: note.name ?? "")
-        case .attach(let folder): feed(.folder(.back(folder)))
+        case .readToken(let isAsked): readToken(isAsked: isAsked)
+        case .attach(let folder):
+            disk.open(folder)
+            watch.isAway.remove(folder)
+            feed(.folder(.back(folder)))
+        case .bindBus: feed(.busBound(failure: nil))
+        // systemd starts it anew.
+        case .end: kill()
         }
     }
 
@@ -220,6 +254,7 @@ final class SimAgent {
             asked(name)
         case .upload(let crop, let chunk):
             world.log("agent sends", crop.name.string, chunk.seq)
+            if mutation == .skipKnownUploads, serverHas(crop) { return acknowledgeForServer(crop, chunk) }
             lastSent = (crop.id, chunk)
             sent(crop.id, account.uid)
         case .askProgress(let crop):
@@ -243,7 +278,19 @@ final class SimAgent {
             guard incarnation == current else { return }
             let progress = ClassicUpload.Progress.at(
                 seq: chunk.seq, totalSize: crop.size, transSize: chunk.transSize)
-            feed(.reply(ServerReply(connection: number, kind: .progress(name: crop.name.exact, progress))))
+            feed(.replies([ServerReply(connection: number, kind: .progress(name: crop.name.exact, progress))]))
+        }
+    }
+
+    /// Who takes an upload that the server has had for done goes through it without the server.
+    private func acknowledgeForServer(_ crop: Crop, _ chunk: ClassicUpload.Chunk) {
+        guard let number = link?.number else { return }
+        let current = incarnation
+        world.schedule(in: .milliseconds(1)) { [self] in
+            guard incarnation == current else { return }
+            let kind = ServerReply.Kind.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq)
+            heard(kind)
+            feed(.replies([ServerReply(connection: number, kind: kind)]))
         }
     }
 
@@ -273,7 +320,12 @@ final class SimAgent {
             }
         }
         world.schedule(in: random.upTo(.milliseconds(5))) { [self] in
-            if incarnation == current { feed(.connection(.opened(number))) }
+            guard incarnation == current else { return }
+            feed(.connection(.opened(number)))
+            if mutation == .trustAcceptance {
+                let nothing = ServerReply.Kind.upload(error: 0, name: "nobody.png", md5: nil, seq: nil)
+                feed(.replies([ServerReply(connection: number, kind: nothing)]))
+            }
         }
     }
 
@@ -286,6 +338,7 @@ final class SimAgent {
 
     private func received(_ bytes: ByteBuffer, _ number: Int) {
         decoder.append(bytes)
+        var replies: [ServerReply] = []
         while let frame = decoder.next(bodyBytesMax: Limits.Wire.replyBodyBytesMax), machine != nil {
             guard let kind = ClassicMapping.reply(from: frame) else { continue }
             if mutation == .forgetWindowOrder, heldReply == nil,
@@ -295,20 +348,27 @@ final class SimAgent {
                 heldReply = kind
                 continue
             }
-            take(kind, number)
+            replies.append(take(kind, number))
             if let held = heldReply {
                 heldReply = nil
-                take(held, number)
+                replies.append(take(held, number))
             }
         }
+        if !replies.isEmpty { feed(.replies(replies)) }
     }
 
-    private func take(_ kind: ServerReply.Kind, _ number: Int) {
+    private func take(_ kind: ServerReply.Kind, _ number: Int) -> ServerReply {
         heard(kind)
-        if case .upload(ClassicError.success, _, _, let seq) = kind, let (crop, chunk) = lastSent, chunk.seq == seq {
+        var kind = kind
+        if mutation == .blameTheFile, case .upload(let code, let name, let md5, let seq, _) = kind,
+            code != ClassicError.success
+        {
+            kind = .upload(error: code, name: name, md5: md5, seq: seq, reason: .tooLarge)
+        }
+        if case .upload(ClassicError.success, _, _, let seq, _) = kind, let (crop, chunk) = lastSent, chunk.seq == seq {
             acknowledged[crop] = chunk
         }
-        feed(.reply(ServerReply(connection: number, kind: kind)))
+        return ServerReply(connection: number, kind: kind)
     }
 
     // MARK: The disk thread

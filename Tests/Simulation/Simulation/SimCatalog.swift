@@ -34,6 +34,7 @@ struct SimCatalog {
 
     struct Refusal {
         var reason: AbsenceReason
+        var attempts: Int
         var until: UnixTime
         var tokenEpoch: Int64
     }
@@ -42,6 +43,9 @@ struct SimCatalog {
     var parts: [AvatarName: Part] = [:]
     var intents: [AvatarName: Intent] = [:]
     var crops: [AvatarName: CropRow] = [:]
+    /// The upload folder of which those are, and what was known of crops in folders that lay at its path before.
+    var cropFolder: Int?
+    var cropsElsewhere: [Int: [AvatarName: CropRow]] = [:]
     var negatives: [AvatarName: Refusal] = [:]
     var events: [AvatarEvent] = []
     var lastCursor: Int64 = 0

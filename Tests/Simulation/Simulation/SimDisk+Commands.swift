@@ -31,14 +31,15 @@ extension SimDisk {
             guard !isFull else { return failed(command) }
             if let name = catalog.row(of: id)?.crop.name { catalog.crops[name]?.state = .setAside }
             return []
-        case .setNegative(let name, let reason):
+        case .setNegative(let name, let reason, let attempts):
             guard !isFull else {
                 refusalLost(name)
                 return failed(command)
             }
             guard mutation != .forgetRefusals else { return [.logged([log(.failed, name)])] }
             catalog.negatives[name] = SimCatalog.Refusal(
-                reason: reason, until: Negative.keptUntil(reason, wall: wall), tokenEpoch: tokenEpoch)
+                reason: reason, attempts: attempts,
+                until: Negative.keptUntil(reason, of: name, attempts: attempts, wall: wall), tokenEpoch: tokenEpoch)
             return [.logged([log(.failed, name)])]
         case .clearNegatives(let names):
             for name in names { catalog.negatives[name] = nil }
@@ -50,10 +51,13 @@ extension SimDisk {
         case .touch: return isFull ? failed(command) : []
         // The start hands its facts over by itself, and a commit is driven step by step. The others are asked for by nobody in these
         // lives, or for one shared folder and after a boot.
-        case .start, .commit, .forgetCrop, .evict, .importCrop, .forget, .adopt, .audit: return []
+        case .start, .commit, .forgetCrop, .evict, .forget, .adopt, .audit: return []
+        case .importCrop(let stream, let path): return importCrop(stream, path)
         case .readEvents(let stream, let since, let epoch): return [.events(stream, page(since: since, epoch: epoch))]
         case .list(let stream, _, _, _): return [.listed(stream, [], next: nil)]
         case .probe: return [.probed(isFull ? .full : nil)]
+        case .comparePaths: return [comparePaths()]
+        case .restoreState: return [restoreState()]
         }
     }
 
@@ -115,9 +119,11 @@ extension SimDisk {
         row.negative = catalog.negatives[name].map { kept in
             guard mutation != .trustWallClock else {
                 let left = Duration.milliseconds(kept.until.milliseconds - wall.milliseconds)
-                return Negative(reason: kept.reason, until: world.now + left)
+                return Negative(reason: kept.reason, until: world.now + left, attempts: kept.attempts)
             }
-            return Negative(reason: kept.reason, keptUntil: kept.until, wall: wall, now: world.now)
+            return Negative(
+                reason: kept.reason, of: name, attempts: kept.attempts, keptUntil: kept.until, wall: wall,
+                now: world.now)
         }
         return row
     }
@@ -265,14 +271,29 @@ extension SimDisk {
     private func uploaded(_ id: CropID) -> [AvatarEvent] {
         guard let name = cropNames[id] else { return [] }
         if catalog.row(of: id) != nil { catalog.crops[name]?.state = .done }
+        for folder in catalog.cropsElsewhere.keys where catalog.cropsElsewhere[folder]?[name]?.crop.id == id {
+            catalog.cropsElsewhere[folder]?[name]?.state = .done
+        }
         if let account { catalog.icons[account] = name }
         return [log(.uploaded, name), log(.icon, name)]
     }
 
     // MARK: Crops
 
+    /// A person's picture, which lies in the upload folder already, is placed there anew.
+    private func importCrop(_ stream: StreamID, _ path: String) -> [DiskResult] {
+        guard let name = try? AvatarName(path), let inode = crops[name], let file = files[inode], !file.isBeingWritten,
+            (try? ImageStructure.examine(file.bytes.span.bytes)) != nil
+        else { return [] }
+        let copy = newFile(file.bytes)
+        crops[name] = copy
+        touch(copy)
+        imported(name)
+        return [.imported(stream, name)]
+    }
+
     private func examine(_ name: AvatarName) -> Examination {
-        guard let inode = crops[name], let file = files[inode] else {
+        guard let inode = heldCrops[name], let file = files[inode] else {
             catalog.crops[name] = nil
             return .missing
         }
@@ -338,7 +359,7 @@ extension SimDisk {
 
     /// Whether the file at the crop's name still is the one that was examined, and nobody writes it.
     func isCurrent(_ row: SimCatalog.CropRow) -> Bool {
-        guard crops[row.crop.name] == row.inode, let file = files[row.inode] else { return false }
+        guard heldCrops[row.crop.name] == row.inode, let file = files[row.inode] else { return false }
         return file.version == row.version && !file.isBeingWritten
     }
 
@@ -351,7 +372,7 @@ extension SimDisk {
     }
 
     /// Whatever lies under the crop's name now.
-    private func lying(_ row: SimCatalog.CropRow) -> [UInt8]? { crops[row.crop.name].flatMap { files[$0]?.bytes } }
+    private func lying(_ row: SimCatalog.CropRow) -> [UInt8]? { heldCrops[row.crop.name].flatMap { files[$0]?.bytes } }
 
     private func stage(_ id: CropID) -> DiskResult {
         guard !isFull else { return .cropNotStaged(id, .full) }
@@ -366,6 +387,7 @@ extension SimDisk {
     }
 
     private func rescan(_ folder: WatchedFolder) -> [DiskResult] {
+        guard isAtItsPath(folder) else { return [.moved(folder)] }
         switch folder {
         case .cache:
             let gone = catalog.avatars.keys.sorted().filter { cache[$0] != catalog.avatars[$0]?.inode }
@@ -380,6 +402,8 @@ extension SimDisk {
                 if known?.inode != inode || known?.version != files[inode]?.version { changed.append((name, inode)) }
             }
             for name in catalog.crops.keys where crops[name] == nil { changed.append((name, 0)) }
+            for name in returned { changed.append((name, crops[name] ?? 0)) }
+            returned = []
             changed.sort { left, right in
                 let times = (files[left.inode]?.modified ?? .zero, files[right.inode]?.modified ?? .zero)
                 return times.0 == times.1 ? left.name < right.name : times.0 < times.1

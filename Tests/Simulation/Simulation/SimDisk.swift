@@ -28,7 +28,21 @@ final class SimDisk {
     var files: [Int: File] = [:]
     var cache: [AvatarName: Int] = [:]
     var parts: [AvatarName: Int] = [:]
+    /// The files of the folder that lies at the upload folder's path.
     var crops: [AvatarName: Int] = [:]
+    /// Which folder lies at the upload folder's path, which one the agent holds, and what lies in those that are not at the path.
+    var cropFolder = 0
+    var heldCropFolder = 0
+    var cropFolders: [Int: [AvatarName: Int]] = [:]
+    var lastCropFolder = 0
+    /// The upload folder over which another is mounted.
+    var hiddenCropFolder: Int?
+    /// Whether another folder lies at the cache's path than the agent holds.
+    var isCacheReplaced = false
+    /// Whether the state folder was removed under the agent: what the catalog holds dies with the agent.
+    var isStateLost = false
+    /// Crops that wait and came back with their folder, for the next look through it.
+    var returned: [AvatarName] = []
     private var durableCache: [AvatarName: Int] = [:]
     private var durableParts: [AvatarName: Int] = [:]
     private var unsyncedNames: [NameChange] = []
@@ -59,6 +73,8 @@ final class SimDisk {
     var harmed: (AvatarName) -> Void = { _ in }
     /// Tells that a crop was recorded for an account.
     var recorded: (Crop) -> Void = { _ in }
+    /// Tells that a person's picture lies in the upload folder, anew.
+    var imported: (AvatarName) -> Void = { _ in }
     /// Tells that a refusal could not be kept, or is none any more.
     var refusalLost: (AvatarName) -> Void = { _ in }
 
@@ -147,6 +163,8 @@ final class SimDisk {
         verified = [:]
         candidates = [:]
         account = nil
+        open(.cache)
+        open(.crops)
         for (name, intent) in catalog.intents.sorted(by: { $0.key < $1.key }) { recover(name, intent) }
         let known = catalog.parts
         for name in known.keys.sorted() where known[name]?.origin.isAbandoned(bootID: bootID, now: world.now) == true {
@@ -186,6 +204,8 @@ final class SimDisk {
 
     /// The catalog is gone: what lies in the folders is a baseline.
     func loseCatalog() -> StartFacts {
+        isStateLost = false
+        returned = []
         let epoch = catalog.epoch + 1
         let lastCrop = catalog.lastCrop
         catalog = SimCatalog()
@@ -194,6 +214,8 @@ final class SimDisk {
         for inode in cache.values { files[inode]?.isSynced = true }
         catalog.epoch = epoch
         catalog.lastCrop = lastCrop
+        open(.cache)
+        open(.crops)
         for (name, inode) in cache.sorted(by: { $0.key < $1.key }) {
             guard let bytes = files[inode]?.bytes, let sha256 = try? SHA256Digest(of: bytes.span.bytes),
                 (try? ImageStructure.examine(bytes.span.bytes)) != nil

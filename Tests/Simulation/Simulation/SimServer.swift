@@ -195,10 +195,12 @@ final class SimServer {
         reply.encode(into: &buffer)
         connection.replies[job.ticket] = buffer
         connection.session.answer(job.ticket, bytes: buffer.readableBytes)
-        while let ticket = connection.session.nextReply(), let bytes = connection.replies.removeValue(forKey: ticket) {
+        while let ticket = connection.session.nextReply(now: world.now),
+            let bytes = connection.replies.removeValue(forKey: ticket)
+        {
             connection.link.send(bytes, from: .server)
             connection.session.sent(bytes: bytes.readableBytes)
-            connection.session.drained()
+            connection.session.acknowledged()
         }
         takeFrames(connection, job.connection)
     }
@@ -211,6 +213,9 @@ final class SimServer {
             transSize: chunk.transSize, last: chunk.last, bytes: Int64(chunk.data.count), token: chunk.token)
         var exchange = UploadExchange(
             received, settings: Self.settings(of: chunk.uid),
+            shownToken: UserID(chunk.uid).flatMap {
+                connections[job.connection]?.session.shownToken(of: $0)?.string
+            },
             freshID: UploadID(high: random.next(), low: random.next()))
         step(exchange.start(), exchange, chunk, job, finish)
     }
@@ -227,14 +232,14 @@ final class SimServer {
                 .uploadHead(
                     UploadChunkReply(
                         error: error?.rawValue ?? 0, md5: chunk.md5, name: chunk.name, seq: chunk.seq,
-                        totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last, uid: chunk.uid)))
+                        totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last, uid: chunk.uid,
+                        reason: error == nil ? nil : exchange.reason?.rawValue)))
         }
         later { [self] in
             var next = exchange
             let input = perform(action, chunk, job)
-            if case .token(.valid) = input, let user = UserID(chunk.uid) {
-                connections[job.connection]?.session.authenticate(
-                    user, token: ExactString(chunk.token ?? ""), now: world.now)
+            if case .checkToken(let token, let user) = action, case .token(.valid) = input {
+                connections[job.connection]?.session.authenticate(user, token: ExactString(token), now: world.now)
             }
             let following = next.handle(input)
             step(following, next, chunk, job, finish)

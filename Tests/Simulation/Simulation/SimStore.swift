@@ -6,6 +6,8 @@ internal import WireProtocol
 /// What a server keeps across its own death: users, icons, files, parts and progress.
 final class SimStore {
     var tokens: [UserID: String] = [:]
+    /// Whether there is no room for anything more.
+    var isFull = false
     var icons: [UserID: AvatarName] = [:]
     var files: [ResourceKey: [UInt8]] = [:]
     var records: [ResourceKey: UploadRecord] = [:]
@@ -49,6 +51,7 @@ final class SimStore {
         case .measureUse(let key): return .use(bytes: bytesUsed(besides: key), uploads: 0)
         // The server's memory, not the store's, holds the reservations.
         case .reserve: return .failed(.unavailable)
+        case .begin where isFull, .append where isFull: return .failed(.full)
         case .begin(let record, let replacing):
             if let replacing { parts[replacing] = nil }
             parts[record.uploadID] = bytes
@@ -86,6 +89,7 @@ final class SimStore {
         case .setIcon(let name, let user):
             icons[user] = name
             return .icon(userExists: tokens[user] != nil)
+        case .checkIcon(let name, let user): return .isIcon(icons[user] == name)
         case .complete(let record):
             records[record.key] = record
             return .done
@@ -127,6 +131,7 @@ extension SimStore {
         if chunk.seq != 1, seedUploads[chunk.name] == nil {
             return .uploadHead(UploadChunkReply(error: ClassicError.fileNotExists.rawValue))
         }
+        if isFull { return .uploadHead(UploadChunkReply(error: ClassicError.writePermission.rawValue)) }
         let key = ResourceKey(owner: user, name: name)
         seedUploads[chunk.name] = chunk.seq
         files[key] = chunk.seq == 1 ? chunk.data : (files[key] ?? []) + chunk.data

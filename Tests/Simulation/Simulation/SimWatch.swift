@@ -23,6 +23,8 @@ final class SimWatch {
     var reorderRate: Double
     /// Whether somebody reads; events of a watch that is not there are nobody's.
     var isAttached = false
+    /// Folders at whose paths others lie than those that are watched.
+    var isAway: Set<WatchedFolder> = []
     var deliver: (FolderChange) -> Void = { _ in }
 
     init(world: World, options: LifeOptions, ignoresOverflow: Bool) {
@@ -36,7 +38,7 @@ final class SimWatch {
 
     /// A file was closed or moved in, or (`isGone`) removed.
     func happened(_ folder: WatchedFolder, _ name: AvatarName, isGone: Bool = false) {
-        guard isAttached else { return }
+        guard isAttached, !isAway.contains(folder) else { return }
         let event = Event(folder: folder, name: name, isGone: isGone)
         // The kernel keeps one of two that are the same and next to each other (inotify(7)).
         if pending.last == event { return world.log("two events become one", name.string) }

@@ -23,6 +23,13 @@ package enum TestPictures {
 
     /// A picture of 16 × 16 pixels and under a kilobyte.
     package static func tiny(_ format: ImageFormat) throws -> [UInt8] {
+        switch format {
+        case .gif, .avif, .heic, .jxl: BoxPictures.tiny(format)
+        case .png, .jpeg, .webp, .bmp: try fixture(format)
+        }
+    }
+
+    private static func fixture(_ format: ImageFormat) throws -> [UInt8] {
         try bytes(fixtures.appendingPathComponent("tiny").appendingPathComponent("tiny.\(format.fileExtension)"))
     }
 
@@ -37,6 +44,9 @@ package enum TestPictures {
             case .jpeg: jpeg(base, room, seed)
             case .webp: webp(base, room, seed)
             case .bmp: bmp(base, room, seed)
+            case .gif: gif(base, room, seed)
+            // A box that readers pass over (14496-12, 8.1.2), at the end, where it moves nothing.
+            case .avif, .heic, .jxl: base + bigEndian(room) + Array("free".utf8) + filler(room - 8, seed)
             }
         precondition(padded.count == size, "\(format) cannot be padded to \(size)")
         return padded
@@ -78,6 +88,18 @@ package enum TestPictures {
         bytes.replaceSubrange(2..<6, with: littleEndian(base.count + room))
         bytes.replaceSubrange(10..<14, with: littleEndian(pixels + room))
         return Array(bytes)
+    }
+
+    /// Comments of at most 255 bytes each, before the trailer.
+    private static func gif(_ base: [UInt8], _ room: Int, _ seed: UInt8) -> [UInt8] {
+        var blocks: [UInt8] = []
+        var left = room - 3
+        while left > 0 {
+            let take = left <= 256 ? left : min(256, left - 2)
+            blocks += [UInt8(take - 1)] + filler(take - 1, seed)
+            left -= take
+        }
+        return base.dropLast() + [0x21, 0xfe] + blocks + [0, 0x3b]
     }
 
     private static func filler(_ count: Int, _ seed: UInt8) -> [UInt8] { [UInt8](repeating: seed, count: count) }

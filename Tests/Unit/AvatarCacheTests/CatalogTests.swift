@@ -331,6 +331,28 @@ import Testing
         #expect(try harness.catalog.openAccount("s/8", credential: "t").icon == nil)
     }
 
+    /// Earlier versions gave a crop up after eight refusals, of a server that was full perhaps.
+    @Test(arguments: [
+        ("the server refused it 8 times: 1015: the server may not write the file", "", true),
+        ("the image ends early", "", false),
+        ("the server refused it 8 times: 1013: the server could not save the progress", "done", false),
+        ("the server refused it 8 times: 1013: the server could not save the progress", "pending", false),
+    ])
+    func aCropThatAnEarlierVersionGaveUpComesBackUnlessALaterOneWaitsOrWent(
+        reason: String, later: String, comesBack: Bool
+    ) throws {
+        let laterCrop = """
+            INSERT INTO crops (name, device, inode, size, modified, state, closed_order)
+                SELECT 'later.png', device, inode + 1, size, modified + 1, '\(later)', closed_order + 1000 FROM crops
+                WHERE name = 'crop.png';
+            """
+        try open(
+            stored: "v2",
+            earlier: "UPDATE crops SET state = 'rejected', reason = '\(reason)', md5 = NULL, sha256 = NULL;"
+                + (later.isEmpty ? "" : laterCrop))
+        #expect((try harness.catalog.crop(named("crop.png")) == nil) == comesBack)
+    }
+
     @Test func versionTwoLeavesAPartWithoutDigestAndTag() throws {
         try open(stored: "v1")
         let part = try #require(try harness.catalog.parts().first)

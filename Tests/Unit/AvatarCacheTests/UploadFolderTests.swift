@@ -113,11 +113,11 @@ import Testing
     }
 
     @Test func aFolderThatWasReplacedIsKnownByItsInode() throws {
-        #expect(upload.isAtItsPath() && harness.cache.isAtItsPath())
+        #expect(upload.standing() == .held && harness.cache.standing() == .held)
         #expect(rename(harness.uploadPath, harness.root.file("elsewhere")) == 0)
-        #expect(!upload.isAtItsPath())
+        #expect(upload.standing() != .held)
         try FileManager.default.createDirectory(atPath: harness.uploadPath, withIntermediateDirectories: false)
-        #expect(!upload.isAtItsPath())
+        #expect(upload.standing() != .held)
     }
 
     @Test func chunksComeFromTheVeryFileThatWasExamined() throws {
@@ -265,7 +265,7 @@ import Testing
 
     @Test func anUploadFolderThatIsAwayIsNotMadeWhereThatIsNotWanted() throws {
         let away = harness.root.file("away")
-        #expect(throws: CacheError.self) { try UploadFolder(path: away, making: false) }
+        #expect(throws: CacheError.self) { try UploadFolder(path: away, making: .nothing) }
         #expect(!FileManager.default.fileExists(atPath: away))
     }
 
@@ -309,6 +309,11 @@ import Testing
         let before = try settled(name).identity
         #expect(try upload.importFile(path: path) == name)
         #expect(try settled(name).identity == before)
+        #expect(try upload.importFile(path: path, renewing: true) == name)
+        let renewed = try settled(name)
+        #expect(renewed.identity.modified > before.modified, "it has the time of the person's word")
+        #expect(renewed.sha256.hex == String(try shell("sha256sum", path).prefix(64)))
+        #expect(try harness.root.names(in: "crops") == [name.string])
     }
 
     @Test func importsOfWhatCannotBeUploadedAreRefusedByReason() throws {

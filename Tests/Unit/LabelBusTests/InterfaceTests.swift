@@ -103,7 +103,8 @@ private let outputs =
 private let errors = [
     AgentError.notLoggedIn, .unknownAvatar(name: "n"), .invalidName(name: "n", reason: "r"),
     .notAnImage(path: "p", reason: "r"), .tooLarge(path: "p", size: 1, limit: 1), .serverRefused(code: 1, reason: "r"),
-    .lagging(dropped: 1), .tooMany(what: "w", limit: 1), .unknownSubscription(subscription: "s"),
+    .storageFailed(reason: "r"), .loginFixed(reason: "r"), .lagging(dropped: 1), .tooMany(what: "w", limit: 1),
+    .unknownSubscription(subscription: "s"),
 ].map { Sample($0) }
 
 private let serviceErrors = [

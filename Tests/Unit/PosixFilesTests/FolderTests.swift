@@ -100,15 +100,4 @@ import Testing
         let inodes = (try copy.facts().inode, try source.facts().inode)
         #expect(inodes.0 != inodes.1)
     }
-
-    @Test func aReplacedFolderIsNoLongerAtItsPath() throws {
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        let inner = try Folder(path: path + "/inner")
-        let before = inner.isAtItsPath()
-        #expect(before)
-        try FileManager.default.moveItem(atPath: path + "/inner", toPath: path + "/moved")
-        try FileManager.default.createDirectory(atPath: path + "/inner", withIntermediateDirectories: false)
-        let after = inner.isAtItsPath()
-        #expect(!after)
-    }
 }

@@ -11,8 +11,8 @@ import Testing
     private static let agentValues: [AgentKey: String] = [
         .serverHost: "example.org", .serverPort: "1", .serverClassicChunkBytes: "1024", .identityUID: "7",
         .identityTokenFile: "/t", .cacheDirectory: "/c", .cacheBytesMax: "5", .uploadDirectory: "/u",
-        .uploadBytesMax: "6", .stateDirectory: "/st", .busSocket: "/b", .storageSync: "none", .logLevel: "debug",
-        .logFormat: "json",
+        .uploadBytesMax: "6", .picturesTypes: "bmp,png", .stateDirectory: "/st", .busSocket: "/b",
+        .storageSync: "none", .logLevel: "debug", .logFormat: "json",
     ]
 
     private func agent(_ values: [AgentKey: String]) async throws -> AgentSettings {

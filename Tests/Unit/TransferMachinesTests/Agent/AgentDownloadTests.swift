@@ -60,9 +60,10 @@ import TransferMachines
         var agent = AgentScript()
         agent.want("a.png")
         agent.chunk("a.png", 1, of: 1_000_000)
-        #expect(agent.asked.count == Limits.Download.windowChunks)
+        let window = Int(Limits.Download.flightBytes.lowerBound) / 2048
+        #expect(agent.asked.count == window)
         agent.chunk("a.png", 2, of: 1_000_000)
-        #expect(agent.asked == ["a.png \(Limits.Download.windowChunks + 2)"])
+        #expect(agent.asked == ["a.png \(window + 2)"])
     }
 
     @Test func aPartIsGoneOnWith() {
@@ -95,36 +96,39 @@ import TransferMachines
         agent.want("a.png")
         agent.refuse("a.png", .fileNotExists)
         #expect(agent.states == ["label of a.png: absent"])
-        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .absent)])
-        #expect(agent.machine.deadline == agent.now + Limits.Negative.absent)
+        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .absent, attempts: 1)])
+        let pause = Negative.timeToLive(.absent, of: name("a.png"), attempts: 1)
+        #expect(agent.machine.deadline == agent.now + pause)
         agent.register(2, "a.png", keep: false)
         #expect(agent.states == ["label of a.png: absent"])
         #expect(agent.sent == [])
-        agent.pass(Limits.Negative.absent - .seconds(1))
+        agent.pass(pause - .milliseconds(1))
         #expect(agent.sent == [])
-        agent.pass(.seconds(1))
+        agent.pass(.milliseconds(1))
         #expect(agent.asked == ["a.png 1"], "it is still wanted")
     }
 
     @Test(arguments: [
-        (ClassicError.fileNotExists, Limits.Negative.absent), (.readPermission, Limits.Negative.forbidden),
-        (.readFailed, Limits.Negative.serverError), (.offsetInvalid, Limits.Negative.corrupt),
+        (ClassicError.fileNotExists, AbsenceReason.absent), (.readPermission, .forbidden), (.readFailed, .serverError),
+        (.offsetInvalid, .corrupt),
     ])
-    func eachReasonHasItsOwnTimeToLive(error: ClassicError, time: Duration) {
+    func eachReasonHasItsOwnTimeToLive(error: ClassicError, reason: AbsenceReason) {
         var agent = AgentScript()
         agent.want("a.png")
         agent.refuse("a.png", error)
+        let time = Negative.timeToLive(reason, of: name("a.png"), attempts: 1)
         #expect(agent.view("a.png").retryAt == agent.now + time)
     }
 
     @Test func aNegativeOfTheCatalogHolds() {
         var agent = AgentScript()
         agent.register(1, "a.png", "b.png")
-        agent.row(CatalogRow(name: name("a.png"), negative: Negative(reason: .forbidden, until: at(5000))))
+        let holds = Negative(reason: .absent, of: name("a.png"), attempts: 1, learned: agent.now)
+        agent.row(CatalogRow(name: name("a.png"), negative: holds))
         agent.row(CatalogRow(name: name("b.png"), negative: Negative(reason: .forbidden, until: at(0))))
-        #expect(agent.states == ["label of a.png: failed", "label of b.png: pending"])
+        #expect(agent.states == ["label of a.png: absent", "label of b.png: pending"])
         #expect(agent.asked == ["b.png 1"], "that one is over")
-        agent.pass(.seconds(5))
+        agent.pass(holds.until - agent.now)
         #expect(agent.asked == ["a.png 1"])
     }
 
@@ -166,7 +170,7 @@ import TransferMachines
         agent.give(.disk(.wrote(name("a.png"), through: 100)))
         agent.endCommit("a.png", .corrupt("cut off"))
         #expect(agent.states == ["label of a.png: failed"])
-        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .corrupt)])
+        #expect(agent.disk == [.discardPart(name("a.png")), .setNegative(name("a.png"), .corrupt, attempts: 1)])
     }
 
     /// A label that is touched again and again while its picture is not to be had: one retry is enough.
@@ -179,7 +183,7 @@ import TransferMachines
             agent.give(.hungUp(StreamID(stream)))
         }
         #expect(agent.machine.load.retries < 100)
-        agent.pass(Limits.Negative.absent)
+        agent.pass(Negative.timeToLive(.absent, of: name("a.png"), attempts: 1))
         #expect(agent.asked == ["a.png 1"])
     }
 
@@ -246,7 +250,7 @@ import TransferMachines
         var agent = AgentScript()
         agent.want("a.png")
         agent.give(
-            .reply(ServerReply(connection: 99, kind: .download(name: "a.png", .error(1012)))))
+            .replies([ServerReply(connection: 99, kind: .download(name: "a.png", .error(1012)))]))
         #expect(agent.actions == [])
     }
 
@@ -296,9 +300,10 @@ import TransferMachines
         var agent = AgentScript()
         agent.want("large.png")
         agent.chunk("large.png", 1, of: 1_000_000)
-        agent.now = at(1000)
         agent.register(2, "gone.png")
         agent.unknown("gone.png")
+        #expect(agent.asked == [], "the window is full")
+        agent.chunk("large.png", 2, of: 1_000_000)
         #expect(agent.asked == ["gone.png 1"])
         agent.refuse(nil, .fileNotExists)
         #expect(agent.view("gone.png").state == .absent)

@@ -42,7 +42,7 @@ import TransferMachines
         #expect(agent.disk == [.judge(name("me.png"), .known), .examine(name("me.png"))])
         #expect(agent.told == [], "the second look decides")
         agent.give(.disk(.examined(name("me.png"), AgentScript.known)))
-        #expect(agent.disk == [.judge(name("me.png"), .isNew(everSent: true))], "whatever the catalog says")
+        #expect(agent.disk == [.judge(name("me.png"), .isNew(everSent: false))], "whatever the catalog says")
         agent.give(.disk(.cropRecorded(crop(1, "me.png", size: 100))))
         guard case .avatar(_, let view, true) = agent.told.first else {
             Issue.record("\(agent.told)")

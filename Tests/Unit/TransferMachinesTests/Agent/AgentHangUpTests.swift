@@ -141,7 +141,8 @@ import TransferMachines
         }
         #expect(agent.states == ["label of bad.bmp: failed"])
         #expect(agent.view("bad.bmp").reason == "server-error: the server hung up 5 times over it")
-        #expect(agent.disk == [.discardPart(name("bad.bmp")), .setNegative(name("bad.bmp"), .serverError)])
+        #expect(
+            agent.disk == [.discardPart(name("bad.bmp")), .setNegative(name("bad.bmp"), .serverError, attempts: 1)])
     }
 
     /// A hang-up over many says nothing of any one of them: each is asked for alone.
@@ -195,14 +196,14 @@ import TransferMachines
         agent.want("bad.bmp")
         agent.give(.connection(.closed(agent.connection, cause: "reset")))
         agent.pass(.seconds(60))
-        for number in 0..<Limits.Download.activeMax {
+        for number in 0..<8 {
             agent.register(UInt64(10 + number), "\(number).bmp")
             agent.unknown("\(number).bmp")
         }
         agent.give(.connection(.opened(agent.connection)))
-        for number in 0..<Limits.Download.activeMax { agent.chunk("\(number).bmp") }
+        for number in 0..<8 { agent.chunk("\(number).bmp") }
         #expect(agent.asked == ["bad.bmp 1"])
-        for number in 0..<Limits.Download.activeMax {
+        for number in 0..<8 {
             agent.give(.disk(.wrote(name("\(number).bmp"), through: 100)))
             #expect(agent.disk.contains { if case .commit = $0 { true } else { false } }, "\(number)")
         }
@@ -227,5 +228,72 @@ import TransferMachines
         _ = world.run()
         #expect(world.uploaded == [bad.id, good.id])
         #expect(world.agent.machine.status.icon?.name == "2.png")
+    }
+}
+
+/// A server that is away accepts connections and resets them, or is silent: that is not the fault of the crop that waits.
+@Suite struct AgentOutageTests {
+    private let only = crop(1, "1.png", size: 5000)
+
+    /// Twenty connections that the server loses while the crop is sent.
+    private func outage(in agent: inout AgentScript, _ lose: (inout AgentScript) -> Void) {
+        for _ in 0..<20 {
+            if let request = agent.sent.first, case .askProgress = request {
+            } else {
+                agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(2048))))
+            }
+            lose(&agent)
+            agent.pass(.seconds(60))
+            agent.give(.connection(.opened(agent.connection)))
+        }
+    }
+
+    @Test func aCropIsNotSetAsideOverConnectionsWithoutAnyAnswer() {
+        var agent = AgentScript()
+        agent.find(only)
+        outage(in: &agent) { $0.give(.connection(.closed($0.connection, cause: "reset"))) }
+        #expect(agent.machine.status.problems == [])
+        #expect(agent.sent == [.askProgress(only)])
+        agent.reply(.progress(name: "1.png", .error(1012)))
+        #expect(agent.disk == [.readCrop(only.id, range: 0..<2048)])
+    }
+
+    @Test func aCropIsNotSetAsideOverASilentServer() {
+        var agent = AgentScript()
+        agent.find(only)
+        outage(in: &agent) { $0.pass(Limits.Connection.replyTimeout) }
+        #expect(agent.machine.status.problems == [])
+        #expect(agent.sent == [.askProgress(only)])
+    }
+
+    /// On the next connection the suspect gives its place back, and is the only one who could ask.
+    @Test func aSuspectIsAskedForAgainAfterALoginInTheMiddleOfItsTurn() {
+        var agent = AgentScript()
+        agent.register(1, "a.bmp", "b.bmp")
+        agent.unknown("a.bmp", "b.bmp")
+        agent.give(.connection(.closed(agent.connection, cause: "reset")))
+        agent.pass(.seconds(60))
+        agent.give(.connection(.opened(agent.connection)))
+        #expect(agent.asked == ["b.bmp 1"], "alone")
+        agent.logIn()
+        #expect(agent.asked.count == 1)
+    }
+
+    /// Set aside, since the server lived and hung up over it: `avatarctl sync` tries it again.
+    @Test func aCropThatWasSetAsideComesBackWhenAPersonAsks() {
+        var facts = AgentScript.facts
+        facts.crops = [only]
+        let id = only.id
+        var world = ScriptedWorld(AgentScript(account: facts)) { request in
+            if case .upload(let crop, _) = request { crop.id == id } else { false }
+        }
+        _ = world.run()
+        #expect(world.agent.machine.status.problems.map(\.key) == ["upload 1.png"])
+        #expect(world.agent.machine.status.uploads == 0)
+        world.hangsUpOver = { _ in false }
+        world.give(.bus(StreamID(9), .fetch([], visibility: .near, more: true)))
+        #expect(world.agent.machine.status.problems == [])
+        _ = world.run()
+        #expect(world.uploaded == [id])
     }
 }

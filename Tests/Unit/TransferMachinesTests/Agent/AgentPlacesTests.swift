@@ -4,7 +4,11 @@ import TransferMachines
 
 /// Many pictures and few places: who is served first, and that everybody is.
 @Suite struct AgentPlacesTests {
-    @Test func twoHundredNamesShareEightPlaces() {
+    /// Pictures that are begun at first, when nothing is known of the network and of their sizes.
+    private static let placesFirst = Int(
+        2 * Limits.Download.flightBytes.lowerBound / Limits.Download.expectedBytesFirst)
+
+    @Test func twoHundredNamesShareThePlaces() {
         var agent = AgentScript()
         let names = (0..<200).map { "\($0).png" }
         agent.give(
@@ -18,7 +22,7 @@ import TransferMachines
                     heartbeat: false, more: true, token: "t")))
         agent.give(.disk(.lookedUp(names.map { CatalogRow(name: name($0)) })))
         var waiting = agent.asked
-        #expect(waiting.count == Limits.Download.activeMax)
+        #expect(waiting.count == Self.placesFirst)
         var fetched: Set<String> = []
         while let first = waiting.first {
             waiting.removeFirst()
@@ -33,33 +37,40 @@ import TransferMachines
         #expect(fetched.count == 200)
     }
 
-    /// The server has nothing more to send of it: the next picture is asked for while the disk still writes, up to a bound.
+    /// The server has nothing more to send of it: the next picture is asked for while the disk still writes.
     @Test func aPictureThatHasComeGivesItsPlaceToTheNext() {
         var agent = AgentScript()
-        for number in 0...Limits.Download.activeMax {
+        for number in 0...Self.placesFirst {
             agent.register(UInt64(100 + number), "\(number)")
             agent.unknown("\(number)")
         }
         #expect(agent.asked == [], "every place is taken")
         agent.chunk("0")
-        #expect(agent.asked == ["\(Limits.Download.activeMax) 1"])
-        agent.register(1, "last")
-        agent.unknown("last")
+        #expect(agent.asked == ["\(Self.placesFirst) 1"])
+    }
+
+    @Test func aDiskThatIsBehindHoldsTheNextPictureBack() {
+        var agent = AgentScript()
+        agent.want("1")
         let large = Limits.Download.unwrittenBytesMax
-        for seq in 1...large / 65_536 { agent.chunk("1", seq, of: large, by: 65_536) }
-        #expect(agent.asked == [], "the disk is behind")
+        for seq in 1...large / 2048 { agent.chunk("1", seq, of: large) }
+        agent.register(2, "last")
+        agent.unknown("last")
+        #expect(agent.asked == [])
         agent.give(.disk(.wrote(name("1"), through: large)))
         #expect(agent.asked == ["last 1"])
     }
 
-    /// Eight hidden pictures in full flow, and one that is seen.
+    private static let crowdBytes: Int64 = 100_000
+
+    /// Eight hidden pictures in full flow, which is more than two windows, and one that is seen.
     private func crowded() -> AgentScript {
         var agent = AgentScript()
-        for number in 0..<Limits.Download.activeMax {
+        for number in 0..<8 {
             agent.register(UInt64(100 + number), "hidden \(number)", visibility: .hidden)
             agent.unknown("hidden \(number)")
-            agent.chunk("hidden \(number)", 1, of: 10_000)
         }
+        for number in 0..<8 { agent.chunk("hidden \(number)", 1, of: Self.crowdBytes) }
         agent.register(1, "seen")
         agent.unknown("seen")
         return agent
@@ -69,10 +80,9 @@ import TransferMachines
     @Test func whatIsSeenOvertakesWhatIsHidden() {
         var agent = crowded()
         #expect(agent.asked == [], "every place is taken")
-        for seq in Int64(2)...5 {
-            #expect(!agent.asked.contains("seen 1"), "answers are owed")
-            agent.chunk("hidden 6", seq, of: 10_000)
-        }
+        agent.chunk("hidden 5", 2, of: Self.crowdBytes)
+        #expect(!agent.asked.contains("seen 1"), "an answer is owed to the one that makes way")
+        agent.chunk("hidden 6", 2, of: Self.crowdBytes)
         #expect(agent.asked == ["seen 1"])
     }
 
@@ -80,11 +90,9 @@ import TransferMachines
     @Test func oneSeenPictureTakesOnePlace() {
         var agent = crowded()
         var stopped: Set<Int> = []
-        for seq in Int64(2)..<5 {
-            for number in 0..<Limits.Download.activeMax {
-                agent.chunk("hidden \(number)", seq, of: 10_000)
-                if agent.disk == [] { stopped.insert(number) }
-            }
+        for number in 0..<8 {
+            agent.chunk("hidden \(number)", 2, of: Self.crowdBytes)
+            if agent.disk == [] { stopped.insert(number) }
         }
         #expect(stopped == [6])
     }
@@ -130,7 +138,8 @@ import TransferMachines
         #expect(agent.asked == ["hidden 2"])
         for seq in Int64(2)...4 {
             agent.chunk("seen 0", seq, of: 1_000_000)
-            #expect(agent.asked == ["seen 0 \(seq + 32)"])
+            // What the first has beyond its share goes to the others.
+            #expect(agent.asked == ["seen 1 \(seq + 1)"])
             agent.chunk("hidden", seq, of: 1_000_000)
             #expect(agent.asked == ["hidden \(seq + 1)"])
         }

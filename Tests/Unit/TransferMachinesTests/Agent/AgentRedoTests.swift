@@ -15,7 +15,7 @@ import TransferMachines
         arguments: [
             .touch([name("a.png")]), .discardPart(name("a.png")), .judge(name("a.png"), .known),
             .judge(name("a.png"), .refused(.wanted)), .adopt(name("a.png")), .forgetCrop(CropID(1)),
-            .setCropAside(CropID(1), reason: "refused"), .setNegative(name("a.png"), .absent),
+            .setCropAside(CropID(1), reason: "refused"), .setNegative(name("a.png"), .absent, attempts: 1),
             .clearNegatives([name("a.png")]), .inspect(name("a.png")), .audit(after: nil), .evict(keep: []),
         ] as [DiskCommand])
     func whatFailedIsDoneAgainWhenTheDiskIsWellSoManyTimes(command: DiskCommand) {

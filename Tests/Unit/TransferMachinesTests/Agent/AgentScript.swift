@@ -49,7 +49,7 @@ struct AgentScript {
                 if case .commit(let items) = command { for item in items { committing[item.name] = item } }
             case .send(let request): sent.append(request)
             case .bus(let output): told.append(output)
-            case .disconnect, .note, .attach: break
+            case .disconnect, .note, .attach, .readToken, .bindBus, .end: break
             }
         }
     }
@@ -78,7 +78,7 @@ struct AgentScript {
 
     // MARK: The server
 
-    mutating func reply(_ kind: ServerReply.Kind) { give(.reply(ServerReply(connection: connection, kind: kind))) }
+    mutating func reply(_ kind: ServerReply.Kind) { give(.replies([ServerReply(connection: connection, kind: kind)])) }
 
     /// Chunk `seq` of a picture of that size.
     mutating func chunk(_ string: String, _ seq: Int64 = 1, of totalSize: Int64 = 100, by chunkSize: Int64 = 2048) {

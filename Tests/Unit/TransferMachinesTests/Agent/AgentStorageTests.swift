@@ -134,7 +134,7 @@ import TransferMachines
             waits.append(wait)
             agent.pass(wait)
             #expect(agent.actions == [.attach(folder), .disk(.rescan(folder))])
-            #expect(agent.machine.deadline == nil, "until it is told how that went")
+            #expect(agent.machine.deadline == at(0) + Limits.Paths.compareInterval, "until it is told how that went")
             agent.give(.folder(.lost(folder, reason: "removed", remedy: nil)))
             #expect(agent.notes == [], "said once")
         }
@@ -143,7 +143,7 @@ import TransferMachines
         agent.give(.folder(.back(folder)))
         #expect(agent.disk == [.rescan(folder)])
         #expect(agent.machine.status.problems == [])
-        #expect(agent.machine.deadline == nil)
+        #expect(agent.machine.deadline == at(0) + Limits.Paths.compareInterval)
     }
 
     @Test func afterAnOverflowBothFoldersAreReadAgain() {

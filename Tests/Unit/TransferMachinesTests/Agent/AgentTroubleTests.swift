@@ -151,8 +151,9 @@ import TransferMachines
         var agent = AgentScript()
         agent.give(.folder(.overflow))
         agent.give(.disk(.moved(.crops)))
+        #expect(agent.disk.contains(.comparePaths))
+        agent.give(.disk(.pathsCompared([PathFinding(.folder(.crops), .another)])))
         #expect(agent.machine.status.problems.map(\.key) == ["folder crops"])
-        agent.pass(Limits.Storage.retryFirst)
         #expect(agent.actions.contains(.attach(.crops)))
     }
 

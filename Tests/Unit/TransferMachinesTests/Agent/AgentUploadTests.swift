@@ -125,7 +125,7 @@ import TransferMachines
         #expect(agent.states == ["label of me.png: ready"])
     }
 
-    @Test func aCropThatTheServerRefusesAgainAndAgainIsSetAside() {
+    @Test func aCropThatIsRefusedForItselfIsSetAside() {
         let bad = crop(1, "bad.png", size: 100)
         let good = crop(2, "good.png", size: 100)
         var agent = AgentScript()
@@ -133,7 +133,7 @@ import TransferMachines
         agent.find(good)
         for attempt in 1...Limits.Upload.refusalsMax {
             agent.give(.disk(.cropRead(bad.id, offset: 0, bytes: bytes(100))))
-            agent.reply(.upload(error: 1015, name: "bad.png", md5: nil, seq: nil))
+            agent.reply(.upload(error: 1015, name: "bad.png", md5: nil, seq: nil, reason: .tooLarge))
             if attempt < Limits.Upload.refusalsMax {
                 #expect(agent.disk == [])
                 agent.pass(Limits.Upload.backoffMax)
@@ -146,6 +146,124 @@ import TransferMachines
         }
         #expect(agent.disk.last == .readCrop(good.id, range: 0..<100))
         #expect(agent.machine.status.problems.map(\.key) == ["upload bad.png"])
+        #expect(agent.machine.status.problems.first?.what.contains("larger than the server takes") == true)
+    }
+
+    /// A full disk of the server is no fault of the file: said with the right words, tried again for ever, over when the server has it.
+    @Test func aCropThatAFullServerRefusesGoesUpWhenThereIsRoom() throws {
+        let only = crop(1, "me.png", size: 100)
+        var agent = AgentScript()
+        agent.find(only)
+        for _ in 0..<100 {
+            agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(100))))
+            agent.reply(.upload(error: 1015, name: "me.png", md5: nil, seq: nil, reason: .noRoom))
+            let problem = try #require(agent.machine.status.problems.first)
+            #expect(problem.what == "not uploaded yet: me.png: the server's disk is full (1015)")
+            #expect(problem.remedy?.contains("nothing is wrong with the file") == true)
+            #expect(agent.view("me.png").reason == "the server's disk is full (1015)")
+            agent.pass(Limits.Upload.backoffMax)
+            #expect(agent.disk == [.readCrop(only.id, range: 0..<100)])
+        }
+        agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(100))))
+        acknowledge(only, in: &agent)
+        #expect(agent.machine.status.problems == [])
+        #expect(agent.disk.contains(.finishCrop(only.id)))
+    }
+
+    /// `avatarctl sync` is a fetch of what is missing, nothing perhaps.
+    @Test func aPersonWhoAsksEndsThePauseAfterARefusal() {
+        let only = crop(1, "me.png", size: 100)
+        var agent = sending(only)
+        agent.reply(.upload(error: 1013, name: "me.png", md5: nil, seq: nil))
+        #expect(agent.disk == [])
+        agent.fetch(4)
+        #expect(agent.disk.contains(.readCrop(only.id, range: 0..<100)))
+    }
+
+    @Test func whoFollowsAnUploadIsAnsweredWhenTheServerKeepsRefusing() {
+        let only = crop(1, "me.png", size: 100)
+        var agent = AgentScript()
+        agent.give(.bus(StreamID(3), .upload(path: "/p", more: true)))
+        agent.give(.disk(.imported(StreamID(3), only.name)))
+        agent.find(only)
+        var last: (view: AvatarView, continues: Bool)?
+        for _ in 0..<Limits.Upload.refusalsTold {
+            #expect(last?.continues != false)
+            agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(100))))
+            agent.reply(.upload(error: 1015, name: "me.png", md5: nil, seq: nil, reason: .quota))
+            for case .avatar(StreamID(3), let view, let continues) in agent.told { last = (view, continues) }
+            agent.pass(Limits.Upload.backoffMax)
+        }
+        #expect(last?.continues == false)
+        #expect(last?.view.state == .outgoing)
+        #expect(last?.view.reason == "the user's files on the server have no room for it (1015)")
+    }
+
+    /// Of crops that the server has no room for the last is tried as well; those before it must not become the icon after it.
+    @Test func aSmallerLaterCropGoesAndTheOneBeforeStays() {
+        let (large, small) = (crop(1, "large.png", size: 2000), crop(2, "small.png", size: 100))
+        var agent = AgentScript()
+        agent.find(large)
+        agent.find(small)
+        for _ in 0..<Limits.Upload.refusalsTold {
+            agent.give(.disk(.cropRead(large.id, offset: 0, bytes: bytes(2000))))
+            agent.reply(.upload(error: 1015, name: "large.png", md5: nil, seq: nil, reason: .quota))
+            agent.pass(Limits.Upload.backoffMax)
+        }
+        #expect(agent.disk == [.readCrop(small.id, range: 0..<100)])
+        agent.give(.disk(.cropRead(small.id, offset: 0, bytes: bytes(100))))
+        acknowledge(small, in: &agent)
+        #expect(agent.disk.first == .finishCrop(small.id))
+        #expect(
+            agent.disk.contains(
+                .setCropAside(large.id, reason: "a later crop was uploaded before the server took it")))
+        #expect(agent.machine.status.problems == [] && agent.machine.status.uploads == 0)
+    }
+
+    /// A, B, and A again: the last word is the icon, whatever the catalog knows of A.
+    @Test func aPictureThatWasUploadedBeforeIsSentAgainWhenAPersonAsks() {
+        let (first, other, again) = (
+            crop(1, "a.png", size: 100), crop(2, "b.png", size: 100), crop(3, "a.png", size: 100)
+        )
+        var agent = AgentScript()
+        for crop in [first, other] {
+            agent.find(crop)
+            agent.give(.disk(.cropRead(crop.id, offset: 0, bytes: bytes(100))))
+            acknowledge(crop, in: &agent)
+            agent.give(.disk(.cropFinished(crop.id, crop.name, [])))
+        }
+        #expect(agent.machine.status.icon?.name == "b.png")
+        agent.give(.bus(StreamID(3), .upload(path: "/p", more: true)))
+        agent.give(.disk(.imported(StreamID(3), again.name)))
+        agent.give(.disk(.examined(again.name, AgentScript.known)))
+        #expect(
+            agent.disk == [.judge(again.name, .isNew(everSent: false))],
+            "what the server has of the earlier upload says nothing of this one")
+        agent.give(.disk(.cropRecorded(again)))
+        #expect(agent.sent == [], "not 1005")
+        agent.give(.disk(.cropRead(again.id, offset: 0, bytes: bytes(100))))
+        #expect(agent.machine.status.icon?.name == "b.png", "not before the server says so")
+        acknowledge(again, in: &agent)
+        agent.give(.disk(.cropFinished(again.id, again.name, [])))
+        #expect(agent.machine.status.icon?.name == "a.png")
+    }
+
+    @Test func aCropThatAPersonAsksForGoesBehindAllThatWait() {
+        let (first, last) = (crop(1, "a.png", size: 100), crop(2, "b.png", size: 100))
+        var agent = AgentScript(online: false)
+        agent.give(.login(AgentScript.login))
+        agent.give(.disk(.accountOpened(AgentScript.facts)))
+        agent.find(first)
+        agent.find(last)
+        let waiting = Examination.settled(
+            CropRule.Candidate(recorded: .waiting(isSameFile: true, isInOrder: true)))
+        for (crop, verdict) in [(first, CropRule.Verdict.isNew(everSent: true)), (last, .waits)] {
+            agent.give(.bus(StreamID(3), .upload(path: "/p", more: false)))
+            agent.give(.disk(.imported(StreamID(3), crop.name)))
+            agent.give(.disk(.examined(crop.name, waiting)))
+            #expect(agent.disk == [.judge(crop.name, verdict)], "the last one that waits is where it should be")
+            agent.give(.disk(.cropRecorded(crop)))
+        }
     }
 
     @Test func aRefusedTokenKeepsTheCrop() {
@@ -231,7 +349,7 @@ import TransferMachines
         agent.give(.disk(.imported(StreamID(3), only.name)))
         #expect(agent.disk == [.examine(only.name)])
         agent.give(.disk(.examined(only.name, AgentScript.known)))
-        #expect(agent.disk == [.judge(only.name, .isNew(everSent: true))], "a person asked for it")
+        #expect(agent.disk == [.judge(only.name, .isNew(everSent: false))], "a person asked for it")
         agent.give(.disk(.cropRecorded(only)))
         agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(100))))
         acknowledge(only, in: &agent)
@@ -259,17 +377,16 @@ import TransferMachines
         #expect(view.reason == "no image")
     }
 
-    /// The server has it already: the call ends when the catalog has told of the picture.
-    @Test func anUploadOfWhatIsKnownEndsWithThePicture() {
+    /// Another agent of the user may have made another icon since: what a person asks for is sent, though it was the icon when the agent
+    /// heard last.
+    @Test func anUploadOfTheIconItselfIsSentOnceMore() {
         var facts = AgentScript.facts
         facts.icon = name("me.png")
         var agent = AgentScript(account: facts)
         agent.give(.bus(StreamID(3), .upload(path: "/p", more: true)))
         agent.give(.disk(.imported(StreamID(3), name("me.png"))))
         agent.give(.disk(.examined(name("me.png"), AgentScript.known)))
-        agent.row(CatalogRow(name: name("me.png"), avatar: record("me.png", isOwn: true)))
-        #expect(
-            agent.told == [.avatar(StreamID(3), AvatarView(record("me.png", isOwn: true)), continues: false)])
+        #expect(agent.disk == [.judge(name("me.png"), .isNew(everSent: false))])
     }
 
     /// The same picture again: the old one in the cache does not end the call before the crop is up.

@@ -15,11 +15,11 @@ import Testing
 
     private func offset(_ seq: Int64) -> Int64 { (seq - 1) * 2048 }
 
-    private func sent(_ seq: Int64) -> ClassicUpload.Action {
+    private func sent(_ seq: Int64, showsToken: Bool? = nil) -> ClassicUpload.Action {
         .send(
             .init(
-                seq: seq, lastSeq: 3, transSize: min(seq * 2048, 5000), isLast: seq == 3, showsToken: seq == 1,
-                data: data(seq)))
+                seq: seq, lastSeq: 3, transSize: min(seq * 2048, 5000), isLast: seq == 3,
+                showsToken: showsToken ?? (seq == 1), data: data(seq)))
     }
 
     private func read(_ seq: Int64) -> ClassicUpload.Action {
@@ -81,13 +81,30 @@ import Testing
             machine.progress(.at(seq: held, totalSize: 5000, transSize: held * 2048), now: at(0)) == [read(held + 1)])
     }
 
-    @Test func aServerThatHoldsEverythingIsAskedForTheLastChunkAgain() {
+    /// The server may have stopped before it set the icon; it does so for whoever shows the token.
+    @Test func aServerThatHoldsEverythingIsSentTheLastChunkAgainWithTheToken() {
         var machine = sending(after: 2)
         machine.connectionLost()
         _ = machine.connected(now: at(0))
         #expect(machine.progress(.at(seq: 3, totalSize: 5000, transSize: 5000), now: at(0)) == [read(3)])
-        #expect(machine.read(at: offset(3), bytes: data(3), now: at(0)) == [sent(3)])
+        #expect(machine.read(at: offset(3), bytes: data(3), now: at(0)) == [sent(3, showsToken: true)])
         #expect(machine.replied(error: 0, seq: 3) == [.done])
+    }
+
+    /// The bytes of an earlier upload are there, as of this picture's first time: only this upload's last chunk makes it the icon.
+    @Test func aServerThatHoldsAnEarlierUploadIsSentTheWholeAgain() {
+        var machine = sending(after: 0)
+        machine.connectionLost()
+        _ = machine.connected(now: at(0))
+        #expect(machine.progress(.at(seq: 3, totalSize: 5000, transSize: 5000), now: at(0)) == [read(1)])
+    }
+
+    @Test func aLastChunkThatIsNotTheIconIsFollowedByTheWholeAtOnce() {
+        var machine = ClassicUpload(geometry: geometry, everSent: true)
+        _ = machine.connected(now: at(0))
+        #expect(machine.progress(.at(seq: 3, totalSize: 5000, transSize: 5000), now: at(0)) == [read(3)])
+        _ = machine.read(at: offset(3), bytes: data(3), now: at(0))
+        #expect(machine.replied(error: 1020, seq: 3) == [read(1)])
     }
 
     /// A progress that is no place in this crop says nothing of this crop.

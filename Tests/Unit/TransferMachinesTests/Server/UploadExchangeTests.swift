@@ -27,10 +27,11 @@ import TransferMachines
     }
 
     private func upload(
-        _ chunk: ReceivedChunk, quota: Int64? = nil, openUpload: Bool = false
+        _ chunk: ReceivedChunk, quota: Int64? = nil, openUpload: Bool = false, shownToken: String? = nil
     ) -> UploadExchange {
         UploadExchange(
-            chunk, settings: .init(bytesMax: 1_000_000, quotaBytes: quota, openUpload: openUpload), freshID: fresh)
+            chunk, settings: .init(bytesMax: 1_000_000, quotaBytes: quota, openUpload: openUpload),
+            shownToken: shownToken, freshID: fresh)
     }
 
     private func record(_ id: UploadID, totalSize: Int64 = 5000, chunkSize: Int64 = 2048, isComplete: Bool = false)
@@ -174,13 +175,79 @@ import TransferMachines
         #expect(wrong.handle(.progress(record(old), held: nil)) == .reply(.progressLost))
     }
 
-    /// The reply was lost: the file is there already, and neither it nor the icon is touched again.
-    @Test func theLastChunkAgainAfterTheFileIsThereIsOnlyAcknowledged() {
-        var exchange = upload(chunk(3))
+    /// The reply was lost, or the user wants this picture for an icon once more: nothing is written again, and it is the icon.
+    @Test func theLastChunkAgainMakesAFileThatIsThereTheIconOnceMore() {
+        var exchange = upload(chunk(3), shownToken: "shown")
         _ = exchange.start()
         #expect(
             exchange.handle(.progress(record(old, isComplete: true), held: 5000)) == .compare(.file(key), offset: 4096))
+        #expect(exchange.handle(.compared(true)) == .checkToken("shown", UserID(7)!), "it may have been replaced")
+        #expect(exchange.handle(.token(.valid)) == .setIcon(key.name, UserID(7)!))
+        #expect(exchange.handle(.icon(userExists: true)) == .complete(record(old, isComplete: true)))
+        #expect(exchange.handle(.done) == .reply(nil))
+    }
+
+    /// A friend who downloaded an earlier picture knows its last chunk: it must not come back as the icon by that.
+    @Test(arguments: [(String?.none, true), (nil, false), ("replaced", true), ("replaced", false)])
+    func withoutAValidTokenTheLastChunkAgainSetsNothing(shownToken: String?, isIcon: Bool) {
+        var exchange = upload(chunk(3), shownToken: shownToken)
+        _ = exchange.start()
+        _ = exchange.handle(.progress(record(old, isComplete: true), held: 5000))
+        var action = exchange.handle(.compared(true))
+        if let shownToken {
+            #expect(action == .checkToken(shownToken, UserID(7)!))
+            action = exchange.handle(.token(.wrong))
+        }
+        #expect(action == .checkIcon(key.name, UserID(7)!))
+        #expect(
+            exchange.handle(.isIcon(isIcon)) == .reply(isIcon ? nil : .progressLost),
+            "acknowledged where nothing is to be set, and else begun again at 1, where the token is shown")
+    }
+
+    @Test func anEarlierChunkOfACompleteFileIsOnlyAcknowledged() {
+        var exchange = upload(chunk(2), shownToken: "shown")
+        _ = exchange.start()
+        _ = exchange.handle(.progress(record(old, isComplete: true), held: 5000))
         #expect(exchange.handle(.compared(true)) == .reply(nil))
+    }
+
+    // MARK: Why a chunk is refused
+
+    @Test func aRefusalTellsWhatItIsAbout() {
+        let cases: [(ReceivedChunk, UploadRefusalReason?)] = [
+            (chunk(1, name: "../x"), .name), (chunk(1, totalSize: 1_000_001), .tooLarge),
+            (chunk(1, isHead: false), .closed), (chunk(1, md5: "xyz"), nil), (chunk(1, bytes: 0), nil),
+        ]
+        for (chunk, reason) in cases {
+            var exchange = upload(chunk)
+            _ = exchange.start()
+            #expect(exchange.reason == reason)
+        }
+    }
+
+    @Test(arguments: [
+        (StoreErrorCode.full, UploadRefusalReason?.some(.noRoom)), (.forbidden, .notWritable),
+        (.unavailable, .unavailable), (.missing, nil), (.unsynced, nil),
+    ])
+    func aStoreThatFailsTellsWhatItIs(failure: StoreErrorCode, reason: UploadRefusalReason?) {
+        var exchange = upload(chunk(2))
+        _ = exchange.start()
+        _ = exchange.handle(.progress(record(old), held: 2048))
+        _ = exchange.handle(.failed(failure))
+        #expect(exchange.reason == reason)
+    }
+
+    @Test func whatDoesNotFitIntoTheAccountIsTheAccounts() {
+        for (bytes, uploads, reason) in [
+            (Int64(5001), 0, UploadRefusalReason.quota), (0, Limits.Server.uploadsPerUserMax, .tooManyUploads),
+        ] {
+            var exchange = upload(chunk(1), quota: 10_000)
+            _ = exchange.start()
+            _ = exchange.handle(.token(.valid))
+            _ = exchange.handle(.progress(nil, held: nil))
+            #expect(exchange.handle(.use(bytes: bytes, uploads: uploads)) == .reply(.writePermission))
+            #expect(exchange.reason == reason)
+        }
     }
 
     @Test func aFileSentAgainFromItsFirstChunkIsANewUpload() {

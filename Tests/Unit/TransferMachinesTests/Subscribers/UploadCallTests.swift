@@ -47,10 +47,10 @@ import TransferMachines
         case .disk(.readCrop(let id, let range)):
             return .disk(.cropRead(id, offset: range.lowerBound, bytes: Array(repeating: 0, count: range.count)))
         case .send(.askProgress):
-            return .reply(ServerReply(connection: 1, kind: .progress(name: nil, .error(1012))))
+            return .replies([ServerReply(connection: 1, kind: .progress(name: nil, .error(1012)))])
         case .send(.upload(let crop, let chunk)):
             let kind = ServerReply.Kind.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq)
-            return .reply(ServerReply(connection: 1, kind: kind))
+            return .replies([ServerReply(connection: 1, kind: kind)])
         case .disk(.finishCrop(let id)): return .disk(.cropFinished(id, name, []))
         case .disk(.stageCrop(let id)): return .disk(.cropStaged(id))
         case .disk(.commit(let items)):

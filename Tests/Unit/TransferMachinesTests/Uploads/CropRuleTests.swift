@@ -8,10 +8,11 @@ import TransferMachines
         CropRule.verdict(CropRule.Candidate(recorded: recorded), mode)
     }
 
+    /// And then from its beginning: what the server has of it says nothing of the new upload.
     @Test func whatTheServerHasIsSentAgainOnlyOnAPersonsWord() {
         #expect(verdict(.sent(toThisAccount: true), .normal) == .known)
         #expect(verdict(.sent(toThisAccount: true), .confirming) == .known)
-        #expect(verdict(.sent(toThisAccount: true), .forced) == .isNew(everSent: true))
+        #expect(verdict(.sent(toThisAccount: true), .forced) == .isNew(everSent: false))
     }
 
     @Test(arguments: [CropRule.Mode.normal, .confirming, .forced])
@@ -22,7 +23,10 @@ import TransferMachines
     /// The same bytes closed again under the same name are the last crop closed, and go behind the others.
     @Test(arguments: [CropRule.Mode.normal, .forced])
     func whatWaitsKeepsItsPlaceUnlessItWasClosedAgain(mode: CropRule.Mode) {
-        #expect(verdict(.waiting(isSameFile: true, isInOrder: true), mode) == .waits)
+        // A person's word is the last one: the crop goes behind all others that wait.
+        #expect(
+            verdict(.waiting(isSameFile: true, isInOrder: true), mode)
+                == (mode == .forced ? .isNew(everSent: true) : .waits))
         #expect(verdict(.waiting(isSameFile: false, isInOrder: true), mode) == .isNew(everSent: true))
         #expect(verdict(.waiting(isSameFile: false, isInOrder: false), mode) == .isNew(everSent: true))
     }
@@ -94,11 +98,15 @@ import TransferMachines
     @Test(arguments: [(0, 5), (2, 3), (6, -1), (-2, 5), (-100_000, 5)])
     func aRefusalNeverOutlivesItsReason(jumped: Int64, left: Int64) {
         let wall = UnixTime(milliseconds: 1_700_000_000_000)
-        let end = Negative.keptUntil(.corrupt, wall: wall)
-        #expect(end.milliseconds - wall.milliseconds == 5 * 60_000)
+        let whole = Negative.timeToLive(.corrupt, of: name("a.png"), attempts: 2)
+        let end = Negative.keptUntil(.corrupt, of: name("a.png"), attempts: 2, wall: wall)
+        #expect(.milliseconds(end.milliseconds - wall.milliseconds) == whole)
+        #expect(whole >= .seconds(300) && whole < .seconds(375))
         let now = MonotonicTime(nanoseconds: 77)
         let later = UnixTime(milliseconds: wall.milliseconds + jumped * 60_000)
-        let negative = Negative(reason: .corrupt, keptUntil: end, wall: later, now: now)
-        #expect(negative.until == now + .seconds(left * 60))
+        let negative = Negative(
+            reason: .corrupt, of: name("a.png"), attempts: 2, keptUntil: end, wall: later, now: now)
+        #expect(negative.until == now + (whole + .seconds((left - 5) * 60)))
+        #expect(negative.until - negative.learned == whole)
     }
 }

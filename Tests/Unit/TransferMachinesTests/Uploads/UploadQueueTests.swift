@@ -87,16 +87,20 @@ import Testing
         #expect(line.deadline == .never)
     }
 
+    private let full = UploadRefusal(code: 1015, reason: .noRoom)
+    private let tooLarge = UploadRefusal(code: 1015, reason: .tooLarge)
+
+    /// For ever, if it must be: trouble of the server passes.
     @Test mutating func aRefusedCropIsTriedAgainAfterWaitsThatGrow() {
         let only = crop(1, "a.png", size: 100)
         var line = line(only)
         var now = at(0)
-        for attempt in 1...Limits.Upload.refusalsMax {
+        for attempt in 1...50 {
             #expect(line.pump(AgentScript.login, now: now) == [reads(only)])
-            #expect(line.refused(now: now, random: &random) == (attempt == Limits.Upload.refusalsMax))
+            #expect(!line.refused(only.id, full, now: now, random: &random))
             #expect(!line.hasWork)
             #expect(line.pump(AgentScript.login, now: now) == [])
-            let ceiling = min(Duration.seconds(1 << (attempt - 1)), Limits.Upload.backoffMax)
+            let ceiling = min(Duration.seconds(1 << min(attempt - 1, 30)), Limits.Upload.backoffMax)
             let wait = line.deadline - now
             #expect(wait >= ceiling / 2 && wait <= ceiling)
             line.connectionLost()
@@ -109,10 +113,79 @@ import Testing
         let next = crop(2, "b.png", size: 100)
         var line = line(refused, next)
         _ = line.pump(AgentScript.login, now: at(0))
-        for _ in 0..<Limits.Upload.refusalsMax { _ = line.refused(now: at(0), random: &random) }
+        for attempt in 1...Limits.Upload.refusalsMax {
+            #expect(
+                line.refused(refused.id, tooLarge, now: at(0), random: &random)
+                    == (attempt == Limits.Upload.refusalsMax))
+        }
         line.remove(refused.id)
         #expect(line.hasWork)
         #expect(line.pump(AgentScript.login, now: at(0)) == [reads(next)])
+    }
+
+    /// Pumps, has the crop's one chunk refused, and waits for the pause to end.
+    private mutating func refuse(_ crop: Crop, in line: inout UploadQueue, _ now: inout MonotonicTime) {
+        #expect(line.pump(AgentScript.login, now: now) == [reads(crop)])
+        _ = line.read(crop.id, at: 0, bytes: bytes(Int(crop.size)), now: now)
+        _ = line.replied(error: 1015, name: crop.name.exact, md5: nil, seq: nil, reason: .noRoom)
+        _ = line.refused(crop.id, full, now: now, random: &random)
+        now = now + Limits.Upload.backoffMax
+    }
+
+    /// The last crop is the avatar that the person wants: it does not wait for ever behind one that the server has no room for.
+    @Test mutating func aCropThatIsRefusedAgainAndAgainTakesTurnsWithTheLast() {
+        let (large, middle, last) = (
+            crop(1, "a.png", size: 2000), crop(2, "b.png", size: 200), crop(3, "c.png", size: 100)
+        )
+        var line = line(large, middle, last)
+        var now = at(0)
+        for _ in 0..<Limits.Upload.refusalsTold { refuse(large, in: &line, &now) }
+        refuse(last, in: &line, &now)
+        refuse(large, in: &line, &now)
+        #expect(line.pump(AgentScript.login, now: now) == [reads(last)])
+        _ = line.read(last.id, at: 0, bytes: bytes(100), now: now)
+        _ = line.replied(error: 0, name: "c.png", md5: nil, seq: 1)
+        #expect(line.uploaded() == [large, middle], "sent now they would become the icon")
+        line.noted(last.id)
+        #expect(line.count == 0)
+        #expect(line.pump(AgentScript.login, now: now) == [])
+    }
+
+    @Test mutating func aNewCropNeedNotWaitForOneThatTheServerKeepsRefusing() {
+        let (large, small) = (crop(1, "a.png", size: 2000), crop(2, "b.png", size: 100))
+        var line = line(large)
+        var now = at(0)
+        for _ in 0..<Limits.Upload.refusalsTold { refuse(large, in: &line, &now) }
+        let before = now + (.zero - Limits.Upload.backoffMax)
+        line.add(small)
+        #expect(line.pump(AgentScript.login, now: before) == [reads(small)], "at once")
+    }
+
+    @Test mutating func aPauseAfterARefusalEndsWhenAPersonAsksOrAConnectionComesLater() {
+        let only = crop(1, "a.png", size: 100)
+        var line = line(only)
+        _ = line.pump(AgentScript.login, now: at(0))
+        for _ in 0..<20 { _ = line.refused(only.id, full, now: at(0), random: &random) }
+        #expect(!line.hasWork)
+        line.connected(now: at(.seconds(1)))
+        #expect(!line.hasWork, "a server may refuse and hang up each time")
+        line.connected(now: at(Limits.Upload.retryOnConnectAfter))
+        #expect(line.hasWork)
+        _ = line.refused(only.id, full, now: at(.seconds(9)), random: &random)
+        line.hurry()
+        #expect(line.hasWork)
+    }
+
+    // MARK: Hang-ups
+
+    /// What accepts and resets without an answer is a server that is away, however long.
+    @Test func aHangUpWithoutAnyAnswerIsNotTheCrops() {
+        let only = crop(1, "a.png", size: 5000)
+        var line = line(only)
+        for _ in 0..<100 { line.hungUp(wasAlone: true, hasAnswered: false) }
+        #expect(line.hangUps == 1, "others go first")
+        for _ in 1..<Limits.Connection.hangUpsMax { line.hungUp(wasAlone: true, hasAnswered: true) }
+        #expect(line.hangUps == Limits.Connection.hangUpsMax)
     }
 
     @Test func anotherCropsAnswerIsAStray() {

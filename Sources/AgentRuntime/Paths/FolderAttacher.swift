@@ -25,28 +25,18 @@ struct FolderAttacher: Sendable {
             .ask { [self] worker in
                 do {
                     let path = folder == .crops ? settings.uploadDirectory : settings.cacheDirectory
-                    try worker.reopen(folder, settings)
+                    switch folder {
+                    case .cache: try worker.reopenCache()
+                    case .crops: try worker.reopenCrops()
+                    }
                     try watch.attach(folder.id, path: path, modifications: settings.isShared)
                     tell(.back(folder))
                 } catch let error as WatchError {
                     tell(.lost(folder, reason: "\(error)", remedy: error.remedy))
                 } catch {
-                    tell(.lost(folder, reason: "\(error)", remedy: nil))
+                    tell(.unopened(folder, reason: "\(error)"))
                 }
             }
         ])
-    }
-}
-
-extension DiskWorker {
-    /// Opens one folder anew by its path. The cache is made again where it is missing; crops were somebody else's work, and an empty folder
-    /// in their place would make all of them new when the old one comes back.
-    func reopen(_ folder: WatchedFolder, _ settings: AgentSettings) throws {
-        switch folder {
-        case .cache: try reopenCache()
-        case .crops:
-            crops = try UploadFolder(
-                path: settings.uploadDirectory, bytesMax: uploadBytesMax, making: isShared)
-        }
     }
 }

@@ -1,0 +1,49 @@
+internal import AvatarCore
+internal import FolderWatch
+internal import PosixFiles
+internal import Synchronization
+
+/// What the disk thread needs, beside its own folders, to compare the paths of the configuration with what is held of them.
+final class HeldPaths: Sendable {
+    private let settings: AgentSettings
+    private let watch: FolderWatch
+    /// The bus outlives none of the others: it is there from the agent's start to its end.
+    private let bus = Mutex<BusServer?>(nil)
+
+    init(settings: AgentSettings, watch: FolderWatch) {
+        self.settings = settings
+        self.watch = watch
+    }
+
+    /// From here on the bus's socket is compared too.
+    func serve(on server: BusServer?) { bus.withLock { $0 = server } }
+
+    private var server: BusServer? { bus.withLock { $0 } }
+
+    /// Follows every path as it leads now, so that whatever leads one elsewhere from here on is heard of.
+    func follow() throws(WatchError) {
+        var paths = [
+            FollowedPath(folder: settings.uploadDirectory), FollowedPath(folder: settings.cacheDirectory),
+            FollowedPath(folder: settings.stateDirectory, names: StateHome.names),
+        ]
+        if let place = server?.place {
+            paths.append(FollowedPath(folder: place.folder, names: [place.name]))
+        }
+        try watch.follow(paths)
+    }
+
+    /// Where the bus's path leads; nil while no bus is served.
+    var busStanding: PathStanding? { server?.place?.standing }
+
+    /// Makes the bus's socket anew, where no other agent answers; why that cannot be done, or nil. Of the folders above it only the last is
+    /// made: what was moved away may come back.
+    func bindingFailure() -> String? {
+        guard let server, let place = server.place else { return nil }
+        do {
+            try server.listenAnew(on: try BusSocket.open(path: place.path, environment: [:], making: .last))
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+}
