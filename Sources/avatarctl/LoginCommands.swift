@@ -97,9 +97,10 @@ enum Token {
         }
         var silent = before
         silent.c_lflag &= ~tcflag_t(ECHO)
-        Output.errorLine("Token (it is not shown):")
+        // Before it is asked for: what is typed in answer is neither shown nor thrown away.
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
         defer { tcsetattr(STDIN_FILENO, TCSAFLUSH, &before) }
+        Output.errorLine("Token (it is not shown):")
         return try check(firstLine(), from: "the terminal")
     }
 
