@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("pictures:\n  types: [png, tiff]\n", "tiff"), ("pictures:\n  types: [\"\"]\n", "names nothing"),
+        ("pictures:\n  types: [png, tiff]\n", "tiff"), ("pictures:\n  types: [\" \"]\n", "names nothing"),
         ("cache:\n  directory: [/a]\n", "one plain value"), ("upload:\n  bytesMax: [1]\n", "one plain value"),
     ])
     func aListThatIsNoneIsSaid(_ yaml: String, _ words: String) async {
