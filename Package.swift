@@ -86,7 +86,8 @@ let package = Package(
             ], swiftSettings: strictMemory),
 
         // What every main needs: configuration in layers, a word to the service manager, the executor, the limit of descriptors.
-        .target(name: "ProgramSupport", dependencies: [configuration, nioPosix], swiftSettings: strict),
+        .target(
+            name: "ProgramSupport", dependencies: ["AvatarCore", configuration, nioPosix, logging], swiftSettings: strict),
 
         // Runtimes: drive the machines with real sockets, files and timers.
         .target(
@@ -113,7 +114,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "avatarctl",
-            dependencies: ["AvatarAgentClient", "LabelBus", "AvatarCore", "PosixFiles", nioCore, arguments],
+            dependencies: [
+                "AvatarAgentClient", "LabelBus", "AvatarCore", "PosixFiles", "ProgramSupport", nioCore, arguments,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "avatar-server",
@@ -131,6 +134,10 @@ let package = Package(
         .testTarget(
             name: "AvatarCoreTests", dependencies: ["AvatarCore", "TestPictures"], path: "Tests/Unit/AvatarCoreTests",
             swiftSettings: strict),
+        .testTarget(
+            name: "ProgramSupportTests",
+            dependencies: ["ProgramSupport", "AgentRuntime", "ServerRuntime", "AvatarCore", "BusTestSupport", logging],
+            path: "Tests/Unit/ProgramSupportTests", swiftSettings: strict),
         .testTarget(
             name: "PosixFilesTests", dependencies: ["PosixFiles", "AvatarCore", "TestMounts"],
             path: "Tests/Unit/PosixFilesTests",

@@ -9,7 +9,8 @@ import sys
 
 import varlink
 
-socket = os.environ.get("AVATARD_SOCKET") or os.environ["XDG_RUNTIME_DIR"] + "/avatard/agent.sock"
+runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+socket = os.environ.get("AVATARD_BUS_SOCKET") or runtime + "/avatard/agent.sock"
 with varlink.Client("unix:" + socket) as client, client.open("org.avatard.Agent") as agent:
     for reply in agent.Register([{"label": name, "name": name} for name in sys.argv[1:]], _more=True):
         for state in reply["labels"]:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What a label would show, from a shell: Examples/labels.sh head_17.png
 set -eu
-socket=${AVATARD_SOCKET:-$XDG_RUNTIME_DIR/avatard/agent.sock}
+socket=${AVATARD_BUS_SOCKET:-${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/avatard/agent.sock}
 call="{\"labels\":[{\"label\":\"shell\",\"name\":\"$1\"}]}"
 
 if command -v varlinkctl >/dev/null; then

@@ -76,8 +76,9 @@ class AvatarLabels(QWidget):
 
 if __name__ == "__main__":
     application = QApplication(sys.argv)
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     window = AvatarLabels(
-        os.environ.get("AVATARD_SOCKET") or os.environ["XDG_RUNTIME_DIR"] + "/avatard/agent.sock",
+        os.environ.get("AVATARD_BUS_SOCKET") or runtime + "/avatard/agent.sock",
         application.arguments()[1:],
     )
     window.lost.connect(lambda reason: (print(reason, file=sys.stderr), application.exit(1)))

@@ -3,11 +3,11 @@ internal import AvatarCore
 internal import FolderWatch
 internal import Foundation
 internal import LabelBus
-package import Logging
+internal import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import PosixFiles
-internal import ProgramSupport
+package import ProgramSupport
 internal import ServiceLifecycle
 internal import Synchronization
 internal import TransferMachines
@@ -31,27 +31,36 @@ package final class Agent: Service {
     package static let version = "0.1.0"
 
     private let settings: AgentSettings
-    private let environment: [String: String]
+    private let environment: ProcessEnvironment
+    private let log: ProgramLog
     private let logger: Logger
+    private let readAgain: @Sendable () async throws(ConfigurationError) -> AgentSettings
 
     /// An agent with settings that were read and checked.
-    package init(settings: AgentSettings, environment: [String: String], logger: Logger) {
+    ///
+    /// - Parameter readAgain: reads the configuration anew, on SIGHUP.
+    package init(
+        settings: AgentSettings, environment: ProcessEnvironment, log: ProgramLog,
+        readAgain: @escaping @Sendable () async throws(ConfigurationError) -> AgentSettings
+    ) {
         self.settings = settings
         self.environment = environment
-        self.logger = logger
+        self.log = log
+        self.readAgain = readAgain
+        logger = log.logger("avatard")
     }
 
     /// Runs until the service group shuts down; throws ``StartFault`` and the like when it cannot begin.
     package func run() async throws {
         // Before anything else: it holds the locks.
         let home = try StateHome(settings: settings)
-        let notices = ServiceManager(environment: environment)
-        let logins = LoginStore(
-            stateDirectory: settings.stateDirectory, classicChunkBytes: settings.classicChunkBytes)
+        try ConfiguredFolder.crops.make(settings)
+        let notices = ServiceManager(environment: environment.variables)
+        let logins = LoginStore(stateDirectory: settings.stateDirectory)
         let account: Account?
         var loginFault: TokenFile.Fault?
         do throws(TokenFile.Fault) {
-            account = try self.account(logins)
+            account = try self.account(logins, settings)
         } catch {
             // A kept login that cannot be used is mended by a new one, over the bus.
             guard error.isOfKeptLogin else { throw error }
@@ -61,7 +70,7 @@ package final class Agent: Service {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let end = EndReason()
         let core = try AgentCore(
-            settings: settings, logins: logins, tokens: TokenSource(settings, environment: environment), home: home,
+            settings: settings, logins: logins, environment: environment, home: home,
             loop: group.next(), logger: logger, end: end.give)
         try await core.begin(account, fault: loginFault?.description)
         let bus = BusServer(
@@ -77,7 +86,11 @@ package final class Agent: Service {
             metadata: ["cache": "\(settings.cacheDirectory)", "crops": "\(settings.uploadDirectory)"])
         let outcome: Result<Void, any Error>
         do {
-            try await bus.run()
+            try await withThrowingTaskGroup { tasks in
+                tasks.addTask { await self.reloadOnHangUps(core, logins, notices) }
+                defer { tasks.cancelAll() }
+                try await bus.run()
+            }
             outcome = .success(())
         } catch {
             outcome = .failure(error)
@@ -91,9 +104,11 @@ package final class Agent: Service {
     }
 
     /// Who is logged in at the start: flags and environment, then what was kept of a login, then the file.
-    private func account(_ logins: LoginStore) throws(TokenFile.Fault) -> Account? {
-        if !settings.isServerPinned, let kept = try logins.load() { return kept }
-        guard let tokens = TokenSource(settings, environment: environment) else { return nil }
+    private func account(_ logins: LoginStore, _ settings: AgentSettings) throws(TokenFile.Fault) -> Account? {
+        if !settings.isServerPinned, let kept = try logins.load(classicChunkBytes: settings.classicChunkBytes) {
+            return kept
+        }
+        guard let tokens = TokenSource(settings, environment: environment.variables) else { return nil }
         let account = try tokens.account()
         if account == nil {
             logger.warning(
@@ -101,6 +116,28 @@ package final class Agent: Service {
                 metadata: ["file": "\(settings.stateDirectory)/token", "command": "avatarctl login"])
         }
         return account
+    }
+
+    // MARK: Configuration that is read again
+
+    /// Reads the configuration again whenever SIGHUP comes, until the task is cancelled.
+    private func reloadOnHangUps(_ core: AgentCore, _ logins: LoginStore, _ notices: ServiceManager) async {
+        for await _ in HangUpSignal.occurrences() {
+            notices.reloading()
+            do {
+                let new = try await readAgain()
+                let changes = try await core.reload(new) { [self] settings in try account(logins, settings) }
+                log.set(level: new.logLevel, form: new.logFormat)
+                for change in changes {
+                    logger.log(level: change.key.isReloadable ? .info : .warning, "configuration: \(change)")
+                }
+                if changes.isEmpty { logger.info("the configuration was read again: nothing has changed") }
+            } catch {
+                logger.error("the configuration was not taken over", metadata: ["detail": "\(error)"])
+                core.configurationFailed("\(error)")
+            }
+            notices.ready()
+        }
     }
 }
 

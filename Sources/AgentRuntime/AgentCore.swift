@@ -6,11 +6,14 @@ internal import LabelBus
 internal import Logging
 internal import NIOCore
 internal import PosixFiles
+internal import ProgramSupport
+internal import Synchronization
 internal import TransferMachines
 
 /// The driver with everything around it but the bus: it answers the bus's calls, and outlives them.
 final class AgentCore: AgentService {
-    private let settings: AgentSettings
+    /// What is in force now.
+    private let settings: Mutex<AgentSettings>
     private let logins: LoginStore
     private let loop: any EventLoop
     private let logger: Logger
@@ -18,17 +21,19 @@ final class AgentCore: AgentService {
     private let disk: DiskThread
     private let watch: FolderWatch
     private let inbox: AgentInbox
-    private let tokenWatch: TokenWatch?
+    private let tokenWatch: TokenWatch
+    private let environment: ProcessEnvironment
     private let paths: HeldPaths
     private let mounts: MountWatch?
 
     /// Opens folders and catalog. `end` is called, on the loop, when the agent cannot go on.
     init(
-        settings: AgentSettings, logins: LoginStore, tokens: TokenSource?, home: sending StateHome, loop: any EventLoop,
-        logger: Logger,
+        settings: AgentSettings, logins: LoginStore, environment: ProcessEnvironment, home: sending StateHome,
+        loop: any EventLoop, logger: Logger,
         end: @escaping @Sendable (_ reason: String) -> Void
     ) throws {
-        self.settings = settings
+        self.settings = Mutex(settings)
+        self.environment = environment
         self.logins = logins
         self.loop = loop
         self.logger = logger
@@ -52,14 +57,15 @@ final class AgentCore: AgentService {
             cacheDirectory: settings.cacheDirectory, cropsDirectory: settings.uploadDirectory, fallback: fallback,
             clock: SystemClock())
         let seed = random.next()
+        let tokens = TokenSource(settings, environment: environment.variables)
         let (disk, watch, paths) = (disk, watch, paths)
         let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { inbox.feed([.folder($0)]) }
         driver = try loop.submit {
             NIOLoopBound(
                 AgentDriver(
-                    seed: seed, isShared: settings.isShared, places: settings.places,
-                    recheckAfter: settings.recheckAfter, mapping: mapping, disk: disk,
-                    loop: loop, logger: logger, tokens: tokens, attach: attacher.attach,
+                    seed: seed, isShared: settings.isShared, uploadBytesMax: settings.uploadBytesMax,
+                    places: settings.places, recheckAfter: settings.recheckAfter, mapping: mapping, disk: disk, loop: loop,
+                    logger: logger, tokens: tokens, attach: attacher.attach,
                     bindBus: { disk.submit([.ask { _ in inbox.feed([.busBound(failure: paths.bindingFailure())]) }]) },
                     end: end), eventLoop: loop)
         }.wait()
@@ -67,9 +73,7 @@ final class AgentCore: AgentService {
         inbox.connect { inputs in
             loop.execute { driver.value.feed(inputs) }
         }
-        tokenWatch = tokens.map { tokens in
-            TokenWatch(tokens.places, on: loop) { driver.value.readToken(isAsked: false) }
-        }
+        tokenWatch = TokenWatch(tokens?.places ?? [], on: loop) { driver.value.readToken(isAsked: false) }
     }
 
     private static func worker(
@@ -108,6 +112,7 @@ final class AgentCore: AgentService {
     ///
     /// `fault` says why nobody is logged in, where somebody should be.
     func begin(_ account: Account?, fault: String?) async throws {
+        let settings = settings.withLock { $0 }
         if let fault { inbox.feed([.loginUnusable(reason: fault)]) }
         let driver = driver
         if let account {
@@ -136,13 +141,69 @@ final class AgentCore: AgentService {
 
     /// Closes the connection, records everything, and ends the threads.
     func stop() async throws {
-        await tokenWatch?.stop()
+        await tokenWatch.stop()
         let driver = driver
         try await loop.submit { driver.value.stop() }.get()
         paths.serve(on: nil)
         mounts?.stop()
         watch.stop()
         try await disk.stop()
+    }
+
+    // MARK: Configuration that was read again
+
+    /// Takes over what takes effect at once, and tells of everything that is another value now.
+    ///
+    /// - Parameter account: who would be logged in after a start with the new settings; called on the disk thread, in order with logins over
+    ///   the bus. Where it throws, nothing is taken over.
+    func reload(_ new: AgentSettings, account: @escaping @Sendable (AgentSettings) throws -> Account?) async throws
+        -> [ConfigurationChange<AgentKey>]
+    {
+        let driver = driver
+        let before = settings.withLock { $0 }
+        let changes = before.changes(to: new)
+        let taken = before.taking(new)
+        let busLoginCount = try await loop.submit { driver.value.busLoginCount }.get()
+        let configured = try await onDisk { _ in try account(taken) }
+        try await onDisk {
+            try $0.setBounds(cacheBytesMax: taken.cacheBytesMax, uploadBytesMax: taken.uploadBytesMax)
+        }
+        settings.withLock { $0 = taken }
+        let facts = ConfigurationFacts(
+            waiting: changes.filter { !$0.key.isReloadable }.map(\.key.rawValue),
+            mayTakeLargerCrops: taken.uploadBytesMax > before.uploadBytesMax)
+        let keysChanged = changes.contains { $0.key.isOfAccount }
+        let tokens = TokenSource(taken, environment: environment.variables)
+        if keysChanged { tokenWatch.watch(tokens?.places ?? []) }
+        try await loop.submit {
+            let driver = driver.value
+            driver.uploadBytesMax = taken.uploadBytesMax
+            driver.feed(.configurationRead(facts))
+            if keysChanged { driver.takeTokens(from: tokens) }
+            // Whoever has logged in or out meanwhile knows better.
+            guard driver.busLoginCount == busLoginCount else { return }
+            switch LoginStep.after(current: driver.account, configured: configured, keysChanged: keysChanged) {
+            case .stays: break
+            case .logsIn(let account): driver.logIn(account)
+            case .logsOut: driver.logOut()
+            }
+            if keysChanged, configured == nil { driver.followTokenFile() }
+            // The file may hold another token since it was read above.
+            driver.readToken(isAsked: false)
+        }.get()
+        return changes
+    }
+
+    /// The configuration cannot be taken over, for this reason.
+    func configurationFailed(_ reason: String) { inbox.feed([.configurationRead(ConfigurationFacts(fault: reason))]) }
+
+    /// Runs `body` on the disk thread, after everything that was asked of it before.
+    private func onDisk<Value: Sendable>(
+        _ body: @escaping @Sendable (DiskWorker) throws -> Value
+    ) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            disk.submit([.ask { worker in continuation.resume(with: Result { try body(worker) }) }])
+        }
     }
 
     // MARK: The bus
@@ -174,6 +235,7 @@ final class AgentCore: AgentService {
     }
 
     private func login(_ parameters: LoginParameters, _ reply: ReplyStream) {
+        let settings = settings.withLock { $0 }
         guard !settings.isServerPinned else {
             return reply.fail(
                 .loginFixed(
@@ -181,15 +243,16 @@ final class AgentCore: AgentService {
                         + "which beat a login: start it without them"))
         }
         guard let uid = UserID(Int64(parameters.uid)) else { return reply.fail(.invalidParameter(parameter: "uid")) }
-        guard (1...65_535).contains(parameters.server.port), !parameters.server.host.isEmpty else {
-            return reply.fail(.invalidParameter(parameter: "server"))
-        }
+        // The host's text may name the port as well, if it names the same.
+        guard (1...65_535).contains(parameters.server.port), let address = try? HostPort(parameters.server.host),
+            address.port ?? parameters.server.port == parameters.server.port
+        else { return reply.fail(.invalidParameter(parameter: "server")) }
         guard !parameters.token.isEmpty, parameters.token.utf8.count <= Limits.Token.bytesMax else {
             return reply.fail(.invalidParameter(parameter: "token"))
         }
         let account = Account(
             server: ServerAddress(
-                host: parameters.server.host, port: parameters.server.port,
+                host: address.host, port: parameters.server.port,
                 classicChunkBytes: settings.classicChunkBytes),
             uid: uid, token: parameters.token)
         let (logins, driver) = (logins, driver)

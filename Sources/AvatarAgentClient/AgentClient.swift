@@ -23,10 +23,17 @@ public struct AgentClient: Sendable {
     /// A client of the agent at `socketPath`; nothing is connected yet.
     public init(socketPath: String = AgentClient.defaultSocketPath) { self.socketPath = socketPath }
 
-    /// `$XDG_RUNTIME_DIR/avatard/agent.sock`; without the variable, the folder that systemd gives the user.
+    /// Where the agent's socket lies unless its configuration file says otherwise (docs/label-bus.md): what AVATARD_BUS_SOCKET names, else
+    /// `avatard/agent.sock` below XDG_RUNTIME_DIR, else below the runtime folder that systemd gives the user, else below XDG_STATE_HOME.
     public static var defaultSocketPath: String {
-        let folder = ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"] ?? ""
-        return (folder.isEmpty ? "/run/user/\(getuid())" : folder) + "/avatard/agent.sock"
+        let environment = ProcessInfo.processInfo.environment
+        func path(_ name: String) -> String? { environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil } }
+        if let named = path(BusSocketPath.variable) { return named }
+        let given = BusSocketPath.inRuntimeFolder(path("XDG_RUNTIME_DIR"), user: getuid()) { folder in
+            var isFolder: ObjCBool = false
+            return FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) && isFolder.boolValue
+        }
+        return given ?? BusSocketPath.inStateFolder(path("XDG_STATE_HOME") ?? (path("HOME") ?? "") + "/.local/state")
     }
 
     // MARK: Labels and changes

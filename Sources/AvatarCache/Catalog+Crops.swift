@@ -141,6 +141,14 @@ extension Catalog {
         }
     }
 
+    /// Forgets refused files whose size was over one bound and is within another.
+    package func forgetRefusedCrops(largerThan old: Int64, upTo new: Int64) throws(CacheError) {
+        try write("forgetting crops that were too large") { db in
+            try db.execute(
+                sql: "DELETE FROM crops WHERE state = 'rejected' AND size > ? AND size <= ?", arguments: [old, new])
+        }
+    }
+
     /// A page of the crops that wait for `account` (`host:port/uid`), or for whoever logs in next where it is nil, in the order in which they
     /// were closed: those behind `order`.
     package func pendingCrops(

@@ -79,7 +79,8 @@ package final class UploadFolder {
     /// The folder's path, for messages.
     package let path: String
     let folder: Folder
-    let bytesMax: Int64
+    /// The largest picture that is taken.
+    package var bytesMax: Int64
     /// Names of files that are no crops whatever they hold (`upload.ignore`).
     package let ignored: NamePatterns
     /// The formats that are taken (`pictures.types`).

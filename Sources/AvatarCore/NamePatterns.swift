@@ -49,6 +49,20 @@ package struct NamePatterns: Hashable, Sendable {
         patterns = read
     }
 
+    /// The patterns as a list that ``init(list:)`` reads, letters in lower case; a comma for none.
+    package var list: String {
+        guard !patterns.isEmpty else { return "," }
+        return patterns.map { pieces in
+            pieces.map { piece in
+                switch piece {
+                case .any: "*"
+                case .one: "?"
+                case .literal(let scalar): String(Character(scalar))
+                }
+            }.joined()
+        }.joined(separator: ", ")
+    }
+
     /// Whether one of the patterns fits the name.
     package func match(_ name: String) -> Bool {
         guard !patterns.isEmpty else { return false }

@@ -5,6 +5,8 @@ package protocol ConfigurationKey: RawRepresentable<String>, CaseIterable, Hasha
     static var variablePrefix: String { get }
     /// Whether the value is never to be shown.
     var isSecret: Bool { get }
+    /// Whether a program that runs takes another value over at once, when its configuration is read again.
+    var isReloadable: Bool { get }
 }
 
 extension ConfigurationKey {

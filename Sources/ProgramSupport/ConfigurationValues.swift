@@ -1,3 +1,5 @@
+internal import AvatarCore
+
 /// Turns what the layers say into values, or into an error that says which key, where, and why. An empty value counts as none.
 package struct ConfigurationValues<Key: ConfigurationKey> {
     private let configuration: LayeredConfiguration<Key>
@@ -21,6 +23,33 @@ package struct ConfigurationValues<Key: ConfigurationKey> {
         guard let value = try configuration.value(of: key), !value.text.isEmpty else { return }
         guard value.text.hasPrefix("/") else { throw fault(key, value, "must be an absolute path") }
         take(value.text)
+    }
+
+    /// A host, perhaps with its port, and a port of its own key. A port in the host's text counts like one under the port's key in the same
+    /// layer: the stronger layer wins, and two that differ in one layer are an error.
+    package func address(
+        _ hostKey: Key, _ portKey: Key, ports: ClosedRange<Int> = 1...65_535, host takeHost: (String) -> Void,
+        port takePort: (Int) -> Void
+    ) throws(ConfigurationError) {
+        var given: Int?
+        try number(portKey, in: ports) { given = $0 }
+        guard let value = try configuration.value(of: hostKey), !value.text.isEmpty else {
+            if let given { takePort(given) }
+            return
+        }
+        let address: HostPort
+        do throws(HostPortError) { address = try HostPort(value.text, ports: ports) } catch {
+            throw fault(hostKey, value, error.description)
+        }
+        takeHost(address.host)
+        guard let named = address.port, let given, let beside = try configuration.value(of: portKey) else {
+            if let port = address.port ?? given { takePort(port) }
+            return
+        }
+        if beside.rank == value.rank, named != given {
+            throw fault(hostKey, value, HostPortError.otherPort(named, beside: given).description)
+        }
+        takePort(beside.rank < value.rank ? given : named)
     }
 
     /// A whole number in a range.
@@ -57,11 +86,11 @@ package struct ConfigurationValues<Key: ConfigurationKey> {
         take(choice)
     }
 
-    /// Some of an enum's cases, with commas between them.
+    /// Some of an enum's cases, with commas between them or as a YAML list.
     package func choices<Choice: RawRepresentable & CaseIterable & Hashable>(
         _ key: Key, _ take: (Set<Choice>) -> Void
     ) throws(ConfigurationError) where Choice.RawValue == String {
-        guard let value = try configuration.value(of: key), !value.text.isEmpty else { return }
+        guard let value = try configuration.value(of: key, asList: true), !value.text.isEmpty else { return }
         var chosen: Set<Choice> = []
         for word in value.text.split(whereSeparator: { $0 == "," || $0 == " " }) {
             guard let choice = Choice(rawValue: word.lowercased()) else {
@@ -75,7 +104,7 @@ package struct ConfigurationValues<Key: ConfigurationKey> {
     }
 
     private func fault(
-        _ key: Key, _ value: (text: String, source: String), _ reason: String
+        _ key: Key, _ value: ConfigurationValue, _ reason: String
     ) -> ConfigurationError {
         let shown = key.isSecret ? "the value" : "\"\(value.text)\""
         return ConfigurationError(key: key.rawValue, source: value.source, reason: "\(shown) \(reason)")

@@ -10,6 +10,14 @@ package struct ServiceManager: Sendable {
     /// The program is ready to serve.
     package func ready() { if let socket { Self.notify(socket, "READY=1") } }
 
+    /// The program has begun to read its configuration again; ``ready()`` says that it is done (`Type=notify-reload`).
+    package func reloading() {
+        guard let socket else { return }
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        Self.notify(socket, "RELOADING=1\nMONOTONIC_USEC=\(Int(now.tv_sec) * 1_000_000 + Int(now.tv_nsec) / 1000)")
+    }
+
     /// The program has begun to stop.
     package func stopping() { if let socket { Self.notify(socket, "STOPPING=1") } }
 

@@ -4,6 +4,7 @@ package import Logging
 package import NIOCore
 internal import NIOPosix
 internal import PosixFiles
+package import ProgramSupport
 import ServiceLifecycle
 internal import Synchronization
 package import TransferMachines
@@ -19,6 +20,9 @@ package import TransferMachines
 /// As a `Service` it runs until its service group shuts down.
 package final class AvatarServer: Service {
     private let settings: ServerSettings
+    /// What is in force now.
+    private let running: Mutex<ServerSettings>
+    private let uploads: UploadSettings
     private let stores: Stores
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
@@ -47,6 +51,8 @@ package final class AvatarServer: Service {
         whenListening: @escaping @Sendable (SocketAddress) throws -> Void = { _ in }
     ) {
         self.settings = settings
+        running = Mutex(settings)
+        uploads = UploadSettings(settings.upload)
         self.stores = stores
         self.descriptors = descriptors
         registry = ConnectionRegistry(connectionsMax: descriptors.connections)
@@ -77,16 +83,29 @@ package final class AvatarServer: Service {
         if swept > 0 { logger.info("removed parts of uploads that nobody finished", metadata: ["count": "\(swept)"]) }
         if let port = settings.metricsPort {
             let (metrics, health) = (metrics, stores.health)
-            let channel = try await MetricsHandler.bind(port: port, group: group, logger: logger) {
-                metrics.prometheusText(health: health())
+            let host = settings.metricsHost
+            let channel = try await ListenFault.wrapping(host, port) {
+                try await MetricsHandler.bind(host: host, port: port, group: group, logger: logger) {
+                    metrics.prometheusText(health: health())
+                }
             }
             metricsListener.withLock { $0 = channel }
         }
-        let channel = try await bind()
+        let channel = try await ListenFault.wrapping(settings.listenHost, settings.listenPort) { try await bind() }
         listener.withLock { $0 = channel }
         guard let address = channel.localAddress else { throw ChannelError.unknownLocalAddress }
         try whenListening(address)
         return address
+    }
+
+    /// Takes over what takes effect at once, from the next request on; everything that is another value now.
+    package func reload(_ new: ServerSettings) -> [ConfigurationChange<ServerKey>] {
+        running.withLock { running in
+            let changes = running.changes(to: new)
+            running = running.taking(new)
+            uploads.set(running.upload)
+            return changes
+        }
     }
 
     /// Takes no more connections and requests, answers the requests in flight within ``AvatarCore/Limits/Server/stopGrace``, and closes
@@ -120,7 +139,7 @@ package final class AvatarServer: Service {
 
     private func bind() async throws -> any Channel {
         let service = ClassicService(
-            stores: stores, upload: settings.upload, chunkBytes: Int64(settings.classicChunkBytes), logger: logger)
+            stores: stores, upload: uploads, chunkBytes: Int64(settings.classicChunkBytes), logger: logger)
         let shared = ConnectionResources(
             queue: queue, metrics: metrics, openFiles: OpenFileBudget(filesMax: descriptors.downloads))
         let (registry, logger, timeouts) = (registry, logger, timeouts)

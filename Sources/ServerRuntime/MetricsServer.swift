@@ -35,9 +35,9 @@ final class MetricsHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
-    /// Listens on 127.0.0.1 only, because the metrics are for this machine.
+    /// Listens on the loopback only, because the metrics are for this machine.
     static func bind(
-        port: Int, group: any EventLoopGroup, logger: Logger, text: @escaping @Sendable () -> String
+        host: String, port: Int, group: any EventLoopGroup, logger: Logger, text: @escaping @Sendable () -> String
     ) async throws -> any Channel {
         let registry = ConnectionRegistry(connectionsMax: Limits.Server.metricsConnectionsMax)
         return try await ServerBootstrap(group: group)
@@ -55,7 +55,7 @@ final class MetricsHandler: ChannelInboundHandler {
                     ])
                 }
             }
-            .bind(host: "127.0.0.1", port: port)
+            .bind(host: host, port: port)
             .get()
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Glibc
+import ProgramSupport
 
 /// The program. Its subcommands do the work.
 @main
@@ -15,8 +16,10 @@ struct AvatarServerCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [ServeCommand.self, UserCommand.self, CheckCommand.self])
 
-    /// Begins the program. Every file that it makes from here on is for its own user alone, whatever library makes it.
+    /// Begins the program. Every file that it makes from here on is for its own user alone, whatever library makes it. SIGHUP
+    /// ends it at no time.
     static func main() async {
+        HangUpSignal.hold()
         umask(0o077)
         await main(nil)
     }

@@ -8,7 +8,7 @@ import ServerStores
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Checks configuration, folder, permissions and stores; changes nothing that lasts.")
+        abstract: "Checks configuration, folder, permissions and stores; changes nothing.")
 
     @OptionGroup var options: ConfigurationOptions
 
@@ -23,12 +23,12 @@ struct CheckCommand: AsyncParsableCommand {
         }
         report(
             "folder \(settings.storageRoot)", FolderFileStore.problem(root: settings.storageRoot),
-            remedy: "make it, and give it to the user that runs the server: chown it, chmod 0700")
+            remedy: "see storage.root; make it, and give it to the user that runs the server: chown it, chmod 0700")
         switch settings.storesKind {
         case .embedded:
             report(
-                "database \(settings.sqliteFile)", databaseProblem(settings),
-                remedy: "see that its folder is there and belongs to the user that runs the server")
+                "database \(settings.sqliteFile)", EmbeddedDatabase.problem(path: settings.sqliteFile),
+                remedy: "see stores.sqliteFile; its folder must belong to the user that runs the server")
         case .cluster:
             let health = Cluster(redis: settings.redis, mysql: settings.mysql).health()
             report("Redis", health.redis, remedy: "see redis.host, redis.port, redis.socket and redis.password")
@@ -40,16 +40,6 @@ struct CheckCommand: AsyncParsableCommand {
             "chunk and body sizes", sizesProblem(settings),
             remedy: "raise classic.bodyBytesMax, or lower classic.chunkBytes to what clients send")
         if problems > 0 { throw Failure.unavailable }
-    }
-
-    private func databaseProblem(_ settings: ServerSettings) -> String? {
-        do throws(StoreError) {
-            let users = EmbeddedUsers(try EmbeddedDatabase(path: settings.sqliteFile, isDurable: false))
-            _ = try users.all()
-            return nil
-        } catch {
-            return error.cause
-        }
     }
 
     /// Clients upload with chunks of the size that they download with, as a rule.

@@ -10,7 +10,7 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(help: "The YAML file; \(defaultFile) when that is there.")
     var config: String?
 
-    @Option(help: "Address to listen on.") var listenHost: String?
+    @Option(help: "Address to listen on, perhaps with its port: 0.0.0.0, [::]:9090.") var listenHost: String?
     @Option(help: "Port to listen on; 0 for any free one.") var listenPort: String?
     @Option(help: "Folder of the files.") var storageRoot: String?
     @Option(help: "full or none.") var storageSync: String?
@@ -31,8 +31,10 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(help: "Whether 1003, which shows no token, is answered.") var classicOpenUpload: String?
     @Option(help: "Largest file taken.") var uploadBytesMax: String?
     @Option(help: "Largest sum of one user's files; 0 for no bound.") var quotaBytesPerUser: String?
+    @Option(help: "Loopback address for Prometheus, perhaps with its port.") var metricsHost: String?
     @Option(help: "Loopback port for Prometheus; 0 for none.") var metricsPort: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
+    @Option(help: "text or json: how a line of the log looks.") var logFormat: String?
 
     private var flags: [ServerKey: String] {
         let given: [ServerKey: String?] = [
@@ -42,22 +44,27 @@ struct ConfigurationOptions: ParsableArguments {
             .mysqlPort: mysqlPort, .mysqlSocket: mysqlSocket, .mysqlUser: mysqlUser, .mysqlPassword: mysqlPassword,
             .mysqlSchema: mysqlSchema, .classicChunkBytes: classicChunkBytes,
             .classicBodyBytesMax: classicBodyBytesMax, .classicOpenUpload: classicOpenUpload,
-            .uploadBytesMax: uploadBytesMax, .quotaBytesPerUser: quotaBytesPerUser, .metricsPort: metricsPort,
-            .logLevel: logLevel,
+            .uploadBytesMax: uploadBytesMax, .quotaBytesPerUser: quotaBytesPerUser, .metricsHost: metricsHost,
+            .metricsPort: metricsPort, .logLevel: logLevel, .logFormat: logFormat,
         ]
         return given.compactMapValues { $0 }
     }
 
     /// The checked settings. When a value makes no sense, the program ends and names the key, the place and the reason.
     func settings() async throws -> ServerSettings {
-        let file = config ?? (FileManager.default.fileExists(atPath: Self.defaultFile) ? Self.defaultFile : nil)
         do throws(ConfigurationError) {
-            return try ServerSettings(
-                try await LayeredConfiguration<ServerKey>(
-                    flags: flags, environment: ProcessInfo.processInfo.environment, file: file))
+            try ProcessEnvironment.checkCommandLine()
+            return try await read()
         } catch {
             Failure.say("\(error)")
             throw Failure.configuration
         }
+    }
+
+    /// What flags, environment and file say now.
+    func read() async throws(ConfigurationError) -> ServerSettings {
+        let file = config ?? (FileManager.default.fileExists(atPath: Self.defaultFile) ? Self.defaultFile : nil)
+        return try ServerSettings(
+            try await LayeredConfiguration<ServerKey>(flags: flags, environment: .current(), file: file))
     }
 }

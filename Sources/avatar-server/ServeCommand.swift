@@ -20,25 +20,23 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try await options.settings()
-        var logger = Logger(label: "avatar-server", factory: { StreamLogHandler.standardError(label: $0) })
-        logger.logLevel = Logger.Level(rawValue: settings.logLevel) ?? .info
+        let log = ProgramLog(level: settings.logLevel, form: settings.logFormat, environment: .current())
         do {
-            try await serve(settings, logger)
+            try await serve(settings, log)
         } catch let error as StoreError {
             Failure.say("\(error)")
             throw Failure.unavailable
-        } catch let error as IOError {
-            Failure.say(
-                "cannot listen on \(settings.listenHost):\(settings.listenPort): \(String(cString: strerror(error.errnoCode)))"
-            )
+        } catch let error as ListenFault {
+            Failure.say("\(error)")
             throw Failure.unavailable
         }
     }
 
-    private func serve(_ settings: ServerSettings, _ logger: Logger) async throws {
+    private func serve(_ settings: ServerSettings, _ log: ProgramLog) async throws {
+        let logger = log.logger("avatar-server")
+        let manager = ServiceManager(environment: ProcessEnvironment.current().variables)
         let notice = ReadyNotice(
-            descriptor: readyFd, manager: ServiceManager(environment: ProcessInfo.processInfo.environment),
-            portFile: portFile)
+            descriptor: readyFd, manager: manager, portFile: portFile)
         let descriptors = DescriptorBudget(limit: DescriptorLimit.raise())
         let stores = try openStores(settings, descriptors)
         let server = AvatarServer(settings, stores: stores, descriptors: descriptors, logger: logger) { address in
@@ -55,8 +53,32 @@ struct ServeCommand: AsyncParsableCommand {
             configuration: ServiceGroupConfiguration(
                 services: [.init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-        try await group.run()
+        try await withThrowingTaskGroup { tasks in
+            tasks.addTask { await reloadOnHangUps(server, manager, log) }
+            defer { tasks.cancelAll() }
+            try await group.run()
+        }
         notice.stopping()
         logger.info("stopped")
+    }
+
+    /// Reads the configuration again whenever SIGHUP comes, until the task is cancelled.
+    private func reloadOnHangUps(_ server: AvatarServer, _ manager: ServiceManager, _ log: ProgramLog) async {
+        let logger = log.logger("avatar-server")
+        for await _ in HangUpSignal.occurrences() {
+            manager.reloading()
+            do throws(ConfigurationError) {
+                let new = try await options.read()
+                let changes = server.reload(new)
+                log.set(level: new.logLevel, form: new.logFormat)
+                for change in changes {
+                    logger.log(level: change.key.isReloadable ? .info : .warning, "configuration: \(change)")
+                }
+                if changes.isEmpty { logger.info("the configuration was read again: nothing has changed") }
+            } catch {
+                logger.error("the configuration was not taken over", metadata: ["detail": "\(error)"])
+            }
+            manager.ready()
+        }
     }
 }

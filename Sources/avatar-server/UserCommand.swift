@@ -22,7 +22,7 @@ struct UserCommand: AsyncParsableCommand {
         func run() async throws {
             let user = try checkedUser(uid)
             let token = try token(from: tokenFile)
-            let users = try await openUsers(options)
+            let users = try await openUsers(options, making: true)
             let isNew = try doing { () throws(StoreError) in try users.add(user, name: name, token: token) }
             guard isNew else {
                 Failure.say(
@@ -74,7 +74,8 @@ private func checkedUser(_ uid: Int64) throws -> UserID {
     return user
 }
 
-private func openUsers(_ options: ConfigurationOptions) async throws -> EmbeddedUsers {
+/// - Parameter making: whether a database that is not there is made.
+private func openUsers(_ options: ConfigurationOptions, making: Bool = false) async throws -> EmbeddedUsers {
     let settings = try await options.settings()
     guard settings.storesKind == .embedded else {
         Failure.say("stores.kind is cluster: its users are made by the chat system, in MySQL and Redis")
@@ -82,7 +83,7 @@ private func openUsers(_ options: ConfigurationOptions) async throws -> Embedded
     }
     return try doing { () throws(StoreError) in
         EmbeddedUsers(
-            try EmbeddedDatabase(path: settings.sqliteFile, isDurable: settings.storageSync == .full))
+            try EmbeddedDatabase(path: settings.sqliteFile, isDurable: settings.storageSync == .full, making: making))
     }
 }
 

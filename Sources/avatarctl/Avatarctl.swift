@@ -1,4 +1,5 @@
 import ArgumentParser
+internal import ProgramSupport
 
 /// The person's side of avatard.
 @main
@@ -8,6 +9,9 @@ struct Avatarctl: AsyncParsableCommand {
         abstract: "Asks avatard about avatars, and tells it what to do.",
         discussion: """
             The agent is started with: systemctl --user start avatard
+
+            The agent's socket is the one that --socket names, else AVATARD_BUS_SOCKET, else bus.socket in the agent's \
+            configuration, else $XDG_RUNTIME_DIR/avatard/agent.sock.
 
             Exit status: 0 when all went well, 1 when something failed, 2 when the command line was wrong, 3 when the \
             agent does not answer.
@@ -19,6 +23,12 @@ struct Avatarctl: AsyncParsableCommand {
 
     /// ArgumentParser's own status for a wrong command line is 64; ours is 2, as of most tools.
     static func main() async {
+        do throws(ConfigurationError) {
+            try ProcessEnvironment.checkCommandLine()
+        } catch {
+            Output.errorLine("avatarctl: \(error.key): \(error.reason)")
+            leave(.usage)
+        }
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
@@ -43,6 +53,7 @@ struct CommonOptions: ParsableArguments {
     @Flag(help: "Print JSON: one object, or one per line for what goes on.")
     var json = false
 
-    @Option(help: ArgumentHelp("The agent's socket.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp("The agent's socket; otherwise the one of the agent's configuration.", valueName: "path"))
     var socket: String?
 }

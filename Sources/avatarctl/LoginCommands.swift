@@ -13,11 +13,11 @@ struct Login: AsyncParsableCommand {
             which other users can see. The agent keeps it, and nothing ever prints it.
             """)
 
-    @Option(help: "The server's host name or address.")
+    @Option(help: "The server's host name or address, perhaps with its port: example.org:9090, [::1]:9090.")
     var host: String
 
-    @Option(help: "The server's TCP port.")
-    var port: Int = 9090
+    @Option(help: "The server's TCP port, 9090 when --host does not say either.")
+    var port: Int?
 
     @Option(help: "The user's number.")
     var uid: Int
@@ -28,10 +28,25 @@ struct Login: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
+        let server = try server()
         try await common.run { client in
             let token = try tokenFile.map(Token.read) ?? Token.readFromStandardInput()
-            try await client.login(server: Server(host: host, port: port), uid: uid, token: token)
-            common.done("user \(uid) at \(host):\(port)")
+            try await client.login(server: server, uid: uid, token: token)
+            common.done("user \(uid) at \(HostPort.text(host: server.host, port: server.port))")
+        }
+    }
+
+    /// What `--host` and `--port` name together.
+    private func server() throws -> Server {
+        if let port, !(1...65_535).contains(port) { throw ValidationError("--port must be from 1 to 65535") }
+        do throws(HostPortError) {
+            let address = try HostPort(host)
+            if let named = address.port, let port, named != port {
+                throw HostPortError.otherPort(named, beside: port)
+            }
+            return Server(host: address.host, port: address.port ?? port ?? 9090)
+        } catch {
+            throw ValidationError("--host \"\(host)\" \(error)")
         }
     }
 }
@@ -82,9 +97,10 @@ enum Token {
         }
         var silent = before
         silent.c_lflag &= ~tcflag_t(ECHO)
-        Output.errorLine("Token (it is not shown):")
+        // Before it is asked for: what is typed in answer is neither shown nor thrown away.
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
         defer { tcsetattr(STDIN_FILENO, TCSAFLUSH, &before) }
+        Output.errorLine("Token (it is not shown):")
         return try check(firstLine(), from: "the terminal")
     }
 

@@ -2,6 +2,7 @@ internal import AvatarAgentClient
 internal import AvatarCore
 internal import Glibc
 internal import LabelBus
+internal import ProgramSupport
 
 /// How a command ends (avatarctl(1), "EXIT STATUS").
 enum ExitStatus: Int32, Error {
@@ -14,19 +15,19 @@ enum ExitStatus: Int32, Error {
 func leave(_ status: ExitStatus) -> Never { exit(status.rawValue) }
 
 extension CommonOptions {
-    /// The agent that the command talks to.
-    var client: AgentClient { AgentClient(socketPath: socket ?? AgentClient.defaultSocketPath) }
-
     /// Runs a command's work, and says what went wrong as a person reads it, or as one JSON object.
     func run(_ body: (AgentClient) async throws -> Void) async throws {
         do {
-            try await body(client)
+            try await body(AgentClient(socketPath: try await AgentSocket.path(flag: socket)))
         } catch let error as AgentError {
             report(error)
             throw ExitStatus.failed
         } catch let error as AgentClientError {
             report(error)
             throw error.code == .notReachable ? ExitStatus.notReachable : ExitStatus.failed
+        } catch let error as ConfigurationError {
+            Output.errorLine("avatarctl: \(error)")
+            throw ExitStatus.usage
         } catch let error as LocalError {
             Output.errorLine("avatarctl: \(error.description)")
             throw ExitStatus.failed

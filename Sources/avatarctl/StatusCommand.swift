@@ -1,5 +1,6 @@
 import ArgumentParser
 internal import AvatarAgentClient
+internal import AvatarCore
 internal import LabelBus
 
 struct Status: AsyncParsableCommand {
@@ -18,7 +19,7 @@ struct Status: AsyncParsableCommand {
     /// What a person is told.
     static func lines(_ status: StatusReply) -> [String] {
         var lines = ["avatard \(status.version)"]
-        let server = status.server.map { " (\($0.host):\($0.port))" } ?? ""
+        let server = status.server.map { " (\(HostPort.text(host: $0.host, port: $0.port)))" } ?? ""
         lines.append("connection  \(status.connection) since \(status.since)\(server)")
         if let dialect = status.dialect { lines.append("dialect     \(dialect)") }
         if let icon = status.icon { lines.append("your icon   \(Progress.sentence(icon))") }

@@ -38,9 +38,10 @@ struct Fetch: AsyncParsableCommand {
 
 struct Upload: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Uploads pictures, each the user's next avatar, and waits until they are on the server.")
+        abstract: "Uploads pictures, each the user's next avatar, and waits until they are on the server.",
+        discussion: "A file called - stands for standard input; a file of that name is ./-")
 
-    @Argument(help: "The files.", completion: .file())
+    @Argument(help: "The files; - for standard input.", completion: .file())
     var files: [String]
 
     @Flag(help: "Do not wait: the agent goes on by itself.")
@@ -49,23 +50,40 @@ struct Upload: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
+        let pipes = files.count { $0 == StandardInput.sign }
+        guard pipes <= 1 else { throw ValidationError("- stands for standard input, which can be read once") }
         try await common.run { client in
+            if pipes > 0 { try StandardInput.check() }
             var progress = Progress(json: common.json)
             defer { progress.end() }
             for file in files {
-                let path = try absolute(file)
-                if noWait {
-                    progress.show(try await client.upload(path))
-                    continue
+                if file == StandardInput.sign {
+                    try await StandardInput.handOver(to: client) { path, isTaken in
+                        try await upload(path, client, &progress, isTaken: isTaken)
+                    }
+                } else {
+                    try await upload(absolute(file), client, &progress) {}
                 }
-                var last: Avatar?
-                for try await avatar in try await client.uploadProgress(path) {
-                    progress.show(avatar)
-                    last = avatar
-                }
-                if last?.isNotToBeHad ?? true { throw ExitStatus.failed }
             }
         }
+    }
+
+    private func upload(
+        _ path: String, _ client: AgentClient, _ progress: inout Progress, isTaken: () -> Void
+    ) async throws {
+        if noWait {
+            let avatar = try await client.upload(path)
+            isTaken()
+            return progress.show(avatar)
+        }
+        var last: Avatar?
+        for try await avatar in try await client.uploadProgress(path) {
+            // The agent's first word comes when the picture lies in its own folder.
+            isTaken()
+            progress.show(avatar)
+            last = avatar
+        }
+        if last?.isNotToBeHad ?? true { throw ExitStatus.failed }
     }
 
     /// The agent has a working folder of its own, so it is given whole paths.
@@ -74,7 +92,12 @@ struct Upload: AsyncParsableCommand {
             throw LocalError(description: "\(file): \(String(cString: strerror(errno)))")
         }
         defer { free(path) }
-        return String(cString: path)
+        guard let text = String(validatingCString: path) else {
+            throw LocalError(
+                description:
+                    "\(file): its whole path is not UTF-8; give it as standard input: avatarctl upload - <\(file)")
+        }
+        return text
     }
 }
 

@@ -36,6 +36,7 @@ struct AvatardCommand: ParsableCommand {
     @Option(help: "The label bus's socket.") var busSocket: String?
     @Option(help: "full or none: how much a commit waits for the disk.") var storageSync: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
+    @Option(help: "text or json: how a line of the log looks.") var logFormat: String?
 
     private var flags: [AgentKey: String] {
         let given: [AgentKey: String?] = [
@@ -46,8 +47,15 @@ struct AvatardCommand: ParsableCommand {
             .uploadDirectory: uploadDirectory, .uploadBytesMax: uploadBytesMax, .uploadIgnore: uploadIgnore,
             .picturesTypes: picturesTypes, .stateDirectory: stateDirectory,
             .busSocket: busSocket, .storageSync: storageSync, .logLevel: logLevel,
+            .logFormat: logFormat,
         ]
         return given.compactMapValues(\.self)
+    }
+
+    /// Begins the program; SIGHUP ends it at no time.
+    static func main() {
+        HangUpSignal.hold()
+        main(nil)
     }
 
     func run() throws {
@@ -56,13 +64,21 @@ struct AvatardCommand: ParsableCommand {
 
     private func serve() async throws {
         do {
-            let environment = ProcessInfo.processInfo.environment
-            var settings = try AgentSettings(environment: environment)
-            try settings.read(
-                try await LayeredConfiguration(
-                    flags: flags, environment: environment, file: config ?? Self.defaultFile(environment)))
-            let logger = Self.logger(settings.logLevel)
-            let agent = Agent(settings: settings, environment: environment, logger: logger)
+            try ProcessEnvironment.checkCommandLine()
+            let environment = ProcessEnvironment.current()
+            let directories = BaseDirectories(environment)
+            let read: @Sendable () async throws(ConfigurationError) -> AgentSettings = {
+                () throws(ConfigurationError) in
+                var file = config
+                if file == nil { file = try directories.configurationFile("avatard/avatard.yaml") }
+                return try AgentSettings(
+                    try await LayeredConfiguration(flags: flags, environment: environment, file: file), directories)
+            }
+            let settings = try await read()
+            let log = ProgramLog(level: settings.logLevel, form: settings.logFormat, environment: environment)
+            let logger = log.logger("avatard")
+            for word in directories.ignored { logger.warning("\(word)") }
+            let agent = Agent(settings: settings, environment: environment, log: log, readAgain: read)
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: [.init(service: agent, successTerminationBehavior: .gracefullyShutdownGroup)],
@@ -80,20 +96,5 @@ struct AvatardCommand: ParsableCommand {
         case is Agent.EndFault: Agent.EndFault.exitStatus
         default: 1
         }
-    }
-
-    private static func defaultFile(_ environment: [String: String]) -> String? {
-        let home = environment["XDG_CONFIG_HOME"] ?? environment["HOME"].map { $0 + "/.config" }
-        guard let file = home.map({ $0 + "/avatard/avatard.yaml" }), FileManager.default.fileExists(atPath: file) else {
-            return nil
-        }
-        return file
-    }
-
-    private static func logger(_ level: String) -> Logger {
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        var logger = Logger(label: "avatard")
-        logger.logLevel = Logger.Level(rawValue: level) ?? .info
-        return logger
     }
 }

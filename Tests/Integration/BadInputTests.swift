@@ -40,7 +40,9 @@ extension RealPrograms {
                 let problems = try await stage.agent.client.status().problems.map(\.what)
                 for (name, _, reason) in try Self.files() {
                     let shown = String(name.prefix(60))
-                    let said = program.log.lines.filter { $0.contains("not uploaded") && $0.contains(shown) }
+                    // A line of the log has no control characters.
+                    let logged = shown.replacingOccurrences(of: "\t", with: " ")
+                    let said = program.log.lines.filter { $0.contains("not uploaded") && $0.contains(logged) }
                     #expect(said.count == 1, "\(shown): \(said)")
                     #expect(said.allSatisfy { $0.contains(reason) }, "\(shown): \(said)")
                     #expect(problems.contains { $0.contains(shown) && $0.contains(reason) }, "\(shown): \(problems)")

@@ -14,10 +14,10 @@ package struct BusSocket: ~Copyable {
 
     /// Makes the socket at `path`, or takes the one that systemd handed over. Blocks only as long as a few system calls.
     ///
-    /// The folder is made with mode 0700 where there is none. A socket that is there already is connected to, and taken
-    /// away only when nobody answers.
+    /// The folder is made with mode 0700 where there is none, as far as `making` says. A socket that is there already is connected to, and
+    /// taken away only when nobody answers.
     package static func open(
-        path: String, environment: [String: String] = currentEnvironment()
+        path: String, environment: [String: String] = currentEnvironment(), making: Folder.Making = .all
     ) throws(BusSocketError) -> BusSocket {
         let handedOver = try SocketActivation.descriptor(in: environment, processID: getpid())
         for name in SocketActivation.variables { unsetenv(name) }
@@ -27,8 +27,14 @@ package struct BusSocket: ~Copyable {
             let place = UnixSocket.path(of: handedOver).map { SocketPlace(path: $0, isOwned: false) }
             return BusSocket(file: OpenFile(adopting: handedOver), place: place)
         }
+        let folder: Folder
         do throws(PosixError) {
-            return try make(path)
+            folder = try Folder.open(path: SocketPlace.split(path).folder, making: making)
+        } catch {
+            throw .noFolder(path: path, error)
+        }
+        do throws(PosixError) {
+            return try make(path, in: folder)
         } catch {
             throw error.code == EADDRINUSE ? .inUse(path: path) : .system(error)
         }
@@ -43,10 +49,8 @@ package struct BusSocket: ~Copyable {
         return variables
     }
 
-    private static func make(_ path: String) throws(PosixError) -> BusSocket {
-        let (folderPath, name) = SocketPlace.split(path)
-        if mkdir(folderPath, 0o700) != 0, errno != EEXIST { throw .last("mkdir", path: folderPath) }
-        let folder = try Folder(path: folderPath)
+    private static func make(_ path: String, in folder: borrowing Folder) throws(PosixError) -> BusSocket {
+        let name = SocketPlace.split(path).name
         if let facts = try folder.facts(of: name) {
             // Anything but a socket of ours is not ours to remove.
             guard facts.kind == .other, facts.owner == geteuid() else {
@@ -114,6 +118,8 @@ package enum BusSocketError: Error, Hashable, Sendable, CustomStringConvertible 
     case activationWithoutName
     /// What was handed over is no listening Unix stream socket.
     case activationWithoutListener
+    /// The folder of the socket is not there, and cannot be made.
+    case noFolder(path: String, PosixError)
     /// A system call failed.
     case system(PosixError)
 
@@ -124,6 +130,8 @@ package enum BusSocketError: Error, Hashable, Sendable, CustomStringConvertible 
             "systemd handed over sockets, but none is called varlink: set FileDescriptorName=varlink in the socket unit"
         case .activationWithoutListener:
             "the socket that systemd handed over is no listening Unix stream socket: use ListenStream= in the socket unit"
+        case .noFolder(let path, let error):
+            "there is no folder for the bus's socket \(path): \(error); bus.socket or XDG_RUNTIME_DIR says where it lies"
         case .system(let error): error.description
         }
     }

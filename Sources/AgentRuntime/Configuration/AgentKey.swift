@@ -19,7 +19,29 @@ package enum AgentKey: String, ConfigurationKey {
     case busSocket = "bus.socket"
     case storageSync = "storage.sync"
     case logLevel = "log.level"
+    case logFormat = "log.format"
 
     package static let variablePrefix = "AVATARD_"
     package var isSecret: Bool { false }
+
+    /// Folders, socket and lock belong to one run, and so do the formats: what was refused for its format is only looked at anew by a start.
+    /// Everything else is asked for whenever it is used.
+    package var isReloadable: Bool {
+        switch self {
+        case .cacheDirectory, .cacheRecheckAfter, .uploadDirectory, .uploadIgnore, .picturesTypes, .stateDirectory, .busSocket,
+            .storageSync:
+            false
+        case .serverHost, .serverPort, .serverDialect, .serverClassicChunkBytes, .identityUID, .identityTokenFile,
+            .cacheBytesMax, .uploadBytesMax, .logLevel, .logFormat:
+            true
+        }
+    }
+
+    /// Whether the key says who logs in where.
+    package var isOfAccount: Bool {
+        switch self {
+        case .serverHost, .serverPort, .serverClassicChunkBytes, .identityUID, .identityTokenFile: true
+        default: false
+        }
+    }
 }

@@ -12,55 +12,39 @@ package struct AgentSettings: Sendable {
     package var uid: UserID?
     /// Where the token lies; nil for the places of ``TokenFile``.
     package var tokenFile: String?
-    package var cacheDirectory: String
+    package var cacheDirectory = ""
     /// Nil for no bound.
     package var cacheBytesMax: Int64?
     /// How long a picture is shown before the server is asked for it again; nil for ever.
     package var recheckAfter: Duration? = Limits.Download.recheckAfter
-    package var uploadDirectory: String
+    package var uploadDirectory = ""
     package var uploadBytesMax = Limits.Picture.uploadBytesMaxDefault
     /// The picture formats that are taken, as crops and from others.
     package var pictureTypes = ImageFormat.usual
     /// Names of files in the upload folder that are no avatars.
     package var uploadIgnore = NamePatterns.standard
-    package var stateDirectory: String
-    package var busSocket: String
+    package var stateDirectory = ""
+    package var busSocket = ""
     package var sync = SyncLevel.full
     package var logLevel = "info"
+    package var logFormat = ProgramLog.Form.text
     /// Whether flags or environment name the server or the user: then a login over the bus does not change them.
     package var isServerPinned = false
 
-    /// The defaults of the XDG base directories.
-    ///
-    /// - Throws: when neither XDG_RUNTIME_DIR nor HOME says where things lie.
-    package init(environment: [String: String]) throws(ConfigurationError) {
-        let data = try Self.directory("XDG_DATA_HOME", else: ".local/share", environment)
-        let state = try Self.directory("XDG_STATE_HOME", else: ".local/state", environment)
-        cacheDirectory = data + "/avatard/avatars"
-        uploadDirectory = data + "/avatard/crops"
-        stateDirectory = state + "/avatard"
-        let runtime = environment["XDG_RUNTIME_DIR"].flatMap { $0.hasPrefix("/") ? $0 : nil }
-        busSocket = (runtime ?? state) + "/avatard/agent.sock"
+    /// Reads and checks every key. A folder that no key names lies where the base directories say, which are only asked for it then.
+    package init(
+        _ layers: LayeredConfiguration<AgentKey>, _ directories: BaseDirectories
+    ) throws(ConfigurationError) {
+        try read(layers)
+        if cacheDirectory.isEmpty { cacheDirectory = try directories.path(.data) + "/avatard/avatars" }
+        if uploadDirectory.isEmpty { uploadDirectory = try directories.path(.data) + "/avatard/crops" }
+        if stateDirectory.isEmpty { stateDirectory = try directories.path(.state) + "/avatard" }
+        if busSocket.isEmpty { busSocket = try directories.busSocket() }
     }
 
-    private static func directory(
-        _ variable: String, else fallback: String, _ environment: [String: String]
-    ) throws(ConfigurationError) -> String {
-        // The base directory specification: a path that is not absolute is to be ignored.
-        if let path = environment[variable], path.hasPrefix("/") { return path }
-        guard let home = environment["HOME"], home.hasPrefix("/") else {
-            throw ConfigurationError(
-                key: variable, source: "the environment", reason: "is not set, and HOME does not say where else to look"
-            )
-        }
-        return home + "/" + fallback
-    }
-
-    /// Reads and checks every key; what is not there keeps its default.
-    package mutating func read(_ layers: LayeredConfiguration<AgentKey>) throws(ConfigurationError) {
+    private mutating func read(_ layers: LayeredConfiguration<AgentKey>) throws(ConfigurationError) {
         let values = ConfigurationValues(layers)
-        try values.text(.serverHost) { serverHost = $0 }
-        try values.number(.serverPort, in: 1...65_535) { serverPort = $0 }
+        try values.address(.serverHost, .serverPort, host: { serverHost = $0 }, port: { serverPort = $0 })
         // Only the classic dialect is spoken yet: `auto` means classic.
         try values.text(.serverDialect, oneOf: ["auto", "classic"]) { _ in }
         try values.number(.serverClassicChunkBytes, in: Limits.Wire.classicChunkBytes) { classicChunkBytes = $0 }
@@ -78,9 +62,10 @@ package struct AgentSettings: Sendable {
         try values.path(.stateDirectory) { stateDirectory = Self.trimmed($0) }
         try values.path(.busSocket) { busSocket = $0 }
         try values.text(.storageSync, oneOf: ["full", "none"]) { sync = $0 == "none" ? .none : .full }
-        try values.text(.logLevel, oneOf: ["trace", "debug", "info", "notice", "warning", "error", "critical"]) {
+        try values.text(.logLevel, oneOf: ProgramLog.levels) {
             logLevel = $0
         }
+        try values.choice(.logFormat) { logFormat = $0 }
         for key in [AgentKey.serverHost, .serverPort, .identityUID] {
             if let source = try layers.value(of: key)?.source,
                 source == "the command line" || source == "the environment"

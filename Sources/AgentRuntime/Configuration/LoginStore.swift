@@ -15,22 +15,24 @@ final class LoginStore: Sendable {
 
     private static let fileName = "login.json"
     let stateDirectory: String
-    let classicChunkBytes: Int
     /// What the file holds, or held before somebody removed it.
     private let kept = Mutex<Account?>(nil)
 
-    init(stateDirectory: String, classicChunkBytes: Int) {
-        self.stateDirectory = stateDirectory
-        self.classicChunkBytes = classicChunkBytes
+    init(stateDirectory: String) { self.stateDirectory = stateDirectory }
+
+    /// The kept login; the chunk size is the configuration's to say.
+    ///
+    /// One whose file is gone since is still kept: it went with the state folder, which is made anew (``restore()``), and only ``remove()``
+    /// ends it.
+    func load(classicChunkBytes: Int) throws(TokenFile.Fault) -> Account? {
+        if let account = try read(classicChunkBytes) {
+            kept.withLock { $0 = account }
+            return account
+        }
+        return kept.withLock { $0 }?.with(classicChunkBytes: classicChunkBytes)
     }
 
-    func load() throws(TokenFile.Fault) -> Account? {
-        let account = try read()
-        kept.withLock { $0 = account }
-        return account
-    }
-
-    private func read() throws(TokenFile.Fault) -> Account? {
+    private func read(_ classicChunkBytes: Int) throws(TokenFile.Fault) -> Account? {
         let path = stateDirectory + "/" + Self.fileName
         let facts: FileFacts
         let bytes: [UInt8]
@@ -47,12 +49,12 @@ final class LoginStore: Sendable {
             throw TokenFile.Fault(description: "the kept login \(path) can be read by others", isOfKeptLogin: true)
         }
         guard let kept = try? JSONDecoder().decode(Kept.self, from: Data(bytes)), let uid = UserID(kept.uid),
-            (1...65_535).contains(kept.port)
+            (1...65_535).contains(kept.port), let host = try? HostPort(kept.host).host
         else {
             throw TokenFile.Fault(description: "the kept login \(path) makes no sense", isOfKeptLogin: true)
         }
         return Account(
-            server: ServerAddress(host: kept.host, port: kept.port, classicChunkBytes: classicChunkBytes), uid: uid,
+            server: ServerAddress(host: host, port: kept.port, classicChunkBytes: classicChunkBytes), uid: uid,
             token: kept.token)
     }
 

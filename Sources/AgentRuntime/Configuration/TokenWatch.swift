@@ -8,12 +8,14 @@ internal import Synchronization
 final class TokenWatch: Sendable {
     private struct State {
         var channel: (any Channel)?
+        var folders: [String] = []
+        /// How often the folders were opened: what is open of an earlier time is closed.
+        var looks = 0
         var isStopped = false
         var isDue = false
     }
 
     private let loop: any EventLoop
-    private let folders: [String]
     private let changed: @Sendable () -> Void
     private let state = Mutex(State())
 
@@ -21,16 +23,25 @@ final class TokenWatch: Sendable {
     /// is not watched before ``look()`` is called again.
     init(_ files: [String], on loop: any EventLoop, changed: @escaping @Sendable () -> Void) {
         self.loop = loop
-        folders = files.map { path in String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]) }
         self.changed = changed
+        watch(files)
+    }
+
+    /// Watches the folders of these files in place of those before; none for nothing.
+    func watch(_ files: [String]) {
+        let folders = files.map { path in String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]) }
+        state.withLock { $0.folders = folders.map { $0.isEmpty ? "/" : $0 } }
         look()
     }
 
     /// Watches the folders that lie at the paths now, in place of those that lay there before.
     func look() {
-        guard !folders.isEmpty, !state.withLock({ $0.isStopped }),
-            let file = try? FolderChanges.open(folders.map { $0.isEmpty ? "/" : $0 })
-        else { return }
+        let (folders, isStopped) = state.withLock { ($0.folders, $0.isStopped) }
+        guard !isStopped else { return }
+        guard !folders.isEmpty else { return follow(nil, of: nextLook()) }
+        // Where no more can be watched, what is watched already goes on to be.
+        guard let file = try? FolderChanges.open(folders) else { return }
+        let number = nextLook()
         NIOPipeBootstrap(group: loop)
             .channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -38,7 +49,7 @@ final class TokenWatch: Sendable {
                 }
             }
             .takingOwnershipOfDescriptor(input: file.release())
-            .whenSuccess { [self] channel in follow(channel) }
+            .whenSuccess { [self] channel in follow(channel, of: number) }
     }
 
     /// Hears no more.
@@ -51,13 +62,21 @@ final class TokenWatch: Sendable {
         try? await channel?.close()
     }
 
-    private func follow(_ channel: any Channel) {
-        let (old, isStopped) = state.withLock { state in
-            defer { state.channel = channel }
-            return (state.channel, state.isStopped)
+    private func nextLook() -> Int {
+        state.withLock { state in
+            state.looks += 1
+            return state.looks
         }
-        old?.close(promise: nil)
-        if isStopped { channel.close(promise: nil) }
+    }
+
+    /// Goes on with what the look of that number has opened, unless a later one or the end has come before.
+    private func follow(_ channel: (any Channel)?, of number: Int) {
+        let unused = state.withLock { state -> (any Channel)? in
+            guard number == state.looks, !state.isStopped else { return channel }
+            defer { state.channel = channel }
+            return state.channel
+        }
+        unused?.close(promise: nil)
     }
 
     /// Several changes come together: the file is made, written, renamed and given its mode.

@@ -19,6 +19,7 @@ extension DiskWorker {
             try catalog.baselineDone()
         }
         _ = try cache.recoverIntents(at: now())
+        try forgetWhatFitsNow()
         facts.needsAudit = catalog.opening.needsAudit
         results.append(.started(facts))
         perform(.trimParts(keep: []))

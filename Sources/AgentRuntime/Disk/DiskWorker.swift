@@ -17,8 +17,8 @@ final class DiskWorker {
     let restoreLogin: () throws -> Void
     /// Crops that wait and came back with their folder, for the next look through it.
     var returned: [AvatarName] = []
-    let cacheBytesMax: Int64?
-    let uploadBytesMax: Int64
+    private(set) var cacheBytesMax: Int64?
+    private(set) var uploadBytesMax: Int64
     let clock = SystemClock()
     let logger: Logger
     /// Waits until the watch has handed over what happened until now; nil where the two folders are two.
@@ -81,6 +81,25 @@ final class DiskWorker {
 
     /// What the catalog calls whose crops and parts are whose; nil while nobody is logged in.
     var accountKey: String? { account?.key }
+
+    /// Bounds that were configured anew.
+    func setBounds(cacheBytesMax: Int64?, uploadBytesMax: Int64) throws(CacheError) {
+        self.cacheBytesMax = cacheBytesMax
+        self.uploadBytesMax = uploadBytesMax
+        crops.bytesMax = uploadBytesMax
+        toldTotals = nil
+        tellTotals()
+        try forgetWhatFitsNow()
+    }
+
+    /// Files that were too large under the bound of before, perhaps in an earlier run, and are not any more: they are forgotten, so that the
+    /// next look through the folder finds them.
+    func forgetWhatFitsNow() throws(CacheError) {
+        let key = "upload_bytes_max"
+        let before = try catalog.setting(key).flatMap { Int64($0) } ?? uploadBytesMax
+        if uploadBytesMax > before { try catalog.forgetRefusedCrops(largerThan: before, upTo: uploadBytesMax) }
+        try catalog.set(key, to: "\(uploadBytesMax)")
+    }
 
     // MARK: A batch of jobs
 

@@ -18,7 +18,7 @@ package struct ServerAddress: Hashable, Sendable {
     }
 
     /// What tells this server from others in the catalog.
-    package var key: String { "\(host):\(port)" }
+    package var key: String { HostPort.text(host: host, port: port) }
 }
 
 /// A user's login. The token is never printed, logged or sent to anybody but the server.
@@ -48,6 +48,19 @@ package struct Account: Sendable, CustomStringConvertible {
 
     /// What tells whose parts and crops are whose in the catalog.
     var key: String { login.account }
+
+    /// Whether it is the same user at the same server with the same token from the same place.
+    func isSame(as other: Account) -> Bool {
+        server == other.server && uid == other.uid && token.utf8.elementsEqual(other.token.utf8)
+            && tokenFile.map { ExactString($0) } == other.tokenFile.map { ExactString($0) }
+    }
+
+    /// The same login, with chunks of another size.
+    func with(classicChunkBytes: Int) -> Account {
+        var server = server
+        server.classicChunkBytes = classicChunkBytes
+        return Account(server: server, uid: uid, token: token, tokenFile: tokenFile)
+    }
 
     package var description: String { "uid \(uid) at \(server.key)" }
 }

@@ -16,7 +16,10 @@ final class AgentDriver {
     private let clock = SystemClock()
     private let mapping: BusMapping
     private let attach: @Sendable (WatchedFolder) -> Void
-    private let tokens: TokenSource?
+    /// Where the configured user's token comes from; another configuration puts another one here.
+    private var tokens: TokenSource?
+    /// How often the source was replaced: what was read from one before is not used.
+    private var tokensNumber = 0
     /// Whether the token is the one of its file: a login or logout over the bus beats the file until the next start.
     private var followsTokenFile = false
     private let bindBus: @Sendable () -> Void
@@ -29,7 +32,12 @@ final class AgentDriver {
     private var timer: Scheduled<Void>?
     private var timerAt: MonotonicTime?
 
-    private var account: Account?
+    private(set) var account: Account?
+    /// How often somebody has logged in over the bus, or out. A token that was read again from its file does not count: that is no more than
+    /// the configuration says.
+    private(set) var busLoginCount = 0
+    /// The largest picture that is uploaded now; for `Status`.
+    var uploadBytesMax: Int64
     private var connection: (number: Int, link: ServerConnection)?
 
     private var streams: [StreamID: ReplyStream] = [:]
@@ -38,13 +46,13 @@ final class AgentDriver {
     private var lastEncoded: (view: AvatarView, avatar: EncodedAvatar)?
 
     init(
-        seed: UInt64, isShared: Bool, places: PlaceNames, recheckAfter: Duration?, mapping: BusMapping,
-        disk: DiskThread, loop: any EventLoop,
-        logger: Logger, tokens: TokenSource?,
+        seed: UInt64, isShared: Bool, uploadBytesMax: Int64, places: PlaceNames, recheckAfter: Duration?,
+        mapping: BusMapping, disk: DiskThread, loop: any EventLoop, logger: Logger, tokens: TokenSource?,
         attach: @escaping @Sendable (WatchedFolder) -> Void, bindBus: @escaping @Sendable () -> Void,
         end: @escaping @Sendable (_ reason: String) -> Void
     ) {
         self.attach = attach
+        self.uploadBytesMax = uploadBytesMax
         self.tokens = tokens
         self.bindBus = bindBus
         self.end = end
@@ -86,6 +94,7 @@ final class AgentDriver {
     func logIn(_ account: Account) {
         self.account = account
         followsTokenFile = account.tokenFile != nil
+        if !followsTokenFile { busLoginCount += 1 }
         disk.submit([.ask { $0.use(account) }])
         feed(.login(account.login))
     }
@@ -93,6 +102,7 @@ final class AgentDriver {
     func logOut() {
         account = nil
         followsTokenFile = false
+        busLoginCount += 1
         disk.submit([.ask { $0.use(nil) }])
         feed(.logout)
     }
@@ -100,21 +110,27 @@ final class AgentDriver {
     /// Nobody is logged in, since there is no token: one that appears in its file is taken.
     func followTokenFile() { followsTokenFile = true }
 
+    /// The token comes from there from now on.
+    func takeTokens(from source: TokenSource?) {
+        tokens = source
+        tokensNumber += 1
+    }
+
     /// Reads the token again where it comes from, on the disk thread, and logs in when it is another one. The same token is tried again only
     /// when a person asks for that (`isAsked`).
     func readToken(isAsked: Bool) {
         guard followsTokenFile, let tokens else { return }
         let driver = NIOLoopBound(self, eventLoop: loop)
         disk.submit([
-            .ask { [loop] _ in
+            .ask { [loop, tokensNumber] _ in
                 let found = Result { () throws(TokenFile.Fault) in try tokens.account() }
-                loop.execute { driver.value.tokenRead(found, isAsked: isAsked) }
+                loop.execute { driver.value.tokenRead(found, from: tokensNumber, isAsked: isAsked) }
             }
         ])
     }
 
-    private func tokenRead(_ found: Result<Account?, TokenFile.Fault>, isAsked: Bool) {
-        guard followsTokenFile else { return }
+    private func tokenRead(_ found: Result<Account?, TokenFile.Fault>, from number: Int, isAsked: Bool) {
+        guard followsTokenFile, number == tokensNumber else { return }
         switch found {
         case .success(let new?):
             let isAnother = account.map { ExactString($0.token) != ExactString(new.token) } ?? true
@@ -306,6 +322,7 @@ final class AgentDriver {
             downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: status.cachedFiles,
             bytes: Int(status.cachedBytes), problems: problems,
             figures: [
+                "upload_bytes_max": Double(uploadBytesMax),
                 "bytes_down": Double(activity.bytesDown), "bytes_up": Double(activity.bytesUp),
                 "download_restarts": Double(activity.restarts), "stray_replies": Double(activity.strayReplies),
                 "watch_overflows": Double(activity.overflows), "paused_down": status.paused.contains(.down) ? 1 : 0,

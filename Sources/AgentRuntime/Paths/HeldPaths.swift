@@ -1,5 +1,6 @@
 internal import AvatarCore
 internal import FolderWatch
+internal import PosixFiles
 internal import Synchronization
 
 /// What the disk thread needs, beside its own folders, to compare the paths of the configuration with what is held of them.
@@ -34,11 +35,12 @@ final class HeldPaths: Sendable {
     /// Where the bus's path leads; nil while no bus is served.
     var busStanding: PathStanding? { server?.place?.standing }
 
-    /// Makes the bus's socket anew, where no other agent answers; why that cannot be done, or nil.
+    /// Makes the bus's socket anew, where no other agent answers; why that cannot be done, or nil. Of the folders above it only the last is
+    /// made: what was moved away may come back.
     func bindingFailure() -> String? {
         guard let server, let place = server.place else { return nil }
         do {
-            try server.listenAnew(on: try BusSocket.open(path: place.path, environment: [:]))
+            try server.listenAnew(on: try BusSocket.open(path: place.path, environment: [:], making: .last))
             return nil
         } catch {
             return "\(error)"

@@ -26,13 +26,13 @@ final class StateHome {
     /// state folders and one cache.
     init(settings: AgentSettings) throws {
         path = settings.stateDirectory
-        folder = try Folder.make(path: path)
+        folder = try ConfiguredFolder.state.make(settings)
         guard let lock = try FileLock.take(path + "/" + Self.lockName) else {
             throw Agent.StartFault(
                 description: "another agent runs on \(path): systemctl --user status avatard")
         }
         self.lock = lock
-        _ = try Folder.make(path: settings.cacheDirectory)
+        try ConfiguredFolder.cache.make(settings)
         guard let cacheLock = try FileLock.take(folder: settings.cacheDirectory) else {
             throw Self.cacheTaken(settings.cacheDirectory)
         }

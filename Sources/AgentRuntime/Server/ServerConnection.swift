@@ -71,10 +71,12 @@ final class ServerConnection: Sendable {
             if let first = failure.connectionErrors.first { return words(for: first.error, host: host, port: port) }
         }
         if let failure = error as? IOError {
-            return "\(host):\(port): \(kernelWords(failure.errnoCode))"
+            return "\(HostPort.text(host: host, port: port)): \(kernelWords(failure.errnoCode))"
         }
-        if error is ChannelError { return "\(host):\(port): no answer in \(Limits.Connection.connectTimeout)" }
-        return "\(host):\(port): \(error)"
+        if error is ChannelError {
+            return "\(HostPort.text(host: host, port: port)): no answer in \(Limits.Connection.connectTimeout)"
+        }
+        return "\(HostPort.text(host: host, port: port)): \(error)"
     }
 }
 

@@ -26,9 +26,22 @@ package enum ServerKey: String, ConfigurationKey {
     case classicOpenUpload = "classic.openUpload"
     case uploadBytesMax = "upload.bytesMax"
     case quotaBytesPerUser = "quota.bytesPerUser"
+    case metricsHost = "metrics.host"
     case metricsPort = "metrics.port"
     case logLevel = "log.level"
+    case logFormat = "log.format"
 
     /// Whether messages must not show the value.
     package var isSecret: Bool { self == .redisPassword || self == .mysqlPassword }
+
+    /// Sockets, stores and the sizes that a client counts on for a whole transfer belong to one run.
+    package var isReloadable: Bool {
+        switch self {
+        case .classicOpenUpload, .uploadBytesMax, .quotaBytesPerUser, .logLevel, .logFormat: true
+        case .listenHost, .listenPort, .storageRoot, .storageSync, .storesKind, .storesSQLiteFile, .redisHost,
+            .redisPort, .redisSocket, .redisPassword, .mysqlHost, .mysqlPort, .mysqlSocket, .mysqlUser, .mysqlPassword,
+            .mysqlSchema, .classicChunkBytes, .classicBodyBytesMax, .metricsHost, .metricsPort:
+            false
+        }
+    }
 }

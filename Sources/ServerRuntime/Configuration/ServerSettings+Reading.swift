@@ -6,8 +6,8 @@ extension ServerSettings {
     package init(_ configuration: LayeredConfiguration<ServerKey>) throws(ConfigurationError) {
         self.init()
         let values = ConfigurationValues(configuration)
-        try values.text(.listenHost) { listenHost = $0 }
-        try values.number(.listenPort, in: 0...65_535) { listenPort = $0 }
+        try values.address(
+            .listenHost, .listenPort, ports: 0...65_535, host: { listenHost = $0 }, port: { listenPort = $0 })
         try values.path(.storageRoot) { storageRoot = $0 }
         try values.choice(.storageSync) { storageSync = $0 }
         try values.choice(.storesKind) { storesKind = $0 }
@@ -19,20 +19,24 @@ extension ServerSettings {
         try values.flag(.classicOpenUpload) { classicOpenUpload = $0 }
         try values.number(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
         try values.number(.quotaBytesPerUser, in: 0...Int.max) { quotaBytesPerUser = $0 == 0 ? nil : Int64($0) }
-        try values.number(.metricsPort, in: 0...65_535) { metricsPort = $0 == 0 ? nil : $0 }
-        try values.text(.logLevel, oneOf: ["trace", "debug", "info", "notice", "warning", "error", "critical"]) {
-            logLevel = $0
+        try values.address(
+            .metricsHost, .metricsPort, ports: 0...65_535, host: { metricsHost = $0 },
+            port: { metricsPort = $0 == 0 ? nil : $0 })
+        guard metricsHost == "localhost" || metricsHost == "::1" || metricsHost.hasPrefix("127.") else {
+            throw ConfigurationError(
+                key: ServerKey.metricsHost.rawValue, source: try configuration.value(of: .metricsHost)?.source ?? "",
+                reason: "\"\(metricsHost)\" must be an address of this machine's loopback, such as 127.0.0.1 or [::1]")
         }
+        try values.text(.logLevel, oneOf: ProgramLog.levels) { logLevel = $0 }
+        try values.choice(.logFormat) { logFormat = $0 }
         try readStores(values)
     }
 
     private mutating func readStores(_ values: ConfigurationValues<ServerKey>) throws(ConfigurationError) {
-        try values.text(.redisHost) { redis.host = $0 }
-        try values.number(.redisPort, in: 1...65_535) { redis.port = $0 }
+        try values.address(.redisHost, .redisPort, host: { redis.host = $0 }, port: { redis.port = $0 })
         try values.path(.redisSocket) { redis.socket = $0 }
         try values.text(.redisPassword) { redis.password = $0 }
-        try values.text(.mysqlHost) { mysql.host = $0 }
-        try values.number(.mysqlPort, in: 1...65_535) { mysql.port = $0 }
+        try values.address(.mysqlHost, .mysqlPort, host: { mysql.host = $0 }, port: { mysql.port = $0 })
         try values.path(.mysqlSocket) { mysql.socket = $0 }
         try values.text(.mysqlUser) { mysql.user = $0 }
         try values.text(.mysqlPassword) { mysql.password = $0 }

@@ -1,4 +1,5 @@
 import AvatarCore
+package import ProgramSupport
 import TransferMachines
 
 /// Everything that can be configured about the server, checked and typed.
@@ -52,9 +53,11 @@ package struct ServerSettings: Sendable {
     package var uploadBytesMax = Limits.Picture.uploadBytesMaxDefault
     /// nil: no quota.
     package var quotaBytesPerUser: Int64?
+    package var metricsHost = "127.0.0.1"
     /// nil: no metrics port.
     package var metricsPort: Int?
     package var logLevel = "info"
+    package var logFormat = ProgramLog.Form.text
 
     /// The defaults.
     package init() {}

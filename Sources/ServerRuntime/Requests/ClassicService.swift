@@ -1,6 +1,7 @@
 import AvatarCore
 internal import Logging
 internal import NIOConcurrencyHelpers
+internal import Synchronization
 import TransferMachines
 import WireProtocol
 
@@ -38,16 +39,27 @@ struct Answer: Sendable {
     var updates: [SessionUpdate] = []
 }
 
+/// What the configuration says about uploads now; each chunk asks for it.
+final class UploadSettings: Sendable {
+    private let settings: Mutex<UploadExchange.Settings>
+
+    init(_ settings: UploadExchange.Settings) { self.settings = Mutex(settings) }
+
+    var current: UploadExchange.Settings { settings.withLock { $0 } }
+
+    func set(_ new: UploadExchange.Settings) { settings.withLock { $0 = new } }
+}
+
 /// Answers one classic request against the stores, on a worker thread. Between requests it keeps only the quota's reservations.
 struct ClassicService: Sendable {
     let stores: Stores
-    let upload: UploadExchange.Settings
+    let upload: UploadSettings
     let chunkBytes: Int64
     let logger: Logger
     private let quota = QuotaLedger()
     private let errorLog = StoreErrorLog()
 
-    init(stores: Stores, upload: UploadExchange.Settings, chunkBytes: Int64, logger: Logger) {
+    init(stores: Stores, upload: UploadSettings, chunkBytes: Int64, logger: Logger) {
         self.stores = stores
         self.upload = upload
         self.chunkBytes = chunkBytes
@@ -96,7 +108,7 @@ struct ClassicService: Sendable {
 
     /// The connection does not carry this upload any more: it is closed, or has too many uploads.
     func releaseUpload(_ key: ResourceKey, of connection: QuotaReservations.Holder) {
-        if upload.quotaBytes != nil { quota.release(key, heldBy: connection) }
+        quota.release(key, heldBy: connection)
     }
 
     /// The answer to a request; waits for disks and stores.
@@ -116,8 +128,8 @@ struct ClassicService: Sendable {
 
     private func upload(_ chunk: UploadChunk, isHead: Bool, _ context: RequestContext) -> Answer {
         var service = UploadService(
-            chunk, isHead: isHead, stores: stores, settings: upload, quota: quota, connection: context.connection,
-            isAuthenticated: context.isAuthenticated, shownToken: context.shownToken,
+            chunk, isHead: isHead, stores: stores, settings: upload.current, quota: quota,
+            connection: context.connection, isAuthenticated: context.isAuthenticated, shownToken: context.shownToken,
             freshID: chunk.seq == 1 ? .random() : nil)
         let error = service.run()
         log(service.errors)

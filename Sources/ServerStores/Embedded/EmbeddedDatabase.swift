@@ -18,8 +18,11 @@ package final class EmbeddedDatabase: Sendable {
 
     /// Opens the file, makes it and its folder where they are missing, and runs the migrations that it lacks.
     ///
-    /// - Parameter isDurable: whether a commit must survive a power cut (`storage.sync: full`).
-    package init(path: String, isDurable: Bool) throws(StoreError) {
+    /// - Parameters:
+    ///   - isDurable: whether a commit must survive a power cut (`storage.sync: full`).
+    ///   - making: whether a file that is not there is made; else it is an error.
+    package init(path: String, isDurable: Bool, making: Bool = true) throws(StoreError) {
+        guard unsafe making || access(path, F_OK) == 0 else { throw Self.missing(path) }
         do {
             let folder = (path as NSString).deletingLastPathComponent
             if !folder.isEmpty {
@@ -36,6 +39,36 @@ package final class EmbeddedDatabase: Sendable {
             try Self.migrations.migrate(pool)
         } catch {
             throw StoreError(.unavailable, "the database \(path) cannot be opened: \(error)")
+        }
+    }
+
+    private static func missing(_ path: String) -> StoreError {
+        StoreError(
+            .unavailable,
+            "there is no database \(path): `avatar-server serve` and `avatar-server user add` make it, where stores.sqliteFile says"
+        )
+    }
+
+    /// Why the server could not use the database as it is; nil when it could. Nothing is made or changed.
+    package static func problem(path: String) -> String? {
+        guard unsafe access(path, F_OK) == 0 else { return missing(path).cause }
+        let folder = (path as NSString).deletingLastPathComponent
+        for place in [path, folder.isEmpty ? "." : folder] where unsafe access(place, R_OK | W_OK) != 0 {
+            return PosixError.last("access", path: place).description
+        }
+        do {
+            var configuration = Configuration()
+            configuration.readonly = true
+            // Where nobody has the database open, SQLite is told that nobody will: it makes no -wal and -shm then.
+            let isOpen = unsafe access(path + "-wal", F_OK) == 0
+            let encoded = path.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? path
+            let queue = try DatabaseQueue(
+                path: isOpen ? path : "file:\(encoded)?immutable=1", configuration: configuration)
+            defer { try? queue.close() }
+            _ = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM user") }
+            return nil
+        } catch {
+            return "it cannot be read: \(error)"
         }
     }
 

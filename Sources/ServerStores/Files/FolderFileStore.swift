@@ -307,18 +307,26 @@ package final class FolderFileStore: FileStore {
 }
 
 extension FolderFileStore {
-    /// Makes, renames and removes a file below `root`, as an upload does. Returns the reason why that failed, or nil.
+    /// Why the server could not keep files below `root` as it is; nil when it could. Nothing is made or changed.
     package static func problem(root path: String) -> String? {
         do throws(PosixError) {
-            let folder = try Folder.make(path: path)
-            let parts = try folder.subfolder(partsFolder)
-            let name = "check-\(getpid())"
-            try parts.create(name).truncate(to: 1)
-            try parts.rename(name, to: "." + name, in: folder)
-            try folder.remove("." + name)
+            let folder = try Folder(path: path)
+            let facts = try folder.facts()
+            for place in [path, path + "/" + partsFolder] {
+                guard unsafe access(place, R_OK | W_OK | X_OK) == 0 else {
+                    if errno == ENOENT { continue }
+                    throw .last("access", path: place)
+                }
+            }
+            // An upload ends with a rename from one to the other.
+            guard let parts = try folder.facts(of: partsFolder) else { return nil }
+            guard parts.kind == .folder else { return "\(path)/\(partsFolder) is no folder" }
+            guard parts.device == facts.device else {
+                return "\(path)/\(partsFolder) lies on another file system than \(path)"
+            }
             return nil
         } catch {
-            return error.description
+            return error.isMissing ? "there is no such folder; `avatar-server serve` makes it" : error.description
         }
     }
 }

@@ -7,6 +7,8 @@ package enum AgentInput: Hashable, Sendable {
     case logout
     /// The kept login cannot be used, so that nobody is logged in.
     case loginUnusable(reason: String)
+    /// The configuration was read again.
+    case configurationRead(ConfigurationFacts)
     /// The token's file was read again: the token in it cannot be used.
     case tokenUnusable(reason: String)
     case connection(ConnectionEvent)
@@ -25,6 +27,23 @@ package enum AgentInput: Hashable, Sendable {
     case networkChanged
     /// A deadline may have passed.
     case tick
+}
+
+/// What came of reading the configuration again.
+package struct ConfigurationFacts: Hashable, Sendable {
+    /// Why nothing of it is in force, in words for a person; nil when all of it is, as far as that goes without a restart.
+    package var fault: String?
+    /// The keys whose new values wait for a restart.
+    package var waiting: [String]
+    /// Whether files of the upload folder that were too large may be pictures now.
+    package var mayTakeLargerCrops: Bool
+
+    /// Configuration that was read without a fault, unless there is one.
+    package init(fault: String? = nil, waiting: [String] = [], mayTakeLargerCrops: Bool = false) {
+        self.fault = fault
+        self.waiting = waiting
+        self.mayTakeLargerCrops = mayTakeLargerCrops
+    }
 }
 
 /// Who is logged in, and how the server is spoken to.

@@ -63,6 +63,7 @@ package struct AgentMachine: Sendable {
         case .logout: logOut()
         case .loginUnusable(let reason):
             log(.problem(key: "token", what: reason, remedy: "avatarctl login makes a new one"))
+        case .configurationRead(let facts): configurationRead(facts)
         case .tokenUnusable(let reason): perform(session.tokenUnusable(reason))
         case .connection(.opened(let number)): opened(number)
         case .connection(.closed(let number, let cause)):
@@ -104,6 +105,26 @@ package struct AgentMachine: Sendable {
         perform(paths.tick(now: now))
         perform(discovery.tick(now: now, isScanDue: isCropScanDue))
         perform(subscribers.heartbeats(now: now))
+    }
+
+    private mutating func configurationRead(_ facts: ConfigurationFacts) {
+        if let fault = facts.fault {
+            return log(
+                .problem(
+                    key: "configuration", what: "the configuration was not taken over: \(fault)",
+                    remedy: "put it right, then: systemctl --user reload avatard"))
+        }
+        log(.solved(key: "configuration"))
+        if facts.waiting.isEmpty {
+            log(.solved(key: "restart"))
+        } else {
+            log(
+                .problem(
+                    key: "restart",
+                    what: "configured anew, and not in force yet: \(facts.waiting.joined(separator: ", "))",
+                    remedy: "systemctl --user restart avatard"))
+        }
+        if facts.mayTakeLargerCrops { rescan(.crops) }
     }
 
     // MARK: The server's turn

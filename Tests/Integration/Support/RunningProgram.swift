@@ -19,6 +19,8 @@ final class RunningProgram: Sendable {
     let pid: pid_t
     /// What it says on standard error.
     let log = LogTail()
+    /// What it tells the service manager, a line for each assignment.
+    let told = LogTail()
     /// Its end.
     let ended = Occasion<Ending>()
     /// True once it said READY=1, false when it ended before.
@@ -33,8 +35,11 @@ final class RunningProgram: Sendable {
         in folder: TemporaryFolder
     ) throws {
         let socket = folder.file("n" + UUID().uuidString.prefix(8))
-        let (log, ended, beginning) = (log, ended, beginning)
-        notices = try ReadyNotices(path: socket) { if $0.contains("READY=1") { beginning.happen(true) } }
+        let (log, told, ended, beginning) = (log, told, ended, beginning)
+        notices = try ReadyNotices(path: socket) {
+            told.take(Data(($0 + "\n").utf8))
+            if $0.contains("READY=1") { beginning.happen(true) }
+        }
         process = Process()
         let command = wrapper + [Program.product(product)] + arguments
         process.executableURL = URL(fileURLWithPath: command[0])

@@ -97,6 +97,15 @@ package final class ScriptedAgent: AgentService {
 
     // MARK: What a test does to it
 
+    /// Every call that is held back fails with this.
+    package func failHeld(_ error: AgentError) {
+        let held = state.withLock { state in
+            defer { state.held = [] }
+            return state.held
+        }
+        for reply in held { reply.fail(error) }
+    }
+
     /// A picture is known, but not there.
     package func want(_ name: String) { state.withLock { _ = $0.known(name) } }
 

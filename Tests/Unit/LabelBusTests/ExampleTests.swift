@@ -13,7 +13,7 @@ struct ExampleTests {
     private func environment(_ bus: RunningBus) async throws -> [String: String] {
         let folder = try await Program.run(Program.packageFolder + "/scripts/python-env", in: bus.folder)
         try #require(folder.status == 0, "\(folder.errors)")
-        return ["AVATARD_SOCKET": bus.path, "PYTHONPATH": folder.lines.last ?? ""]
+        return ["AVATARD_BUS_SOCKET": bus.path, "PYTHONPATH": folder.lines.last ?? ""]
     }
 
     @Test("the Python label client prints each label's picture as it comes")

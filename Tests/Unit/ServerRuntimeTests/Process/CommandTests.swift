@@ -64,6 +64,9 @@ import Testing
 
     @Test func checkSaysWhatIsWrongAndWhatToDo() async throws {
         try await withFolder { folder async throws in
+            #expect(try ServerProcess.run(["user", "add", "--uid", "7"] + ServerProcess.storage(folder)).code == 0)
+            try FileManager.default.createDirectory(
+                at: folder.appendingPathComponent("files"), withIntermediateDirectories: true)
             let good = try ServerProcess.run(["check"] + ServerProcess.storage(folder))
             #expect(good.code == 0)
             #expect(!good.output.contains("FAIL"))
@@ -76,6 +79,57 @@ import Testing
             #expect(bad.code == 69)
             #expect(bad.output.components(separatedBy: "FAIL").count == 5)
             #expect(bad.output.contains("see redis.host"))
+        }
+    }
+
+    @Test func checkAndListMakeNothingOnAMistypedPathAndSayWhatIsMissing() async throws {
+        try await withFolder { folder async throws in
+            let place = folder.appendingPathComponent("mistyped").path
+            let storage = ["--storage-root", place + "/files", "--stores-sqlite-file", place + "/db.sqlite"]
+            let check = try ServerProcess.run(["check"] + storage)
+            #expect(check.code == 69)
+            #expect(check.output.contains("FAIL  folder \(place)/files: there is no such folder"), "\(check.output)")
+            #expect(check.output.contains("there is no database \(place)/db.sqlite"), "\(check.output)")
+            for command in [["user", "list"], ["user", "token", "--uid", "7"]] {
+                let result = try ServerProcess.run(command + storage)
+                #expect(result.code == 69)
+                #expect(result.errors.contains("there is no database \(place)/db.sqlite"), "\(result.errors)")
+            }
+            #expect(!FileManager.default.fileExists(atPath: place))
+        }
+    }
+
+    @Test func checkLeavesFolderAndDatabaseAsTheyAre() async throws {
+        try await withFolder { folder async throws in
+            let storage = ServerProcess.storage(folder)
+            #expect(try ServerProcess.run(["user", "add", "--uid", "7"] + storage).code == 0)
+            let files = folder.appendingPathComponent("files")
+            try FileManager.default.createDirectory(at: files, withIntermediateDirectories: true)
+            let before = try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
+            let bytes = try Data(contentsOf: folder.appendingPathComponent("db.sqlite"))
+            let check = try ServerProcess.run(["check"] + storage)
+            #expect(check.code == 0, "\(check.output)")
+            #expect(try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() == before)
+            #expect(try Data(contentsOf: folder.appendingPathComponent("db.sqlite")) == bytes)
+        }
+    }
+
+    @Test(arguments: [
+        ("listen:\n  host: \"[::1\"\n", "listen.host: \"[::1\" has a [ without its ]"),
+        ("listen:\n  host: \"[::1]:80\"\n  port: 81\n", "listen.host: \"[::1]:80\" names the port 80"),
+        ("listen:\n  host: ::1:9090\n", "listen.host: \"::1:9090\" can be read in two ways"),
+        ("metrics:\n  host: 0.0.0.0\n", "metrics.host: \"0.0.0.0\" must be an address of this machine's loopback"),
+        ("redis:\n  host: redis:port\n", "redis.host: \"redis:port\" has the port \"port\""),
+        ("mysql:\n  host: \"a b\"\n", "mysql.host: \"a b\" has a blank"),
+        ("log:\n  format: xml\n", "log.format: \"xml\" must be one of text, json"),
+    ])
+    func anAddressThatIsNoneStopsTheProgram(yaml: String, reason: String) async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appendingPathComponent("c.yaml")
+            try Data(yaml.utf8).write(to: file)
+            let result = try ServerProcess.run(["serve", "--config", file.path])
+            #expect(result.code == 78)
+            #expect(result.errors.contains(reason), "\(result.errors)")
         }
     }
 

@@ -227,4 +227,26 @@ import TransferMachines
         agent.give(.disk(.totals(files: 2, bytes: 200, isOverfull: true)))
         #expect(agent.disk == [.evict(keep: [name("me.png")])])
     }
+
+    // MARK: Configuration
+
+    @Test func configurationThatIsNotTakenOverIsSaidUntilItIs() {
+        var agent = AgentScript()
+        agent.give(.configurationRead(ConfigurationFacts(fault: "a.yaml: server.prot: there is no such key")))
+        #expect(agent.machine.status.problems.map(\.what).first?.contains("server.prot") == true)
+        #expect(agent.disk == [])
+        agent.give(.configurationRead(ConfigurationFacts(waiting: ["cache.directory", "bus.socket"])))
+        #expect(
+            agent.machine.status.problems.map(\.what) == [
+                "configured anew, and not in force yet: cache.directory, bus.socket"
+            ])
+        agent.give(.configurationRead(ConfigurationFacts()))
+        #expect(agent.machine.status.problems == [])
+    }
+
+    @Test func aLargerBoundIsAReasonToLookThroughTheUploadFolder() {
+        var agent = AgentScript()
+        agent.give(.configurationRead(ConfigurationFacts(mayTakeLargerCrops: true)))
+        #expect(agent.disk == [.rescan(.crops)])
+    }
 }

@@ -1,0 +1,23 @@
+internal import AvatarCore
+internal import Glibc
+internal import NIOCore
+
+/// The server cannot listen at an address of its configuration.
+package struct ListenFault: Error, CustomStringConvertible {
+    package let description: String
+
+    /// What `body` gives, or its error in words.
+    static func wrapping<Value>(
+        _ host: String, _ port: Int, isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as IOError {
+            throw ListenFault(
+                description: "cannot listen on \(HostPort.text(host: host, port: port)): "
+                    + String(cString: strerror(error.errnoCode)))
+        } catch is SocketAddressError {
+            throw ListenFault(description: "cannot listen on \(host): no address is known for that name")
+        }
+    }
+}
