@@ -235,7 +235,7 @@ extension RealPrograms {
                 socket, pid_file, command = sys.argv[1], sys.argv[2], sys.argv[3:]
                 pid, terminal = pty.fork()
                 if pid == 0:
-                    os.closerange(3, 1024)
+                    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
                     os.execv(command[0], command)
                 said = b""
                 while b"the agent runs" not in said:
