@@ -64,7 +64,8 @@ final class AgentCore: AgentService {
             NIOLoopBound(
                 AgentDriver(
                     seed: seed, isShared: settings.isShared, uploadBytesMax: settings.uploadBytesMax,
-                    places: settings.places, recheckAfter: settings.recheckAfter, mapping: mapping, disk: disk, loop: loop,
+                    places: settings.places, recheckAfter: settings.recheckAfter, mapping: mapping, disk: disk,
+                    loop: loop,
                     logger: logger, tokens: tokens, attach: attacher.attach,
                     bindBus: { disk.submit([.ask { _ in inbox.feed([.busBound(failure: paths.bindingFailure())]) }]) },
                     end: end), eventLoop: loop)

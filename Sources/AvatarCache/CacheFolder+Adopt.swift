@@ -86,7 +86,7 @@ extension CacheFolder {
                     let row = AvatarRow(
                         name: file.name, owner: nil, identity: file.file.identity, sha256: file.file.sha256,
                         assurance: file.file.assurance, image: file.file.image, origin: file.origin, generation: 1,
-                        lastWanted: now)
+                        lastWanted: now, checked: now)
                     try catalog.put(row, replacing: try Catalog.avatar(row.name, db), db)
                 }
             }

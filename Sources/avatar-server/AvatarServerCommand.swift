@@ -5,7 +5,7 @@ import ProgramSupport
 
 /// The program. Its subcommands do the work.
 @main
-struct AvatarServerCommand: AsyncParsableCommand {
+struct AvatarServerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "avatar-server",
         abstract: "The resource server: keeps users' avatars and hands them out.",
@@ -18,10 +18,10 @@ struct AvatarServerCommand: AsyncParsableCommand {
 
     /// Begins the program. Every file that it makes from here on is for its own user alone, whatever library makes it. SIGHUP
     /// ends it at no time.
-    static func main() async {
+    static func main() {
         HangUpSignal.hold()
         umask(0o077)
-        await main(nil)
+        main(nil)
     }
 }
 

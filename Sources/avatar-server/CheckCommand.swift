@@ -1,18 +1,21 @@
 import ArgumentParser
 import AvatarCore
 import Foundation
+import ProgramSupport
 import ServerRuntime
 import ServerStores
 
 /// `avatar-server check`: tests everything that `serve` needs, and says what to do about each fault.
-struct CheckCommand: AsyncParsableCommand {
+struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Checks configuration, folder, permissions and stores; changes nothing.")
 
     @OptionGroup var options: ConfigurationOptions
 
-    func run() async throws {
+    func run() throws { try SingleThreadExecutor.run { try await check() } }
+
+    private func check() async throws {
         let settings = try await options.settings()
         print("ok    configuration")
         var problems = 0

@@ -8,7 +8,7 @@ import ServiceLifecycle
 import UnixSignals
 
 /// `avatar-server serve`
-struct ServeCommand: AsyncParsableCommand {
+struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Listens and serves until SIGTERM or SIGINT.")
 
@@ -18,7 +18,12 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Write the bound port into this file once connections are accepted.")
     var portFile: String?
 
-    func run() async throws {
+    func run() throws {
+        // Not on Swift's default executor, which would wake an idle server once a second.
+        try SingleThreadExecutor.run { try await serve() }
+    }
+
+    private func serve() async throws {
         let settings = try await options.settings()
         let log = ProgramLog(level: settings.logLevel, form: settings.logFormat, environment: .current())
         do {

@@ -1,17 +1,18 @@
 import ArgumentParser
 import AvatarCore
 import Foundation
+import ProgramSupport
 import ServerRuntime
 import ServerStores
 
 /// `avatar-server user …`: adds and lists users of the embedded stores, also while the server runs.
-struct UserCommand: AsyncParsableCommand {
+struct UserCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "user", abstract: "Adds and lists users of the embedded stores.",
         subcommands: [Add.self, List.self, Token.self])
 
     /// `avatar-server user add`
-    struct Add: AsyncParsableCommand {
+    struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "add", abstract: "Adds a user and prints their token, once.")
         @OptionGroup var options: ConfigurationOptions
@@ -19,7 +20,9 @@ struct UserCommand: AsyncParsableCommand {
         @Option(help: "The user's name.") var name = ""
         @Option(help: "Take the token from this file instead of drawing one.") var tokenFile: String?
 
-        func run() async throws {
+        func run() throws { try SingleThreadExecutor.run { try await add() } }
+
+        private func add() async throws {
             let user = try checkedUser(uid)
             let token = try token(from: tokenFile)
             let users = try await openUsers(options, making: true)
@@ -34,14 +37,16 @@ struct UserCommand: AsyncParsableCommand {
     }
 
     /// `avatar-server user token`
-    struct Token: AsyncParsableCommand {
+    struct Token: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "token", abstract: "Gives a user a new token and prints it, once; the old one ends.")
         @OptionGroup var options: ConfigurationOptions
         @Option(help: "The user's number.") var uid: Int64
         @Option(help: "Take the token from this file instead of drawing one.") var tokenFile: String?
 
-        func run() async throws {
+        func run() throws { try SingleThreadExecutor.run { try await renew() } }
+
+        private func renew() async throws {
             let user = try checkedUser(uid)
             let token = try token(from: tokenFile)
             let users = try await openUsers(options)
@@ -55,12 +60,14 @@ struct UserCommand: AsyncParsableCommand {
     }
 
     /// `avatar-server user list`
-    struct List: AsyncParsableCommand {
+    struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "list", abstract: "Lists users: uid, name, icon, and whether they have a token.")
         @OptionGroup var options: ConfigurationOptions
 
-        func run() async throws {
+        func run() throws { try SingleThreadExecutor.run { try await list() } }
+
+        private func list() async throws {
             let users = try await openUsers(options)
             for user in try doing({ () throws(StoreError) in try users.all() }) {
                 print("\(user.uid)\t\(user.name)\t\(user.icon ?? "-")\t\(user.hasToken ? "token" : "no token")")

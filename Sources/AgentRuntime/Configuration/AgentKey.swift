@@ -28,7 +28,8 @@ package enum AgentKey: String, ConfigurationKey {
     /// Everything else is asked for whenever it is used.
     package var isReloadable: Bool {
         switch self {
-        case .cacheDirectory, .cacheRecheckAfter, .uploadDirectory, .uploadIgnore, .picturesTypes, .stateDirectory, .busSocket,
+        case .cacheDirectory, .cacheRecheckAfter, .uploadDirectory, .uploadIgnore, .picturesTypes, .stateDirectory,
+            .busSocket,
             .storageSync:
             false
         case .serverHost, .serverPort, .serverDialect, .serverClassicChunkBytes, .identityUID, .identityTokenFile,

@@ -112,7 +112,9 @@ extension AgentMachine {
     }
 
     func conditions(for name: AvatarName) -> Downloads.Conditions {
-        Downloads.Conditions(isStorageFine: storage.isFine, isOutgoing: uploads.pending(name) != nil)
+        Downloads.Conditions(
+            isStorageFine: storage.isFine, isOutgoing: uploads.pending(name) != nil,
+            isShown: subscribers.isShown(name))
     }
 
     mutating func refresh(_ names: [AvatarName]) {

@@ -89,6 +89,8 @@ struct Downloads: Sendable {
         let isStorageFine: Bool
         /// Whether a crop of the user's own has the name, and is on its way.
         let isOutgoing: Bool
+        /// Whether a label shows the name.
+        let isShown: Bool
     }
 
     /// A picture that is there is asked for again when it was last so long ago; nil for never, but on a person's word.
@@ -247,7 +249,7 @@ struct Downloads: Sendable {
         case .failed(_, _, let until):
             // One whose time is over waits for its turn like all others, at the next tick.
             retryLater(name, at: until)
-        case .ready where old.priority != .visible: recheckIfOld(name, conditions, now: now)
+        case .ready where priority != old.priority: recheckIfOld(name, conditions, now: now)
         default: break
         }
         return []
@@ -454,8 +456,8 @@ struct Downloads: Sendable {
 
     /// A label shows the picture: it is asked for again when the server last told of it too long ago.
     mutating func recheckIfOld(_ name: AvatarName, _ conditions: Conditions, now: MonotonicTime) {
-        guard let recheckAfter, let entry = entries[name], entry.priority == .visible,
-            let checkedAt = entry.checkedAt, now - checkedAt >= recheckAfter
+        guard conditions.isShown, let recheckAfter, let checkedAt = entries[name]?.checkedAt,
+            now - checkedAt >= recheckAfter
         else { return }
         recheck(name, .old, conditions)
     }

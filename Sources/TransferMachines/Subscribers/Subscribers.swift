@@ -85,6 +85,9 @@ struct Subscribers: Sendable {
         return highest
     }
 
+    /// Whether a label shows the name to somebody.
+    func isShown(_ name: AvatarName) -> Bool { labels.visibility(of: name) == .visible }
+
     /// Whether somebody waits for word of the name, whatever becomes of it.
     func awaits(_ name: AvatarName) -> Bool {
         questions[name] != nil || snapshotWaiters[name] != nil || isUploadFollowed(name)

@@ -340,15 +340,18 @@ struct Uploads: Sendable {
             .warning, "uploaded, but not placed in the cache", name: crop.name.string, detail: detail)
         queue.finished(id)
         return [
-            .log(.note(note)), .disk(.forgetCrop(id)), .notPlaced(crop.name), .ended(crop.name, failure: nil),
-        ]
+            .log(.note(note)), .disk(.forgetCrop(id)), .notPlaced(crop.name),
+        ] + ended(crop.name)
     }
 
     /// The crop's way ends here.
     mutating func cropPlaced(_ id: CropID, _ name: AvatarName) -> [Action] {
         queue.finished(id)
-        return [.ended(name, failure: nil)]
+        return ended(name)
     }
+
+    /// Whoever follows the upload is answered, unless another crop of the name is on its way behind this one.
+    private func ended(_ name: AvatarName) -> [Action] { pending(name) == nil ? [.ended(name, failure: nil)] : [] }
 
     /// The disk is well again.
     mutating func storageIsFine() -> [Action] {

@@ -177,8 +177,10 @@ import Testing
         #expect(last.first?.reason?.hasPrefix("not replaced: ") == true)
     }
 
-    @Test func aFetchWithoutAgainTakesWhatIsThere() {
-        var agent = shown(ago: .seconds(1))
+    @Test func aFetchWithoutAgainTakesWhatIsThereHoweverOld() {
+        var agent = AgentScript(recheckAfter: .seconds(60))
+        agent.register(1, "a.png", visibility: .hidden)
+        agent.row(CatalogRow(name: name("a.png"), avatar: record("a.png"), checked: at(-70_000)))
         agent.fetch(2, "a.png", more: true)
         #expect(agent.asked == [])
         #expect(agent.told.last == .accepted(StreamID(2), 1, AvatarView(record("a.png")), continues: false))

@@ -6,7 +6,9 @@ import TransferMachines
 @Suite struct UploadCallTests {
     private let caller = StreamID(7)
     private let name: AvatarName
-    private let crop: Crop
+    private var crop: Crop
+    /// Whether commits are under way until the test ends them.
+    private var holdsCommits = false
     private let record: AvatarRecord
     private var agent = AgentMachine(now: .zero, seed: 1)
 
@@ -53,6 +55,7 @@ import TransferMachines
             return .replies([ServerReply(connection: 1, kind: kind)])
         case .disk(.finishCrop(let id)): return .disk(.cropFinished(id, name, []))
         case .disk(.stageCrop(let id)): return .disk(.cropStaged(id))
+        case .disk(.commit) where holdsCommits: return nil
         case .disk(.commit(let items)):
             return .disk(.committed(items.map { CommitOutcome($0, .recorded(record, [])) }))
         default: return nil
@@ -76,5 +79,24 @@ import TransferMachines
         #expect(told.first?.state == .outgoing)
         #expect(told.last?.state == .ready)
         #expect(told.count { !$0.continues } == 1)
+    }
+
+    /// The first upload's copy gets into the cache when the second one is on its way already.
+    @Test mutating func theEndOfAnEarlierUploadOfTheNameIsNotTheEndOfThisOne() {
+        holdsCommits = true
+        _ = carryOut(.disk(.imported(StreamID(1), name)))
+        let first = CommitMachine.Item(name: name, origin: .crop(crop.id))
+        crop = Crop(
+            id: CropID(2), name: name, size: crop.size, md5: crop.md5, sha256: crop.sha256, everSent: true,
+            account: crop.account)
+        _ = agent.handle(.bus(caller, .upload(path: "/home/ada/me.png", more: true)), now: .zero)
+        _ = agent.handle(.disk(.imported(caller, name)), now: .zero)
+        _ = agent.handle(.disk(.examined(name, .settled(CropRule.Candidate()))), now: .zero)
+        _ = agent.handle(.disk(.cropRecorded(crop)), now: .zero)
+        holdsCommits = false
+        let told = agent.handle(.disk(.committed([CommitOutcome(first, .recorded(record, []))])), now: .zero)
+        for case .bus(.avatar(caller, let view, let continues)) in told {
+            #expect(continues, "the caller was told \(view.state) as the last word")
+        }
     }
 }

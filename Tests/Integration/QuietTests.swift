@@ -1,0 +1,34 @@
+import BusTestSupport
+import TestPictures
+import Testing
+
+extension RealPrograms {
+    /// Programs that run all day are not to wake the processor for nothing.
+    @Suite("Quiet")
+    struct Quiet {
+        @Test("an idle server does not wake in ten seconds, with nobody there and with an agent connected")
+        func server() async throws {
+            try await Stage.run { stage in
+                let facts = ProcessFacts(id: try stage.server.program.pid)
+                try await expectQuiet(facts)
+                try stage.server.place(try TestPictures.picture("ada.png"), "ada.png", for: stage.ada)
+                let agent = try await stage.startAgent()
+                try await stage.agent.fetch(["ada.png"])
+                try await expectQuiet(facts)
+                try await expectQuiet(ProcessFacts(id: agent.pid))
+            }
+        }
+
+        /// Threads that did some work go after a while; then ten seconds in a row have to be silent.
+        private func expectQuiet(_ facts: ProcessFacts) async throws {
+            var wakeUps: [Int] = []
+            for _ in 0..<4 where wakeUps.last != 0 {
+                let before = facts.voluntarySwitches()
+                // A measurement over a while, not a wait for something.
+                try await Task.sleep(for: .seconds(10))
+                wakeUps.append(facts.voluntarySwitches() - before)
+            }
+            #expect(wakeUps.last == 0, "wake-ups in each ten seconds: \(wakeUps)")
+        }
+    }
+}
