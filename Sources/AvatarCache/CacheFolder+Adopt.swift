@@ -62,7 +62,11 @@ extension CacheFolder {
     /// In a folder that an agent had before (``wasHereBefore``) and shares with nobody, the files are recorded as downloads, so that the
     /// cache can shrink again. In a folder that was another program's, or is `shared`, the files are recorded as foreign and never removed.
     package func adoptBaseline(shared: Bool, at now: UnixTime) throws(CacheError) -> Baseline {
-        let origin: Origin = wasHereBefore && !shared ? .downloaded : .foreign
+        try adoptBaseline(as: wasHereBefore && !shared ? .downloaded : .foreign, at: now)
+    }
+
+    /// The same, with the files recorded as this.
+    package func adoptBaseline(as origin: Origin, at now: UnixTime) throws(CacheError) -> Baseline {
         var baseline = Baseline()
         // A picture that clients are told of must survive a power cut, and another program may not have synced the file. Each file is then
         // read from the disk and not from the page cache, which may show pages that an earlier sync, or this one, lost.

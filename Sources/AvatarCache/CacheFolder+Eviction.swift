@@ -114,7 +114,7 @@ extension Catalog {
             try Row.fetchAll(
                 db.cachedStatement(
                     sql: """
-                        SELECT * FROM avatars WHERE origin <> 'foreign' AND (last_wanted, name) > (?, ?)
+                        SELECT \(AvatarRow.columns) FROM avatars WHERE origin <> 'foreign' AND (last_wanted, name) > (?, ?)
                             ORDER BY last_wanted, name LIMIT ?
                         """),
                 arguments: [

@@ -6,6 +6,7 @@ extension Catalog {
     package func avatars(named names: [AvatarName]) throws(CacheError) -> [AvatarName: AvatarRow] {
         try read("looking up \(names.count) avatars") { db in
             var found: [AvatarName: AvatarRow] = [:]
+            found.reserveCapacity(names.count)
             for name in names { found[name] = try Self.avatar(name, db) }
             return found
         }
@@ -66,14 +67,31 @@ extension Catalog {
     }
 
     static func avatar(_ name: AvatarName, _ db: Database) throws -> AvatarRow? {
-        try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM avatars WHERE name = ?"), arguments: [name.string])
-            .map(AvatarRow.init)
+        try Row.fetchOne(
+            db.cachedStatement(sql: "SELECT \(AvatarRow.columns) FROM avatars WHERE name = ?"), arguments: [name.string]
+        ).map(AvatarRow.init)
+    }
+
+    /// The rows of these names, which are in order and have nearly all rows between the first and the last.
+    static func avatars(among names: [AvatarName], _ db: Database) throws -> [AvatarName: AvatarRow] {
+        guard let first = names.first, let last = names.last else { return [:] }
+        var found: [AvatarName: AvatarRow] = [:]
+        found.reserveCapacity(names.count)
+        let rows = try Row.fetchCursor(
+            db.cachedStatement(sql: "SELECT \(AvatarRow.columns) FROM avatars WHERE name BETWEEN ? AND ?"),
+            arguments: [first.string, last.string])
+        while let row = try rows.next() {
+            let avatar = try AvatarRow(row)
+            found[avatar.name] = avatar
+        }
+        return found
     }
 }
 
 // MARK: - Pages over everything that has a name
 
-/// What a page of the list says of one name; the first that is not nil, from the top, is its state.
+/// What a page of the list says of one name; the first that is not nil, from the top, is its state. Of a picture that is there no more is
+/// read than that.
 package struct ListedAvatar: Hashable, Sendable {
     package var name: AvatarName
     /// Complete in the cache folder: `ready`.
@@ -105,13 +123,19 @@ extension Catalog {
     ) throws(CacheError) -> [ListedAvatar] {
         let limit = min(max(limit, 1), Limits.Cache.pageRowsMax)
         return try read("listing") { db in
-            try Row.fetchAll(
-                db, sql: Self.pageQuery(filter), arguments: ["after": after?.string ?? "", "limit": limit]
-            ).map { row in
-                let name = try row.avatarName()
+            let names = try Row.fetchAll(
+                db.cachedStatement(sql: Self.pageQuery(filter)),
+                arguments: ["after": after?.string ?? "", "limit": limit]
+            ).map { try $0.avatarName() }
+            // Where the page holds all avatars between its first name and its last, they are read at once.
+            let holdsAll = filter == .all || filter == .ready
+            let avatars = holdsAll ? try Self.avatars(among: names, db) : [:]
+            return try names.map { name in
+                let avatar = holdsAll ? avatars[name] : try Self.avatar(name, db)
+                if let avatar { return ListedAvatar(name: name, avatar: avatar) }
                 return ListedAvatar(
-                    name: name, avatar: try Self.avatar(name, db), crop: try Self.outgoing(name, db),
-                    part: try Self.part(name, db), negative: try Self.negative(name, db))
+                    name: name, crop: try Self.outgoing(name, db), part: try Self.part(name, db),
+                    negative: try Self.negative(name, db))
             }
         }
     }

@@ -46,19 +46,32 @@ extension Row {
     }
 
     func time(_ column: String) -> UnixTime { UnixTime(milliseconds: self[column]) }
-
-    func timeIfAny(_ column: String) -> UnixTime? {
-        let milliseconds: Int64? = self[column]
-        return milliseconds.map { UnixTime(milliseconds: $0) }
-    }
 }
 
 extension AvatarRow {
+    /// What ``init(_:)`` reads, in this order: a page of a list has hundreds of these rows, and finding columns by name takes longer than
+    /// reading them.
+    static let columns = """
+        name, owner, device, inode, size, modified, sha256, assurance, format, width, height, origin, generation, last_wanted, checked
+        """
+
+    /// A row of ``columns``.
     init(_ row: Row) throws {
+        let (name, owner, digest): (String, Int64?, String) = (row[0], row[1], row[6])
+        let (device, inode): (Int64, Int64) = (row[2], row[3])
+        let (assurance, format, origin): (String, String, String) = (row[7], row[8], row[11])
+        let checked: Int64? = row[14]
+        guard let name = try? AvatarName(name), let sha256 = SHA256Digest(hex: digest),
+            let assurance = Assurance(rawValue: assurance), let format = ImageFormat(rawValue: format),
+            let origin = Origin(rawValue: origin)
+        else { throw damaged("of avatars", row) }
         self.init(
-            name: try row.avatarName(), owner: row.userID(), identity: row.identity(), sha256: try row.sha256(),
-            assurance: try row.value("assurance"), image: try row.imageFacts(), origin: try row.value("origin"),
-            generation: row["generation"], lastWanted: row.time("last_wanted"), checked: row.timeIfAny("checked"))
+            name: name, owner: owner.flatMap { UserID($0) },
+            identity: FileIdentity(
+                device: UInt64(bitPattern: device), inode: UInt64(bitPattern: inode), size: row[4], modified: row[5]),
+            sha256: sha256, assurance: assurance,
+            image: ImageFacts(format: format, width: row[9], height: row[10]), origin: origin, generation: row[12],
+            lastWanted: UnixTime(milliseconds: row[13]), checked: checked.map { UnixTime(milliseconds: $0) })
     }
 
     func upsert(_ db: Database) throws {

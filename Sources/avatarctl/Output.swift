@@ -40,6 +40,8 @@ enum Output {
 
     /// The text with a `?` for each control character.
     static func harmless(_ text: String) -> String {
+        // Of a long list nearly every line is printable ASCII, and asking Unicode about each of its characters would take most of the time.
+        guard !text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) else { return text }
         guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
         return String(
             String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))

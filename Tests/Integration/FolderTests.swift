@@ -148,6 +148,26 @@ extension RealPrograms {
             }
         }
 
+        @Test("pictures that lay in the cache folder before the first start are shown as they are, and left alone")
+        func beforeTheFirstStart() async throws {
+            try await Stage.run { stage in
+                let (before, other) = (try TestPictures.picture("bruno.png"), try TestPictures.picture("chen.png"))
+                try write(before, to: stage.agent.cached("before.png"))
+                try write(Array(before.dropLast(200)), to: stage.agent.cached("broken.png"))
+                try stage.server.place(other, "before.png", for: stage.ada)
+                try await stage.startAgent(["--cache-bytes-max", "1"])
+                for _ in 1...2 {
+                    let avatar = try await stage.agent.client.get("before.png")
+                    #expect(avatar.state == .ready && avatar.path == stage.agent.cached("before.png"))
+                    #expect(try await stage.ctl("fetch", "before.png").status == 0)
+                    #expect(sha256(ofFile: stage.agent.cached("before.png")) == sha256(before))
+                    #expect(
+                        try await stage.agent.client.list().reduce(into: []) { $0.append($1.name) } == ["before.png"])
+                    try await stage.restartAgent()
+                }
+            }
+        }
+
         @Test("eviction never goes through a symlink, nor removes what is not the agent's own")
         func eviction() async throws {
             try await Stage.run { stage in

@@ -20,7 +20,12 @@ extension DiskWorker {
 
     /// What the catalog knows of names, and whether the folder agrees: a file that was taken away unnoticed is gone.
     func rows(_ names: [AvatarName]) throws(CacheError) -> [CatalogRow] {
-        let avatars = try catalog.avatars(named: names)
+        try rows(names, try catalog.avatars(named: names))
+    }
+
+    private func rows(
+        _ names: [AvatarName], _ avatars: [AvatarName: AvatarRow]
+    ) throws(CacheError) -> [CatalogRow] {
         let negatives = try catalog.negatives(named: names.filter { avatars[$0] == nil })
         let moment = clock.now
         let wall = now()
@@ -90,8 +95,11 @@ extension DiskWorker {
         let page = try catalog.list(filter(for: state), after: after, limit: limit)
         // Crops that wait for another account are not on their way while this one is logged in.
         let own = state == .outgoing ? page.filter { $0.crop?.account == accountKey } : page
-        results.append(
-            .listed(stream, try rows(own.map(\.name)), next: page.count == limit ? page.last?.name : nil))
+        let avatars = Dictionary(
+            own.compactMap { listed in listed.avatar.map { (listed.name, $0) } },
+            uniquingKeysWith: { first, _ in first })
+        let rows = try rows(own.map(\.name), avatars)
+        results.append(.listed(stream, rows, next: page.count == limit ? page.last?.name : nil))
     }
 
     private func filter(for state: AvatarView.State?) -> ListFilter {

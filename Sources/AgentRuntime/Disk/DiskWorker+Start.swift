@@ -18,6 +18,7 @@ extension DiskWorker {
             _ = try cache.adoptBaseline(shared: isShared, at: now())
             try catalog.baselineDone()
         }
+        try takeInWhatWasThere()
         _ = try cache.recoverIntents(at: now())
         try forgetWhatFitsNow()
         facts.needsAudit = catalog.opening.needsAudit
@@ -26,6 +27,19 @@ extension DiskWorker {
         // The bound may have been lowered meanwhile.
         tellTotals()
     }
+
+    /// Pictures that lay in the cache folder before any agent had it are another program's: they are shown, and left alone.
+    private func takeInWhatWasThere() throws(CacheError) {
+        if !cache.wasHereBefore { try catalog.set(Self.takingIn, to: cache.path) }
+        guard try catalog.setting(Self.takingIn) == cache.path else { return }
+        let taken = try cache.adoptBaseline(as: .foreign, at: now())
+        try catalog.set(Self.takingIn, to: nil)
+        guard taken.adopted > 0 else { return }
+        logger.info("pictures of another program lay in the cache folder", metadata: ["count": "\(taken.adopted)"])
+    }
+
+    /// The setting that says in which folder pictures are being taken in, should the process die meanwhile.
+    private static let takingIn = "taking-in"
 
     /// Removes what nobody will go on from: old parts, and what an import that was killed left in the upload folder.
     func trimParts(keep: [AvatarName]) throws(CacheError) {
