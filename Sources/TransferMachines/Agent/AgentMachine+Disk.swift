@@ -31,8 +31,7 @@ extension AgentMachine {
                 isLastWaiting: uploads.isLastWaiting(name))
             perform(discovery.examined(name, examination, context, now: now))
         case .cropRecorded(let crop): perform(discovery.recorded(crop))
-        case .cropRead(let id, let offset, let bytes):
-            perform(uploads.read(id, at: offset, bytes: bytes, now: now, random: &random))
+        case .cropRead(let id, let offset, let bytes): uploads.read(id, at: offset, bytes: bytes)
         case .cropChanged(let id): perform(uploads.cropChanged(id))
         case .cropStaged(let id):
             guard let name = uploads.cropStaged(id) else { return }
@@ -130,8 +129,8 @@ extension AgentMachine {
         case .rescan(let folder):
             storage.rescanLater(folder)
             if folder == .crops { perform(discovery.scanEnded(isScanDue: isCropScanDue)) }
-        case .finishCrop(let id):
-            perform(uploads.cropNotFinished(id))
+        case .finishCrops(let ids):
+            perform(uploads.cropsNotFinished(ids))
             perform(storage.again(command))
         case .readEvents(let stream, _, _), .list(let stream, _, _, _), .importCrop(let stream, _),
             .forget(let stream, _):
