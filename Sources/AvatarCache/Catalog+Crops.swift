@@ -50,7 +50,21 @@ extension Catalog {
     package func recordUploaded(
         _ name: AvatarName, sha256: SHA256Digest, to account: String, at now: UnixTime
     ) throws(CacheError) -> [EventRow] {
-        try write("recording the upload of \(name)") { db in
+        try recordUploaded([(name, sha256)], to: account, at: now).flatMap(\.self)
+    }
+
+    /// Notes several crops in the order in which the server took them, all or none. The events of each.
+    package func recordUploaded(
+        _ crops: [(name: AvatarName, sha256: SHA256Digest)], to account: String, at now: UnixTime
+    ) throws(CacheError) -> [[EventRow]] {
+        try write("recording \(crops.count) uploads") { db in
+            try crops.map { try Self.recordUploaded($0.name, sha256: $0.sha256, to: account, at: now, db) }
+        }
+    }
+
+    private static func recordUploaded(
+        _ name: AvatarName, sha256: SHA256Digest, to account: String, at now: UnixTime, _ db: Database
+    ) throws -> [EventRow] {
             var events: [EventRow] = []
             if var row = try Self.crop(name, db), row.sha256 == sha256, row.account ?? account == account {
                 row.state = .done
@@ -61,14 +75,14 @@ extension Catalog {
                 events.append(try Self.log(.uploaded, name, facts, at: now, db))
             }
             // Its folder may not be the one at the path any more; it is not sent again when that folder comes back.
-            try db.execute(
+            try db.cachedStatement(
                 sql: """
                     UPDATE crops_elsewhere SET state = 'done', account = :account, uploaded_to = :account
                         WHERE name = :name AND sha256 = :digest AND state = 'pending' AND (account IS NULL OR account = :account)
-                    """, arguments: ["name": name.string, "digest": sha256.hex, "account": account])
+                    """
+            ).execute(arguments: ["name": name.string, "digest": sha256.hex, "account": account])
             events.append(try Self.setIcon(name, of: account, at: now, db))
             return events
-        }
     }
 
     /// Takes over the file's size, times and inode into the row of a crop whose bytes are the same as before, so that the file is not

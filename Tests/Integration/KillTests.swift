@@ -21,7 +21,7 @@ extension RealPrograms {
         }
 
         /// Several times the window of a download, so that one fetched anew shows.
-        static let downloadSize = 5 * Int(Limits.Download.flightBytes.lowerBound)
+        static let downloadSize = 5 * Int(Limits.Flight.bytes.lowerBound)
 
         private func picture(_ trial: Int, _ size: Int = size) throws -> [UInt8] {
             try TestPictures.padded(.png, to: size + trial, seed: UInt8(trial))
@@ -87,7 +87,7 @@ extension RealPrograms {
                     // the kernel held.
                     let cost = stage.wire.passed(.down) - before
                     // On the wire a chunk has half as many bytes again. The window may have grown once.
-                    let window = 2 * Int(Limits.Download.flightBytes.lowerBound) * 3 / 2
+                    let window = 2 * Int(Limits.Flight.bytes.lowerBound) * 3 / 2
                     #expect(cost < whole + window, "trial \(trial): \(cost) bytes for a picture of \(whole)")
                 }
                 #expect(finals.lookCount > Self.trials)

@@ -213,12 +213,17 @@ extension DiskWorker {
         }
     }
 
-    /// The server has the crop: it is not sent again, and it is the user's avatar.
-    func finish(_ id: CropID) throws(CacheError) {
-        guard let facts = cropFacts[id], let account else { return results.append(.cropChanged(id)) }
-        crops.finishReading(facts.name)
-        let events = try catalog.recordUploaded(facts.name, sha256: facts.sha256, to: account.key, at: now())
-        results.append(.cropFinished(id, facts.name, events.map { AvatarEvent($0) }))
+    /// The server has the crops: they are not sent again, and the last one is the user's avatar.
+    func finish(_ ids: [CropID]) throws(CacheError) {
+        let found = ids.compactMap { id in account == nil ? nil : cropFacts[id].map { (id: id, facts: $0) } }
+        for id in ids where !found.contains(where: { $0.id == id }) { results.append(.cropChanged(id)) }
+        guard let account, !found.isEmpty else { return }
+        for (_, facts) in found { crops.finishReading(facts.name) }
+        let events = try catalog.recordUploaded(
+            found.map { ($0.facts.name, $0.facts.sha256) }, to: account.key, at: now())
+        for ((id, facts), events) in zip(found, events) {
+            results.append(.cropFinished(id, facts.name, events.map { AvatarEvent($0) }))
+        }
     }
 
     func forgetCrop(_ id: CropID) {

@@ -104,7 +104,7 @@ final class DiskWorker {
     // MARK: A batch of jobs
 
     /// Runs jobs in order; results are delivered as soon as a command has some. Chunks that come together share a transaction. Parts that were
-    /// finished wait in ``commits`` for each other, until a command comes that is neither chunk nor commit, or the thread has nothing
+    /// finished wait in ``commits`` for each other, until a command comes that is about something else, or the thread has nothing
     /// else to do (``finishCommits(deliver:)``).
     func run(_ jobs: [DiskThread.Job], deliver: ([DiskResult]) -> Void) {
         var appends: [PartAppend] = []
@@ -126,6 +126,11 @@ final class DiskWorker {
                 if commits.isEmpty { commitsSince = clock.now }
                 commits += items
                 continue
+            // What crops need on their way up does not end the wait: their copies share a round, too.
+            case .command(.readCrop), .command(.finishCrops), .command(.stageCrop):
+                guard case .command(let command) = job else { continue }
+                if case .stageCrop(let id) = command, let facts = cropFacts[id], isCommitting(facts.name) { commitAll() }
+                perform(command)
             case .command(let command):
                 writeChunks()
                 commitAll()
@@ -202,7 +207,7 @@ final class DiskWorker {
         case .adopt(let name): try adopt(name)
         case .readCrop(let id, let range): readCrop(id, range)
         case .stageCrop(let id): stage(id)
-        case .finishCrop(let id): try finish(id)
+        case .finishCrops(let ids): try finish(ids)
         case .forgetCrop(let id): forgetCrop(id)
         case .setCropAside(let id, let reason): try setAside(id, reason: reason)
         case .setNegative(let name, let reason, let attempts): try setNegative(name, reason, attempts: attempts)

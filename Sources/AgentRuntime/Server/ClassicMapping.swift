@@ -20,7 +20,7 @@ package enum ClassicMapping {
                 UploadChunk(
                     md5: crop.md5.hex, name: crop.name.string, seq: chunk.seq, totalSize: crop.size,
                     transSize: chunk.transSize, last: chunk.isLast, lastSeq: chunk.lastSeq, data: chunk.data,
-                    uid: uid.value, token: chunk.showsToken ? token : nil))
+                    uid: uid.value, token: chunk.showsToken ? token : nil, isPipelined: chunk.showsToken))
         case .askProgress(let crop):
             return .syncFile(SyncFileRequest(md5: crop.md5.hex, uid: uid.value, name: crop.name.string))
         }
@@ -41,8 +41,10 @@ package enum ClassicMapping {
         case .test, .uploadFile: return .other
         case .uploadHead(let reply):
             return .upload(
-                error: reply.error, name: reply.name.map { ExactString($0) }, md5: reply.md5, seq: reply.seq,
-                reason: reply.reason.flatMap { UploadRefusalReason(rawValue: $0) })
+                UploadReply(
+                    error: reply.error, name: reply.name.map { ExactString($0) }, md5: reply.md5, seq: reply.seq,
+                    reason: reply.reason.flatMap { UploadRefusalReason(rawValue: $0) },
+                    setsIconsInOrder: reply.inOrder ?? false))
         case .syncFile(let reply):
             guard reply.error == ClassicError.success else {
                 return .progress(name: reply.name.map { ExactString($0) }, .error(reply.error))

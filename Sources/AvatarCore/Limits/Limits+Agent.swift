@@ -25,6 +25,16 @@ extension Limits {
         package static let strayRepliesMax = 64
     }
 
+    /// What may be on its way on the connection, in each direction.
+    package enum Flight {
+        /// Bytes of chunks that may be on their way: at first, which is also the least, and the most.
+        package static let bytes: ClosedRange<Int64> = (256 * 1024)...(8 * 1024 * 1024)
+        /// The shortest time over which the rate of a connection is measured.
+        package static let roundMin = Duration.milliseconds(5)
+        /// Measurements of the rate that count; the best of them does.
+        package static let rounds = 8
+    }
+
     /// Downloads in the classic dialect.
     package enum Download {
         /// Pictures that are fetched at the same time, however large they are.
@@ -35,12 +45,6 @@ extension Limits {
         package static let inFlightMax = 1024
         /// Requests of one picture in flight before all others have had so many.
         package static let shareRequests = 32
-        /// Bytes of replies that may be on their way on the connection: at first, which is also the least, and the most.
-        package static let flightBytes: ClosedRange<Int64> = (256 * 1024)...(8 * 1024 * 1024)
-        /// The shortest time over which the rate of a connection is measured.
-        package static let rateRoundMin = Duration.milliseconds(5)
-        /// Measurements of the rate that count; the best of them does.
-        package static let rateRounds = 8
         /// What a picture is taken to have whose size is not known, before any other has taught it.
         package static let expectedBytesFirst: Int64 = 16 * 1024
         /// The least and the most that pictures before may teach.
@@ -67,6 +71,21 @@ extension Limits {
 
     /// Uploads in the classic dialect.
     package enum Upload {
+        /// Crops under way at once to a server that sets icons in the order in which last chunks come. It is half of the unfinished uploads
+        /// that our server allows a user.
+        package static let activeMax = 32
+        /// Crops under way at once to any other server: while the last chunk of one is answered, the chunks of the next one travel.
+        package static let activeMaxUnordered = 2
+        /// Chunks in flight on the connection. The seed's server drops replies when more than 1,000 wait to be sent.
+        package static let inFlightMax = 512
+        /// Bytes of a crop that are read at once, in whole chunks, and one chunk at least.
+        package static let readBytesMax: Int64 = 256 * 1024
+        /// Bytes of crops behind the first that were read and not sent, after which no more are read ahead.
+        package static let readAheadBytesMax: Int64 = 1024 * 1024
+        /// Cuts with chunks of a crop in flight, before a server that cannot say how far it is, after which one chunk of it is in flight.
+        package static let windowedCutsMax = 2
+        /// Crops that the server has and the catalog does not know of yet. After a crash they are sent again.
+        package static let unnotedMax = 32
         /// Crops that settled while the folder is looked through.
         package static let deferredMax = 1024
         /// How long a file without its own end mark must be closed and unchanged before it counts as whole.

@@ -173,7 +173,8 @@ extension ConnectionHandler {
             return answered(ticket, encode(answer.reply, since: now, metrics, clock), answer)
         }
         let me = NIOLoopBound(self, eventLoop: loop)
-        queue.submit(resource?.key, resource?.access ?? .read) { [service, metrics, clock, loop] in
+        let icon = ClassicService.iconUser(of: request)
+        queue.submit(resource?.key, resource?.access ?? .read, icon: icon) { [service, metrics, clock, loop] in
             let answer = service.answer(request, known)
             let buffer = encode(answer.reply, since: now, metrics, clock)
             loop.execute { me.value.answered(ticket, buffer, answer) }

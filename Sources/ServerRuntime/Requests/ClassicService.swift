@@ -82,6 +82,12 @@ struct ClassicService: Sendable {
         }
     }
 
+    /// The user whose icon a request sets: last chunks of 1031 take effect in the order in which they come.
+    static func iconUser(of request: ClassicRequest) -> UserID? {
+        guard case .uploadHead(let chunk) = request, chunk.last else { return nil }
+        return UserID(chunk.uid)
+    }
+
     /// Bytes that a request will have in flight, or its answer when the answer is longer.
     func bytesInFlight(_ request: ClassicRequest, frameBytes: Int) -> Int {
         guard case .download = request else { return frameBytes }

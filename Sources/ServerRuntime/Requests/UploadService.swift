@@ -158,6 +158,7 @@ extension UploadChunkReply {
         self.init(
             error: error?.rawValue ?? ClassicError.success, md5: chunk.md5, name: chunk.name, seq: chunk.seq,
             totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last,
-            lastSeq: isHead ? chunk.lastSeq : nil, uid: chunk.uid, reason: error == nil ? nil : reason?.rawValue)
+            lastSeq: isHead ? chunk.lastSeq : nil, uid: chunk.uid, reason: error == nil ? nil : reason?.rawValue,
+            inOrder: isHead ? true : nil)
     }
 }

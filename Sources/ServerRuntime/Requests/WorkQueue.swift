@@ -3,7 +3,8 @@ internal import NIOPosix
 internal import Synchronization
 internal import TransferMachines
 
-/// Runs requests on worker threads. Requests for one resource run in order, requests for different resources at the same time.
+/// Runs requests on worker threads. Requests for one resource run in order, and so do those that set the icon of one user; other requests
+/// run at the same time.
 final class WorkQueue: Sendable {
     typealias Job = @Sendable () -> Void
 
@@ -25,16 +26,16 @@ final class WorkQueue: Sendable {
     /// Ends the threads when every job that was submitted is done.
     func stop() async throws { try await threads.shutdownGracefully() }
 
-    /// Runs `job` on a worker when its turn has come.
-    func submit(_ key: ResourceKey?, _ access: ResourceOrder.Access, _ job: @escaping Job) {
+    /// Runs `job` on a worker when its turn has come. `icon` is the user whose icon the job sets.
+    func submit(_ key: ResourceKey?, _ access: ResourceOrder.Access, icon: UserID? = nil, _ job: @escaping Job) {
         guard let key else { return run(job) }
-        let turn = turns.withLock { turns in
+        let (number, turn) = turns.withLock { turns in
             turns.last += 1
-            let turn = turns.order.submit(turns.last, to: key, access)
+            let turn = turns.order.submit(turns.last, to: key, access, icon: icon)
             if turn == .later { turns.waiting[turns.last] = job }
-            return turn
+            return (turns.last, turn)
         }
-        if turn == .atOnce { run { [self] in runInTurn(job, key) } }
+        if turn == .atOnce { run { [self] in runInTurn((number, job)) } }
     }
 
     /// Whether a job that only reads `key` could run now.
@@ -43,20 +44,22 @@ final class WorkQueue: Sendable {
         return turns.withLock { $0.order.isReadable(key) }
     }
 
-    /// Runs a job and the jobs of the same resource that waited for it, without waking another thread for them. After some jobs the rest
-    /// goes to the end of the queue, so that other resources get their turn.
-    private func runInTurn(_ job: @escaping Job, _ key: ResourceKey) {
-        var next: Job? = job
+    /// Runs a job and the jobs that waited for it, without waking another thread for them. After some jobs the rest goes to the end of the
+    /// queue, so that other resources get their turn.
+    private func runInTurn(_ first: (number: ResourceOrder.Job, job: Job)) {
+        var next: (number: ResourceOrder.Job, job: Job)? = first
         for _ in 0..<Limits.Server.jobsInTurnMax {
-            guard let job = next else { return }
+            guard let (number, job) = next else { return }
             job()
             let following = turns.withLock { turns in
-                turns.order.finish(key).compactMap { turns.waiting.removeValue(forKey: $0) }
+                turns.order.finish(number).compactMap { number in
+                    turns.waiting.removeValue(forKey: number).map { (number: number, job: $0) }
+                }
             }
-            for other in following.dropFirst() { run { [self] in runInTurn(other, key) } }
+            for other in following.dropFirst() { run { [self] in runInTurn(other) } }
             next = following.first
         }
-        if let next { run { [self] in runInTurn(next, key) } }
+        if let next { run { [self] in runInTurn(next) } }
     }
 
     private func run(_ job: @escaping Job) {

@@ -35,8 +35,7 @@ extension AgentMachine {
         case .checked(let stream, let check):
             actions.append(.bus(.checked(stream, check.without { discovery.isDue($0) })))
         case .cropRecorded(let crop): perform(discovery.recorded(crop))
-        case .cropRead(let id, let offset, let bytes):
-            perform(uploads.read(id, at: offset, bytes: bytes, now: now, random: &random))
+        case .cropRead(let id, let offset, let bytes): uploads.read(id, at: offset, bytes: bytes)
         case .cropChanged(let id): perform(uploads.cropChanged(id))
         case .cropStaged(let id):
             guard let name = uploads.cropStaged(id) else { return }
@@ -137,8 +136,8 @@ extension AgentMachine {
         case .rescan(let folder):
             storage.rescanLater(folder)
             if folder == .crops { perform(discovery.scanEnded(isScanDue: isCropScanDue)) }
-        case .finishCrop(let id):
-            perform(uploads.cropNotFinished(id))
+        case .finishCrops(let ids):
+            perform(uploads.cropsNotFinished(ids))
             perform(storage.again(command))
         case .check(let stream): perform(subscribers.refused(stream, .storage("\(fault)")))
         // A link that nobody closes is found by the next look through the folder.

@@ -241,10 +241,7 @@ package struct AgentMachine: Sendable {
         switch reply.kind {
         case .download(let name, let answer):
             perform(downloads.replied(name, answer, isStorageFine: storage.isFine, now: now, random: &random))
-        case .upload(let code, let name, let md5, let seq, let reason):
-            perform(
-                uploads.replied(
-                    error: code, name: name, md5: md5, seq: seq, reason: reason, now: now, random: &random))
+        case .upload(let reply): perform(uploads.replied(reply, now: now, random: &random))
         case .progress(let name, let progress):
             perform(uploads.progress(name: name, progress, now: now, random: &random))
         case .other: break

@@ -33,8 +33,8 @@ package enum DiskCommand: Hashable, Sendable {
     case readCrop(CropID, range: Range<Int64>)
     /// Copy an uploaded crop into a part.
     case stageCrop(CropID)
-    /// The server has the crop: a durable note of it, and the crop is the user's icon.
-    case finishCrop(CropID)
+    /// The server has these crops, in the order in which it took them: a durable note of all or of none, and the last one is the user's icon.
+    case finishCrops([CropID])
     /// The crop left the queue before it was sent, or stays out of the cache: its file may be closed.
     case forgetCrop(CropID)
     /// The crop is not to be sent, for this reason.

@@ -1,25 +1,22 @@
 package import AvatarCore
+internal import DequeModule
 
-/// One crop on its way up in the classic dialect: one chunk in flight, the token with the first.
+/// One crop on its way up in the classic dialect: chunks in a window, the token with the first.
 ///
-/// After a cut the server is asked how far it is (1005). Where it cannot say, the upload goes on at `n + 1` only when
-/// every chunk sent before was acknowledged, and starts again at 1 otherwise: the seed's server appends whatever
-/// comes, but truncates at 1. A server that has all of an earlier upload of the same bytes is sent them again from 1, since only the last
-/// chunk of an upload under way surely makes the picture the icon; where it may be the last answer that was lost, the last chunk alone.
+/// After a cut the server is asked how far it is (1005), and goes on where it says: that is our own server, which holds what it has and
+/// acknowledges a repeated chunk. Where a server cannot say, the upload goes on at `n + 1` only when every chunk sent before was
+/// acknowledged, and starts again at 1 otherwise: the seed's server appends whatever comes, but truncates at 1. A crop that was cut twice
+/// before such a server goes on with one chunk in flight, which can be resumed more often. A server that has all of an earlier upload of the
+/// same bytes is sent them again from 1, since only the last chunk of an upload under way surely makes the picture the icon; where it may be
+/// the last answer that was lost, the last chunk alone.
 package struct ClassicUpload: Sendable {
-    /// What the agent has to do.
-    package enum Action: Hashable, Sendable {
-        /// Ask how far the server is (1005), by digest, user and name.
-        case askProgress
-        /// Read these bytes of the crop; `read` brings them.
-        case read(Range<Int64>)
-        /// Send this chunk (1031).
-        case send(Chunk)
+    /// How a try ended.
+    package enum Outcome: Hashable, Sendable {
         /// The server has it all.
         case done
         /// The server does not accept who we are (1010, 1011).
         case tokenRefused(ClassicError)
-        /// The server refused; the try is over and another may follow.
+        /// The server refused; another try may follow.
         case refused(UploadRefusal)
     }
 
@@ -48,14 +45,23 @@ package struct ClassicUpload: Sendable {
     private enum Phase: Hashable {
         case waiting
         case asking
-        case reading(seq: Int64)
-        case sending(seq: Int64)
+        case sending
         case over
     }
 
     private let geometry: ChunkGeometry
     private var phase = Phase.waiting
+    /// Chunks that the server acknowledged, and chunks that were sent.
     private var acknowledged: Int64 = 0
+    private var sent: Int64 = 0
+    /// When the chunks were sent that are not acknowledged.
+    private var sentAt: Deque<MonotonicTime> = []
+    /// Answers that are owed to chunks behind one that was refused.
+    private var ignored = 0
+    /// The chunks that were read and come next.
+    private var chunks: Deque<[UInt8]> = []
+    /// What the disk is reading.
+    private var reading: Range<Int64>?
     private var everSent: Bool
     private var answerLost = false
     /// Whether the server may have taken the last chunk of this very upload, without the agent having heard of it.
@@ -64,7 +70,8 @@ package struct ClassicUpload: Sendable {
     /// Whether the last chunk is sent again to a server that has all of them. A server that stopped before it set the icon does so then, for
     /// whoever shows the token.
     private var repeatsLast = false
-    private var silentAt: MonotonicTime?
+    /// How often the connection was cut with chunks in flight, before a server that does not say how far it is.
+    private var cuts = 0
 
     /// A crop of this geometry; `everSent` when an earlier run may have sent some of it.
     package init(geometry: ChunkGeometry, everSent: Bool) {
@@ -74,132 +81,187 @@ package struct ClassicUpload: Sendable {
         mayBeComplete = everSent
     }
 
+    // MARK: How it is
+
     /// Bytes that the server acknowledged.
-    package var transferred: Int64 { acknowledged == 0 ? 0 : geometry.range(of: acknowledged)?.upperBound ?? 0 }
-    /// The crop's size.
-    package var totalSize: Int64 { geometry.totalSize }
-    /// Whether an answer is owed.
-    package var isQuiet: Bool { silentAt == nil }
-    /// When `isSilent` may become true.
-    package var deadline: MonotonicTime? { silentAt }
-
-    /// Whether the server has owed an answer for too long.
-    package func isSilent(now: MonotonicTime) -> Bool {
-        guard let silentAt else { return false }
-        return silentAt <= now
+    package var transferred: Int64 { end(of: acknowledged) }
+    /// Bytes that were sent and not acknowledged.
+    package var bytesInFlight: Int64 { end(of: sent) - end(of: acknowledged) }
+    /// Bytes that are still to be sent.
+    package var bytesLeft: Int64 { geometry.totalSize - end(of: sent) }
+    /// Bytes that were read and not sent, and those that are being read.
+    package var bytesAhead: Int64 { Int64(reading?.count ?? 0) + min(Int64(chunks.count) * geometry.chunkSize, bytesLeft) }
+    /// Answers that the server owes.
+    package var answersOwed: Int { (phase == .asking ? 1 : 0) + answersToChunks }
+    /// Answers to chunks that the server owes.
+    package var answersToChunks: Int { Int(sent - acknowledged) + ignored }
+    /// Whether the server was asked how far it is, and has not answered.
+    package var isAsking: Bool { phase == .asking }
+    /// Whether the first chunk was sent and not answered: an error to that may name nothing.
+    package var owesFirst: Bool { acknowledged == 0 && answersToChunks > 0 }
+    /// Whether the last chunk was sent.
+    package var hasSentLast: Bool { sent == geometry.chunkCount }
+    /// The chunk to send next, be it read or not; nil while none may be sent.
+    package var nextSeq: Int64? {
+        guard phase == .sending, ignored == 0, sent < geometry.chunkCount else { return nil }
+        let isCautious = cuts >= Limits.Upload.windowedCutsMax
+        return isCautious && sent > acknowledged ? nil : sent + 1
     }
+    /// Whether this chunk is the last.
+    package func isLast(_ seq: Int64) -> Bool { geometry.isLast(seq) }
 
-    /// A connection is there: begins, or goes on.
-    package mutating func connected(now: MonotonicTime) -> [Action] {
-        guard phase == .waiting else { return [] }
+    private func end(of seq: Int64) -> Int64 { geometry.range(of: seq)?.upperBound ?? 0 }
+
+    // MARK: The way up
+
+    /// A connection is there, and it is this crop's turn: begins, or goes on. Whether the server is to be asked how far it is (1005).
+    package mutating func begin() -> Bool {
+        guard phase == .waiting, ignored == 0 else { return false }
         resumedBlindly = false
         repeatsLast = false
-        guard everSent else { return next() }
-        phase = .asking
-        silentAt = now + Limits.Connection.replyTimeout
-        return [.askProgress]
+        phase = everSent ? .asking : .sending
+        return everSent
     }
 
-    /// The connection is gone; an answer that was owed is lost.
+    /// The connection is gone; answers that were owed are lost.
     package mutating func connectionLost() {
         guard phase != .over else { return }
-        if case .sending(let seq) = phase {
+        if sent > acknowledged {
             answerLost = true
-            if geometry.isLast(seq) { mayBeComplete = true }
+            cuts += 1
+            if geometry.isLast(sent) { mayBeComplete = true }
         }
+        ignored = 0
         phase = .waiting
-        silentAt = nil
+        aim(behind: acknowledged)
     }
 
     /// The server said how far it is.
-    package mutating func progress(_ progress: Progress, now: MonotonicTime) -> [Action] {
-        guard phase == .asking else { return [] }
-        silentAt = nil
+    package mutating func progress(_ progress: Progress) {
+        guard phase == .asking else { return }
+        phase = .sending
         switch progress {
         case .at(let seq, geometry.totalSize, let transSize)
         where geometry.range(of: seq)?.upperBound == transSize:
+            // It is our own server: a chunk that it is sent twice does no harm there.
+            cuts = 0
             if seq < geometry.chunkCount {
-                acknowledged = seq
+                aim(behind: seq)
             } else if mayBeComplete {
                 // Sent its last chunk again with the token, a server that has them all makes the picture the icon, and acknowledges it.
-                acknowledged = geometry.chunkCount - 1
+                aim(behind: geometry.chunkCount - 1)
                 repeatsLast = true
                 resumedBlindly = true
             } else {
-                acknowledged = 0
+                aim(behind: 0)
             }
         case .error(ClassicError.tokenInvalid.rawValue), .error(ClassicError.uidInvalid.rawValue):
-            acknowledged = 0
+            aim(behind: 0)
         case .at, .error:
-            if answerLost { acknowledged = 0 }
+            aim(behind: answerLost ? 0 : acknowledged)
             resumedBlindly = acknowledged > 0
         }
         answerLost = false
-        return next()
     }
 
-    /// The bytes that were asked for.
-    package mutating func read(at offset: Int64, bytes: [UInt8], now: MonotonicTime) -> [Action] {
-        guard case .reading(let seq) = phase, let range = geometry.range(of: seq), range.lowerBound == offset,
-            range.count == bytes.count
-        else { return [] }
-        phase = .sending(seq: seq)
+    /// The chunk behind this one is read and sent next.
+    private mutating func aim(behind seq: Int64) {
+        (acknowledged, sent, reading) = (seq, seq, nil)
+        sentAt.removeAll()
+        chunks.removeAll()
+    }
+
+    /// Which bytes are to be read now, at most so many or one chunk; ``read(at:bytes:)`` brings them. One read at a time.
+    package mutating func read(atMost bytes: Int64) -> Range<Int64>? {
+        guard phase == .sending, reading == nil else { return nil }
+        let first = sent + Int64(chunks.count) + 1
+        let count = max(bytes / geometry.chunkSize, 1)
+        guard let start = geometry.range(of: first)?.lowerBound,
+            let end = geometry.range(of: min(first + count - 1, geometry.chunkCount))?.upperBound
+        else { return nil }
+        reading = start..<end
+        return reading
+    }
+
+    /// Bytes that were asked for: all of them, or the first chunks.
+    package mutating func read(at offset: Int64, bytes: [UInt8]) {
+        guard phase == .sending, let range = reading, range.lowerBound == offset, bytes.count <= range.count,
+            bytes.count == range.count || Int64(bytes.count) % geometry.chunkSize == 0, !bytes.isEmpty || range.isEmpty
+        else { return }
+        reading = nil
+        let size = Int(clamping: geometry.chunkSize)
+        for start in stride(from: 0, to: max(bytes.count, 1), by: size) {
+            chunks.append(Array(bytes[start..<min(start + size, bytes.count)]))
+        }
+    }
+
+    /// The next chunk to send, where it was read.
+    package mutating func send(now: MonotonicTime) -> Chunk? {
+        guard let seq = nextSeq, let range = geometry.range(of: seq), let data = chunks.popFirst() else { return nil }
+        sent = seq
+        sentAt.append(now)
         everSent = true
         if seq == 1 { mayBeComplete = false }
-        silentAt = now + Limits.Connection.replyTimeout
-        return [
-            .send(
-                Chunk(
-                    seq: seq, lastSeq: geometry.chunkCount, transSize: range.upperBound, isLast: geometry.isLast(seq),
-                    showsToken: seq == 1 || (repeatsLast && geometry.isLast(seq)),
-                    data: bytes))
-        ]
+        return Chunk(
+            seq: seq, lastSeq: geometry.chunkCount, transSize: range.upperBound, isLast: geometry.isLast(seq),
+            showsToken: seq == 1 || (repeatsLast && geometry.isLast(seq)), data: data)
     }
 
-    /// The server answered the chunk in flight; `seq` is nil where an error reply holds none.
-    package mutating func replied(error code: Int, seq: Int64?, reason: UploadRefusalReason? = nil) -> [Action] {
-        guard case .sending(let sent) = phase else { return [] }
-        silentAt = nil
+    // MARK: Answers
+
+    /// What the chunk that is answered next is, in bytes, and when it was sent; nil where its answer says nothing of the network.
+    package var measured: (bytes: Int64, sentAt: MonotonicTime)? {
+        guard ignored == 0, let sentAt = sentAt.first, let range = geometry.range(of: acknowledged + 1) else { return nil }
+        return (Int64(range.count), sentAt)
+    }
+
+    /// The server answered the oldest chunk in flight; `seq` is nil where an error reply holds none.
+    package mutating func replied(error code: Int, seq: Int64?, reason: UploadRefusalReason? = nil) -> Outcome? {
+        if ignored > 0 {
+            ignored -= 1
+            return nil
+        }
+        guard phase == .sending, sent > acknowledged else { return nil }
         guard code == ClassicError.success else { return refused(code, reason) }
-        guard seq == sent else {
-            acknowledged = 0
+        let expected = acknowledged + 1
+        guard seq == expected else {
+            startAgain()
             phase = .waiting
-            everSent = false
-            return [.refused(UploadRefusal(senseless: "chunk \(seq ?? 0) was acknowledged for \(sent)"))]
+            return .refused(UploadRefusal(senseless: "chunk \(seq ?? 0) was acknowledged for \(expected)"))
         }
-        acknowledged = sent
-        guard geometry.isLast(sent) else { return next() }
+        acknowledged = expected
+        _ = sentAt.popFirst()
+        guard geometry.isLast(expected) else { return nil }
         phase = .over
-        return [.done]
+        return .done
     }
 
-    private mutating func refused(_ code: Int, _ reason: UploadRefusalReason?) -> [Action] {
+    private mutating func refused(_ code: Int, _ reason: UploadRefusalReason?) -> Outcome? {
         let error = ClassicError(rawValue: code)
-        let refusal = UploadRefusal(code: code, reason: reason)
-        phase = .waiting
         switch error {
-        case .tokenInvalid, .uidInvalid:
+        case .tokenInvalid?, .uidInvalid?:
+            ignored = Int(sent - acknowledged) - 1
             answerLost = true
-            if let error { return [.tokenRefused(error)] }
-            return []
+            aim(behind: acknowledged)
+            phase = .waiting
+            return error.map { .tokenRefused($0) }
         case .fileNotExists, .seqInvalid, .offsetInvalid, .progressLost:
-            let blind = resumedBlindly
+            let isBlind = resumedBlindly
             resumedBlindly = false
-            acknowledged = 0
-            everSent = false
+            startAgain()
             // A server that forgot is told from the start again, once for each time that it was taken on trust.
-            return blind ? next() : [.refused(refusal)]
-        default:
-            acknowledged = 0
-            everSent = false
-            return [.refused(refusal)]
+            if isBlind { return nil }
+        default: startAgain()
         }
+        phase = .waiting
+        return .refused(UploadRefusal(code: code, reason: reason))
     }
 
-    private mutating func next() -> [Action] {
-        let seq = acknowledged + 1
-        guard let range = geometry.range(of: seq) else { return [] }
-        phase = .reading(seq: seq)
-        return [.read(range)]
+    /// Chunk 1 comes next, once what is in flight was answered. It truncates, so that nothing need be asked.
+    private mutating func startAgain() {
+        ignored = Int(sent - acknowledged) - 1
+        everSent = false
+        repeatsLast = false
+        aim(behind: 0)
     }
 }

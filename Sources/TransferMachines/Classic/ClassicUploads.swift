@@ -10,104 +10,201 @@ extension Login.Way {
     }
 }
 
-/// The one upload on a classic connection, and the answer that may still be owed for a crop that was given up.
+/// The uploads on a classic connection, in the order in which their crops were closed: which chunk goes next, and whose an answer is.
+///
+/// The chunks of the next crops follow right behind those of the one before. Only the last chunk of a crop waits: it sets the icon, and the
+/// seed's workers run side by side, so that it goes when every crop before was acknowledged. A server that says that it sets icons in the
+/// order in which last chunks come (`in_order` in 1032) is sent them one behind the other.
 struct ClassicUploads: Sendable {
-    private var current: (crop: Crop, transfer: ClassicUpload)?
-    /// Until when the server owes an answer for a crop that was given up; nothing is sent before that answer came.
-    private var staleUntil: MonotonicTime?
+    private struct Transfer: Sendable {
+        let crop: Crop
+        var upload: ClassicUpload
+    }
 
-    /// The crop that is under way.
-    var crop: Crop? { current?.crop }
-    /// Bytes of it that the server acknowledged.
-    var transferred: Int64 { current?.transfer.transferred ?? 0 }
-    /// Whether another crop may begin.
-    var isFree: Bool { current == nil && staleUntil == nil }
-    /// Whether an answer is owed for the crop that is under way.
-    var isInFlight: Bool { current.map { !$0.transfer.isQuiet } ?? false }
-    /// Whether any answer is owed.
-    var isQuiet: Bool { staleUntil == nil && !isInFlight }
+    /// The uploads under way, in the order of their crops.
+    private var transfers: [Transfer] = []
+    private var flight = FlightWindow()
+    /// Answers that the server owes for crops that were given up; nothing is sent before they came.
+    private var staleAnswers = 0
+    /// When the server has owed an answer for too long, if it says nothing until then.
+    private var silentAt: MonotonicTime?
+    /// Whether the server said on this connection that it sets icons in the order in which last chunks come.
+    private var setsIconsInOrder = false
+
+    /// The crops that are under way.
+    var crops: [Crop] { transfers.map(\.crop) }
+    /// The crop under way that was closed first.
+    var head: Crop? { transfers.first?.crop }
+    /// Bytes of the crop at the head that the server acknowledged.
+    var transferred: Int64 { transfers.first?.upload.transferred ?? 0 }
+    /// Whether an answer is owed for the crop at the head.
+    var isHeadInFlight: Bool { (transfers.first?.upload.answersOwed ?? 0) > 0 }
+    /// Whether no answer is owed.
+    var isQuiet: Bool { answersOwed == 0 }
+    private var answersOwed: Int { transfers.reduce(staleAnswers) { $0 + $1.upload.answersOwed } }
 
     /// When ``isSilent(now:)`` may become true.
-    var deadline: MonotonicTime { min(staleUntil ?? .never, current?.transfer.deadline ?? .never) }
+    var deadline: MonotonicTime { silentAt ?? .never }
 
     /// Whether the server has owed an answer for too long.
-    func isSilent(now: MonotonicTime) -> Bool {
-        if let staleUntil, staleUntil <= now { return true }
-        return current?.transfer.isSilent(now: now) ?? false
+    func isSilent(now: MonotonicTime) -> Bool { silentAt.map { $0 <= now } ?? false }
+
+    /// Whether the crop is under way.
+    func contains(_ id: CropID) -> Bool { index(of: id) != nil }
+
+    /// Bytes of the crop of this name that the server acknowledged, and the crop; nil where it is not under way.
+    func progress(of name: AvatarName) -> (crop: Crop, transferred: Int64)? {
+        transfers.first { $0.crop.name == name }.map { ($0.crop, $0.upload.transferred) }
+    }
+
+    private func index(of id: CropID) -> Int? { transfers.firstIndex { $0.crop.id == id } }
+
+    // MARK: In and out
+
+    /// Whether the crop should begin now; `alone` where none may go beside another. One that was closed before all that are under way always
+    /// begins. Those behind them do as long as there is room: their chunks are to be there before the last acknowledgement of the crop before
+    /// comes.
+    func takesBeside(_ crop: Crop, alone: Bool) -> Bool {
+        guard let head, head.id < crop.id else { return true }
+        let most = setsIconsInOrder ? Limits.Upload.activeMax : Limits.Upload.activeMaxUnordered
+        return !alone && transfers.count < most
+            && transfers.reduce(0) { $0 + $1.upload.bytesLeft + $1.upload.bytesInFlight } < 2 * flight.bytes
     }
 
     /// Begins with a crop, in chunks of so many bytes.
     mutating func begin(_ crop: Crop, chunkBytes: Int64) {
         guard let geometry = ChunkGeometry(totalSize: crop.size, chunkSize: chunkBytes) else { return }
-        current = (crop, ClassicUpload(geometry: geometry, everSent: crop.everSent))
+        let transfer = Transfer(crop: crop, upload: ClassicUpload(geometry: geometry, everSent: crop.everSent))
+        transfers.insert(transfer, at: transfers.firstIndex { crop.id < $0.crop.id } ?? transfers.endIndex)
     }
 
-    /// Gives the crop up; an answer that is owed for it is waited for.
-    mutating func abandon() {
-        if let transfer = current?.transfer, !transfer.isQuiet { staleUntil = transfer.deadline }
-        current = nil
+    /// The crop is under way no longer; answers that are owed for it are waited for.
+    mutating func remove(_ id: CropID) {
+        guard let index = index(of: id) else { return }
+        staleAnswers += transfers.remove(at: index).upload.answersOwed
     }
 
     /// Another server or user: what was sent counts for nothing.
-    mutating func startOver() { (current, staleUntil) = (nil, nil) }
+    mutating func startOver() { (transfers, staleAnswers, silentAt) = ([], 0, nil) }
 
+    /// No answer will come.
     mutating func connectionLost() {
-        staleUntil = nil
-        current?.transfer.connectionLost()
+        (staleAnswers, silentAt, setsIconsInOrder) = (0, nil, false)
+        flight.connectionLost()
+        for index in transfers.indices { transfers[index].upload.connectionLost() }
     }
 
-    /// A connection is there: the upload begins, or goes on.
+    // MARK: Sending
+
+    /// What is to be sent and read now.
     mutating func goOn(now: MonotonicTime) -> [UploadEvent] {
-        guard staleUntil == nil else { return [] }
-        return events(current?.transfer.connected(now: now))
+        guard staleAnswers == 0 else { return [] }
+        var events: [UploadEvent] = []
+        var room = flight.bytes - transfers.reduce(0) { $0 + $1.upload.bytesInFlight }
+        var places = Limits.Upload.inFlightMax - answersOwed
+        var ahead = transfers.reduce(0) { $0 + $1.upload.bytesAhead }
+        var mayFinish = true
+        for index in transfers.indices {
+            if transfers[index].upload.begin() { events.append(.send(.askProgress(transfers[index].crop))) }
+            while let seq = transfers[index].upload.nextSeq, mayFinish || !transfers[index].upload.isLast(seq),
+                seq > 1 || mayBegin(index)
+            {
+                guard room > 0, places > 0 else {
+                    flight.filled()
+                    break
+                }
+                guard let chunk = transfers[index].upload.send(now: now) else { break }
+                events.append(.send(.upload(transfers[index].crop, chunk)))
+                room -= Int64(chunk.data.count)
+                places -= 1
+            }
+            // The crop at the head never waits for those behind it to be sent.
+            if index == 0 || ahead < Limits.Upload.readAheadBytesMax,
+                let range = transfers[index].upload.read(atMost: Limits.Upload.readBytesMax)
+            {
+                events.append(.needs(transfers[index].crop, range))
+                ahead += Int64(range.count)
+            }
+            mayFinish = mayFinish && setsIconsInOrder && transfers[index].upload.hasSentLast
+        }
+        if silentAt == nil, answersOwed > 0 { silentAt = now + Limits.Connection.replyTimeout }
+        return events
+    }
+
+    /// Whether the first chunk of the transfer may go. An error to a first chunk may name nothing: only our own server always does, so that
+    /// of another only one is in flight.
+    private func mayBegin(_ index: Int) -> Bool {
+        setsIconsInOrder || !transfers.contains { $0.upload.owesFirst }
     }
 
     /// The disk has read bytes of a crop.
-    mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8], now: MonotonicTime) -> [UploadEvent] {
-        guard current?.crop.id == id else { return [] }
-        return events(current?.transfer.read(at: offset, bytes: bytes, now: now))
+    mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8]) {
+        guard let index = index(of: id) else { return }
+        transfers[index].upload.read(at: offset, bytes: bytes)
     }
 
+    // MARK: Answers
+
     /// 1032 came.
-    mutating func replied(
-        error code: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason? = nil
-    ) -> [UploadEvent] {
-        guard takeStale() else { return [] }
-        guard let crop = current?.crop, isName(name, of: crop), md5 == nil || md5?.lowercased() == crop.md5.hex else {
-            return [.stray("an upload of \(name.map { String($0.string.prefix(80)) } ?? "nothing")")]
+    mutating func replied(_ reply: UploadReply, now: MonotonicTime) -> [UploadEvent] {
+        if reply.setsIconsInOrder { setsIconsInOrder = true }
+        guard let index = answered(by: reply) else {
+            if takeStale(now: now) { return [] }
+            return [.stray("an upload of \(reply.name.map { String($0.string.prefix(80)) } ?? "nothing")")]
         }
-        return [.answered(crop)] + events(current?.transfer.replied(error: code, seq: seq, reason: reason))
+        let crop = transfers[index].crop
+        if reply.error == ClassicError.success, let (bytes, sentAt) = transfers[index].upload.measured {
+            flight.delivered(bytes, sentAt: sentAt, now: now)
+        }
+        let outcome = transfers[index].upload.replied(error: reply.error, seq: reply.seq, reason: reply.reason)
+        heard(now: now)
+        let event: UploadEvent? =
+            switch outcome {
+            case .done: .uploaded(crop)
+            case .tokenRefused(let error): .loginRefused(LoginRefusal(error))
+            case .refused(let refusal): .refused(crop, refusal)
+            case nil: nil
+            }
+        return [.answered(crop)] + (event.map { [$0] } ?? [])
+    }
+
+    /// Whose chunk a reply answers. The seed's workers answer each name in order, and different names as they please.
+    private func answered(by reply: UploadReply) -> Int? {
+        guard reply.name != nil || reply.md5 != nil else {
+            guard staleAnswers == 0 else { return nil }
+            return transfers.firstIndex { $0.upload.owesFirst }
+                ?? transfers.firstIndex { $0.upload.answersToChunks > 0 }
+        }
+        return transfers.firstIndex { transfer in
+            transfer.upload.answersToChunks > 0 && (reply.name == nil || reply.name == transfer.crop.name.exact)
+                && (reply.md5 == nil || reply.md5?.lowercased() == transfer.crop.md5.hex)
+        }
     }
 
     /// 1006 came.
     mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
     {
-        guard takeStale() else { return [] }
-        guard let crop = current?.crop else { return [.stray("the progress of nothing")] }
-        // The seed keeps 1005's progress by digest alone: another name's progress is not this crop's.
-        let own = isName(name, of: crop) ? progress : .error(ClassicError.fileNotExists.rawValue)
-        return events(current?.transfer.progress(own, now: now))
-    }
-
-    /// Whether a reply is for the crop that is under way; the first one after a crop was given up is not.
-    private mutating func takeStale() -> Bool {
-        defer { staleUntil = nil }
-        return staleUntil == nil
-    }
-
-    private func isName(_ name: ExactString?, of crop: Crop) -> Bool { name == nil || name == crop.name.exact }
-
-    private func events(_ steps: [ClassicUpload.Action]?) -> [UploadEvent] {
-        guard let crop = current?.crop else { return [] }
-        return (steps ?? []).map { step in
-            switch step {
-            case .askProgress: .send(.askProgress(crop))
-            case .read(let range): .needs(crop, range)
-            case .send(let chunk): .send(.upload(crop, chunk))
-            case .done: .uploaded(crop)
-            case .tokenRefused(let error): .loginRefused(LoginRefusal(error))
-            case .refused(let refusal): .refused(crop, refusal)
-            }
+        let asking = transfers.indices.filter { transfers[$0].upload.isAsking }
+        let own = name.flatMap { name in asking.first { transfers[$0].crop.name.exact == name } }
+        guard let index = own ?? asking.first else {
+            return takeStale(now: now) ? [] : [.stray("the progress of nothing")]
         }
+        // The seed keeps 1005's progress by digest alone: another name's progress is not this crop's.
+        let isOwn = name == nil || own != nil
+        transfers[index].upload.progress(isOwn ? progress : .error(ClassicError.fileNotExists.rawValue))
+        heard(now: now)
+        return []
+    }
+
+    /// Whether an answer was owed for a crop that was given up.
+    private mutating func takeStale(now: MonotonicTime) -> Bool {
+        guard staleAnswers > 0 else { return false }
+        staleAnswers -= 1
+        heard(now: now)
+        return true
+    }
+
+    private mutating func heard(now: MonotonicTime) {
+        silentAt = answersOwed > 0 ? now + Limits.Connection.replyTimeout : nil
     }
 }

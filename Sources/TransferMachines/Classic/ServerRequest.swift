@@ -16,9 +16,8 @@ package struct ServerReply: Hashable, Sendable {
     package enum Kind: Hashable, Sendable {
         /// 1034; `name` is nil where an error holds none.
         case download(name: String?, ClassicDownload.Reply)
-        /// 1032; `reason` where our server refuses a chunk.
-        case upload(
-            error: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason? = nil)
+        /// 1032.
+        case upload(UploadReply)
         /// 1006.
         case progress(name: ExactString?, ClassicUpload.Progress)
         /// A frame that was understood and means nothing here.
@@ -34,5 +33,30 @@ package struct ServerReply: Hashable, Sendable {
     package init(connection: Int, kind: Kind) {
         self.connection = connection
         self.kind = kind
+    }
+}
+
+/// A 1032: the answer to a chunk of an upload. All but `error` may be missing in an error to a first chunk.
+package struct UploadReply: Hashable, Sendable {
+    /// 0, or a ``AvatarCore/ClassicError``'s code.
+    package let error: Int
+    package let name: ExactString?
+    package let md5: String?
+    package let seq: Int64?
+    /// Why our server refuses the chunk.
+    package let reason: UploadRefusalReason?
+    /// Whether the server sets icons in the order in which the last chunks of one connection come.
+    package let setsIconsInOrder: Bool
+
+    package init(
+        error: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason? = nil,
+        setsIconsInOrder: Bool = false
+    ) {
+        self.error = error
+        self.name = name
+        self.md5 = md5
+        self.seq = seq
+        self.reason = reason
+        self.setsIconsInOrder = setsIconsInOrder
     }
 }

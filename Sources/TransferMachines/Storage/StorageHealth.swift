@@ -95,7 +95,7 @@ struct StorageHealth: Sendable {
         redo.removeAll { command in
             switch command {
             case .setNegative: true
-            case .finishCrop, .judge: isAnother
+            case .finishCrops, .judge: isAnother
             default: false
             }
         }
@@ -105,7 +105,7 @@ struct StorageHealth: Sendable {
     /// the last crop no later one.
     private static func isVital(_ command: DiskCommand) -> Bool {
         switch command {
-        case .openAccount, .finishCrop: true
+        case .openAccount, .finishCrops: true
         default: false
         }
     }

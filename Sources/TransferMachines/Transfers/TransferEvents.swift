@@ -14,10 +14,10 @@ enum DownloadEvent: Hashable, Sendable {
     case loginRefused(LoginRefusal)
 }
 
-/// What a way to the server tells of the one crop on its way up.
+/// What a way to the server tells of the crops on their way up.
 enum UploadEvent: Hashable, Sendable {
     case send(ServerRequest)
-    /// The way needs these bytes of the crop next.
+    /// The way needs these bytes of the crop.
     case needs(Crop, Range<Int64>)
     /// The server answered for the crop.
     case answered(Crop)

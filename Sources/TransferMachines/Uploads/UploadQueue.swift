@@ -1,7 +1,7 @@
 internal import AvatarCore
 
-/// The crops that are to be sent, one after the other in the order in which they were closed, and those that the server has and that are on
-/// their way into the cache.
+/// The crops that are to be sent in the order in which they were closed, and those that the server has and that are on their way into the
+/// cache.
 struct UploadQueue: Sendable {
     /// Crops that are not on the server, by number.
     private var waiting: [CropID: Crop] = [:]
@@ -10,15 +10,18 @@ struct UploadQueue: Sendable {
     /// The one waiting crop of each name: a new crop takes the old one's place.
     private var waitingByName: [AvatarName: CropID] = [:]
     private var way = ClassicUploads()
-    /// Bytes that the way needs next; they are read when it is the uploads' turn.
-    private var needed: (crop: Crop, range: Range<Int64>)?
-    /// Whether the disk is reading bytes of the head.
-    private var isReading = false
+    /// Where the crops in `order` are that have not begun since the connection came about.
+    private var unbegun = 0
+    /// Whether the crop at the head is sent without those behind it, until the server has it: they may have been in the way.
+    private var goesSingle = false
     /// Crops that the server has, on their way into the cache.
     private var finishing: [CropID: Crop] = [:]
-    /// The crop that the server has and the catalog does not know of yet. The next crop waits for the catalog: after a crash in between, this
-    /// one is sent again, and must not end as the icon over a later one.
-    private var unnoted: CropID?
+    /// The crops that the server has and the catalog does not know of yet, in their order. After a crash each of them is sent again, in that
+    /// order, so that the last one ends as the icon.
+    private var unnoted: [CropID] = []
+    /// Those of them that the catalog is noting. It notes them all or none, and no others before it has: no later crop is known as sent
+    /// while an earlier one is not.
+    private var noting: [CropID] = []
     /// Refusals in a row that were about the file of the crop at the head.
     private var fileRefusals = 0
     /// Refusals in a row that were about the account or the server, whichever crop was sent.
@@ -36,24 +39,24 @@ struct UploadQueue: Sendable {
 
     var count: Int { waiting.count }
     /// Whether no crop waits to become the icon.
-    var isSettled: Bool { waiting.isEmpty && unnoted == nil }
+    var isSettled: Bool { waiting.isEmpty && unnoted.isEmpty }
     /// Places that are kept, those of crops that left the queue included.
     var placeCount: Int { order.count }
     /// Whether a crop could be sent now.
-    var hasWork: Bool { !waiting.isEmpty && retryAt == nil && unnoted == nil }
-    /// The crop that is sent, or that is to be sent next.
-    var next: Crop? { way.crop ?? (isTurnOfLast ? last : first) }
-    /// Whether the server owes no answer, and nothing is about to be sent.
-    var isQuiet: Bool { way.isQuiet && !isReading }
-    /// The crop for which an answer is owed.
-    var inFlight: CropID? { way.isInFlight ? way.crop?.id : nil }
+    var hasWork: Bool { !waiting.isEmpty && retryAt == nil && unnoted.count < Limits.Upload.unnotedMax }
+    /// The crop at the head: the first of those that are sent, or the one that is to be sent next.
+    var next: Crop? { way.head ?? (isTurnOfLast ? last : first) }
+    /// Whether the server owes no answer.
+    var isQuiet: Bool { way.isQuiet }
+    /// The crop at the head, where an answer is owed for it.
+    var inFlight: CropID? { way.isHeadInFlight ? way.head?.id : nil }
     var deadline: MonotonicTime { min(retryAt ?? .never, way.deadline) }
 
     func isSilent(now: MonotonicTime) -> Bool { way.isSilent(now: now) }
 
     /// The crop of this name that is not in the cache yet, and how much of it the server has.
     func pending(_ name: AvatarName) -> (crop: Crop, transferred: Int64)? {
-        if let crop = way.crop, crop.name == name { return (crop, way.transferred) }
+        if let progress = way.progress(of: name) { return progress }
         if let crop = waitingByName[name].flatMap({ waiting[$0] }) { return (crop, 0) }
         return finishing.values.filter { $0.name == name }.max { $0.id < $1.id }.map { ($0, $0.size) }
     }
@@ -75,19 +78,17 @@ struct UploadQueue: Sendable {
     mutating func add(_ crop: Crop) {
         guard waiting[crop.id] == nil, finishing[crop.id] == nil else { return }
         if let old = waitingByName[crop.name] { remove(old) }
-        if let current = way.crop, crop.id < current.id {
-            // The one that was closed first goes first. A server may have some of the other by now.
-            giveUpCurrent()
-            waiting[current.id] = current.sentBefore
-        }
         waiting[crop.id] = crop
         waitingByName[crop.name] = crop.id
         order.append(crop.id)
-        if order.count >= 2, order[order.count - 2] > crop.id { order[head...].sort() }
+        if order.count >= 2, order[order.count - 2] > crop.id {
+            order[head...].sort()
+            unbegun = head
+        }
         compact()
         // A later crop is what the person wants now: it need not wait for one that the server keeps refusing.
         if passingRefusals >= Limits.Upload.refusalsTold, crop.id == last?.id {
-            if !way.isInFlight { letGo() }
+            letGo()
             isTurnOfLast = true
             retryAt = nil
         }
@@ -97,24 +98,33 @@ struct UploadQueue: Sendable {
     private mutating func compact() {
         guard order.count > 2 * waiting.count + 64 else { return }
         order = order[head...].filter { waiting[$0] != nil }
-        head = 0
+        (head, unbegun) = (0, 0)
     }
 
     mutating func remove(_ id: CropID) {
         takeOut(id)
-        if way.crop?.id == id { giveUpCurrent() }
+        let wasHead = way.head?.id == id
+        way.remove(id)
+        if wasHead { succeeded() }
     }
 
-    private mutating func giveUpCurrent() {
-        letGo()
-        succeeded()
-    }
-
-    /// The crop that is sent stays in the queue, and another one may go.
+    /// The crops that are sent stay in the queue, and another one may go.
     private mutating func letGo() {
-        way.abandon()
-        (needed, isReading) = (nil, false)
+        for crop in way.crops { putBack(crop) }
         (fileRefusals, hangUps, acknowledgedAtHangUp) = (0, 0, 0)
+    }
+
+    /// The crop waits for its turn again. A server may have some of it by now.
+    private mutating func putBack(_ crop: Crop) {
+        way.remove(crop.id)
+        if waiting[crop.id] != nil { waiting[crop.id] = crop.sentBefore }
+        unbegun = head
+    }
+
+    /// Only the crop at the head is sent until the server has it.
+    private mutating func goSingle() {
+        goesSingle = true
+        for crop in way.crops.dropFirst() { putBack(crop) }
     }
 
     private mutating func takeOut(_ id: CropID) {
@@ -125,8 +135,8 @@ struct UploadQueue: Sendable {
     /// Another account: none of these crops is its own. The names that they had.
     mutating func removeAll() -> [AvatarName] {
         let names = Set(waiting.values.map(\.name) + finishing.values.map(\.name)).sorted()
-        (waiting, order, head, waitingByName, finishing, unnoted) = ([:], [], 0, [:], [:], nil)
-        (needed, isReading) = (nil, false)
+        (waiting, order, head, unbegun, waitingByName, finishing) = ([:], [], 0, 0, [:], [:])
+        (unnoted, noting) = ([], [])
         way.startOver()
         succeeded()
         return names
@@ -134,7 +144,7 @@ struct UploadQueue: Sendable {
 
     private mutating func succeeded() {
         (fileRefusals, passingRefusals, hangUps, acknowledgedAtHangUp, retryAt) = (0, 0, 0, 0, nil)
-        (refused, isTurnOfLast) = (nil, false)
+        (refused, isTurnOfLast, goesSingle) = (nil, false, false)
         backoff.reset()
     }
 
@@ -148,61 +158,64 @@ struct UploadQueue: Sendable {
     /// The crop that was closed last.
     var last: Crop? { order[head...].reversed().lazy.compactMap { waiting[$0] }.first }
 
-    /// The crop whose turn it is; places of crops that left the queue are passed for good.
+    /// The next crop that can be sent and is not; places of crops that left the queue are passed for good.
     private mutating func takeNext() -> Crop? {
-        if isTurnOfLast { return last }
-        while head < order.count {
-            if let crop = waiting[order[head]] { return crop }
-            head += 1
+        while head < order.count, waiting[order[head]] == nil { head += 1 }
+        unbegun = max(unbegun, head)
+        while unbegun < order.count {
+            if let crop = waiting[order[unbegun]], !way.contains(crop.id) { return crop }
+            unbegun += 1
         }
-        (order, head) = ([], 0)
+        if head == order.count { (order, head, unbegun) = ([], 0, 0) }
         return nil
     }
 
-    /// The next step, where one can be taken.
+    /// What can be sent and read now.
     mutating func pump(_ login: Login, now: MonotonicTime) -> [UploadEvent] {
         tick(now: now)
-        guard retryAt == nil, unnoted == nil else { return [] }
-        if way.isFree {
-            guard let crop = takeNext() else { return [] }
-            switch login.way {
-            case .classic(let chunkBytes): way.begin(crop, chunkBytes: chunkBytes)
-            }
+        guard retryAt == nil, unnoted.count < Limits.Upload.unnotedMax else { return [] }
+        let chunkBytes: Int64
+        switch login.way {
+        case .classic(let bytes): chunkBytes = bytes
         }
-        var events = hold(way.goOn(now: now))
-        if let needed {
-            events.append(.needs(needed.crop, needed.range))
-            (self.needed, isReading) = (nil, true)
+        if isTurnOfLast {
+            if way.head == nil, let last { way.begin(last, chunkBytes: chunkBytes) }
+            return way.goOn(now: now)
         }
-        return events
+        // One that was closed before those that are sent begins at once: they must not end behind it.
+        while let crop = takeNext(), way.takesBeside(crop, alone: goesSingle || hangUps > 0) {
+            way.begin(crop, chunkBytes: chunkBytes)
+        }
+        return way.goOn(now: now)
     }
 
-    /// Keeps what the way needs next until it is the uploads' turn.
-    private mutating func hold(_ events: [UploadEvent]) -> [UploadEvent] {
-        guard !events.isEmpty else { return [] }
-        return events.filter { event in
-            guard case .needs(let crop, let range) = event else { return true }
-            needed = (crop, range)
-            return false
-        }
-    }
+    mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8]) { way.read(id, at: offset, bytes: bytes) }
 
-    mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8], now: MonotonicTime) -> [UploadEvent] {
-        if way.crop?.id == id { isReading = false }
-        return hold(way.read(id, at: offset, bytes: bytes, now: now))
-    }
-
-    mutating func replied(
-        error code: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason? = nil
-    ) -> [UploadEvent] {
-        let events = hold(way.replied(error: code, name: name, md5: md5, seq: seq, reason: reason))
+    mutating func replied(_ reply: UploadReply, now: MonotonicTime) -> [UploadEvent] {
+        let events = way.replied(reply, now: now)
         if way.transferred > acknowledgedAtHangUp { hangUps = 0 }
-        return events
+        return events.filter { isNews($0) }
+    }
+
+    /// Whether what came of a crop counts. A crop behind the first is not done before those that were closed before it, since it must become
+    /// the icon after them: its last chunk is sent again then. And where it is refused it is tried again when it is the first.
+    private mutating func isNews(_ event: UploadEvent) -> Bool {
+        switch event {
+        case .uploaded(let crop):
+            guard !isTurnOfLast, let first, first.id < crop.id else { return true }
+            putBack(crop)
+            return false
+        case .refused(let crop, _):
+            guard let head = way.head, head.id != crop.id else { return true }
+            goSingle()
+            return false
+        default: return true
+        }
     }
 
     mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
     {
-        let events = hold(way.progress(name: name, progress, now: now))
+        let events = way.progress(name: name, progress, now: now)
         if way.transferred > acknowledgedAtHangUp { hangUps = 0 }
         return events
     }
@@ -240,8 +253,8 @@ struct UploadQueue: Sendable {
 
     /// The connection is gone, and with it every answer that was owed.
     mutating func connectionLost() {
+        if !way.isQuiet { goSingle() }
         way.connectionLost()
-        (needed, isReading) = (nil, false)
     }
 
     /// The server hung up while it owed an answer for the crop at the head. It counts where nothing else was in flight and the server hung
@@ -256,24 +269,33 @@ struct UploadQueue: Sendable {
 
     // MARK: After the upload
 
-    /// The server has all of the bytes of the crop that was sent. The crops that were closed before it: none of them may be sent any more,
-    /// since it would become the icon.
+    /// The server has all of the bytes of a crop. The crops that were closed before it: none of them may be sent any more, since it would
+    /// become the icon.
     @discardableResult
-    mutating func uploaded() -> [Crop] {
-        guard let crop = way.crop else { return [] }
+    mutating func uploaded(_ crop: Crop) -> [Crop] {
         takeOut(crop.id)
+        way.remove(crop.id)
         finishing[crop.id] = crop
-        unnoted = crop.id
-        way.startOver()
+        unnoted.append(crop.id)
         succeeded()
         guard let first, first.id < crop.id else { return [] }
         let older = order[head...].compactMap { waiting[$0] }.filter { $0.id < crop.id }
-        for crop in older { takeOut(crop.id) }
+        for crop in older { remove(crop.id) }
         return older
     }
 
+    /// The crops that the catalog is to note now, all at once; none while it notes others.
+    mutating func takeUnnoted() -> [CropID] {
+        guard noting.isEmpty else { return [] }
+        noting = unnoted
+        return noting
+    }
+
     /// The catalog knows of it, or its file is gone.
-    mutating func noted(_ id: CropID) { if unnoted == id { unnoted = nil } }
+    mutating func noted(_ id: CropID) {
+        unnoted.removeAll { $0 == id }
+        noting.removeAll { $0 == id }
+    }
 
     /// The crop lies in the cache, or will not.
     mutating func finished(_ id: CropID) { finishing[id] = nil }

@@ -156,7 +156,13 @@ struct Uploads: Sendable {
         reexamined.insert(crop.name)
         return [
             .log(.step(name: crop.name.string, what: "changed while it was uploaded")), .examine(crop.name),
-        ]
+        ] + note()
+    }
+
+    /// Has the catalog note the crops that the server has, unless it is doing that.
+    private mutating func note() -> [Action] {
+        let crops = queue.takeUnnoted()
+        return crops.isEmpty ? [] : [.disk(.finishCrops(crops))]
     }
 
     // MARK: The way up
@@ -176,7 +182,7 @@ struct Uploads: Sendable {
     /// A connection is there.
     mutating func connected(now: MonotonicTime) { queue.connected(now: now) }
 
-    /// Takes the next step of the crop at the head, where one can be taken. `alone` is the crop that has its turn alone; without it the crop
+    /// Sends what can be sent now, and has read what is sent next. `alone` is the crop that has its turn alone; without it the crop
     /// at the head goes, unless it is a suspect.
     mutating func pump(alone: CropID?, _ login: Login, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
         guard isAccountOpen else { return [] }
@@ -184,19 +190,11 @@ struct Uploads: Sendable {
         return actions(queue.pump(login, now: now), now: now, random: &random)
     }
 
-    mutating func read(
-        _ id: CropID, at offset: Int64, bytes: [UInt8], now: MonotonicTime, random: inout SeededRandom
-    ) -> [Action] {
-        actions(queue.read(id, at: offset, bytes: bytes, now: now), now: now, random: &random)
-    }
+    mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8]) { queue.read(id, at: offset, bytes: bytes) }
 
     /// 1032 came.
-    mutating func replied(
-        error code: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason?,
-        now: MonotonicTime, random: inout SeededRandom
-    ) -> [Action] {
-        let events = queue.replied(error: code, name: name, md5: md5, seq: seq, reason: reason)
-        return actions(events, now: now, random: &random)
+    mutating func replied(_ reply: UploadReply, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
+        actions(queue.replied(reply, now: now), now: now, random: &random)
     }
 
     /// 1006 came.
@@ -292,7 +290,7 @@ struct Uploads: Sendable {
 
     private mutating func uploaded(_ crop: Crop) -> [Action] {
         // Crops that were closed before this one must not become the icon after it.
-        let overtaken = queue.uploaded()
+        let overtaken = queue.uploaded(crop)
         let older = overtaken + setAside.filter { $0.id < crop.id }
         lastUploaded = crop.id
         setAside.removeAll { $0.id < crop.id }
@@ -308,8 +306,7 @@ struct Uploads: Sendable {
         return [
             .answered(crop.id), .log(.uploadSolved(crop.name)),
             .log(.note(Note(.info, "uploaded", name: crop.name.string, detail: "\(crop.size) bytes"))),
-            .disk(.finishCrop(crop.id)),
-        ] + late
+        ] + note() + late
     }
 
     /// The catalog knows that the server has it: it is the user's avatar, and the next crop may go. Its copy in the cache comes last, since
@@ -317,14 +314,15 @@ struct Uploads: Sendable {
     mutating func cropFinished(_ id: CropID, _ name: AvatarName) -> [Action] {
         queue.noted(id)
         // Uploaded for an account that is another's by now: that user's icon is in the catalog.
-        guard queue.finishingCrop(id) != nil else { return [] }
-        return become(name) + [.disk(.stageCrop(id))]
+        guard queue.finishingCrop(id) != nil else { return note() }
+        return note() + become(name) + [.disk(.stageCrop(id))]
     }
 
     /// The catalog could not take the note.
-    func cropNotFinished(_ id: CropID) -> [Action] {
-        guard let crop = queue.finishingCrop(id) else { return [] }
-        return [.log(.step(name: crop.name.string, what: "uploaded, and not noted yet"))]
+    func cropsNotFinished(_ ids: [CropID]) -> [Action] {
+        ids.compactMap { queue.finishingCrop($0) }.map { crop in
+            .log(.step(name: crop.name.string, what: "uploaded, and not noted yet"))
+        }
     }
 
     /// The name under which the crop's copy is to be committed.

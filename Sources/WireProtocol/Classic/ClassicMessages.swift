@@ -71,7 +71,11 @@ extension ClassicRequest {
     /// Whether the client says that it can read several replies at once: our agent does, and the seed's later clients, which are known by
     /// `req_type`, can (docs/protocol.md, "One reply at a time").
     package var isPipelined: Bool {
-        if case .download(let request) = self { request.isPipelined || request.reqType != nil } else { false }
+        switch self {
+        case .download(let request): request.isPipelined || request.reqType != nil
+        case .uploadHead(let chunk): chunk.isPipelined
+        case .test, .uploadFile, .syncFile: false
+        }
     }
 }
 

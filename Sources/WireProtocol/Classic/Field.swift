@@ -4,6 +4,7 @@ enum Field: UInt8, CaseIterable, Sendable {
     case currentSize
     case data
     case error
+    case inOrder
     case isLast
     case last
     case lastSeq
@@ -25,6 +26,7 @@ enum Field: UInt8, CaseIterable, Sendable {
         case .currentSize: "current_size"
         case .data: "data"
         case .error: "error"
+        case .inOrder: "in_order"
         case .isLast: "is_last"
         case .last: "last"
         case .lastSeq: "last_seq"
@@ -49,7 +51,7 @@ enum Field: UInt8, CaseIterable, Sendable {
         case 5: first(of: .error, .token, .token, matching: key)
         case 6: Field.reason.matches(key) ? .reason : nil
         case 7: Field.isLast.matches(key) ? .isLast : nil
-        case 8: first(of: .lastSeq, .reqType, .reqType, matching: key)
+        case 8: first(of: .inOrder, .lastSeq, .reqType, matching: key)
         case 9: Field.pipelined.matches(key) ? .pipelined : nil
         case 10: first(of: .totalSize, .transSize, .transSize, matching: key)
         case 11: Field.clientPath.matches(key) ? .clientPath : nil

@@ -22,11 +22,14 @@ package struct UploadChunk: Hashable, Sendable {
     package var uid: Int64
     /// Shown with 1031's first chunk.
     package var token: String?
+    /// Whether the client says that it can read several replies at once.
+    package var isPipelined: Bool
 
     package init(
         md5: String, name: String, seq: Int64, totalSize: Int64, transSize: Int64, last: Bool, lastSeq: Int64? = nil,
-        data: [UInt8], uid: Int64, token: String? = nil
+        data: [UInt8], uid: Int64, token: String? = nil, isPipelined: Bool = false
     ) {
+        self.isPipelined = isPipelined
         self.md5 = md5
         self.name = name
         self.seq = seq
@@ -50,6 +53,7 @@ package struct UploadChunk: Hashable, Sendable {
         lastSeq = try fields.count(.lastSeq, bytes)
         uid = try isHead ? require(fields.integer(.uid, bytes), .uid) : fields.integer(.uid, bytes) ?? 0
         token = try fields.text(.token, bytes)
+        isPipelined = try fields.flag(.pipelined, bytes) ?? false
         data = try require(fields.data(.data, bytes), .data)
     }
 
@@ -60,6 +64,7 @@ package struct UploadChunk: Hashable, Sendable {
             writer.number(.lastSeq, lastSeq)
             writer.text(.md5, md5)
             writer.text(.name, name)
+            writer.number(.pipelined, isPipelined ? 1 : nil)
             writer.number(.seq, seq)
             writer.text(.token, token)
             writer.number(.totalSize, totalSize)
@@ -85,12 +90,16 @@ package struct UploadChunkReply: Hashable, Sendable {
     package var uid: Int64?
     /// Why the chunk was refused, where our server can tell more than the code does: an ``AvatarCore/UploadRefusalReason``.
     package var reason: String?
+    /// Whether the server sets icons in the order in which the last chunks of one connection come, as our server says with 1032.
+    package var inOrder: Bool?
 
     package init(
         error: Int, md5: String? = nil, name: String? = nil, seq: Int64? = nil, totalSize: Int64? = nil,
-        transSize: Int64? = nil, last: Bool? = nil, lastSeq: Int64? = nil, uid: Int64? = nil, reason: String? = nil
+        transSize: Int64? = nil, last: Bool? = nil, lastSeq: Int64? = nil, uid: Int64? = nil, reason: String? = nil,
+        inOrder: Bool? = nil
     ) {
         self.reason = reason
+        self.inOrder = inOrder
         self.error = error
         self.md5 = md5
         self.name = name
@@ -114,11 +123,13 @@ package struct UploadChunkReply: Hashable, Sendable {
         lastSeq = try fields.count(.lastSeq, bytes)
         uid = try fields.integer(.uid, bytes)
         reason = try fields.text(.reason, bytes)
+        inOrder = try fields.flag(.inOrder, bytes)
     }
 
     func encode(_ id: UInt16, into buffer: inout ByteBuffer) {
         Frame.write(id, into: &buffer, expecting: 256) { writer in
             writer.number(.error, Int64(error))
+            writer.number(.inOrder, inOrder.map { $0 ? 1 : 0 })
             writer.number(.last, last.map { $0 ? 1 : 0 })
             writer.number(.lastSeq, lastSeq)
             writer.text(.md5, md5)

@@ -305,7 +305,9 @@ package final class Life {
     /// Whether a server that answers so lives, and takes who we are.
     private static func isSensible(_ kind: ServerReply.Kind) -> Bool {
         switch kind {
-        case .download(_, .error(let code)), .upload(let code, _, _, _, _):
+        case .upload(let reply):
+            reply.error != ClassicError.tokenInvalid.rawValue && reply.error != ClassicError.uidInvalid.rawValue
+        case .download(_, .error(let code)):
             code != ClassicError.tokenInvalid.rawValue && code != ClassicError.uidInvalid.rawValue
         case .download(_, .chunk): true
         case .download(_, .garbled), .progress, .other, .unreadable: false

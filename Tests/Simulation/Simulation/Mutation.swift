@@ -14,6 +14,10 @@ package enum Mutation: String, CaseIterable, Sendable {
     case forgetWindowOrder = "forget-window-order"
     /// After a cut the upload goes on behind the last reply that came, as if none had been lost.
     case ignoreLostReply = "ignore-lost-reply"
+    /// Last chunks are sent one behind the other to every server, whatever it says of their order.
+    case finishTogether = "finish-together"
+    /// Our server works on the last chunks of one user beside each other, and says that it does not.
+    case forgetIconOrder = "forget-icon-order"
     /// What settles in the cache folder is taken for a crop.
     case uploadOwnWrites = "upload-own-writes"
     /// A dead server is tried again at once.

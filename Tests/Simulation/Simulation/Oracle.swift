@@ -35,6 +35,8 @@ final class Oracle {
     /// Pictures whose bytes on the disk or at the server were changed under the agent's hand.
     private var harmedNames: Set<AvatarName> = []
     private var acknowledged: [String: Int64] = [:]
+    /// Uploads of which a chunk was refused, until their first chunk is taken: what the server says of the chunks behind it does not count.
+    private var refused: Set<String> = []
     /// How often each crop may have to be sent once more.
     private var repetitions: [String: Int] = [:]
     /// For whom each crop was recorded.
@@ -221,7 +223,8 @@ final class Oracle {
         let before = acknowledged[key] ?? 0
         if chunk.seq < before { fail("\(name) went back from chunk \(before) to \(chunk.seq)") }
         // Who was refused begins again at 1.
-        acknowledged[key] = isAcknowledged ? max(before, chunk.seq) : 0
+        if !isAcknowledged { refused.insert(key) } else if chunk.seq == 1 { refused.remove(key) }
+        acknowledged[key] = refused.contains(key) ? 0 : max(before, chunk.seq)
     }
 
     /// Whether the server would not take the crop before it took a later one: then the crop must not be sent any more.

@@ -51,7 +51,8 @@ final class SimAgent {
     private var heldReply: ServerReply.Kind?
     /// The last chunk of each crop that a server acknowledged: what a mutation goes by.
     private var acknowledged: [CropID: ClassicUpload.Chunk] = [:]
-    private var lastSent: (crop: CropID, chunk: ClassicUpload.Chunk)?
+    /// The chunks that were sent, by digest and number, for the same mutation.
+    private var sentChunks: [String: (crop: CropID, chunk: ClassicUpload.Chunk)] = [:]
 
     var killRate = 0.0
     var account: (uid: UserID, token: String) {
@@ -261,7 +262,7 @@ final class SimAgent {
         case .upload(let crop, let chunk):
             world.log("agent sends", crop.name.string, chunk.seq)
             if mutation == .skipKnownUploads, serverHas(crop) { return acknowledgeForServer(crop, chunk) }
-            lastSent = (crop.id, chunk)
+            if mutation == .ignoreLostReply { sentChunks["\(crop.md5.hex) \(chunk.seq)"] = (crop.id, chunk) }
             sent(crop.id, account.uid)
         case .askProgress(let crop):
             world.log("agent asks how far", crop.name.string)
@@ -294,7 +295,7 @@ final class SimAgent {
         let current = incarnation
         world.schedule(in: .milliseconds(1)) { [self] in
             guard incarnation == current else { return }
-            let kind = ServerReply.Kind.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq)
+            let kind = ServerReply.Kind.upload(UploadReply(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq))
             heard(kind)
             feed(.replies([ServerReply(connection: number, kind: kind)]))
         }
@@ -329,7 +330,7 @@ final class SimAgent {
             guard incarnation == current else { return }
             feed(.connection(.opened(number)))
             if mutation == .trustAcceptance {
-                let nothing = ServerReply.Kind.upload(error: 0, name: "nobody.png", md5: nil, seq: nil)
+                let nothing = ServerReply.Kind.upload(UploadReply(error: 0, name: "nobody.png", md5: nil, seq: nil))
                 feed(.replies([ServerReply(connection: number, kind: nothing)]))
             }
         }
@@ -366,12 +367,22 @@ final class SimAgent {
     private func take(_ kind: ServerReply.Kind, _ number: Int) -> ServerReply {
         heard(kind)
         var kind = kind
-        if mutation == .blameTheFile, case .upload(let code, let name, let md5, let seq, _) = kind,
-            code != ClassicError.success
-        {
-            kind = .upload(error: code, name: name, md5: md5, seq: seq, reason: .tooLarge)
+        guard case .upload(let reply) = kind else { return ServerReply(connection: number, kind: kind) }
+        if mutation == .blameTheFile, reply.error != ClassicError.success {
+            kind = .upload(
+                UploadReply(
+                    error: reply.error, name: reply.name, md5: reply.md5, seq: reply.seq, reason: .tooLarge,
+                    setsIconsInOrder: reply.setsIconsInOrder))
         }
-        if case .upload(ClassicError.success, _, _, let seq, _) = kind, let (crop, chunk) = lastSent, chunk.seq == seq {
+        if mutation == .finishTogether {
+            kind = .upload(
+                UploadReply(
+                    error: reply.error, name: reply.name, md5: reply.md5, seq: reply.seq, reason: reply.reason,
+                    setsIconsInOrder: true))
+        }
+        if reply.error == ClassicError.success, let md5 = reply.md5, let seq = reply.seq,
+            let (crop, chunk) = sentChunks["\(md5) \(seq)"]
+        {
             acknowledged[crop] = chunk
         }
         return ServerReply(connection: number, kind: kind)

@@ -30,10 +30,12 @@ extension SimDisk {
         case .judge(let name, let verdict): return judged(name, verdict)
         case .readCrop(let id, let range): return [read(id, range)]
         case .stageCrop(let id): return [stage(id)]
-        case .finishCrop(let id):
+        case .finishCrops(let ids):
             guard !isFull else { return [.failed(command, .full)] }
-            guard let name = cropNames[id] else { return [.cropChanged(id)] }
-            return [.cropFinished(id, name, uploaded(id))]
+            return ids.map { id in
+                guard let name = cropNames[id] else { return .cropChanged(id) }
+                return .cropFinished(id, name, uploaded(id))
+            }
         case .setCropAside(let id, let reason):
             guard !isFull else { return failed(command) }
             guard let name = catalog.row(of: id)?.crop.name else { return [] }

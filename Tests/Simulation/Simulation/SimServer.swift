@@ -122,16 +122,24 @@ final class SimServer {
                 run(job, nil)
                 continue
             }
-            // The seed's workers take one request of a name after the other.
+            // The seed's workers take one request of a name after the other, and different names as they please.
             let access = kind == .ours ? resource.access : .write
             lastJob += 1
-            if order.submit(lastJob, to: resource.key, access) == .atOnce {
-                run(job, resource.key)
+            if order.submit(lastJob, to: resource.key, access, icon: iconUser(of: request)) == .atOnce {
+                run(job, lastJob)
             } else {
                 waiting[lastJob] = job
             }
         }
         if connection.frames.isBroken { connection.link.cut("a frame without sense") }
+    }
+
+    /// Whose icon a request sets, on a server that sets the icons of a user in the order of last chunks.
+    private func iconUser(of request: ClassicRequest) -> UserID? {
+        guard kind == .ours, mutation != .forgetIconOrder, case .uploadHead(let chunk) = request, chunk.last else {
+            return nil
+        }
+        return UserID(chunk.uid)
     }
 
     private static func resource(of request: ClassicRequest) -> (key: ResourceKey, access: ResourceOrder.Access)? {
@@ -150,14 +158,14 @@ final class SimServer {
         return ResourceKey(owner: owner, name: name)
     }
 
-    private func run(_ job: Job, _ key: ResourceKey?) {
+    private func run(_ job: Job, _ number: ResourceOrder.Job?) {
         let current = incarnation
         let finish: (ClassicReply) -> Void = { [self] reply in
             guard incarnation == current else { return }
             answer(job, reply)
-            guard let key else { return }
-            for next in order.finish(key) {
-                if let job = waiting.removeValue(forKey: next) { run(job, key) }
+            guard let number else { return }
+            for next in order.finish(number) {
+                if let job = waiting.removeValue(forKey: next) { run(job, next) }
             }
         }
         switch (job.request, kind) {
@@ -193,12 +201,17 @@ final class SimServer {
         }
         var buffer = ByteBuffer()
         reply.encode(into: &buffer)
+        if isUpload, kind == .seed {
+            // Each worker of the seed's server answers for itself: the answers to different names come in any order.
+            connection.link.send(buffer, from: .server)
+            buffer.clear()
+        }
         connection.replies[job.ticket] = buffer
         connection.session.answer(job.ticket, bytes: buffer.readableBytes)
         while let ticket = connection.session.nextReply(now: world.now),
             let bytes = connection.replies.removeValue(forKey: ticket)
         {
-            connection.link.send(bytes, from: .server)
+            if bytes.readableBytes > 0 { connection.link.send(bytes, from: .server) }
             connection.session.sent(bytes: bytes.readableBytes)
             connection.session.acknowledged()
         }
@@ -233,7 +246,7 @@ final class SimServer {
                     UploadChunkReply(
                         error: error?.rawValue ?? 0, md5: chunk.md5, name: chunk.name, seq: chunk.seq,
                         totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last, uid: chunk.uid,
-                        reason: error == nil ? nil : exchange.reason?.rawValue)))
+                        reason: error == nil ? nil : exchange.reason?.rawValue, inOrder: true)))
         }
         later { [self] in
             var next = exchange

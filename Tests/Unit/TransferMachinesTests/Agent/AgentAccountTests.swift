@@ -94,8 +94,8 @@ import TransferMachines
     @Test func anUploadThatIsNotedLateDoesNotBecomeTheIconOfAnotherUser() {
         var agent = AgentScript(account: first)
         agent.give(.disk(.cropRead(waiting.id, offset: 0, bytes: bytes(100))))
-        agent.reply(.upload(error: 0, name: "new.png", md5: nil, seq: 1))
-        #expect(agent.disk == [.finishCrop(waiting.id)])
+        agent.reply(.upload(UploadReply(error: 0, name: "new.png", md5: nil, seq: 1)))
+        #expect(agent.disk == [.finishCrops([waiting.id])])
         agent.logIn(Self.second)
         agent.give(.disk(.cropFinished(waiting.id, waiting.name, [])))
         #expect(agent.machine.status.icon == nil)

@@ -60,7 +60,7 @@ import TransferMachines
         var agent = AgentScript()
         agent.want("a.png")
         agent.chunk("a.png", 1, of: 1_000_000)
-        let window = Int(Limits.Download.flightBytes.lowerBound) / 2048
+        let window = Int(Limits.Flight.bytes.lowerBound) / 2048
         #expect(agent.asked.count == window)
         agent.chunk("a.png", 2, of: 1_000_000)
         #expect(agent.asked == ["a.png \(window + 2)"])
@@ -237,7 +237,7 @@ import TransferMachines
         agent.want("a.png")
         agent.chunk("other.png")
         agent.chunk("../a.png")
-        agent.reply(.upload(error: 0, name: "a.png", md5: nil, seq: 1))
+        agent.reply(.upload(UploadReply(error: 0, name: "a.png", md5: nil, seq: 1)))
         agent.reply(.progress(name: "a.png", .error(1012)))
         agent.reply(.other)
         #expect(agent.disk == [])

@@ -255,7 +255,7 @@ import TransferMachines
         #expect(agent.machine.status.problems == [])
         #expect(agent.sent == [.askProgress(only)])
         agent.reply(.progress(name: "1.png", .error(1012)))
-        #expect(agent.disk == [.readCrop(only.id, range: 0..<2048)])
+        #expect(agent.disk == [.readCrop(only.id, range: 0..<5000)])
     }
 
     @Test func aCropIsNotSetAsideOverASilentServer() {

@@ -6,7 +6,7 @@ import TransferMachines
 @Suite struct AgentPlacesTests {
     /// Pictures that are begun at first, when nothing is known of the network and of their sizes.
     private static let placesFirst = Int(
-        2 * Limits.Download.flightBytes.lowerBound / Limits.Download.expectedBytesFirst)
+        2 * Limits.Flight.bytes.lowerBound / Limits.Download.expectedBytesFirst)
 
     @Test func twoHundredNamesShareThePlaces() {
         var agent = AgentScript()

@@ -34,7 +34,7 @@ import TransferMachines
         #expect(agent.disk == [])
     }
 
-    @Test(arguments: [DiskCommand.openAccount, .finishCrop(CropID(1))])
+    @Test(arguments: [DiskCommand.openAccount, .finishCrops([CropID(1)])])
     func withoutWhichNoCropWouldGoIsTriedForAsLongAsItTakes(command: DiskCommand) {
         var agent = AgentScript()
         for _ in 0..<3 * Limits.Storage.triesMax {

@@ -115,7 +115,7 @@ import TransferMachines
         let own = crop(1, "me.png", size: 100)
         agent.give(.disk(.cropRecorded(own)))
         agent.give(.disk(.cropRead(own.id, offset: 0, bytes: bytes(100))))
-        agent.reply(.upload(error: 0, name: "me.png", md5: own.md5.hex, seq: 1))
+        agent.reply(.upload(UploadReply(error: 0, name: "me.png", md5: own.md5.hex, seq: 1)))
         agent.give(.disk(.cropFinished(own.id, me, [])))
         agent.unknown("me.png")
         let ready = AvatarEvent(cursor: 3, kind: .ready, name: me)

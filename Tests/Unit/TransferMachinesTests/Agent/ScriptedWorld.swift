@@ -75,7 +75,7 @@ struct ScriptedWorld {
         case .upload(let crop, let chunk):
             held[crop.id] = chunk
             if chunk.isLast { uploaded.append(crop.id) }
-            agent.reply(.upload(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq))
+            agent.reply(.upload(UploadReply(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq)))
         case .askProgress(let crop):
             let progress = held[crop.id].map {
                 ClassicUpload.Progress.at(seq: $0.seq, totalSize: crop.size, transSize: $0.transSize)
@@ -97,7 +97,7 @@ struct ScriptedWorld {
         case .readCrop(let id, let range):
             let data = bytes(range.count, from: range.lowerBound)
             give(.disk(.cropRead(id, offset: range.lowerBound, bytes: data)))
-        case .finishCrop(let id): give(.disk(.cropFinished(id, name("\(id.value).png"), [])))
+        case .finishCrops(let ids): for id in ids { give(.disk(.cropFinished(id, name("\(id.value).png"), []))) }
         case .stageCrop(let id): give(.disk(.cropStaged(id)))
         case .setCropAside(let id, _): setAside.append(id)
         default: break

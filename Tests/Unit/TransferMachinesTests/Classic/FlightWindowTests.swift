@@ -37,12 +37,12 @@ import Testing
 
     @Test func aNearServerKeepsTheLeastWindow() {
         let windows = windows(roundTrip: .microseconds(200), bytesPerSecond: 50_000_000, rounds: 100)
-        #expect(windows.last == Limits.Download.flightBytes.lowerBound)
+        #expect(windows.last == Limits.Flight.bytes.lowerBound)
     }
 
     @Test func theWindowIsBounded() {
         let windows = windows(roundTrip: .seconds(1), bytesPerSecond: 1_000_000_000, rounds: 30)
-        #expect(windows.last == Limits.Download.flightBytes.upperBound)
+        #expect(windows.last == Limits.Flight.bytes.upperBound)
     }
 
     @Test func aConnectionThatHasLittleToFetchTeachesNothing() {
@@ -51,7 +51,7 @@ import Testing
             let sentAt = MonotonicTime.zero + .milliseconds(100 * round)
             window.delivered(2048, sentAt: sentAt, now: sentAt + .milliseconds(100))
         }
-        #expect(window.bytes == Limits.Download.flightBytes.lowerBound)
+        #expect(window.bytes == Limits.Flight.bytes.lowerBound)
     }
 
     @Test func theNextConnectionBeginsAnew() {
@@ -61,8 +61,8 @@ import Testing
             window.filled()
             window.delivered(window.bytes, sentAt: sentAt, now: sentAt + .milliseconds(100))
         }
-        #expect(window.bytes > Limits.Download.flightBytes.lowerBound)
+        #expect(window.bytes > Limits.Flight.bytes.lowerBound)
         window.connectionLost()
-        #expect(window.bytes == Limits.Download.flightBytes.lowerBound)
+        #expect(window.bytes == Limits.Flight.bytes.lowerBound)
     }
 }

@@ -143,9 +143,9 @@ import TransferMachines
         #expect(order.submit(1, to: key, .write) == .atOnce)
         #expect(order.submit(2, to: key, .write) == .later)
         #expect(order.submit(3, to: key, .write) == .later)
-        #expect(order.finish(key) == [2])
-        #expect(order.finish(key) == [3])
-        #expect(order.finish(key) == [])
+        #expect(order.finish(1) == [2])
+        #expect(order.finish(2) == [3])
+        #expect(order.finish(3) == [])
         #expect(order.activeCount == 0)
     }
 
@@ -153,6 +153,22 @@ import TransferMachines
         var order = ResourceOrder()
         #expect(order.submit(1, to: key, .write) == .atOnce)
         #expect(order.submit(2, to: other, .write) == .atOnce)
+    }
+
+    /// A last chunk sets the user's icon: the last that came decides.
+    @Test func jobsThatSetTheIconOfOneUserComeOneAfterTheOther() throws {
+        let user = try #require(UserID(1))
+        var order = ResourceOrder()
+        #expect(order.submit(1, to: key, .write) == .atOnce)
+        #expect(order.submit(2, to: key, .write, icon: user) == .later)
+        #expect(order.submit(3, to: other, .write, icon: user) == .later)
+        #expect(order.submit(4, to: other, .write) == .later, "behind its own resource's")
+        #expect(order.submit(5, to: ResourceKey(owner: UserID(2), name: key.name), .write, icon: UserID(2)) == .atOnce)
+        #expect(order.finish(1) == [2])
+        #expect(order.finish(2) == [3])
+        #expect(order.finish(3) == [4])
+        #expect(order.finish(4) == [] && order.finish(5) == [])
+        #expect(order.activeCount == 0)
     }
 
     @Test func readsRunBesideEachOtherButNotAcrossAWrite() {
@@ -166,8 +182,8 @@ import TransferMachines
         #expect(order.isReadable(other))
         #expect(order.submit(4, to: key, .read) == .later)
         #expect(order.submit(5, to: key, .read) == .later)
-        #expect(order.finish(key) == [])
-        #expect(order.finish(key) == [3])
-        #expect(order.finish(key) == [4, 5])
+        #expect(order.finish(1) == [])
+        #expect(order.finish(2) == [3])
+        #expect(order.finish(3) == [4, 5])
     }
 }

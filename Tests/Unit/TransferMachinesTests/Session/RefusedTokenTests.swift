@@ -14,7 +14,7 @@ import TransferMachines
         agent.logIn(login)
         agent.find(only)
         agent.give(.disk(.cropRead(only.id, offset: 0, bytes: bytes(100))))
-        agent.reply(.upload(error: 1010, name: "me.png", md5: nil, seq: nil))
+        agent.reply(.upload(UploadReply(error: 1010, name: "me.png", md5: nil, seq: nil)))
         return agent
     }
 

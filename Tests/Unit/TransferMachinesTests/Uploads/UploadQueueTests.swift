@@ -14,19 +14,29 @@ import Testing
     }
 
     private func reads(_ crop: Crop, _ seq: Int64 = 1) -> UploadEvent {
-        .needs(crop, (seq - 1) * 2048..<min(seq * 2048, crop.size))
+        .needs(crop, (seq - 1) * 2048..<crop.size)
     }
 
-    /// Reads, sends and acknowledges the one chunk of the crop at the head.
+    /// Has the one chunk of the crop at the head read, and sends it.
+    private func send(_ crop: Crop, in line: inout UploadQueue, now: MonotonicTime = at(0)) {
+        _ = line.pump(AgentScript.login, now: now)
+        line.read(crop.id, at: 0, bytes: bytes(Int(crop.size)))
+        let sent = line.pump(AgentScript.login, now: now).contains { event in
+            if case .send(.upload(crop, _)) = event { true } else { false }
+        }
+        #expect(sent, "\(crop.name)")
+    }
+
+    private func acknowledge(_ crop: Crop, in line: inout UploadQueue) -> [UploadEvent] {
+        line.replied(UploadReply(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: 1), now: at(0))
+    }
+
+    /// Sends the one chunk of the crop at the head, which the server takes and the catalog notes.
     private func upload(_ crop: Crop, in line: inout UploadQueue) {
-        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(crop)])
-        _ = line.read(crop.id, at: 0, bytes: bytes(Int(crop.size)), now: at(0))
-        #expect(
-            line.replied(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: 1) == [
-                .answered(crop), .uploaded(crop),
-            ])
-        line.uploaded()
-        #expect(line.pump(AgentScript.login, now: at(0)) == [], "the next waits until the catalog knows of this one")
+        send(crop, in: &line)
+        #expect(acknowledge(crop, in: &line) == [.answered(crop), .uploaded(crop)])
+        line.uploaded(crop)
+        #expect(line.takeUnnoted() == [crop.id])
         line.noted(crop.id)
     }
 
@@ -59,18 +69,19 @@ import Testing
         #expect(line.count == 2)
         #expect(line.pending(old.name)?.crop == new)
         upload(other, in: &line)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(new)])
+        upload(new, in: &line)
     }
 
     @Test func whileACropThatWasReplacedIsOwedAnAnswerNothingIsSent() {
         let old = crop(1, "a.png", size: 100)
         var line = line(old)
         _ = line.pump(AgentScript.login, now: at(0))
-        _ = line.read(old.id, at: 0, bytes: bytes(100), now: at(0))
+        line.read(old.id, at: 0, bytes: bytes(100))
+        _ = line.pump(AgentScript.login, now: at(0))
         let new = crop(2, "a.png", size: 200)
         line.add(new)
         #expect(line.pump(AgentScript.login, now: at(1)) == [])
-        #expect(line.replied(error: 0, name: "a.png", md5: old.md5.hex, seq: 1) == [], "the old crop's")
+        #expect(line.replied(UploadReply(error: 0, name: "a.png", md5: old.md5.hex, seq: 1), now: at(0)) == [], "the old crop's")
         #expect(line.pump(AgentScript.login, now: at(2)) == [reads(new)])
     }
 
@@ -78,7 +89,8 @@ import Testing
         let old = crop(1, "a.png", size: 100)
         var line = line(old)
         _ = line.pump(AgentScript.login, now: at(0))
-        _ = line.read(old.id, at: 0, bytes: bytes(100), now: at(0))
+        line.read(old.id, at: 0, bytes: bytes(100))
+        _ = line.pump(AgentScript.login, now: at(0))
         line.remove(old.id)
         #expect(line.deadline == at(.seconds(20)))
         #expect(!line.isSilent(now: at(.seconds(19))))
@@ -112,7 +124,7 @@ import Testing
         let refused = crop(1, "a.png", size: 100)
         let next = crop(2, "b.png", size: 100)
         var line = line(refused, next)
-        _ = line.pump(AgentScript.login, now: at(0))
+        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(refused), reads(next)])
         for attempt in 1...Limits.Upload.refusalsMax {
             #expect(
                 line.refused(refused.id, tooLarge, now: at(0), random: &random)
@@ -120,14 +132,14 @@ import Testing
         }
         line.remove(refused.id)
         #expect(line.hasWork)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(next)])
+        upload(next, in: &line)
     }
 
-    /// Pumps, has the crop's one chunk refused, and waits for the pause to end.
+    /// Has the crop's one chunk refused, and waits for the pause to end.
     private mutating func refuse(_ crop: Crop, in line: inout UploadQueue, _ now: inout MonotonicTime) {
-        #expect(line.pump(AgentScript.login, now: now) == [reads(crop)])
-        _ = line.read(crop.id, at: 0, bytes: bytes(Int(crop.size)), now: now)
-        _ = line.replied(error: 1015, name: crop.name.exact, md5: nil, seq: nil, reason: .noRoom)
+        send(crop, in: &line, now: now)
+        let reply = UploadReply(error: 1015, name: crop.name.exact, md5: nil, seq: nil, reason: .noRoom)
+        #expect(line.replied(reply, now: now) == [.answered(crop), .refused(crop, full)])
         _ = line.refused(crop.id, full, now: now, random: &random)
         now = now + Limits.Upload.backoffMax
     }
@@ -143,9 +155,9 @@ import Testing
         refuse(last, in: &line, &now)
         refuse(large, in: &line, &now)
         #expect(line.pump(AgentScript.login, now: now) == [reads(last)])
-        _ = line.read(last.id, at: 0, bytes: bytes(100), now: now)
-        _ = line.replied(error: 0, name: "c.png", md5: nil, seq: 1)
-        #expect(line.uploaded() == [large, middle], "sent now they would become the icon")
+        send(last, in: &line, now: now)
+        #expect(acknowledge(last, in: &line) == [.answered(last), .uploaded(last)])
+        #expect(line.uploaded(last) == [large, middle], "sent now they would become the icon")
         line.noted(last.id)
         #expect(line.count == 0)
         #expect(line.pump(AgentScript.login, now: now) == [])
@@ -191,15 +203,16 @@ import Testing
     @Test func anotherCropsAnswerIsAStray() {
         let only = crop(1, "a.png", size: 100)
         var line = line(only)
-        #expect(line.replied(error: 0, name: "a.png", md5: nil, seq: 1) == [.stray("an upload of a.png")])
+        #expect(line.replied(UploadReply(error: 0, name: "a.png", md5: nil, seq: 1), now: at(0)) == [.stray("an upload of a.png")])
         _ = line.pump(AgentScript.login, now: at(0))
-        _ = line.read(only.id, at: 0, bytes: bytes(100), now: at(0))
-        #expect(line.replied(error: 0, name: "b.png", md5: nil, seq: 1) == [.stray("an upload of b.png")])
+        line.read(only.id, at: 0, bytes: bytes(100))
+        _ = line.pump(AgentScript.login, now: at(0))
+        #expect(line.replied(UploadReply(error: 0, name: "b.png", md5: nil, seq: 1), now: at(0)) == [.stray("an upload of b.png")])
         #expect(
-            line.replied(error: 0, name: "a.png", md5: crop(9, "a.png").md5.hex, seq: 1)
+            line.replied(UploadReply(error: 0, name: "a.png", md5: crop(9, "a.png").md5.hex, seq: 1), now: at(0))
                 == [.stray("an upload of a.png")])
         #expect(
-            line.replied(error: 0, name: nil, md5: only.md5.hex.uppercased(), seq: 1) == [
+            line.replied(UploadReply(error: 0, name: nil, md5: only.md5.hex.uppercased(), seq: 1), now: at(0)) == [
                 .answered(only), .uploaded(only),
             ])
     }
@@ -216,20 +229,117 @@ import Testing
         let only = crop(1, "a.png", size: 100)
         var line = line(only)
         _ = line.pump(AgentScript.login, now: at(0))
-        #expect(line.read(CropID(2), at: 0, bytes: bytes(100), now: at(0)) == [])
+        line.read(CropID(2), at: 0, bytes: bytes(100))
+        #expect(line.pump(AgentScript.login, now: at(0)) == [])
     }
 
     @Test func forAnotherAccountTheQueueBeginsAnew() {
         let only = crop(1, "a.png", size: 5000)
         var line = line(only)
         _ = line.pump(AgentScript.login, now: at(0))
-        _ = line.read(only.id, at: 0, bytes: bytes(2048), now: at(0))
+        line.read(only.id, at: 0, bytes: bytes(2048))
+        _ = line.pump(AgentScript.login, now: at(0))
         #expect(line.removeAll() == [only.name])
         #expect(line.pump(AgentScript.login, now: at(0)) == [], "none of the crops is that account's")
         #expect(line.isQuiet && line.count == 0)
         line.add(only)
         let login = Login(server: "elsewhere:1", uid: UserID(8)!, way: .classic(uploadChunkBytes: 1024))
-        #expect(line.pump(login, now: at(0)) == [.needs(only, 0..<1024)])
+        #expect(line.pump(login, now: at(0)) == [.needs(only, 0..<5000)])
+    }
+
+    // MARK: Several crops under way
+
+    private let order = UploadReply(error: 0, name: "nobody.png", md5: nil, seq: nil, setsIconsInOrder: true)
+
+    /// A queue whose crops have each their one chunk in flight, to a server that sets icons in order.
+    private func allSent(_ crops: Crop...) -> UploadQueue {
+        var line = UploadQueue()
+        _ = line.replied(order, now: at(0))
+        for crop in crops { line.add(crop) }
+        for crop in crops { send(crop, in: &line) }
+        return line
+    }
+
+    /// A server that refuses one takes the next all the same; as the icon it would then come too early.
+    @Test mutating func aCropThatWasTakenOverAnEarlierOneIsSaidAgainBehindIt() {
+        let (first, second) = (crop(1, "a.png", size: 100), crop(2, "b.png", size: 100))
+        var line = allSent(first, second)
+        let refusal = UploadReply(error: 1013, name: "a.png", md5: nil, seq: 1)
+        #expect(line.replied(refusal, now: at(0)) == [.answered(first), .refused(first, UploadRefusal(code: 1013))])
+        _ = line.refused(first.id, UploadRefusal(code: 1013), now: at(0), random: &random)
+        #expect(acknowledge(second, in: &line) == [.answered(second)], "not done")
+        line.hurry()
+        upload(first, in: &line)
+        let asked = line.pump(AgentScript.login, now: at(0))
+        #expect(asked == [.send(.askProgress(second.sentBefore))])
+        _ = line.progress(name: "b.png", .at(seq: 1, totalSize: 100, transSize: 100), now: at(0))
+        upload(second.sentBefore, in: &line)
+        #expect(line.count == 0)
+    }
+
+    /// It may be the quota that the one before takes up: what it means is seen when its turn comes.
+    @Test func aRefusalOfACropBehindTheFirstCountsForNothing() {
+        let (first, second) = (crop(1, "a.png", size: 100), crop(2, "b.png", size: 100))
+        var line = allSent(first, second)
+        let refusal = UploadReply(error: 1015, name: "b.png", md5: nil, seq: 1, reason: .tooLarge)
+        #expect(line.replied(refusal, now: at(0)) == [.answered(second)])
+        #expect(line.hasWork)
+        #expect(line.pump(AgentScript.login, now: at(0)) == [], "alone until it is done")
+        #expect(acknowledge(first, in: &line) == [.answered(first), .uploaded(first)])
+        line.uploaded(first)
+        #expect(line.pump(AgentScript.login, now: at(0)) == [.send(.askProgress(second.sentBefore))])
+    }
+
+    @Test func afterACutTheFirstCropGoesAloneUntilTheServerHasIt() {
+        let (first, second) = (crop(1, "a.png", size: 100), crop(2, "b.png", size: 100))
+        var line = allSent(first, second)
+        line.connectionLost()
+        #expect(line.pump(AgentScript.login, now: at(0)) == [.send(.askProgress(first))])
+        _ = line.progress(name: "a.png", .error(1012), now: at(0))
+        send(first, in: &line)
+        #expect(acknowledge(first, in: &line) == [.answered(first), .uploaded(first)])
+        line.uploaded(first)
+        #expect(line.pump(AgentScript.login, now: at(0)) == [.send(.askProgress(second.sentBefore))])
+    }
+
+    @Test func aCropThatWasClosedBeforeThoseUnderWayBecomesTheIconBeforeThem() {
+        let (first, second) = (crop(1, "a.png", size: 100), crop(2, "b.png", size: 100))
+        var line = line(second)
+        send(second, in: &line)
+        line.add(first)
+        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(first)])
+        #expect(acknowledge(second, in: &line) == [.answered(second)], "not done")
+        upload(first, in: &line)
+        #expect(line.pump(AgentScript.login, now: at(0)) == [.send(.askProgress(second.sentBefore))])
+    }
+
+    /// After a crash each crop that is not noted is sent again: a later one must not be noted before.
+    @Test func theCatalogNotesCropsTogetherAndInTheirOrder() {
+        let crops = (1...3).map { crop($0, "\($0).png", size: 100) }
+        var line = allSent(crops[0], crops[1], crops[2])
+        for (index, crop) in crops.enumerated() {
+            _ = acknowledge(crop, in: &line)
+            line.uploaded(crop)
+            #expect(line.takeUnnoted() == (index == 0 ? [crop.id] : []), "one note at a time")
+        }
+        line.noted(crops[0].id)
+        #expect(line.takeUnnoted() == [crops[1].id, crops[2].id])
+    }
+
+    @Test func cropsThatTheCatalogCannotNoteAreNotTooMany() {
+        var line = UploadQueue()
+        _ = line.replied(order, now: at(0))
+        for id in 1...Int64(Limits.Upload.unnotedMax + 1) { line.add(crop(id, "\(id).png", size: 100)) }
+        for id in 1...Int64(Limits.Upload.unnotedMax) {
+            let next = crop(id, "\(id).png", size: 100)
+            send(next, in: &line)
+            _ = acknowledge(next, in: &line)
+            line.uploaded(next)
+        }
+        #expect(!line.hasWork)
+        #expect(line.pump(AgentScript.login, now: at(0)) == [])
+        line.noted(CropID(1))
+        #expect(line.hasWork)
     }
 
     // MARK: What is pending under a name
@@ -239,8 +349,9 @@ import Testing
         var line = line(only)
         #expect(line.pending(only.name)?.transferred == 0)
         _ = line.pump(AgentScript.login, now: at(0))
-        _ = line.read(only.id, at: 0, bytes: bytes(2048), now: at(0))
-        _ = line.replied(error: 0, name: "a.png", md5: nil, seq: 1)
+        line.read(only.id, at: 0, bytes: bytes(2048))
+        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.replied(UploadReply(error: 0, name: "a.png", md5: nil, seq: 1), now: at(0))
         #expect(line.pending(only.name)?.transferred == 2048)
         #expect(line.pending(name("b.png")) == nil)
     }
@@ -275,6 +386,6 @@ import Testing
             #expect(line.pending(name("\(id + 1).png"))?.crop.id == CropID(id + 1))
         }
         #expect(line.count == Limits.Upload.queueMax / 2)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(crop(2, "2.png", size: 100))])
+        #expect(line.pump(AgentScript.login, now: at(0)).first == reads(crop(2, "2.png", size: 100)))
     }
 }
