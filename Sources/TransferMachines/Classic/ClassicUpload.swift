@@ -62,7 +62,8 @@ package struct ClassicUpload: Sendable {
     private var chunks: Deque<[UInt8]> = []
     /// What the disk is reading.
     private var reading: Range<Int64>?
-    private var everSent: Bool
+    /// Whether a server may have some of it.
+    package private(set) var everSent: Bool
     private var answerLost = false
     /// Whether the server may have taken the last chunk of this very upload, without the agent having heard of it.
     private var mayBeComplete: Bool
