@@ -60,8 +60,15 @@ final class ServerConnection: Sendable {
     /// Hands what was sent to the kernel.
     func flush() { channel.whenSuccess { $0.flush() } }
 
-    /// Closes it, or lets go of it once it is open.
-    func close() { channel.whenSuccess { $0.close(promise: nil) } }
+    /// Closes it, or lets go of it once it is open. What the kernel has not sent yet is dropped: chunks of an upload that arrived after those of
+    /// the next connection would be appended to them by the seed's server.
+    func close() {
+        channel.whenSuccess { channel in
+            (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenComplete { _ in
+                channel.close(promise: nil)
+            } ?? channel.close(promise: nil)
+        }
+    }
 
     private static func words(for error: any Error, host: String, port: Int) -> String {
         if let failure = error as? NIOConnectionError {

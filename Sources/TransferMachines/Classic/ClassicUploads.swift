@@ -78,10 +78,13 @@ struct ClassicUploads: Sendable {
         transfers.insert(transfer, at: transfers.firstIndex { crop.id < $0.crop.id } ?? transfers.endIndex)
     }
 
-    /// The crop is under way no longer; answers that are owed for it are waited for.
-    mutating func remove(_ id: CropID) {
-        guard let index = index(of: id) else { return }
-        staleAnswers += transfers.remove(at: index).upload.answersOwed
+    /// The crop is under way no longer; answers that are owed for it are waited for. Whether a server may have some of it.
+    @discardableResult
+    mutating func remove(_ id: CropID) -> Bool {
+        guard let index = index(of: id) else { return false }
+        let upload = transfers.remove(at: index).upload
+        staleAnswers += upload.answersOwed
+        return upload.everSent
     }
 
     /// Another server or user: what was sent counts for nothing.

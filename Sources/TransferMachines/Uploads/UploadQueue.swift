@@ -114,10 +114,9 @@ struct UploadQueue: Sendable {
         (fileRefusals, hangUps, acknowledgedAtHangUp) = (0, 0, 0)
     }
 
-    /// The crop waits for its turn again. A server may have some of it by now.
+    /// The crop waits for its turn again.
     private mutating func putBack(_ crop: Crop) {
-        way.remove(crop.id)
-        if waiting[crop.id] != nil { waiting[crop.id] = crop.sentBefore }
+        if way.remove(crop.id), waiting[crop.id] != nil { waiting[crop.id] = crop.sentBefore }
         unbegun = head
     }
 

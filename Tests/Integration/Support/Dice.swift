@@ -7,9 +7,13 @@ struct Dice: RandomNumberGenerator {
     private var state: UInt64
 
     init() {
-        seed =
-            ProcessInfo.processInfo.environment["AVATARD_TEST_SEED"].flatMap { UInt64($0) }
-            ?? UInt64.random(in: 1...999_999_999)
+        self.init(
+            seed: ProcessInfo.processInfo.environment["AVATARD_TEST_SEED"].flatMap { UInt64($0) }
+                ?? UInt64.random(in: 1...999_999_999))
+    }
+
+    init(seed: UInt64) {
+        self.seed = seed
         state = seed
     }
 
