@@ -68,14 +68,16 @@ extension CacheFolder {
     /// The same, with the files recorded as this.
     package func adoptBaseline(as origin: Origin, at now: UnixTime) throws(CacheError) -> Baseline {
         var baseline = Baseline()
-        // A picture that clients are told of must survive a power cut, and another program may not have synced the file. Each file is then
-        // read from the disk and not from the page cache, which may show pages that an earlier sync, or this one, lost.
-        if catalog.sync == .full {
-            do { try folder.syncFileSystem() } catch { throw CacheError(error, "syncing the cache folder") }
-        }
+        var isSynced = catalog.sync != .full
         _ = try compare { (differences) throws(CacheError) in
             var found: [FoundFile] = []
             for case .unknown(let name, _) in differences {
+                // A picture that clients are told of must survive a power cut, and another program may not have synced the file. Each file is
+                // then read from the disk and not from the page cache, which may show pages that an earlier sync, or this one, lost.
+                if !isSynced {
+                    do { try folder.syncFileSystem() } catch { throw CacheError(error, "syncing the cache folder") }
+                    isSynced = true
+                }
                 switch try examine(name, fromDisk: catalog.sync == .full) {
                 case .success(let file): found.append(FoundFile(name: name, origin: origin, file: file))
                 case .failure(let fault):

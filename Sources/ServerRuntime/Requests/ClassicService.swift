@@ -74,7 +74,9 @@ struct ClassicService: Sendable {
         case .test: return nil
         case .uploadHead(let chunk): return key(chunk.uid, chunk.name).map { ($0, .write) }
         case .uploadFile(let chunk):
-            return (try? AvatarName(chunk.name)).map { (ResourceKey(owner: nil, name: $0), .write) }
+            return (try? AvatarName(chunk.name)).map {
+                (ResourceKey(owner: UserID(chunk.uid), name: $0), .write)
+            }
         case .syncFile(let request):
             guard let uid = request.uid, let name = request.name else { return nil }
             return key(uid, name).map { ($0, .read) }
@@ -82,10 +84,12 @@ struct ClassicService: Sendable {
         }
     }
 
-    /// The user whose icon a request sets: last chunks of 1031 take effect in the order in which they come.
+    /// The user whose icon a request sets: last chunks take effect in the order in which they come.
     static func iconUser(of request: ClassicRequest) -> UserID? {
-        guard case .uploadHead(let chunk) = request, chunk.last else { return nil }
-        return UserID(chunk.uid)
+        switch request {
+        case .uploadHead(let chunk), .uploadFile(let chunk): chunk.last ? UserID(chunk.uid) : nil
+        case .test, .syncFile, .download: nil
+        }
     }
 
     /// Bytes that a request will have in flight, or its answer when the answer is longer.

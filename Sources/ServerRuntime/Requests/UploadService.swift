@@ -52,7 +52,7 @@ struct UploadService {
         switch action {
         case .checkToken(let token, let user):
             let verdict = try stores.users.checkToken(token, of: user)
-            validToken = verdict == .valid ? token : nil
+            validToken = isHead && verdict == .valid ? token : nil
             return .token(verdict)
         case .loadProgress(let key):
             let progress = try stores.progress(of: key)
@@ -111,9 +111,9 @@ struct UploadService {
         if isTaken, !chunk.last { quota.renew(chunk.totalSize, for: key, holder: connection) }
     }
 
-    /// The resource that the chunk belongs to; nil for a chunk of 1003, which counts for nobody's quota.
+    /// The resource that the chunk belongs to; nil for a chunk of 1003 that names no user, which counts for nobody's quota.
     private var key: ResourceKey? {
-        guard isHead, let owner = UserID(chunk.uid), let name = try? AvatarName(chunk.name) else { return nil }
+        guard let owner = UserID(chunk.uid), let name = try? AvatarName(chunk.name) else { return nil }
         return ResourceKey(owner: owner, name: name)
     }
 

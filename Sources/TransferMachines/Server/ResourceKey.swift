@@ -2,7 +2,7 @@ package import AvatarCore
 
 /// One file on the server: the user whose file it is, and its name.
 package struct ResourceKey: Hashable, Sendable, CustomStringConvertible {
-    /// The user in whose folder the file lies; nil for files of 1003, which the seed keeps at `<output>/<name>`.
+    /// The user in whose folder the file lies; nil for files of 1003 that name none, which lie at `<root>/<name>`.
     package let owner: UserID?
     package let name: AvatarName
 

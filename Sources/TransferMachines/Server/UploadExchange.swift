@@ -227,8 +227,8 @@ extension UploadExchange {
         let owner = UserID(chunk.uid)
         if chunk.isHead, owner == nil { throw .uidInvalid }
         guard let name = try? AvatarName(chunk.name) else { throw forbidden(.name) }
-        // Files of 1003 lie beside the users' folders, so they must not have the name of such a folder.
-        if !chunk.isHead, chunk.name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { throw forbidden(.name) }
+        // Files of 1003 that name no user lie beside the users' folders, so they must not have the name of such a folder.
+        if owner == nil, chunk.name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { throw forbidden(.name) }
         guard let md5 = MD5Digest(hex: chunk.md5) else { throw .badJSON }
         guard chunk.seq >= 1 else { throw .seqInvalid }
         guard chunk.totalSize <= settings.bytesMax else { throw forbidden(.tooLarge) }
@@ -236,7 +236,7 @@ extension UploadExchange {
             chunk.transSize <= chunk.totalSize, chunk.last == (chunk.transSize == chunk.totalSize)
         else { throw .offsetInvalid }
         guard chunk.seq != 1 || chunk.offset == 0 else { throw .offsetInvalid }
-        return Claim(key: ResourceKey(owner: chunk.isHead ? owner : nil, name: name), md5: md5)
+        return Claim(key: ResourceKey(owner: owner, name: name), md5: md5)
     }
 
     private mutating func forbidden(_ reason: UploadRefusalReason) -> ClassicError {
@@ -247,6 +247,10 @@ extension UploadExchange {
     private mutating func checked(_ verdict: TokenVerdict, _ claim: Claim) -> Action {
         switch verdict {
         case .valid:
+            state = .loading(claim)
+            return .loadProgress(claim.key)
+        case .wrong where !chunk.isHead:
+            // 1003 shows none. That the user exists is all that was asked for.
             state = .loading(claim)
             return .loadProgress(claim.key)
         case .wrong: return end(.tokenInvalid)
@@ -341,7 +345,7 @@ extension UploadExchange {
     /// who has downloaded the picture could send its last chunk too.
     private mutating func repeated(_ record: UploadRecord) -> Action {
         guard chunk.last, let owner = record.key.owner else { return end(nil) }
-        if chunk.seq == 1 { return committed(record) }
+        if chunk.seq == 1 || !chunk.isHead { return committed(record) }
         guard let token = chunk.token ?? shownToken else { return checkIcon(record) }
         state = .checkingShownToken(record)
         return .checkToken(token, owner)

@@ -109,6 +109,28 @@ import WireProtocol
         }
     }
 
+    /// As the seed's last servers do: in the user's folder, and the user's icon, which others find.
+    @Test(arguments: StoreKind.allCases) func anOpenUploadThatNamesAUserIsTheirIcon(kind: StoreKind) async throws {
+        let bytes = pattern(3000)
+        try await TestServer.with(kind, ServerSettings(openUpload: true)) { server async throws in
+            try await TestClient.with(server.port) { client async throws in
+                for chunk in try chunks(of: bytes, name: "open.png", uid: 1019) {
+                    guard case .uploadFile(let reply) = try await client.ask(.uploadFile(chunk)) else {
+                        throw TestClient.Closed()
+                    }
+                    #expect(reply.error == 0)
+                }
+                #expect(server.bytes(1019, "open.png") == bytes)
+                #expect(try await client.download("open.png", seq: 1).error == 0)
+                let stranger = try chunks(of: bytes, name: "open.png", uid: 4711)[0]
+                guard case .uploadFile(let reply) = try await client.ask(.uploadFile(stranger)) else {
+                    throw TestClient.Closed()
+                }
+                #expect(reply.error == 1011)
+            }
+        }
+    }
+
     @Test(arguments: StoreKind.allCases) func anUnknownIDGetsNoReplyAndTheConnectionStays(kind: StoreKind) async throws
     {
         try await TestServer.with(kind) { server async throws in

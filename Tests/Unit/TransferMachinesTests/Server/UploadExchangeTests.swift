@@ -211,6 +211,28 @@ import TransferMachines
         #expect(exchange.handle(.compared(true)) == .reply(nil))
     }
 
+    // MARK: 1003
+
+    @Test func anOpenUploadOfAUserNeedsNoTokenAndIsTheIcon() {
+        var exchange = upload(chunk(1, isHead: false), openUpload: true)
+        #expect(exchange.start() == .checkToken("secret", UserID(7)!))
+        #expect(exchange.handle(.token(.wrong)) == .loadProgress(key))
+        #expect(exchange.handle(.progress(nil, held: nil)) == .measureUse(key))
+        var last = upload(chunk(3, isHead: false), openUpload: true)
+        #expect(last.start() == .loadProgress(key))
+        #expect(last.handle(.progress(record(old), held: 4096)) == .append(record(old), offset: 4096))
+        _ = last.handle(.done)
+        #expect(last.handle(.done) == .verify(old))
+        #expect(last.handle(.verified(size: 5000, md5: md5)) == .commit(record(old), quota: nil))
+        #expect(last.handle(.committed(fitsQuota: true)) == .setIcon(key.name, UserID(7)!))
+    }
+
+    @Test func anOpenUploadOfNobodyKnownIsRefused() {
+        var exchange = upload(chunk(1, isHead: false), openUpload: true)
+        _ = exchange.start()
+        #expect(exchange.handle(.token(.unknownUser)) == .reply(.uidInvalid))
+    }
+
     // MARK: Why a chunk is refused
 
     @Test func aRefusalTellsWhatItIsAbout() {
