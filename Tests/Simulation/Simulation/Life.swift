@@ -80,14 +80,16 @@ package final class Life {
         random = world.random(1)
         folderRandom = world.random(61)
         var options = LifeOptions(random: &random, folders: &folderRandom)
-        // What this mutation gets wrong shows in few lives: a server that is away behind something that accepts, again and again.
+        // What these mutations get wrong shows in few lives: a server that is away behind something that accepts, again and again, and many
+        // crops at once.
         if mutation == .trustAcceptance { options.absences += 6 }
+        if mutation == .finishTogether || mutation == .forgetIconOrder { options.cropsInARow = 8 }
         self.options = options
         guard let me = UserID(1001), let them = UserID(1002) else { throw SimulationFault.setUp }
         self.me = me
         self.them = them
         unreadMax = random.pick(1...8)
-        namesMax = options.friends + 3 + options.crops
+        namesMax = options.friends + 3 + options.crops + options.cropsInARow
         disk = SimDisk(world: world, durable: options.isDurable, mutation: mutation)
         watch = SimWatch(world: world, options: options, ignoresOverflow: mutation == .ignoreOverflow)
         server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours, mutation: mutation)
@@ -250,7 +252,7 @@ package final class Life {
             server.store.commits.contains { $0.key.owner == me && $0.key.name == crop.name && $0.md5 == crop.md5 }
         }
         disk.imported = { [self] name in
-            oracle.saidAgain(name)
+            oracle.saidAgain(name, disk.crops[name].flatMap { disk.files[$0]?.bytes })
             watch.happened(.crops, name)
         }
         agent.sent = { [self] id, user in oracle.sent(id, by: user) }

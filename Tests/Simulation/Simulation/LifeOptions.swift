@@ -55,6 +55,8 @@ struct LifeOptions: CustomStringConvertible {
     let cacheMadeAgain: Int
     /// How often the state folder is removed under the agent.
     let stateLosses: Int
+    /// How many crops are saved in a row, so that several are under way at once.
+    var cropsInARow: Int
 
     /// `folders` decides what happens to the folders themselves.
     init(random: inout SeededRandom, folders: inout SeededRandom) {
@@ -109,6 +111,7 @@ struct LifeOptions: CustomStringConvertible {
         cropsMadeAgain = folders.happens(0.8) ? 0 : folders.pick(1...2)
         cacheMadeAgain = folders.happens(0.8) ? 0 : 1
         stateLosses = folders.happens(0.8) ? 0 : folders.pick(1...2)
+        cropsInARow = folders.happens(0.6) ? 0 : folders.pick(2...8)
     }
 
     var description: String {
@@ -124,7 +127,7 @@ struct LifeOptions: CustomStringConvertible {
         a week asleep \(suspendsForAWeek), lags \(lags), \
         hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches), \
         server full \(serverFulls), said again \(saidAgain), absences \(absences), \
-        mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), state lost \(stateLosses)
+        mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), state lost \(stateLosses), crops in a row \(cropsInARow)
         """
     }
 }

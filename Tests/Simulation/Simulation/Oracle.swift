@@ -7,7 +7,7 @@ final class Oracle {
     /// A crop that was closed, and whether the user took it away since.
     struct ClosedCrop {
         let name: AvatarName
-        let picture: Picture
+        var picture: Picture
         var isDeleted = false
         /// Whether the user said it again, and the agent may not have noted that.
         var isUncertain = false
@@ -110,11 +110,13 @@ final class Oracle {
         crops.append(ClosedCrop(name: name, picture: picture, at: world.now))
     }
 
-    /// The user says it of a picture that was closed before: from now on that is the last one, once it is recorded.
-    func saidAgain(_ name: AvatarName) {
+    /// The user says it of a picture that was closed before and has these bytes: from now on that is the last one, once it is recorded. It need
+    /// not be the one of that name that was closed last, which may lie in a folder that was mounted over it.
+    func saidAgain(_ name: AvatarName, _ bytes: [UInt8]?) {
         guard let index = crops.firstIndex(where: { $0.name == name }) else { return }
         var crop = crops.remove(at: index)
         (crop.isUncertain, crop.isDeleted) = (true, false)
+        if let said = versions[name]?.first(where: { $0.bytes == bytes }) { crop.picture = said }
         crop.isAmbiguous = crops.contains { world.now - $0.at < .milliseconds(500) }
         crop.at = world.now
         crops.append(crop)
