@@ -74,8 +74,9 @@ extension Limits {
         /// Crops under way at once to a server that sets icons in the order in which last chunks come. It is half of the unfinished uploads
         /// that our server allows a user.
         package static let activeMax = 32
-        /// Crops under way at once to any other server: while the last chunk of one is answered, the chunks of the next one travel.
-        package static let activeMaxUnordered = 2
+        /// Crops under way at once to any other server: while the last chunk of one is answered, those in the middle of the next one travel,
+        /// and the first of the one behind it.
+        package static let activeMaxUnordered = 3
         /// Chunks in flight on the connection. The seed's server drops replies when more than 1,000 wait to be sent.
         package static let inFlightMax = 512
         /// Bytes of a crop that are read at once, in whole chunks, and one chunk at least.

@@ -12,8 +12,9 @@ extension Login.Way {
 
 /// The uploads on a classic connection, in the order in which their crops were closed: which chunk goes next, and whose an answer is.
 ///
-/// The chunks of the next crops follow right behind those of the one before. Only the last chunk of a crop waits: it sets the icon, and the
-/// seed's workers run side by side, so that it goes when every crop before was acknowledged. A server that says that it sets icons in the
+/// The chunks of the next crops follow right behind those of the one before. The last chunk of a crop waits: it sets the icon, and the seed's
+/// workers run side by side, so that it goes when every crop before was acknowledged. With the first chunk of one crop, the middle of another
+/// and the last of a third in flight, each crop takes one round trip. A server that says that it sets icons in the
 /// order in which last chunks come (`in_order` in 1032) is sent them one behind the other.
 struct ClassicUploads: Sendable {
     private struct Transfer: Sendable {
@@ -109,9 +110,7 @@ struct ClassicUploads: Sendable {
         var mayFinish = true
         for index in transfers.indices {
             if transfers[index].upload.begin() { events.append(.send(.askProgress(transfers[index].crop))) }
-            while let seq = transfers[index].upload.nextSeq, mayFinish || !transfers[index].upload.isLast(seq),
-                seq > 1 || mayBegin(index)
-            {
+            while let seq = transfers[index].upload.nextSeq, maySend(seq, of: index, mayFinish: mayFinish) {
                 guard room > 0, places > 0 else {
                     flight.filled()
                     break
@@ -134,10 +133,17 @@ struct ClassicUploads: Sendable {
         return events
     }
 
-    /// Whether the first chunk of the transfer may go. An error to a first chunk may name nothing: only our own server always does, so that
-    /// of another only one is in flight.
-    private func mayBegin(_ index: Int) -> Bool {
-        setsIconsInOrder || !transfers.contains { $0.upload.owesFirst }
+    /// Whether the chunk may go; `mayFinish` whether those crops that were closed before let it be the last.
+    ///
+    /// The seed's server appends the chunks behind one that it refused, so that its first chunk and its last one go alone: no file that was not
+    /// truncated is added to, and no file that lacks a chunk becomes the icon. Nor are two first chunks in flight, since an error to one may name
+    /// nothing. Of our own server, which says `in_order`, none of that is true.
+    private func maySend(_ seq: Int64, of index: Int, mayFinish: Bool) -> Bool {
+        let upload = transfers[index].upload
+        if upload.isLast(seq), !mayFinish { return false }
+        if setsIconsInOrder { return true }
+        if seq == 1 { return !transfers.contains { $0.upload.owesFirst } }
+        return upload.isLast(seq) ? upload.answersToChunks == 0 : !upload.owesFirst
     }
 
     /// The disk has read bytes of a crop.

@@ -9,6 +9,20 @@ extension Life {
         crop(name, reuses: reuses, again: 2)
     }
 
+    /// Pictures that were saved elsewhere are moved in, one right after the other.
+    func closeInARow(_ count: Int) {
+        for number in 0..<count {
+            world.schedule(in: .microseconds(300 * number)) { [self] in
+                guard let name = try? AvatarName("crop-\(options.crops + number).png"), disk.crops[name] == nil,
+                    let picture = try? Picture(size: random.pick(120...options.pictureMax), random: &random)
+                else { return }
+                let inode = disk.newFile(picture.bytes)
+                disk.crops[name] = inode
+                closed(name, inode, picture, again: 0)
+            }
+        }
+    }
+
     /// Writes a picture under that name, and perhaps another soon after, while this one is on its way.
     private func crop(_ name: AvatarName, reuses: Bool, again: Int) {
         guard !writers.contains(name),

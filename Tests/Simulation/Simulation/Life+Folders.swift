@@ -8,6 +8,7 @@ extension Life {
         for _ in 0..<options.cropsMadeAgain { atFolderTime { self.makeCropsAgain() } }
         for _ in 0..<options.cacheMadeAgain { atFolderTime { self.makeCacheAgain() } }
         for _ in 0..<options.stateLosses { atFolderTime { self.loseState() } }
+        if options.cropsInARow > 0 { atFolderTime { self.closeInARow(self.options.cropsInARow) } }
     }
 
     private func atFolderTime(_ body: @escaping () -> Void) {

@@ -91,8 +91,10 @@ package final class Life {
         folderRandom = world.random(61)
         otherRandom = world.random(71)
         var options = LifeOptions(random: &random, folders: &folderRandom, others: &otherRandom)
-        // What this mutation gets wrong shows in few lives: a server that is away behind something that accepts, again and again.
+        // What these mutations get wrong shows in few lives: a server that is away behind something that accepts, again and again, many crops
+        // at once, and files that nobody closes.
         if mutation == .trustAcceptance { options.absences += 6 }
+        if mutation == .finishTogether || mutation == .forgetIconOrder { options.cropsInARow = 8 }
         if mutation == .ignoreLinks { options.links += 2 }
         if mutation == .ignoreModes { options.modes += 2 }
         self.options = options
@@ -100,7 +102,7 @@ package final class Life {
         self.me = me
         self.them = them
         unreadMax = random.pick(1...8)
-        namesMax = options.friends + 3 + options.crops
+        namesMax = options.friends + 3 + options.crops + options.cropsInARow
         disk = SimDisk(world: world, durable: options.isDurable, mutation: mutation)
         watch = SimWatch(world: world, options: options, ignoresOverflow: mutation == .ignoreOverflow)
         server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours, mutation: mutation)

@@ -65,6 +65,8 @@ struct LifeOptions: CustomStringConvertible {
     var links: Int
     /// Crops that the agent may not read until somebody mends their mode.
     var modes: Int
+    /// How many crops are saved in a row, so that several are under way at once.
+    var cropsInARow: Int
 
     /// `folders` decides what happens to the folders themselves; `others` what pictures and files do that nobody closes.
     init(random: inout SeededRandom, folders: inout SeededRandom, others: inout SeededRandom) {
@@ -124,6 +126,7 @@ struct LifeOptions: CustomStringConvertible {
         recheckAfter = .seconds(others.pick(2...60))
         links = others.happens(0.6) ? 0 : others.pick(1...2)
         modes = others.happens(0.7) ? 0 : others.pick(1...2)
+        cropsInARow = folders.happens(0.6) ? 0 : folders.pick(2...8)
     }
 
     var description: String {
@@ -140,6 +143,7 @@ struct LifeOptions: CustomStringConvertible {
         hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches), \
         server full \(serverFulls), said again \(saidAgain), absences \(absences), \
         mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), state lost \(stateLosses), \
+        crops in a row \(cropsInARow), \
         late pictures \(lateFriends), fetched again \(fetchesAgain), asked again after \(recheckAfter), links \(links), \
         modes \(modes)
         """
