@@ -64,24 +64,24 @@ extension Catalog {
     private static func recordUploaded(
         _ name: AvatarName, sha256: SHA256Digest, to account: String, at now: UnixTime, _ db: Database
     ) throws -> [EventRow] {
-            var events: [EventRow] = []
-            if var row = try Self.crop(name, db), row.sha256 == sha256, row.account ?? account == account {
-                row.state = .done
-                row.account = account
-                row.uploadedTo = account
-                try row.upsert(db)
-                let facts = EventFacts(size: row.identity.size, sha256: sha256)
-                events.append(try Self.log(.uploaded, name, facts, at: now, db))
-            }
-            // Its folder may not be the one at the path any more; it is not sent again when that folder comes back.
-            try db.cachedStatement(
-                sql: """
-                    UPDATE crops_elsewhere SET state = 'done', account = :account, uploaded_to = :account
-                        WHERE name = :name AND sha256 = :digest AND state = 'pending' AND (account IS NULL OR account = :account)
-                    """
-            ).execute(arguments: ["name": name.string, "digest": sha256.hex, "account": account])
-            events.append(try Self.setIcon(name, of: account, at: now, db))
-            return events
+        var events: [EventRow] = []
+        if var row = try Self.crop(name, db), row.sha256 == sha256, row.account ?? account == account {
+            row.state = .done
+            row.account = account
+            row.uploadedTo = account
+            try row.upsert(db)
+            let facts = EventFacts(size: row.identity.size, sha256: sha256)
+            events.append(try Self.log(.uploaded, name, facts, at: now, db))
+        }
+        // Its folder may not be the one at the path any more; it is not sent again when that folder comes back.
+        try db.cachedStatement(
+            sql: """
+                UPDATE crops_elsewhere SET state = 'done', account = :account, uploaded_to = :account
+                    WHERE name = :name AND sha256 = :digest AND state = 'pending' AND (account IS NULL OR account = :account)
+                """
+        ).execute(arguments: ["name": name.string, "digest": sha256.hex, "account": account])
+        events.append(try Self.setIcon(name, of: account, at: now, db))
+        return events
     }
 
     /// Whether every crop that was recorded after this one was also written after this one, by its mtime.

@@ -104,7 +104,9 @@ final class DiskWorker {
             // What crops need on their way up does not end the wait: their copies share a round, too.
             case .command(.readCrop), .command(.finishCrops), .command(.stageCrop):
                 guard case .command(let command) = job else { continue }
-                if case .stageCrop(let id) = command, let facts = cropFacts[id], isCommitting(facts.name) { commitAll() }
+                if case .stageCrop(let id) = command, let facts = cropFacts[id], isCommitting(facts.name) {
+                    commitAll()
+                }
                 perform(command)
             case .command(let command):
                 writeChunks()

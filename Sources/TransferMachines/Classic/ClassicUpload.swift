@@ -91,7 +91,9 @@ package struct ClassicUpload: Sendable {
     /// Bytes that are still to be sent.
     package var bytesLeft: Int64 { geometry.totalSize - end(of: sent) }
     /// Bytes that were read and not sent, and those that are being read.
-    package var bytesAhead: Int64 { Int64(reading?.count ?? 0) + min(Int64(chunks.count) * geometry.chunkSize, bytesLeft) }
+    package var bytesAhead: Int64 {
+        Int64(reading?.count ?? 0) + min(Int64(chunks.count) * geometry.chunkSize, bytesLeft)
+    }
     /// Answers that the server owes.
     package var answersOwed: Int { (phase == .asking ? 1 : 0) + answersToChunks }
     /// Answers to chunks that the server owes.
@@ -212,7 +214,9 @@ package struct ClassicUpload: Sendable {
 
     /// What the chunk that is answered next is, in bytes, and when it was sent; nil where its answer says nothing of the network.
     package var measured: (bytes: Int64, sentAt: MonotonicTime)? {
-        guard ignored == 0, let sentAt = sentAt.first, let range = geometry.range(of: acknowledged + 1) else { return nil }
+        guard ignored == 0, let sentAt = sentAt.first, let range = geometry.range(of: acknowledged + 1) else {
+            return nil
+        }
         return (Int64(range.count), sentAt)
     }
 

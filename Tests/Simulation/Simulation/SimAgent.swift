@@ -289,7 +289,8 @@ final class SimAgent {
         let current = incarnation
         world.schedule(in: .milliseconds(1)) { [self] in
             guard incarnation == current else { return }
-            let kind = ServerReply.Kind.upload(UploadReply(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq))
+            let kind = ServerReply.Kind.upload(
+                UploadReply(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq))
             heard(kind)
             feed(.replies([ServerReply(connection: number, kind: kind)]))
         }

@@ -15,7 +15,8 @@ import Testing
 
     private func chunk(_ seq: Int64, showsToken: Bool? = nil) -> ClassicUpload.Chunk {
         ClassicUpload.Chunk(
-            seq: seq, lastSeq: 3, transSize: min(seq * 2048, 5000), isLast: seq == 3, showsToken: showsToken ?? (seq == 1),
+            seq: seq, lastSeq: 3, transSize: min(seq * 2048, 5000), isLast: seq == 3,
+            showsToken: showsToken ?? (seq == 1),
             data: data(seq))
     }
 

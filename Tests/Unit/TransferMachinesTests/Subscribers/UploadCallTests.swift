@@ -49,7 +49,8 @@ import TransferMachines
         case .send(.askProgress):
             return .replies([ServerReply(connection: 1, kind: .progress(name: nil, .error(1012)))])
         case .send(.upload(let crop, let chunk)):
-            let kind = ServerReply.Kind.upload(UploadReply(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq))
+            let kind = ServerReply.Kind.upload(
+                UploadReply(error: 0, name: crop.name.exact, md5: crop.md5.hex, seq: chunk.seq))
             return .replies([ServerReply(connection: 1, kind: kind)])
         case .disk(.finishCrops(let ids)): return ids.first.map { .disk(.cropFinished($0, name, [])) }
         case .disk(.stageCrop(let id)): return .disk(.cropStaged(id))

@@ -81,7 +81,9 @@ import Testing
         let new = crop(2, "a.png", size: 200)
         line.add(new)
         #expect(line.pump(AgentScript.login, now: at(1)) == [])
-        #expect(line.replied(UploadReply(error: 0, name: "a.png", md5: old.md5.hex, seq: 1), now: at(0)) == [], "the old crop's")
+        #expect(
+            line.replied(UploadReply(error: 0, name: "a.png", md5: old.md5.hex, seq: 1), now: at(0)) == [],
+            "the old crop's")
         #expect(line.pump(AgentScript.login, now: at(2)) == [reads(new)])
     }
 
@@ -203,11 +205,17 @@ import Testing
     @Test func anotherCropsAnswerIsAStray() {
         let only = crop(1, "a.png", size: 100)
         var line = line(only)
-        #expect(line.replied(UploadReply(error: 0, name: "a.png", md5: nil, seq: 1), now: at(0)) == [.stray("an upload of a.png")])
+        #expect(
+            line.replied(UploadReply(error: 0, name: "a.png", md5: nil, seq: 1), now: at(0)) == [
+                .stray("an upload of a.png")
+            ])
         _ = line.pump(AgentScript.login, now: at(0))
         line.read(only.id, at: 0, bytes: bytes(100))
         _ = line.pump(AgentScript.login, now: at(0))
-        #expect(line.replied(UploadReply(error: 0, name: "b.png", md5: nil, seq: 1), now: at(0)) == [.stray("an upload of b.png")])
+        #expect(
+            line.replied(UploadReply(error: 0, name: "b.png", md5: nil, seq: 1), now: at(0)) == [
+                .stray("an upload of b.png")
+            ])
         #expect(
             line.replied(UploadReply(error: 0, name: "a.png", md5: crop(9, "a.png").md5.hex, seq: 1), now: at(0))
                 == [.stray("an upload of a.png")])
