@@ -27,6 +27,8 @@ struct Uploads: Sendable {
         case stray(String)
     }
 
+    /// Why a crop is not sent that was closed before one that the server has.
+
     private var queue = UploadQueue()
     /// The name of the user's own avatar, if one is known.
     private(set) var icon: AvatarName?
@@ -98,7 +100,13 @@ struct Uploads: Sendable {
         setAside = []
         let crops = facts.crops.filter { crop in lastUploaded.map { $0 < crop.id } ?? true }
         for crop in crops { queue.add(crop) }
-        let names = crops.flatMap { [.takesName($0.name), .changed($0.name)] } + facts.doubtful.map(Action.examine)
+        // Of one that the server has the note is on its way.
+        let late = facts.crops.filter { crop in
+            queue.crop(crop.id) == nil && (lastUploaded.map { crop.id < $0 } ?? false)
+        }
+        let names: [Action] =
+            late.map { .disk(.setCropAside($0.id, reason: CropRule.superseded)) }
+            + crops.flatMap { [.takesName($0.name), .changed($0.name)] } + facts.doubtful.map(Action.examine)
         guard let icon = facts.icon, icon != self.icon else { return solved + names }
         return solved + names + become(icon)
     }
