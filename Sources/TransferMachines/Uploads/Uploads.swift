@@ -27,8 +27,6 @@ struct Uploads: Sendable {
         case stray(String)
     }
 
-    /// Why a crop is not sent that was closed before one that the server has.
-
     private var queue = UploadQueue()
     /// The name of the user's own avatar, if one is known.
     private(set) var icon: AvatarName?

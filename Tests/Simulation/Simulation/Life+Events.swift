@@ -250,6 +250,7 @@ extension Life {
         let token = "token-\(random.pick(2...1_000_000))"
         world.log("the token expires")
         server.store.tokens[me] = token
+        oracle.tokenExpired(server.store, disk)
         world.schedule(in: random.upTo(.seconds(10))) { [self] in
             guard !isPeace else { return }
             world.log("somebody logs in anew")

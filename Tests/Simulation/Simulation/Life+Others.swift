@@ -54,7 +54,7 @@ extension Life {
         for name in names { politeness.lift(name) }
         lastStream += 1
         fetches.insert(StreamID(lastStream))
-        agent.feed(.bus(StreamID(lastStream), .fetch(names, visibility: .near, again: true, more: false)))
+        agent.feed(.bus(StreamID(lastStream), .fetch(names, visibility: .near, again: true, more: true)))
     }
 
     private var friendNames: [AvatarName] {

@@ -102,7 +102,7 @@ package final class Life {
         self.me = me
         self.them = them
         unreadMax = random.pick(1...8)
-        namesMax = options.friends + 3 + options.crops + options.cropsInARow
+        namesMax = options.friends + 3 + options.crops + options.cropsInARow + options.links + options.modes
         disk = SimDisk(world: world, durable: options.isDurable, mutation: mutation)
         watch = SimWatch(world: world, options: options, ignoresOverflow: mutation == .ignoreOverflow)
         server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours, mutation: mutation)
@@ -336,6 +336,7 @@ package final class Life {
         // A fetch ends with the server's refusal of the login.
         case .failed(let stream, .serverRefused), .failed(let stream, .notLoggedIn):
             if !fetches.contains(stream) { oracle.fail("a call failed: the login") }
+            isFetchedInPeace = false
         case .failed(_, let fault): oracle.fail("a call failed: \(fault)")
         default: break
         }

@@ -192,6 +192,13 @@ final class Oracle {
     /// What the server has and the agent does not know of yet is sent again.
     func serverForgot(_ store: SimStore, _ disk: SimDisk) {
         acknowledged = [:]
+        unknownIsSentAgain(store, disk)
+    }
+
+    /// The token counts no more. Whoever sends a last chunk again with it is told to begin anew, unless the crop is the icon.
+    func tokenExpired(_ store: SimStore, _ disk: SimDisk) { unknownIsSentAgain(store, disk) }
+
+    private func unknownIsSentAgain(_ store: SimStore, _ disk: SimDisk) {
         for commit in store.commits {
             let row = disk.catalog.crops[commit.key.name]
             guard row?.state != .done || row?.crop.md5 != commit.md5 else { continue }

@@ -36,7 +36,7 @@ import WireProtocol
             try await TestClient.with(server.port) { client async throws in
                 let expected = UploadChunkReply(
                     error: 0, md5: chunk.md5, name: "a.png", seq: 1, totalSize: 5000, transSize: 2048, last: false,
-                    lastSeq: 3, uid: 1019)
+                    lastSeq: 3, uid: 1019, inOrder: true)
                 #expect(try await client.ask(.uploadHead(chunk)) == .uploadHead(expected))
             }
         }
