@@ -93,7 +93,7 @@ package final class Life {
         var options = LifeOptions(random: &random, folders: &folderRandom, others: &otherRandom)
         // What these mutations get wrong shows in few lives: a server that is away behind something that accepts, again and again, many crops
         // at once, and files that nobody closes.
-        if mutation == .trustAcceptance { options.absences += 6 }
+        if mutation == .trustAcceptance { (options.absences, options.faultTime) = (options.absences + 6, .seconds(60)) }
         if mutation == .finishTogether || mutation == .forgetIconOrder { options.cropsInARow = 8 }
         if mutation == .ignoreLinks { options.links += 2 }
         if mutation == .ignoreModes { options.modes += 2 }

@@ -5,7 +5,7 @@ internal import TransferMachines
 struct LifeOptions: CustomStringConvertible {
     let isSeedServer: Bool
     let isDurable: Bool
-    let faultTime: Duration
+    var faultTime: Duration
     let friends: Int
     let crops: Int
     let pictureMax: Int
