@@ -72,8 +72,6 @@ struct Downloads: Sendable {
 
         /// How urgent it is to ask the server for it.
         var urgency: Visibility? { recheck == .old ? priority.map { _ in .hidden } : priority }
-        /// Where it is when nothing is done about it.
-        var rest: Status { record == nil ? .idle : .ready }
     }
 
     /// Why a picture that is there is asked for again.
@@ -474,10 +472,12 @@ struct Downloads: Sendable {
     private mutating func keep(_ name: AvatarName, reason: String?, isStorageFine: Bool) -> [Action] {
         dequeue(name)
         way.stop(name)
+        // One that still waited for a place has nothing on the disk, unless it had given its place to another.
+        let hasPart = entries[name]?.status != .queued || entries[name]?.part != nil
         entries[name]?.recheck = nil
         entries[name]?.status = .ready
         entries[name]?.part = nil
-        return [.disk(.discardPart(name))] + releaseIfQuiet(name, isStorageFine: isStorageFine)
+        return (hasPart ? [.disk(.discardPart(name))] : []) + releaseIfQuiet(name, isStorageFine: isStorageFine)
             + [.kept(name, reason: reason)]
     }
 
