@@ -14,7 +14,8 @@ package struct SystemClock: Sendable {
 
     /// When `moment`, which is one of ``now``'s, is or was on the wall clock, as that one stands at this time.
     package func wall(of moment: MonotonicTime) -> UnixTime {
-        UnixTime(milliseconds: wall.milliseconds + (moment - now).wholeNanoseconds / 1_000_000)
+        // Rounded once, after the sum: two roundings would put a moment of the past up to a millisecond into the future.
+        UnixTime(milliseconds: (Self.nanoseconds(CLOCK_REALTIME) + (moment - now).wholeNanoseconds) / 1_000_000)
     }
 
     /// A moment as RFC 3339 in UTC, to the second; empty for one that no calendar has.
