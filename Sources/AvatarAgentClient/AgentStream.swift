@@ -61,26 +61,34 @@ public struct AvatarPages: AsyncSequence, Sendable {
         private let state: String?
         private var page: [Avatar] = []
         private var index = 0
-        private var after: String?
-        private var isLast = false
+        /// The page that follows, asked for while the program still uses the one before it; nil behind the last.
+        private var following: Task<ListReply, any Error>?
 
         init(client: AgentClient, state: String?) {
             self.client = client
             self.state = state
+            following = Self.ask(client, state, after: nil)
         }
 
         /// The next avatar, or nil after the last.
         public mutating func next() async throws -> Avatar? {
             while index == page.count {
-                if isLast { return nil }
-                let reply = try await client.listPage(state: state, after: after)
+                guard let asked = following else { return nil }
+                let reply = try await withTaskCancellationHandler {
+                    try await asked.value
+                } onCancel: {
+                    asked.cancel()
+                }
                 page = reply.avatars
                 index = 0
-                after = reply.next
-                isLast = reply.next == nil
+                following = reply.next.map { Self.ask(client, state, after: $0) }
             }
             defer { index += 1 }
             return page[index]
+        }
+
+        private static func ask(_ client: AgentClient, _ state: String?, after: String?) -> Task<ListReply, any Error> {
+            Task { try await client.listPage(state: state, after: after) }
         }
     }
 }

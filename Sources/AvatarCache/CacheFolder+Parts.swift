@@ -63,6 +63,13 @@ extension CacheFolder {
     /// Begins a transfer, or begins it again: an empty part file, and a row with offset 0.
     @discardableResult
     package func beginPart(_ start: PartStart, now: MonotonicTime) throws(CacheError) -> PartRow {
+        let row = try makePart(start, now: now)
+        try catalog.writeLazily("beginning the part of \(start.name)") { try row.upsert($0) }
+        return row
+    }
+
+    /// Makes the empty file of a part; its row is to be written.
+    private func makePart(_ start: PartStart, now: MonotonicTime) throws(CacheError) -> PartRow {
         openParts.close(start.name)
         do throws(PosixError) {
             // A file of its own, since pages of an earlier one may have failed to reach the disk.
@@ -71,12 +78,10 @@ extension CacheFolder {
         } catch {
             throw CacheError(error, "beginning the part of \(start.name)")
         }
-        let row = PartRow(
+        return PartRow(
             name: start.name, owner: start.owner, totalSize: start.totalSize, chunkSize: start.chunkSize, offset: 0,
             bootID: bootID, startedAt: now, serverKey: start.serverKey, sha256: start.sha256,
             tag: start.tag)
-        try catalog.writeLazily("beginning the part of \(start.name)") { try row.upsert($0) }
-        return row
     }
 
     /// Writes bytes behind those that are held, for any number of names, and moves their offsets in one transaction. The
@@ -84,14 +89,34 @@ extension CacheFolder {
     ///
     /// - Throws: what the catalog throws; then no offset moved, and the bytes are written again.
     package func appendParts(_ appends: [PartAppend]) throws(CacheError) -> [AppendOutcome] {
-        try catalog.writeLazily("moving the offsets of \(appends.count) parts") { db in
-            // Each row is read once and written once, however many of its chunks came together.
-            var rows: [AvatarName: PartRow] = [:]
+        try writeParts(beginning: [], appending: appends, now: .zero).appended
+    }
+
+    /// Begins parts as ``beginPart(_:now:)`` does, and then writes bytes as ``appendParts(_:)`` does, all in one transaction. No part is
+    /// begun twice, or behind bytes that are written to it. The errors of those that could not be begun, whose bytes have no part; and the
+    /// outcomes in the order of `appends`.
+    ///
+    /// - Throws: what the catalog throws; then no part was begun and no offset moved.
+    package func writeParts(
+        beginning starts: [PartStart], appending appends: [PartAppend], now: MonotonicTime
+    ) throws(CacheError) -> (unbegun: [AvatarName: CacheError], appended: [AppendOutcome]) {
+        // Each row is read once and written once, however many of its chunks came together.
+        var rows: [AvatarName: PartRow] = [:]
+        var unbegun: [AvatarName: CacheError] = [:]
+        for start in starts {
+            do throws(CacheError) {
+                rows[start.name] = try makePart(start, now: now)
+            } catch {
+                unbegun[start.name] = error
+            }
+        }
+        let begun = rows.keys.sorted()
+        let what = "beginning \(starts.count) parts and moving the offsets of others"
+        let appended = try catalog.writeLazily(what) { db in
             var moved: Set<AvatarName> = []
             let outcomes = try appends.map { append in
-                guard let row = try rows[append.name] ?? Catalog.part(append.name, db) else {
-                    return AppendOutcome.noPart
-                }
+                guard unbegun[append.name] == nil, let row = try rows[append.name] ?? Catalog.part(append.name, db)
+                else { return AppendOutcome.noPart }
                 let outcome = write(append, behind: row)
                 rows[append.name] = row
                 guard case .held(let end) = outcome else { return outcome }
@@ -99,10 +124,15 @@ extension CacheFolder {
                 moved.insert(append.name)
                 return outcome
             }
+            for name in begun {
+                try rows[name]?.upsert(db)
+                moved.remove(name)
+            }
             let statement = try db.cachedStatement(sql: "UPDATE parts SET held = ? WHERE name = ?")
             for name in moved { try statement.execute(arguments: [rows[name]?.offset, name.string]) }
             return outcomes
         }
+        return (unbegun, appended)
     }
 
     private func write(_ append: PartAppend, behind row: PartRow) -> AppendOutcome {

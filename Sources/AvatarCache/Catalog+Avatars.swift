@@ -72,19 +72,14 @@ extension Catalog {
         ).map(AvatarRow.init)
     }
 
-    /// The rows of these names, which are in order and have nearly all rows between the first and the last.
-    static func avatars(among names: [AvatarName], _ db: Database) throws -> [AvatarName: AvatarRow] {
-        guard let first = names.first, let last = names.last else { return [:] }
-        var found: [AvatarName: AvatarRow] = [:]
-        found.reserveCapacity(names.count)
+    /// All rows from one name to another, in the order of their names.
+    static func avatars(from first: AvatarName, through last: AvatarName, _ db: Database) throws -> [AvatarRow] {
+        // By a cursor: it hands over each row as SQLite has it, and copies none.
         let rows = try Row.fetchCursor(
-            db.cachedStatement(sql: "SELECT \(AvatarRow.columns) FROM avatars WHERE name BETWEEN ? AND ?"),
+            db.cachedStatement(
+                sql: "SELECT \(AvatarRow.columns) FROM avatars WHERE name BETWEEN ? AND ? ORDER BY name"),
             arguments: [first.string, last.string])
-        while let row = try rows.next() {
-            let avatar = try AvatarRow(row)
-            found[avatar.name] = avatar
-        }
-        return found
+        return try Array(rows.map(AvatarRow.init))
     }
 }
 
@@ -127,12 +122,17 @@ extension Catalog {
                 db.cachedStatement(sql: Self.pageQuery(filter)),
                 arguments: ["after": after?.string ?? "", "limit": limit]
             ).map { try $0.avatarName() }
-            // Where the page holds all avatars between its first name and its last, they are read at once.
+            // Where the page holds all avatars between its first name and its last, they are read at once; both are in order.
             let holdsAll = filter == .all || filter == .ready
-            let avatars = holdsAll ? try Self.avatars(among: names, db) : [:]
+            var avatars: ArraySlice<AvatarRow> = []
+            if holdsAll, let first = names.first, let last = names.last {
+                avatars = try Self.avatars(from: first, through: last, db)[...]
+            }
             return try names.map { name in
-                let avatar = holdsAll ? avatars[name] : try Self.avatar(name, db)
-                if let avatar { return ListedAvatar(name: name, avatar: avatar) }
+                let isNext = avatars.first?.name == name
+                if let avatar = holdsAll ? (isNext ? avatars.popFirst() : nil) : try Self.avatar(name, db) {
+                    return ListedAvatar(name: name, avatar: avatar)
+                }
                 return ListedAvatar(
                     name: name, crop: try Self.outgoing(name, db), part: try Self.part(name, db),
                     negative: try Self.negative(name, db))

@@ -12,7 +12,8 @@ package struct ExactString: Hashable, Sendable, Comparable, CustomStringConverti
     /// Keeps `string` as it is, without normalising it.
     package init(_ string: String) {
         self.string = string
-        isASCII = string.utf8.allSatisfy { $0 < 0x80 }
+        // All bytes together, without a way out at the first: so the compiler compares many at a time.
+        isASCII = Self.withBytes(of: string) { $0.reduce(0, |) } < 0x80
     }
 
     package var description: String { string }
@@ -38,6 +39,12 @@ package struct ExactString: Hashable, Sendable, Comparable, CustomStringConverti
     }
 
     private func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        Self.withBytes(of: string, body)
+    }
+
+    private static func withBytes<Result>(
+        of string: String, _ body: (UnsafeBufferPointer<UInt8>) -> Result
+    ) -> Result {
         // On Linux every string is one piece of memory, and nothing is copied.
         if let result = string.utf8.withContiguousStorageIfAvailable(body) { return result }
         var copy = string

@@ -139,7 +139,8 @@ package final class AvatarServer: Service {
 
     private func bind() async throws -> any Channel {
         let service = ClassicService(
-            stores: stores, upload: uploads, chunkBytes: Int64(settings.classicChunkBytes), logger: logger)
+            stores: stores, upload: uploads, chunkBytes: Int64(settings.classicChunkBytes),
+            bodyBytesMax: settings.classicBodyBytesMax, logger: logger)
         let shared = ConnectionResources(
             queue: queue, metrics: metrics, openFiles: OpenFileBudget(filesMax: descriptors.downloads))
         let (registry, logger, timeouts) = (registry, logger, timeouts)

@@ -20,7 +20,11 @@ enum Output {
     static func line(_ text: String) { write(harmless(text) + "\n", to: STDOUT_FILENO) }
 
     /// Writes a line of JSON to standard output at once; JSON has its own escapes.
-    static func line(_ object: some BusObject) { line(json { object.write(to: &$0) }) }
+    static func line(_ object: some BusObject) {
+        var writer = JSONWriter(capacity: 512)
+        writer.object { object.write(to: &$0) }
+        write(writer.bytes + [UInt8(ascii: "\n")], to: STDOUT_FILENO)
+    }
 
     /// Writes as it is: what steers the terminal on purpose.
     static func raw(_ text: String) { write(text, to: STDOUT_FILENO) }
@@ -47,8 +51,10 @@ enum Output {
             String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
     }
 
-    private static func write(_ text: String, to descriptor: Int32) {
-        var bytes = Array(text.utf8)[...]
+    private static func write(_ text: String, to descriptor: Int32) { write(Array(text.utf8), to: descriptor) }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+        var bytes = bytes[...]
         while !bytes.isEmpty {
             let put = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if put > 0 {

@@ -47,6 +47,7 @@ extension RealPrograms {
                 let last = try #require(pictures.last)
                 try await stage.agent.change(.icon, of: last.name)
                 for (name, bytes) in pictures {
+                    try await stage.agent.change(.ready, of: name)
                     #expect(sha256(ofFile: stage.server.path(stage.ada, name)) == sha256(bytes), "\(name)")
                     #expect(sha256(ofFile: stage.agent.cached(name)) == sha256(bytes), "\(name)")
                 }

@@ -20,21 +20,20 @@ extension DiskWorker {
 
     /// What the catalog knows of names, and whether the folder agrees: a file that was taken away unnoticed is gone.
     func rows(_ names: [AvatarName]) throws(CacheError) -> [CatalogRow] {
-        try rows(names, try catalog.avatars(named: names))
+        let avatars = try catalog.avatars(named: names)
+        return try rows(names.map { ($0, avatars[$0]) })
     }
 
-    private func rows(
-        _ names: [AvatarName], _ avatars: [AvatarName: AvatarRow]
-    ) throws(CacheError) -> [CatalogRow] {
-        let negatives = try catalog.negatives(named: names.filter { avatars[$0] == nil })
+    private func rows(_ found: [(name: AvatarName, avatar: AvatarRow?)]) throws(CacheError) -> [CatalogRow] {
+        let negatives = try catalog.negatives(named: found.filter { $0.avatar == nil }.map(\.name))
         let moment = clock.now
         let wall = now()
         var rows: [CatalogRow] = []
         var gone: [AvatarName] = []
-        rows.reserveCapacity(names.count)
-        for name in names {
+        rows.reserveCapacity(found.count)
+        for (name, avatar) in found {
             var row = CatalogRow(name: name)
-            if let avatar = avatars[name] {
+            if let avatar {
                 if try isIntact(avatar) ? true : isKept(avatar) {
                     row.avatar = AvatarRecord(avatar)
                     if avatar.origin == .downloaded { row.checked = checked(avatar, wall: wall, moment) }
@@ -95,10 +94,7 @@ extension DiskWorker {
         let page = try catalog.list(filter(for: state), after: after, limit: limit)
         // Crops that wait for another account are not on their way while this one is logged in.
         let own = state == .outgoing ? page.filter { $0.crop?.account == accountKey } : page
-        let avatars = Dictionary(
-            own.compactMap { listed in listed.avatar.map { (listed.name, $0) } },
-            uniquingKeysWith: { first, _ in first })
-        let rows = try rows(own.map(\.name), avatars)
+        let rows = try rows(own.map { ($0.name, $0.avatar) })
         results.append(.listed(stream, rows, next: page.count == limit ? page.last?.name : nil))
     }
 

@@ -7,39 +7,40 @@ internal import TransferMachines
 extension DiskWorker {
     // MARK: Parts
 
-    func begin(_ name: AvatarName, _ plan: PartPlan) {
-        do throws(CacheError) {
-            try cache.beginPart(
-                PartStart(
-                    name: name, totalSize: plan.totalSize, chunkSize: plan.chunkSize, serverKey: accountKey ?? "",
-                    sha256: plan.sha256, tag: plan.tag), now: clock.now)
-        } catch {
-            results.append(failure(of: name, error))
-        }
-    }
-
     /// What a file system cannot take under any circumstances is the name's fault, and no reason to stop all others.
     private func failure(of name: AvatarName, _ error: CacheError) -> DiskResult {
         guard let posix = error.posix, posix.isOfTheName else { return .partFailed(name, fault(of: error)) }
         return .partRefused(name, reason: posix.description)
     }
 
-    func append(_ appends: [PartAppend]) {
-        guard !appends.isEmpty else { return }
+    /// Writes what came together: parts that begin, and chunks behind those that are held.
+    func write(_ batch: ChunkBatch) {
+        guard !batch.isEmpty else { return }
+        let starts = batch.begins.map { name, plan in
+            PartStart(
+                name: name, totalSize: plan.totalSize, chunkSize: plan.chunkSize, serverKey: accountKey ?? "",
+                sha256: plan.sha256, tag: plan.tag)
+        }
         do throws(CacheError) {
+            let written = try cache.writeParts(beginning: starts, appending: batch.appends, now: clock.now)
+            for name in written.unbegun.keys.sorted() {
+                if let error = written.unbegun[name] { results.append(failure(of: name, error)) }
+            }
             // Of chunks that came together the last one's word is enough.
             var last: [AvatarName: Int] = [:]
-            for (index, append) in appends.enumerated() { last[append.name] = index }
-            for (index, (append, outcome)) in zip(appends, try cache.appendParts(appends)).enumerated() {
+            for (index, append) in batch.appends.enumerated() { last[append.name] = index }
+            for (index, (append, outcome)) in zip(batch.appends, written.appended).enumerated() {
                 switch outcome {
                 case .held where last[append.name] != index: break
                 case .held(let end): results.append(.wrote(append.name, through: end))
                 case .failed(let error): results.append(failure(of: append.name, error))
+                case .noPart where written.unbegun[append.name] != nil: break
                 case .noPart, .wrongOffset, .pastEnd: results.append(.partLost(append.name))
                 }
             }
         } catch {
-            for append in appends { results.append(.partFailed(append.name, fault(of: error))) }
+            for (name, _) in batch.begins { results.append(.partFailed(name, fault(of: error))) }
+            for append in batch.appends { results.append(.partFailed(append.name, fault(of: error))) }
         }
     }
 

@@ -103,53 +103,87 @@ final class DiskWorker {
 
     // MARK: A batch of jobs
 
-    /// Runs jobs in order; results are delivered as soon as a command has some. Chunks that come together share a transaction. Parts that were
-    /// finished wait in ``commits`` for each other, until a command comes that is about something else, or the thread has nothing
-    /// else to do (``finishCommits(deliver:)``).
+    /// Runs jobs in order; results are delivered as soon as a command has some. What comes together shares transactions: parts that begin and
+    /// their chunks, and notes of crops that the server has. Parts that were finished wait in ``commits`` for each other, until a command
+    /// comes that is about something else, or the thread has nothing else to do (``finishCommits(deliver:)``).
     func run(_ jobs: [DiskThread.Job], deliver: ([DiskResult]) -> Void) {
-        var appends: [PartAppend] = []
-        func writeChunks() {
-            append(appends)
-            appends = []
-        }
+        var chunks = ChunkBatch()
+        var finished: [CropID] = []
         for job in jobs {
             switch job {
             case .command(.append(let name, let offset, let bytes)):
                 if isCommitting(name) { commitAll() }
-                appends.append(PartAppend(name: name, offset: offset, bytes: bytes))
+                chunks.append(PartAppend(name: name, offset: offset, bytes: bytes))
                 continue
             case .command(.beginPart(let name, let plan)):
-                if appends.contains(where: { $0.name == name }) { writeChunks() }
-                if isCommitting(name) { commitAll() }
-                begin(name, plan)
+                if chunks.concern(name) { writeOut(&chunks) }
+                chunks.begin(name, plan)
+                continue
             case .command(.commit(let items)):
                 if commits.isEmpty { commitsSince = clock.now }
                 commits += items
                 continue
+            case .command(.finishCrops(let ids)):
+                finished += ids
+                continue
             // What crops need on their way up does not end the wait: their copies share a round, too.
-            case .command(.readCrop), .command(.finishCrops), .command(.stageCrop):
-                guard case .command(let command) = job else { continue }
-                if case .stageCrop(let id) = command, let facts = cropFacts[id], isCommitting(facts.name) {
-                    commitAll()
+            case .command(let command) where isOfCrops(command):
+                noteFinished(&finished, before: command)
+                if let name = name(of: command) {
+                    if chunks.concern(name) { writeOut(&chunks) }
+                    if isCommitting(name) { commitAll() }
                 }
                 perform(command)
             case .command(let command):
-                writeChunks()
+                noteFinished(&finished)
+                writeOut(&chunks)
                 commitAll()
                 perform(command)
             case .ask(let question):
-                writeChunks()
+                noteFinished(&finished)
+                writeOut(&chunks)
                 commitAll()
                 question(self)
             }
             hand(over: deliver)
         }
-        writeChunks()
+        noteFinished(&finished)
+        writeOut(&chunks)
         hand(over: deliver)
         guard commits.count >= Limits.Commit.groupMax || clock.now - commitsSince >= Limits.Commit.delayMax else {
             return
         }
         finishCommits(deliver: deliver)
+    }
+
+    private func writeOut(_ chunks: inout ChunkBatch) {
+        write(chunks)
+        chunks = ChunkBatch()
+    }
+
+    /// Notes the crops that the server has, in the order in which it took them.
+    private func noteFinished(_ ids: inout [CropID], before command: DiskCommand? = nil) {
+        // Bytes of other crops are read meanwhile, and change nothing.
+        if case .readCrop = command { return }
+        if !ids.isEmpty { perform(.finishCrops(ids)) }
+        ids = []
+    }
+
+    /// Whether a command is about crops and one name at most, so that pictures of other names need not be committed before it.
+    private func isOfCrops(_ command: DiskCommand) -> Bool {
+        switch command {
+        case .readCrop, .stageCrop, .examine, .judge, .look, .forgetCrop, .setCropAside: true
+        default: false
+        }
+    }
+
+    /// The picture that such a command is about, where it matters to a commit.
+    private func name(of command: DiskCommand) -> AvatarName? {
+        switch command {
+        case .stageCrop(let id): cropFacts[id]?.name
+        case .examine(let name), .judge(let name, _), .look(let name): name
+        default: nil
+        }
     }
 
     /// Commits what waits.
@@ -198,7 +232,7 @@ final class DiskWorker {
         case .openAccount: try openAccount()
         case .lookUp(let names, let touch): try lookUp(names, touch: touch)
         case .touch(let names): try catalog.touch(names, at: now())
-        case .beginPart, .append, .commit: break  // `run` takes them together.
+        case .beginPart, .append, .commit: break  // `run(_:deliver:)` takes them together.
         case .discardPart(let name): try cache.discardParts([name])
         case .trimParts(let kept): try trimParts(keep: kept)
         case .look(let name): look(name)
@@ -247,6 +281,27 @@ final class DiskWorker {
     /// Takes away the rows of files that are gone.
     func removed(_ names: [AvatarName], reason: String? = nil) throws(CacheError) -> [AvatarEvent] {
         try cache.recordRemoved(names, reason: reason, at: now()).map { AvatarEvent($0) }
+    }
+}
+
+/// Parts that begin and chunks behind those that are held: what one transaction takes.
+struct ChunkBatch {
+    private(set) var begins: [(name: AvatarName, plan: PartPlan)] = []
+    private(set) var appends: [PartAppend] = []
+    private var names: Set<AvatarName> = []
+
+    var isEmpty: Bool { names.isEmpty }
+
+    func concern(_ name: AvatarName) -> Bool { names.contains(name) }
+
+    mutating func begin(_ name: AvatarName, _ plan: PartPlan) {
+        names.insert(name)
+        begins.append((name, plan))
+    }
+
+    mutating func append(_ append: PartAppend) {
+        names.insert(append.name)
+        appends.append(append)
     }
 }
 

@@ -9,12 +9,12 @@ package enum ClassicMapping {
     /// The message for a request; uid and token are the login's.
     package static func message(for request: ServerRequest, uid: UserID, token: String) -> ClassicRequest {
         switch request {
-        case .download(let name, let seq):
+        case .download(let name, let seq, let chunkBytes):
             // `client_path` is the name: the seed's clients get their own path back in it, we never look at it.
             return .download(
                 DownloadRequest(
                     name: name.string, seq: seq, token: token, uid: uid.value, clientPath: name.string,
-                    isPipelined: true))
+                    isPipelined: true, chunkBytes: chunkBytes))
         case .upload(let crop, let chunk):
             return .uploadHead(
                 UploadChunk(
@@ -44,7 +44,7 @@ package enum ClassicMapping {
                 UploadReply(
                     error: reply.error, name: reply.name.map { ExactString($0) }, md5: reply.md5, seq: reply.seq,
                     reason: reply.reason.flatMap { UploadRefusalReason(rawValue: $0) },
-                    setsIconsInOrder: reply.inOrder ?? false))
+                    setsIconsInOrder: reply.inOrder ?? false, chunkBytes: reply.chunkBytes))
         case .syncFile(let reply):
             guard reply.error == ClassicError.success else {
                 return .progress(name: reply.name.map { ExactString($0) }, .error(reply.error))
@@ -53,7 +53,8 @@ package enum ClassicMapping {
                 return .progress(name: reply.name.map { ExactString($0) }, .error(ClassicError.fileNotExists.rawValue))
             }
             return .progress(
-                name: reply.name.map { ExactString($0) }, .at(seq: seq, totalSize: totalSize, transSize: transSize))
+                name: reply.name.map { ExactString($0) },
+                .at(seq: seq, totalSize: totalSize, transSize: transSize, chunkBytes: reply.chunkBytes))
         case .download(let reply):
             return .download(name: reply.name, answer(reply))
         }

@@ -53,6 +53,8 @@ package struct ObjectReader {
     private let path: String
     private let unknown: Unknown
     private var taken: UInt64 = 0
+    /// Behind the member that was taken last: most are asked for in the order in which they were written.
+    private var expected = 0
 
     /// `json` has to be an object, or null for one without fields.
     package init(_ json: JSON, path: String = "", unknown: Unknown) throws(FieldError) {
@@ -78,11 +80,16 @@ package struct ObjectReader {
     private func place(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
 
     private mutating func take(_ name: String) -> JSON? {
-        let name = ExactString(name)
-        guard let index = members.firstIndex(where: { $0.name == name }) else { return nil }
+        guard let index = index(of: ExactString(name)) else { return nil }
+        expected = index + 1
         if index < 64 { taken |= 1 << UInt64(index) }
         if case .null = members[index].value { return nil }
         return members[index].value
+    }
+
+    private func index(of name: ExactString) -> Int? {
+        if expected < members.count, members[expected].name == name { return expected }
+        return members.firstIndex { $0.name == name }
     }
 
     private func end() throws(FieldError) {

@@ -55,15 +55,28 @@ struct ClassicService: Sendable {
     let stores: Stores
     let upload: UploadSettings
     let chunkBytes: Int64
+    /// The largest chunk of an upload that 1032 says is taken.
+    private let uploadChunkBytes: Int64
     let logger: Logger
     private let quota = QuotaLedger()
     private let errorLog = StoreErrorLog()
 
-    init(stores: Stores, upload: UploadSettings, chunkBytes: Int64, logger: Logger) {
+    init(stores: Stores, upload: UploadSettings, chunkBytes: Int64, bodyBytesMax: Int, logger: Logger) {
         self.stores = stores
         self.upload = upload
         self.chunkBytes = chunkBytes
+        // Base64 takes four bytes for three. A long name with many escapes takes more than the usual room for the other fields.
+        let room = Int64(bodyBytesMax - 2 * Limits.Server.uploadFieldsBytes) / 4 * 3
+        uploadChunkBytes = min(room, Int64(Limits.Wire.ownChunkBytes))
         self.logger = logger
+    }
+
+    /// The chunks in which a file is served: those by which the client counts, where it says so and they are not too large.
+    private func chunkBytes(for request: DownloadRequest) -> Int64 {
+        guard let asked = request.chunkBytes else { return chunkBytes }
+        return min(
+            max(asked, Int64(Limits.Wire.classicChunkBytes.lowerBound)),
+            max(chunkBytes, Int64(Limits.Wire.ownChunkBytes)))
     }
 
     /// The resource that a request reads or writes; nil for a request that names none.
@@ -94,8 +107,8 @@ struct ClassicService: Sendable {
 
     /// Bytes that a request will have in flight, or its answer when the answer is longer.
     func bytesInFlight(_ request: ClassicRequest, frameBytes: Int) -> Int {
-        guard case .download = request else { return frameBytes }
-        return max(frameBytes, Int(chunkBytes + 2) / 3 * 4 + Limits.Server.uploadFieldsBytes)
+        guard case .download(let request) = request else { return frameBytes }
+        return max(frameBytes, Int(chunkBytes(for: request) + 2) / 3 * 4 + Limits.Server.uploadFieldsBytes)
     }
 
     private static func key(_ uid: Int64, _ name: String) -> ResourceKey? {
@@ -143,7 +156,8 @@ struct ClassicService: Sendable {
             freshID: chunk.seq == 1 ? .random() : nil)
         let error = service.run()
         log(service.errors)
-        let reply = UploadChunkReply(chunk, isHead: isHead, error, service.exchange.reason)
+        let reply = UploadChunkReply(
+            chunk, isHead: isHead, error, service.exchange.reason, chunkBytes: uploadChunkBytes)
         var answer = Answer(reply: isHead ? .uploadHead(reply) : .uploadFile(reply))
         if let token = service.validToken, let user = UserID(chunk.uid) {
             answer.updates.append(.authenticated(user, token: token))
@@ -162,8 +176,9 @@ struct ClassicService: Sendable {
 
     private func downloadService(_ request: DownloadRequest, _ context: RequestContext) -> DownloadService {
         let exchange = DownloadExchange(
-            uid: request.uid, name: request.name, seq: request.seq, token: request.token, chunkBytes: chunkBytes,
-            isAuthenticated: context.isAuthenticated, begunOwner: context.begunOwner)
+            uid: request.uid, name: request.name, seq: request.seq, token: request.token,
+            chunkBytes: chunkBytes(for: request), isAuthenticated: context.isAuthenticated,
+            begunOwner: context.begunOwner)
         // The first chunk opens the file anew, and so does every chunk of a download that this connection has not begun.
         let isBegun = request.seq > 1 && context.begunOwner != nil
         return DownloadService(exchange, stores: stores, known: isBegun ? context.files : nil)

@@ -45,7 +45,7 @@ extension SyncFileReply {
         case .progress(let record, let seq, let transSize):
             self.init(
                 error: ClassicError.success, md5: md5, name: record.key.name.string, seq: seq,
-                totalSize: record.totalSize, transSize: transSize)
+                totalSize: record.totalSize, transSize: transSize, chunkBytes: record.chunkSize)
         }
     }
 }

@@ -154,11 +154,14 @@ extension ReceivedChunk {
 
 extension UploadChunkReply {
     /// The answer to `chunk`, field for field as in docs/protocol.md: 1032 echoes `last_seq`, 1004 does not.
-    init(_ chunk: UploadChunk, isHead: Bool, _ error: ClassicError?, _ reason: UploadRefusalReason? = nil) {
+    init(
+        _ chunk: UploadChunk, isHead: Bool, _ error: ClassicError?, _ reason: UploadRefusalReason? = nil,
+        chunkBytes: Int64
+    ) {
         self.init(
             error: error?.rawValue ?? ClassicError.success, md5: chunk.md5, name: chunk.name, seq: chunk.seq,
             totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last,
             lastSeq: isHead ? chunk.lastSeq : nil, uid: chunk.uid, reason: error == nil ? nil : reason?.rawValue,
-            inOrder: isHead ? true : nil)
+            inOrder: isHead ? true : nil, chunkBytes: isHead ? chunkBytes : nil)
     }
 }

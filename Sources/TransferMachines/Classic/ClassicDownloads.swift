@@ -10,8 +10,9 @@ struct ClassicDownloads: Sendable {
     private var plannedBytes: Int64 = 0
     /// What a picture is guessed to have: near the mean of those that came.
     private var expectedBytes = Limits.Download.expectedBytesFirst
-    /// The size of the server's chunks, as the last picture of more than one chunk told it.
-    private var chunkBytes = Int64(Limits.Wire.classicChunkBytesDefault)
+    /// What the answer to a request is taken to hold: the server's chunk, as the last picture of more than one chunk told it, or near the mean
+    /// of the pictures that fit into one.
+    private var answerBytes = Limits.Download.expectedBytesFirst
 
     /// A download, and what the counters have of it.
     private struct Transfer: Sendable {
@@ -103,7 +104,7 @@ struct ClassicDownloads: Sendable {
 
     /// Requests that may be in flight on the connection.
     private var inFlightMax: Int {
-        Int(min(Int64(Limits.Download.inFlightMax), max(flight.bytes / chunkBytes, 1)))
+        Int(min(Int64(Limits.Download.inFlightMax), max(flight.bytes / answerBytes, 1)))
     }
 
     /// The requests to send now. Each place moves, however many requests more urgent ones have in flight; the rest goes by urgency.
@@ -133,9 +134,10 @@ struct ClassicDownloads: Sendable {
         _ name: AvatarName, atMost count: Int, _ budget: inout Int, _ now: MonotonicTime,
         _ requests: inout [ServerRequest]
     ) {
+        let chunkBytes = transfers[name]?.download.chunkSize ?? Int64(Limits.Wire.ownChunkBytes)
         for seq in change(name, { $0.ask(budget: count, now: now) }) ?? [] {
             budget -= 1
-            requests.append(.download(name: name, seq: seq))
+            requests.append(.download(name: name, seq: seq, chunkBytes: chunkBytes))
         }
     }
 
@@ -168,14 +170,19 @@ struct ClassicDownloads: Sendable {
         return (name, events)
     }
 
-    /// Learns from a reply how fast the connection is, how large the server's chunks are, and how large pictures.
+    /// Learns from a reply how fast the connection is, how much an answer holds, and how large pictures are.
     private mutating func measure(_ reply: ClassicDownload.Reply, to download: ClassicDownload, now: MonotonicTime) {
         guard let sentAt = download.oldestSentAt, case .chunk(_, let totalSize, _, let isLast, let data) = reply else {
             return
         }
         flight.delivered(Int64(data.count), sentAt: sentAt, now: now)
         guard download.totalSize == nil else { return }
-        if !isLast, Limits.Wire.classicChunkBytes.contains(data.count) { chunkBytes = Int64(data.count) }
+        if isLast {
+            answerBytes = max(
+                answerBytes + (Int64(data.count) - answerBytes) / 8, Limits.Download.expectedBytes.lowerBound)
+        } else if Limits.Wire.classicChunkBytes.contains(data.count) {
+            answerBytes = Int64(data.count)
+        }
         let size = min(
             max(totalSize, Limits.Download.expectedBytes.lowerBound), Limits.Download.expectedBytes.upperBound)
         expectedBytes += (size - expectedBytes) / 8

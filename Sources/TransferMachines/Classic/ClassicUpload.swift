@@ -38,7 +38,8 @@ package struct ClassicUpload: Sendable {
 
     /// What a 1006 says.
     package enum Progress: Hashable, Sendable {
-        case at(seq: Int64, totalSize: Int64, transSize: Int64)
+        /// So many chunks are there, of so many bytes each where the server says so.
+        case at(seq: Int64, totalSize: Int64, transSize: Int64, chunkBytes: Int64? = nil)
         case error(Int)
     }
 
@@ -49,7 +50,7 @@ package struct ClassicUpload: Sendable {
         case over
     }
 
-    private let geometry: ChunkGeometry
+    private var geometry: ChunkGeometry
     private var phase = Phase.waiting
     /// Chunks that the server acknowledged, and chunks that were sent.
     private var acknowledged: Int64 = 0
@@ -143,8 +144,9 @@ package struct ClassicUpload: Sendable {
     package mutating func progress(_ progress: Progress) {
         guard phase == .asking else { return }
         phase = .sending
+        if case .at(_, _, _, let chunkBytes?) = progress { takeOver(chunkBytes) }
         switch progress {
-        case .at(let seq, geometry.totalSize, let transSize)
+        case .at(let seq, geometry.totalSize, let transSize, _)
         where geometry.range(of: seq)?.upperBound == transSize:
             // It is our own server: a chunk that it is sent twice does no harm there.
             cuts = 0
@@ -165,6 +167,17 @@ package struct ClassicUpload: Sendable {
             resumedBlindly = acknowledged > 0
         }
         answerLost = false
+    }
+
+    /// The upload was begun in chunks of another size, by an earlier run of the agent perhaps: it goes on in those.
+    private mutating func takeOver(_ chunkBytes: Int64) {
+        guard chunkBytes != geometry.chunkSize, Int64(Limits.Wire.classicChunkBytes.lowerBound) <= chunkBytes,
+            chunkBytes <= max(geometry.chunkSize, Int64(Limits.Wire.ownChunkBytes)),
+            let begun = ChunkGeometry(totalSize: geometry.totalSize, chunkSize: chunkBytes)
+        else { return }
+        // Nothing that the agent counted so far counts in the other chunks; the server's answer does.
+        aim(behind: 0)
+        geometry = begun
     }
 
     /// The chunk behind this one is read and sent next.

@@ -31,6 +31,8 @@ struct ClassicUploads: Sendable {
     private var silentAt: MonotonicTime?
     /// Whether the server said on this connection that it sets icons in the order in which last chunks come.
     private var setsIconsInOrder = false
+    /// The largest chunk that the server said on this connection that it takes.
+    private var chunkBytesMax: Int64?
 
     /// The crops that are under way.
     var crops: [Crop] { transfers.map(\.crop) }
@@ -72,8 +74,9 @@ struct ClassicUploads: Sendable {
             && transfers.reduce(0) { $0 + $1.upload.bytesLeft + $1.upload.bytesInFlight } < 2 * flight.bytes
     }
 
-    /// Begins with a crop, in chunks of so many bytes.
+    /// Begins with a crop, in chunks of so many bytes; in larger ones where the server takes them.
     mutating func begin(_ crop: Crop, chunkBytes: Int64) {
+        let chunkBytes = max(chunkBytes, min(chunkBytesMax ?? 0, Int64(Limits.Wire.ownChunkBytes)))
         guard let geometry = ChunkGeometry(totalSize: crop.size, chunkSize: chunkBytes) else { return }
         let transfer = Transfer(crop: crop, upload: ClassicUpload(geometry: geometry, everSent: crop.everSent))
         transfers.insert(transfer, at: transfers.firstIndex { crop.id < $0.crop.id } ?? transfers.endIndex)
@@ -93,7 +96,7 @@ struct ClassicUploads: Sendable {
 
     /// No answer will come.
     mutating func connectionLost() {
-        (staleAnswers, silentAt, setsIconsInOrder) = (0, nil, false)
+        (staleAnswers, silentAt, setsIconsInOrder, chunkBytesMax) = (0, nil, false, nil)
         flight.connectionLost()
         for index in transfers.indices { transfers[index].upload.connectionLost() }
     }
@@ -157,6 +160,7 @@ struct ClassicUploads: Sendable {
     /// 1032 came.
     mutating func replied(_ reply: UploadReply, now: MonotonicTime) -> [UploadEvent] {
         if reply.setsIconsInOrder { setsIconsInOrder = true }
+        if let chunkBytes = reply.chunkBytes { chunkBytesMax = chunkBytes }
         guard let index = answered(by: reply) else {
             if takeStale(now: now) { return [] }
             return [.stray("an upload of \(reply.name.map { String($0.string.prefix(80)) } ?? "nothing")")]

@@ -2,8 +2,8 @@ package import AvatarCore
 
 /// What the agent sends in the classic dialect; the driver adds uid and token, and encodes.
 package enum ServerRequest: Hashable, Sendable {
-    /// 1033: one chunk of a picture.
-    case download(name: AvatarName, seq: Int64)
+    /// 1033: one chunk of a picture, counted in chunks of so many bytes where the server lets the agent choose.
+    case download(name: AvatarName, seq: Int64, chunkBytes: Int64)
     /// 1031: one chunk of a crop.
     case upload(Crop, ClassicUpload.Chunk)
     /// 1005: how much of a crop the server has.
@@ -47,11 +47,14 @@ package struct UploadReply: Hashable, Sendable {
     package let reason: UploadRefusalReason?
     /// Whether the server sets icons in the order in which the last chunks of one connection come.
     package let setsIconsInOrder: Bool
+    /// The largest chunk of an upload that the server takes, in bytes; nil where it does not say.
+    package let chunkBytes: Int64?
 
     package init(
         error: Int, name: ExactString?, md5: String?, seq: Int64?, reason: UploadRefusalReason? = nil,
-        setsIconsInOrder: Bool = false
+        setsIconsInOrder: Bool = false, chunkBytes: Int64? = nil
     ) {
+        self.chunkBytes = chunkBytes
         self.error = error
         self.name = name
         self.md5 = md5

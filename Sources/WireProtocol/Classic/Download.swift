@@ -15,11 +15,14 @@ package struct DownloadRequest: Hashable, Sendable {
     package var reqType: String?
     /// Our extension: whether the client can read several replies at once. Other servers skip it.
     package var isPipelined: Bool
+    /// Our extension: the size of chunk in bytes by which the client counts `seq`. Other servers skip it.
+    package var chunkBytes: Int64?
 
     package init(
         name: String, seq: Int64, token: String, uid: Int64, clientPath: String, reqType: String? = nil,
-        isPipelined: Bool = false
+        isPipelined: Bool = false, chunkBytes: Int64? = nil
     ) {
+        self.chunkBytes = chunkBytes
         self.name = name
         self.seq = seq
         self.token = token
@@ -38,10 +41,12 @@ package struct DownloadRequest: Hashable, Sendable {
         clientPath = try fields.text(.clientPath, bytes) ?? ""
         reqType = try fields.text(.reqType, bytes)
         isPipelined = try fields.flag(.pipelined, bytes) ?? false
+        chunkBytes = try fields.count(.chunkBytes, bytes)
     }
 
     func encode(into buffer: inout ByteBuffer) {
         Frame.write(MessageID.downloadRequest, into: &buffer, expecting: 256) { writer in
+            writer.number(.chunkBytes, chunkBytes)
             writer.text(.clientPath, clientPath)
             writer.text(.name, name)
             writer.number(.pipelined, isPipelined ? 1 : nil)

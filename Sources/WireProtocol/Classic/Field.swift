@@ -1,5 +1,6 @@
 /// Every field of the classic dialect (docs/protocol.md, "Messages"); any other in a body is skipped.
 enum Field: UInt8, CaseIterable, Sendable {
+    case chunkBytes
     case clientPath
     case currentSize
     case data
@@ -22,6 +23,7 @@ enum Field: UInt8, CaseIterable, Sendable {
     /// As it stands on the wire.
     var name: StaticString {
         switch self {
+        case .chunkBytes: "chunk_bytes"
         case .clientPath: "client_path"
         case .currentSize: "current_size"
         case .data: "data"
@@ -54,7 +56,7 @@ enum Field: UInt8, CaseIterable, Sendable {
         case 8: first(of: .inOrder, .lastSeq, .reqType, matching: key)
         case 9: Field.pipelined.matches(key) ? .pipelined : nil
         case 10: first(of: .totalSize, .transSize, .transSize, matching: key)
-        case 11: Field.clientPath.matches(key) ? .clientPath : nil
+        case 11: first(of: .clientPath, .chunkBytes, .chunkBytes, matching: key)
         case 12: Field.currentSize.matches(key) ? .currentSize : nil
         default: nil
         }

@@ -14,7 +14,7 @@ struct FlatObject {
         case container
     }
 
-    private var slots = InlineArray<18, Slot>(repeating: .absent)
+    private var slots = InlineArray<19, Slot>(repeating: .absent)
 
     /// A field of the protocol that stands there twice.
     private var repeated: Field?

@@ -41,11 +41,14 @@ package struct SyncFileReply: Hashable, Sendable {
     package var totalSize: Int64?
     /// Bytes that the server holds.
     package var transSize: Int64?
+    /// Our extension: bytes of each chunk of this upload but the last, by which `seq` counts.
+    package var chunkBytes: Int64?
 
     package init(
         error: Int, md5: String? = nil, name: String? = nil, seq: Int64? = nil, totalSize: Int64? = nil,
-        transSize: Int64? = nil
+        transSize: Int64? = nil, chunkBytes: Int64? = nil
     ) {
+        self.chunkBytes = chunkBytes
         self.error = error
         self.md5 = md5
         self.name = name
@@ -62,10 +65,12 @@ package struct SyncFileReply: Hashable, Sendable {
         seq = try fields.count(.seq, bytes)
         totalSize = try fields.count(.totalSize, bytes)
         transSize = try fields.count(.transSize, bytes)
+        chunkBytes = try fields.count(.chunkBytes, bytes)
     }
 
     func encode(into buffer: inout ByteBuffer) {
         Frame.write(MessageID.syncFileReply, into: &buffer, expecting: 192) { writer in
+            writer.number(.chunkBytes, chunkBytes)
             writer.number(.error, Int64(error))
             writer.text(.md5, md5)
             writer.text(.name, name)

@@ -92,12 +92,15 @@ package struct UploadChunkReply: Hashable, Sendable {
     package var reason: String?
     /// Whether the server sets icons in the order in which the last chunks of one connection come, as our server says with 1032.
     package var inOrder: Bool?
+    /// The largest chunk of an upload, in bytes, that the server takes, as our server says with 1032.
+    package var chunkBytes: Int64?
 
     package init(
         error: Int, md5: String? = nil, name: String? = nil, seq: Int64? = nil, totalSize: Int64? = nil,
         transSize: Int64? = nil, last: Bool? = nil, lastSeq: Int64? = nil, uid: Int64? = nil, reason: String? = nil,
-        inOrder: Bool? = nil
+        inOrder: Bool? = nil, chunkBytes: Int64? = nil
     ) {
+        self.chunkBytes = chunkBytes
         self.reason = reason
         self.inOrder = inOrder
         self.error = error
@@ -124,10 +127,12 @@ package struct UploadChunkReply: Hashable, Sendable {
         uid = try fields.integer(.uid, bytes)
         reason = try fields.text(.reason, bytes)
         inOrder = try fields.flag(.inOrder, bytes)
+        chunkBytes = try fields.count(.chunkBytes, bytes)
     }
 
     func encode(_ id: UInt16, into buffer: inout ByteBuffer) {
         Frame.write(id, into: &buffer, expecting: 256) { writer in
+            writer.number(.chunkBytes, chunkBytes)
             writer.number(.error, Int64(error))
             writer.number(.inOrder, inOrder.map { $0 ? 1 : 0 })
             writer.number(.last, last.map { $0 ? 1 : 0 })

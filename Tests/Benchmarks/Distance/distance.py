@@ -11,7 +11,6 @@ import argparse
 import datetime
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -96,9 +95,7 @@ def sync_seconds(place, count, size):
     descriptor = os.open(folder, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
-    took = time.monotonic() - begun
-    shutil.rmtree(folder)
-    return took
+    return time.monotonic() - begun
 
 
 class Stage:
@@ -258,45 +255,55 @@ def main():
         say(f"distance: {', '.join(lacking)} is missing: scripts/setup.sh bench installs it")
         return 1
     reason = why_not()
-    report = []
-    plots = []
-    for round_trip in (float(text) for text in options.round_trips.split(",")):
-        title = f"{round_trip:g} ms round trip" if round_trip else "Without delay"
-        if round_trip and reason:
-            say(f"{title}: not measured: {reason}")
-            continue
-        with tempfile.TemporaryDirectory(prefix="avatard-distance-") as place:
-            link = Link(os.path.join(options.programs, "delay-link"), round_trip) if round_trip else Loopback()
-            stage = None
-            try:
-                rate = bulk_rate(link)
-                stage = Stage(options.programs, place, link, options.sync, options.chunk_bytes)
-                stage.add_peers()
-                say(f"\n## {title}\n\nBulk rate {rate / MIB:.0f} MiB/s; storage.sync {options.sync}.\n")
-                results = []
-                for row in ROWS:
-                    if options.rows in row.title:
-                        figures, processor = measure(stage, row, options.rounds, rate)
-                        results.append((row, figures, processor))
-                        say(table(results[-1:]).splitlines()[-1])
-                more = more_figures(stage, options.rounds == 1) if options.rows in ("", "more") else []
-                say("\n".join(["", *more]))
-            finally:
-                if stage:
-                    stage.close()
-                link.close()
-        report.append(f"## {title}\n\nBulk rate {rate / MIB:.0f} MiB/s, `storage.sync: {options.sync}`.\n\n{table(results)}\n\n" + "\n".join(more) + "\n")
-        plots.append((title, results))
+    parts = []
+    # Everything is deleted at the end: see peers.py.
+    with tempfile.TemporaryDirectory(prefix="avatard-distance-") as place:
+        for round_trip in (float(text) for text in options.round_trips.split(",")):
+            title = f"{round_trip:g} ms round trip" if round_trip else "Without delay"
+            if round_trip and reason:
+                say(f"{title}: not measured: {reason}")
+                continue
+            parts.append(part(options, os.path.join(place, f"{round_trip:g}"), title, round_trip, options.sync))
+            if not round_trip and options.sync == "full":
+                # Without a network what is left is the disk's: the same without its syncs stands beside it.
+                place_without = os.path.join(place, "without-syncs")
+                parts.append(part(options, place_without, "Without delay and syncs", 0, "none"))
     if options.out:
         os.makedirs(options.out, exist_ok=True)
-        write_report(options, report, plots)
+        write_report(options, parts)
     return 0
 
 
-def write_report(options, report, plots):
+def part(options, place, title, round_trip, sync):
+    """Measures at one distance: the part of the report, its title and its rows."""
+    os.makedirs(place)
+    link = Link(os.path.join(options.programs, "delay-link"), round_trip) if round_trip else Loopback()
+    stage = None
+    try:
+        rate = bulk_rate(link)
+        stage = Stage(options.programs, place, link, sync, options.chunk_bytes)
+        stage.add_peers()
+        head = f"## {title}\n\nBulk rate {rate / MIB:.0f} MiB/s, `storage.sync: {sync}`.\n"
+        say("\n" + head)
+        results = []
+        for row in ROWS:
+            if options.rows in row.title:
+                figures, processor = measure(stage, row, options.rounds, rate)
+                results.append((row, figures, processor))
+                say(table(results[-1:]).splitlines()[-1])
+        more = more_figures(stage, options.rounds == 1) if options.rows in ("", "more") else []
+        say("\n".join(["", *more]))
+        return f"{head}\n{table(results)}\n\n" + "\n".join(more) + "\n", title, results
+    finally:
+        if stage:
+            stage.close()
+        link.close()
+
+
+def write_report(options, parts):
     images = []
-    for title, results in plots:
-        name = f"distance-{title.split()[0].lower()}.svg"
+    for _, title, results in parts:
+        name = f"distance-{title.lower().replace(' ', '-')}.svg"
         with open(os.path.join(options.out, name), "w") as file:
             file.write(chart.bars(title, [(row.title, figures) for row, figures, _ in results], COLUMNS))
         images.append(f"![{title}: seconds by program]({name})\n")
@@ -305,7 +312,7 @@ def write_report(options, report, plots):
         file.write(
             f"# At a distance\n\nMade by `make bench` on {datetime.date.today()} ({machine}). {__doc__.split(chr(10), 2)[2].strip()}\n\n"
             "Seconds, medians; the ratios are ours to the others; the last column is the processor's seconds of agent and server.\n\n"
-            + "\n".join(f"{text}\n{image}" for text, image in zip(report, images))
+            + "\n".join(f"{text}\n{image}" for (text, _, _), image in zip(parts, images))
         )
 
 

@@ -1,5 +1,10 @@
-"""What other programs take for the same files over the same link: curl with nginx, and rsync with its daemon. None of them syncs."""
+"""What other programs take for the same files over the same link: curl with nginx, and rsync with its daemon. None of them syncs.
 
+Every run writes into folders of its own, and nothing is deleted while the benchmark lasts: ext4 passes over the inodes that were freed in
+the last minutes when it looks for a free one, so that whoever came after a deletion would pay for it, at any of the programs.
+"""
+
+import itertools
 import os
 import shutil
 import subprocess
@@ -8,6 +13,7 @@ import time
 from ours import Program, await_listener
 
 HTTP, HTTPS, RSYNC = 8080, 8443, 8730
+runs = itertools.count(1)
 
 
 def missing():
@@ -67,25 +73,23 @@ class Nginx(Program):
             lines.append("parallel")
         if how == "http2":
             lines += ["http2", f"cacert = {self.certificate}"]
-        target = os.path.join(self.folder, "down")
-        shutil.rmtree(target, ignore_errors=True)
+        run = next(runs)
+        target = os.path.join(self.folder, f"down-{run}")
         os.makedirs(target)
         for name in names:
             if direction == "down":
                 lines += [f'url = "{base}/{source}/{name}"', f'output = "{target}/{name}"']
             else:
-                lines += [f'upload-file = "{source}/{name}"', f'url = "{base}/up/{name}"']
+                lines += [f'upload-file = "{source}/{name}"', f'url = "{base}/up-{run}/{name}"']
         config = os.path.join(self.folder, "curl.conf")
         with open(config, "w") as file:
             file.write("\n".join(lines) + "\n")
-        shutil.rmtree(os.path.join(self.files, "up"), ignore_errors=True)
         return timed([*self.link.near, "curl", "-K", config])
 
 
 class Rsync(Program):
     def __init__(self, folder, link, files):
         self.folder, self.link = folder, link
-        os.makedirs(os.path.join(files, "up"), exist_ok=True)
         with open(f"{folder}/rsyncd.conf", "w") as file:
             file.write(f"use chroot = no\nuid = root\ngid = root\n[files]\npath = {files}\nread only = no\n")
         super().__init__(
@@ -99,9 +103,8 @@ class Rsync(Program):
 
     def transfer(self, direction, source, names):
         base = f"rsync://{self.link.address}:{RSYNC}/files"
-        target = os.path.join(self.folder, "down")
-        for stale in (target, os.path.join(self.files, "up")):
-            shutil.rmtree(stale, ignore_errors=True)
-            os.makedirs(stale)
-        ends = [f"{base}/{source}/", target] if direction == "down" else [source + "/", f"{base}/up/"]
+        run = next(runs)
+        target = os.path.join(self.folder if direction == "down" else self.files, f"{direction}-{run}")
+        os.makedirs(target)
+        ends = [f"{base}/{source}/", target] if direction == "down" else [source + "/", f"{base}/up-{run}/"]
         return timed([*self.link.near, "rsync", "-r", "-I", *ends])

@@ -75,6 +75,10 @@ package final class Life {
     /// Crops that somebody is writing, be they closed for a moment.
     var writers: Set<AvatarName> = []
     private let namesMax: Int
+    /// After how many bytes in both directions the next connections are cut, one after the other.
+    private var cuts: [Int] = []
+    /// How many of them were.
+    package private(set) var cutsMade = 0
 
     /// What a subscriber of the simulation remembers.
     struct Subscriber {
@@ -84,7 +88,24 @@ package final class Life {
         var done: Set<ExactString> = []
     }
 
-    package init(seed: UInt64, mutation: Mutation? = nil, tailMax: Int = 50) throws {
+    /// A life of several crops that are closed one right after the other and sent at once, to our server or to the seed's kind, in which nothing goes
+    /// wrong but this: the first connections are cut after so many bytes each.
+    package convenience init(cropsCutAfter cuts: [Int], isSeedServer: Bool) throws {
+        try self.init(seed: 1) { options in
+            options.calm()
+            (options.isSeedServer, options.isDurable) = (isSeedServer, true)
+            (options.friends, options.crops, options.cropsInARow, options.pictureMax) = (1, 0, 3, 1_400)
+        }
+        self.cuts = cuts
+    }
+
+    package convenience init(seed: UInt64, mutation: Mutation? = nil, tailMax: Int = 50) throws {
+        try self.init(seed: seed, mutation: mutation, tailMax: tailMax) { _ in }
+    }
+
+    private init(
+        seed: UInt64, mutation: Mutation? = nil, tailMax: Int = 50, change: (inout LifeOptions) -> Void
+    ) throws {
         world = World(seed: seed, tailMax: tailMax)
         self.mutation = mutation
         random = world.random(1)
@@ -92,11 +113,13 @@ package final class Life {
         otherRandom = world.random(71)
         var options = LifeOptions(random: &random, folders: &folderRandom, others: &otherRandom)
         // What these mutations get wrong shows in few lives: a server that is away behind something that accepts, again and again, many crops
-        // at once, and files that nobody closes.
+        // at once or large ones, and files that nobody closes.
         if mutation == .trustAcceptance { (options.absences, options.faultTime) = (options.absences + 6, .seconds(60)) }
         if mutation == .finishTogether || mutation == .forgetIconOrder { options.cropsInARow = 8 }
+        if mutation == .ignoreCropChange { options.pictureMax = 12_000 }
         if mutation == .ignoreLinks { options.links += 2 }
         if mutation == .ignoreModes { options.modes += 2 }
+        change(&options)
         self.options = options
         guard let me = UserID(1001), let them = UserID(1002) else { throw SimulationFault.setUp }
         self.me = me
@@ -138,6 +161,10 @@ package final class Life {
             fetchAllAgain()
             // Peace must last: what was in order stays so.
             world.run(until: world.now + .seconds(5), eventsMax: Self.eventsMax) { oracle.violation != nil }
+            // The server may just now have been asked again for what it did not have.
+            if isInOrder() != nil {
+                world.run(until: world.now + .seconds(1), eventsMax: Self.eventsMax) { oracle.violation != nil }
+            }
         }
         if oracle.violation == nil, let disorder = isInOrder() {
             oracle.fail(world.events >= Self.eventsMax ? "too many events: \(disorder)" : disorder)
@@ -175,7 +202,7 @@ package final class Life {
         disk.harmed = { _ in }
         disk.refusalLost = { _ in }
         visitor.leave()
-        for link in links { link.ends = (SimLink.End(), SimLink.End()) }
+        for link in links { (link.ends, link.cutShort) = ((SimLink.End(), SimLink.End()), {}) }
     }
 
     // MARK: The people
@@ -234,10 +261,12 @@ package final class Life {
         guard !isPartitioned else { return random.happens(0.5) ? .refused : .silent }
         if let isAway { return .link(deadLink(isAway)) }
         guard server.isUp else { return .refused }
-        let cut = !isPeace && random.happens(options.cutRate) ? random.pick(0...options.cutAfterMax) : nil
+        var cut = !isPeace && random.happens(options.cutRate) ? random.pick(0...options.cutAfterMax) : nil
+        if !cuts.isEmpty { cut = cuts.removeFirst() }
         let link = SimLink(
             world: world, random: SeededRandom(seed: random.next()),
             delayMax: isPeace ? .milliseconds(1) : options.delayMax, pieces: options.pieces, cutAfter: cut)
+        link.cutShort = { [self] in cutsMade += 1 }
         links.removeAll { !$0.isOpen }
         links.append(link)
         server.accept(link)
@@ -266,7 +295,7 @@ package final class Life {
         agent.hangsUp = { [self] request in
             switch request {
             case .upload(let crop, _): crop.name == Self.unwelcomeCrop
-            case .download(let name, _): name == Self.unwelcomePicture && !isPeace
+            case .download(let name, _, _): name == Self.unwelcomePicture && !isPeace
             case .askProgress: false
             }
         }

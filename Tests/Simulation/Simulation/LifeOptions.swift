@@ -3,64 +3,64 @@ internal import TransferMachines
 
 /// What can go wrong in one life, and how often; drawn from its seed.
 struct LifeOptions: CustomStringConvertible {
-    let isSeedServer: Bool
-    let isDurable: Bool
+    var isSeedServer: Bool
+    var isDurable: Bool
     var faultTime: Duration
-    let friends: Int
-    let crops: Int
-    let pictureMax: Int
-    let delayMax: Duration
-    let pieces: Int
-    let cutRate: Double
-    let cutAfterMax: Int
-    let silentRate: Double
-    let killRate: Double
-    let kills: Int
-    let powerCutRate: Double
-    let tornRate: Double
-    let catalogLossRate: Double
-    let serverCrashes: Int
-    let forgetRate: Double
-    let loseReplyRate: Double
-    let partitions: Int
-    let diskFulls: Int
-    let flipRate: Double
-    let overflowRate: Double
-    let reorderRate: Double
-    let watchDelayMax: Duration
-    let cropsAgainRate: Double
-    let cropDeletions: Int
-    let replacements: Int
-    let tokenChanges: Int
-    let deletions: Int
-    let hangUps: Int
-    let clockJumps: Int
-    let suspendsForAWeek: Bool
-    let lags: Int
+    var friends: Int
+    var crops: Int
+    var pictureMax: Int
+    var delayMax: Duration
+    var pieces: Int
+    var cutRate: Double
+    var cutAfterMax: Int
+    var silentRate: Double
+    var killRate: Double
+    var kills: Int
+    var powerCutRate: Double
+    var tornRate: Double
+    var catalogLossRate: Double
+    var serverCrashes: Int
+    var forgetRate: Double
+    var loseReplyRate: Double
+    var partitions: Int
+    var diskFulls: Int
+    var flipRate: Double
+    var overflowRate: Double
+    var reorderRate: Double
+    var watchDelayMax: Duration
+    var cropsAgainRate: Double
+    var cropDeletions: Int
+    var replacements: Int
+    var tokenChanges: Int
+    var deletions: Int
+    var hangUps: Int
+    var clockJumps: Int
+    var suspendsForAWeek: Bool
+    var lags: Int
     /// The server hangs up whenever a certain crop is sent, in peace too.
-    let hangsUpOnCrop: Bool
+    var hangsUpOnCrop: Bool
     /// The server hangs up whenever a certain picture is asked for, until peace.
-    let hangsUpOnPicture: Bool
+    var hangsUpOnPicture: Bool
     /// How often another user logs in for a while.
-    let accountSwitches: Int
+    var accountSwitches: Int
     /// How often the server's disk is full for a while.
-    let serverFulls: Int
+    var serverFulls: Int
     /// How often the user says of a picture that was saved before: this is my avatar now.
-    let saidAgain: Int
+    var saidAgain: Int
     /// How often the server is away while something before it accepts connections.
     var absences: Int
     /// How often the upload folder is mounted over for a while, and how often it or the cache folder is removed and made again.
-    let mounts: Int
-    let cropsMadeAgain: Int
-    let cacheMadeAgain: Int
+    var mounts: Int
+    var cropsMadeAgain: Int
+    var cacheMadeAgain: Int
     /// How often the state folder is removed under the agent.
-    let stateLosses: Int
+    var stateLosses: Int
     /// How many friends upload their pictures after labels have asked for them.
-    let lateFriends: Int
+    var lateFriends: Int
     /// How often a person fetches a picture again that is there.
-    let fetchesAgain: Int
+    var fetchesAgain: Int
     /// A picture that a label shows is asked for again after so long.
-    let recheckAfter: Duration
+    var recheckAfter: Duration
     /// Crops that appear by a link: of a file that is whole, or of one that is being written elsewhere.
     var links: Int
     /// Crops that the agent may not read until somebody mends their mode.
@@ -127,6 +127,18 @@ struct LifeOptions: CustomStringConvertible {
         links = others.happens(0.6) ? 0 : others.pick(1...2)
         modes = others.happens(0.7) ? 0 : others.pick(1...2)
         cropsInARow = folders.happens(0.6) ? 0 : folders.pick(2...8)
+    }
+
+    /// Nothing goes wrong of itself: what is to go wrong is set afterwards.
+    mutating func calm() {
+        (faultTime, delayMax, pieces, watchDelayMax) = (.seconds(3), .milliseconds(5), 1, .milliseconds(3))
+        (cutRate, silentRate, killRate, powerCutRate, tornRate, catalogLossRate) = (0, 0, 0, 0, 0, 0)
+        (forgetRate, loseReplyRate, flipRate, overflowRate, reorderRate, cropsAgainRate) = (0, 0, 0, 0, 0, 0)
+        (kills, serverCrashes, partitions, diskFulls, cropDeletions, replacements) = (0, 0, 0, 0, 0, 0)
+        (tokenChanges, deletions, hangUps, clockJumps, lags, accountSwitches) = (0, 0, 0, 0, 0, 0)
+        (serverFulls, saidAgain, absences, mounts, cropsMadeAgain, cacheMadeAgain) = (0, 0, 0, 0, 0, 0)
+        (stateLosses, lateFriends, fetchesAgain, links, modes) = (0, 0, 0, 0, 0)
+        (suspendsForAWeek, hangsUpOnCrop, hangsUpOnPicture) = (false, false, false)
     }
 
     var description: String {

@@ -256,7 +256,7 @@ final class SimAgent {
 
     private func send(_ request: ServerRequest) {
         switch request {
-        case .download(let name, let seq):
+        case .download(let name, let seq, _):
             world.log("agent asks for", name.string, seq)
             asked(name)
         case .upload(let crop, let chunk):

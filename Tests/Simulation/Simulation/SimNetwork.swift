@@ -18,6 +18,9 @@ final class SimLink {
     /// What the agent and the server hear.
     var ends: (agent: End, server: End) = (End(), End())
 
+    /// The connection is cut because as many bytes arrived as it was to live for.
+    var cutShort: () -> Void = {}
+
     /// One end of the connection.
     struct End {
         var received: (ByteBuffer) -> Void = { _ in }
@@ -53,7 +56,9 @@ final class SimLink {
         budget = left - part.readableBytes
         if left >= part.readableBytes { return received(part) }
         if left > 0, let beginning = part.getSlice(at: part.readerIndex, length: left) { received(beginning) }
-        if isOpen { cut("connection reset") }
+        guard isOpen else { return }
+        cutShort()
+        cut("connection reset")
     }
 
     /// Both sides learn of the end, each in its own time.

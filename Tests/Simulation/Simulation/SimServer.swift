@@ -19,6 +19,8 @@ final class SimServer {
     private var connections: [Int: Connection] = [:]
     private var lastConnection = 0
     private var incarnation = 0
+    /// The largest chunk that ours serves to an agent that asks for large ones, and that it says it takes; another one after each restart.
+    private var chunkBytes: Int64 = 0
     private(set) var isUp = true
     var uploads: (UploadChunk, _ isAcknowledged: Bool) -> Void = { _, _ in }
     /// Tells how many requests of one connection are held.
@@ -51,6 +53,11 @@ final class SimServer {
         self.kind = kind
         self.mutation = mutation
         random = world.random(31)
+        chunkBytes = Self.chunkBytes(&random)
+    }
+
+    private static func chunkBytes(_ random: inout SeededRandom) -> Int64 {
+        Int64(Life.chunkBytes << random.pick(0...4))
     }
 
     // MARK: Life and death
@@ -71,6 +78,7 @@ final class SimServer {
         guard !isUp else { return }
         world.log("the server is back")
         isUp = true
+        chunkBytes = Self.chunkBytes(&random)
     }
 
     func accept(_ link: SimLink) {
@@ -246,7 +254,8 @@ final class SimServer {
                     UploadChunkReply(
                         error: error?.rawValue ?? 0, md5: chunk.md5, name: chunk.name, seq: chunk.seq,
                         totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last, uid: chunk.uid,
-                        reason: error == nil ? nil : exchange.reason?.rawValue, inOrder: true)))
+                        reason: error == nil ? nil : exchange.reason?.rawValue, inOrder: true,
+                        chunkBytes: chunkBytes)))
         }
         later { [self] in
             var next = exchange
@@ -287,7 +296,7 @@ final class SimServer {
         let begunOwner = key.flatMap { session?.ownerOfDownload($0, token: ExactString(request.token)) }
         var exchange = DownloadExchange(
             uid: request.uid, name: request.name, seq: request.seq, token: request.token,
-            chunkBytes: Int64(Life.chunkBytes),
+            chunkBytes: min(request.chunkBytes ?? Int64(Life.chunkBytes), chunkBytes),
             isAuthenticated: uid.map {
                 session?.isAuthenticated($0, token: ExactString(request.token), now: world.now) ?? false
             }
@@ -356,8 +365,7 @@ final class SimServer {
                     .syncFile(
                         SyncFileReply(
                             error: 0, md5: request.md5, name: record.key.name.string, seq: seq,
-                            totalSize: record.totalSize,
-                            transSize: transSize)))
+                            totalSize: record.totalSize, transSize: transSize, chunkBytes: record.chunkSize)))
             }
         }
     }

@@ -26,6 +26,35 @@ import Testing
         Issue.record("\(mutation.rawValue) went through 1000 lives unseen")
     }
 
+    /// Three crops are on their way at once, and the connection is cut at every place: within each message at least twice, be it a chunk or an
+    /// answer.
+    @Test(arguments: [false, true]) func uploadsOutliveACutAtEveryPlace(isSeedServer: Bool) throws {
+        var places = 0
+        for bytes in stride(from: 0, through: 60_000, by: 37) {
+            guard try livesThrough(cuts: [bytes], isSeedServer) == 1 else { break }
+            places += 1
+        }
+        // A cut behind everything is none; before that there were many.
+        #expect(places > 150 && places < 60_000 / 37)
+    }
+
+    /// The connection on which the crops go on is cut, too.
+    @Test(arguments: [false, true]) func uploadsOutliveTwoCutsAtAnyPlaces(isSeedServer: Bool) throws {
+        for first in stride(from: 100, through: 8_000, by: 613) {
+            for second in stride(from: 50, through: 8_000, by: 487) {
+                _ = try livesThrough(cuts: [first, second], isSeedServer)
+            }
+        }
+    }
+
+    /// How many of the cuts were made.
+    private func livesThrough(cuts: [Int], _ isSeedServer: Bool) throws -> Int {
+        let life = try Life(cropsCutAfter: cuts, isSeedServer: isSeedServer)
+        let report = life.run()
+        #expect(report.violation == nil, "cut after \(cuts) bytes, \(isSeedServer ? "the seed's kind" : "our server")")
+        return life.cutsMade
+    }
+
     /// One seed is one life: the same events in the same order.
     @Test func aSeedIsAlwaysTheSameLife() throws {
         for seed in UInt64(1)...5 {

@@ -45,6 +45,40 @@ import Testing
         #expect(try append(0, 1) == .noPart)
     }
 
+    /// What came together is written together: a part that begins, its first chunk, and the next chunk of another.
+    @Test func partsBeginAndGoOnInOneTransaction() throws {
+        try begin()
+        _ = try append(0, 2048)
+        let other = try named("b.png")
+        let written = try harness.cache.writeParts(
+            beginning: [PartStart(name: other, totalSize: 3000, chunkSize: 2048, serverKey: "s")],
+            appending: [
+                PartAppend(name: other, offset: 0, bytes: [UInt8](repeating: 1, count: 2048)),
+                PartAppend(name: name, offset: 2048, bytes: [UInt8](repeating: 7, count: 100)),
+                PartAppend(name: other, offset: 2048, bytes: [UInt8](repeating: 2, count: 952)),
+            ], now: harness.now)
+        #expect(written.unbegun.isEmpty)
+        #expect(written.appended == [.held(2048), .held(2148), .held(3000)])
+        try harness.reopen()
+        #expect(try resumable() == 2148)
+        #expect(try harness.cache.resumablePart(other, serverKey: "s", now: harness.now)?.offset == 3000)
+    }
+
+    /// The bytes of a part that could not be begun go nowhere, and certainly not behind those of an earlier part of that name.
+    @Test func aPartThatCannotBeginTakesNoBytesAndHoldsNoOtherBack() throws {
+        try begin()
+        let blocked = try named("b.png")
+        let place = harness.cachePath + "/.parts/b.png.part"
+        try FileManager.default.createDirectory(atPath: place + "/in the way", withIntermediateDirectories: true)
+        let written = try harness.cache.writeParts(
+            beginning: [PartStart(name: blocked, totalSize: 10, chunkSize: 64, serverKey: "s")],
+            appending: [
+                PartAppend(name: blocked, offset: 0, bytes: [1]), PartAppend(name: name, offset: 0, bytes: [7]),
+            ], now: harness.now)
+        #expect(written.unbegun.keys.map(\.string) == ["b.png"])
+        #expect(written.appended == [.noPart, .held(1)])
+    }
+
     @Test func theOffsetSurvivesACrashInTheSameBoot() throws {
         try begin()
         _ = try append(0, 2048)

@@ -36,7 +36,7 @@ import WireProtocol
             try await TestClient.with(server.port) { client async throws in
                 let expected = UploadChunkReply(
                     error: 0, md5: chunk.md5, name: "a.png", seq: 1, totalSize: 5000, transSize: 2048, last: false,
-                    lastSeq: 3, uid: 1019, inOrder: true)
+                    lastSeq: 3, uid: 1019, inOrder: true, chunkBytes: Int64(Limits.Wire.ownChunkBytes))
                 #expect(try await client.ask(.uploadHead(chunk)) == .uploadHead(expected))
             }
         }
@@ -56,13 +56,36 @@ import WireProtocol
         }
     }
 
+    /// A client that says by which chunks it counts is served in those, within bounds; who says nothing in `classic.chunkBytes`.
+    @Test(arguments: [
+        (Int64?.none, 2048), (1000, 1000), (32 << 10, 32 << 10), (0, 64), (63, 64), (1 << 40, 32 << 10),
+    ])
+    func aDownloadComesInTheChunksThatTheClientCountsBy(asked: Int64?, bytes: Int) async throws {
+        try await TestServer.with(.embedded) { server async throws in
+            let picture = pattern(100_000)
+            try server.place(picture, 1019, "a.png")
+            try await TestClient.with(server.port) { client async throws in
+                for seq in 1...2 {
+                    let request = DownloadRequest(
+                        name: "a.png", seq: Int64(seq), token: "token-1019", uid: 1019, clientPath: "a.png",
+                        chunkBytes: asked)
+                    guard case .download(let reply) = try await client.ask(.download(request)) else {
+                        throw TestClient.Closed()
+                    }
+                    #expect(reply.data == Array(picture[bytes * (seq - 1)..<bytes * seq]))
+                }
+            }
+        }
+    }
+
     @Test(arguments: StoreKind.allCases) func syncTellsHowFarAnUploadIs(kind: StoreKind) async throws {
         try await TestServer.with(kind) { server async throws in
             let all = try chunks(of: pattern(10_000), name: "a.png")
             try await TestClient.with(server.port) { client async throws in
                 #expect(try await client.upload(Array(all[..<2])) == 0)
                 let expected = SyncFileReply(
-                    error: 0, md5: all[0].md5, name: "a.png", seq: 2, totalSize: 10_000, transSize: 4096)
+                    error: 0, md5: all[0].md5, name: "a.png", seq: 2, totalSize: 10_000, transSize: 4096,
+                    chunkBytes: 2048)
                 // By MD5 alone, since this connection has brought its chunks; and by user and name.
                 #expect(try await client.ask(.syncFile(SyncFileRequest(md5: all[0].md5))) == .syncFile(expected))
                 let named = SyncFileRequest(md5: all[0].md5, uid: 1019, name: "a.png")

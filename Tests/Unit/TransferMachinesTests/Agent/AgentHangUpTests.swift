@@ -12,7 +12,7 @@ import TransferMachines
     }
 
     private func isDownload(_ request: ServerRequest, of string: String) -> Bool {
-        if case .download(name(string), _) = request { true } else { false }
+        if case .download(name(string), _, _) = request { true } else { false }
     }
 
     /// A user with these crops, and a server that hangs up over the bad one.

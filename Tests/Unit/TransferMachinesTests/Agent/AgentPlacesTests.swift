@@ -8,6 +8,9 @@ import TransferMachines
     private static let placesFirst = Int(
         2 * Limits.Flight.bytes.lowerBound / Limits.Download.expectedBytesFirst)
 
+    /// Pictures that are asked for at first: as many as fill the window, if each comes whole in one answer.
+    private static let askedFirst = Int(Limits.Flight.bytes.lowerBound / Limits.Download.expectedBytesFirst)
+
     @Test func twoHundredNamesShareThePlaces() {
         var agent = AgentScript()
         let names = (0..<200).map { "\($0).png" }
@@ -22,7 +25,7 @@ import TransferMachines
                     heartbeat: false, more: true, token: "t")))
         agent.give(.disk(.lookedUp(names.map { CatalogRow(name: name($0)) })))
         var waiting = agent.asked
-        #expect(waiting.count == Self.placesFirst)
+        #expect(waiting.count == Self.askedFirst)
         var fetched: Set<String> = []
         while let first = waiting.first {
             waiting.removeFirst()
@@ -37,16 +40,37 @@ import TransferMachines
         #expect(fetched.count == 200)
     }
 
-    /// The server has nothing more to send of it: the next picture is asked for while the disk still writes.
+    /// The server has nothing more to send of it: the next pictures are asked for while the disk still writes.
     @Test func aPictureThatHasComeGivesItsPlaceToTheNext() {
         var agent = AgentScript()
-        for number in 0...Self.placesFirst {
+        for number in 0...Self.askedFirst {
             agent.register(UInt64(100 + number), "\(number)")
             agent.unknown("\(number)")
         }
-        #expect(agent.asked == [], "every place is taken")
+        #expect(agent.asked == [], "the window is full")
         agent.chunk("0")
-        #expect(agent.asked == ["\(Self.placesFirst) 1"])
+        #expect(agent.asked == ["\(Self.askedFirst) 1"])
+    }
+
+    /// Our server serves in chunks of the size that is asked for; any other says by its first chunk what it serves in.
+    @Test func aFreshPictureIsAskedForInOurChunksAndGoesOnInTheServers() {
+        var agent = AgentScript()
+        agent.want("a.png")
+        let own = Int64(Limits.Wire.ownChunkBytes)
+        #expect(agent.sent.first == .download(name: name("a.png"), seq: 1, chunkBytes: own))
+        agent.chunk("a.png", 1, of: 5000, by: 2048)
+        #expect(agent.sent == [2, 3].map { .download(name: name("a.png"), seq: $0, chunkBytes: 2048) })
+    }
+
+    /// What answers hold says how many requests fill the window: many of a server whose chunks are small.
+    @Test func smallChunksLetMorePicturesBeAskedFor() {
+        var agent = AgentScript()
+        for number in 0..<200 {
+            agent.register(UInt64(100 + number), "\(number)")
+            agent.unknown("\(number)")
+        }
+        agent.chunk("0", 1, of: 20_000, by: 2048)
+        #expect(agent.asked.count > Self.askedFirst)
     }
 
     @Test func aDiskThatIsBehindHoldsTheNextPictureBack() {

@@ -167,7 +167,7 @@ struct AgentScript {
     /// What an input to a picture's place on the connection asked for.
     var asked: [String] {
         sent.compactMap { request in
-            guard case .download(let name, let seq) = request else { return nil }
+            guard case .download(let name, let seq, _) = request else { return nil }
             return "\(name) \(seq)"
         }
     }

@@ -71,7 +71,7 @@ struct ScriptedWorld {
 
     private mutating func reply(to request: ServerRequest) {
         switch request {
-        case .download(let name, _): agent.chunk(name.string)
+        case .download(let name, _, _): agent.chunk(name.string)
         case .upload(let crop, let chunk):
             held[crop.id] = chunk
             if chunk.isLast { uploaded.append(crop.id) }

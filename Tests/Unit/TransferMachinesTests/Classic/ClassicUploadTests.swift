@@ -190,6 +190,28 @@ import Testing
         #expect(send(&machine) == [1, 2, 3])
     }
 
+    /// The upload was begun in other chunks than it would be now, by an earlier run of the agent perhaps: nothing is sent twice.
+    @Test func anUploadGoesOnInTheChunksInWhichItWasBegun() {
+        var machine = ClassicUpload(geometry: geometry, everSent: true)
+        _ = machine.begin()
+        machine.progress(.at(seq: 3, totalSize: 5000, transSize: 3000, chunkBytes: 1000))
+        #expect(machine.read(atMost: 1 << 20) == 3000..<5000)
+        machine.read(at: 3000, bytes: bytes(2000, from: 3000))
+        #expect(machine.send(now: at(0))?.transSize == 4000)
+        #expect(machine.send(now: at(0))?.transSize == 5000)
+    }
+
+    /// Larger chunks than the agent would send, no chunks at all, and a place that is none in those chunks.
+    @Test(arguments: [
+        (Int64(1), Int64(5000), Int64(1 << 20)), (1, 63, 63), (1, 2048, 1000), (1, 0, 0),
+    ])
+    func chunksThatCannotBeGoneOnInBeginAnew(seq: Int64, transSize: Int64, chunkBytes: Int64) {
+        var machine = ClassicUpload(geometry: geometry, everSent: true)
+        _ = machine.begin()
+        machine.progress(.at(seq: seq, totalSize: 5000, transSize: transSize, chunkBytes: chunkBytes))
+        #expect(machine.read(atMost: 1 << 20)?.lowerBound == 0)
+    }
+
     /// A progress that is no place in this crop says nothing of this crop.
     @Test(arguments: [
         (Int64(1), Int64(6000), Int64(2048)), (1, 5000, 1024), (4, 5000, 5000), (0, 5000, 0), (-1, 5000, -2048),

@@ -43,6 +43,29 @@ import Testing
         uploads.replied(UploadReply(error: error, name: crop.name.exact, md5: crop.md5.hex, seq: seq), now: at(0))
     }
 
+    // MARK: How large
+
+    /// Crops that begin after the server said what it takes go in larger chunks, on this connection.
+    @Test(
+        arguments: [
+            (nil, [1, 2, 3]), (1000, [1, 2, 3]), (4096, [1, 2]), (32 << 10, [1]), (Int64.max, [1]),
+        ] as [(Int64?, [Int])])
+    func aCropGoesInTheChunksThatTheServerTakes(chunkBytes: Int64?, seqs: [Int]) {
+        var uploads = uploads(inOrder: true)
+        _ = uploads.replied(
+            UploadReply(error: 0, name: "nobody.png", md5: nil, seq: nil, chunkBytes: chunkBytes), now: at(0))
+        uploads.begin(first, chunkBytes: 2048)
+        #expect(send(&uploads) == seqs.map { "a.png \($0)" })
+    }
+
+    @Test func theNextConnectionSaysAnew() {
+        var uploads = uploads(inOrder: true)
+        _ = uploads.replied(UploadReply(error: 0, name: "a.png", md5: nil, seq: nil, chunkBytes: 8192), now: at(0))
+        uploads.connectionLost()
+        uploads.begin(first, chunkBytes: 2048)
+        #expect(send(&uploads) == ["a.png 1"], "and the crop's first chunk goes alone")
+    }
+
     // MARK: Whose turn
 
     /// The last chunk sets the icon, and the seed's workers run side by side.
