@@ -81,6 +81,7 @@ package final class Agent: Service {
         end.onReason { bus.stop() }
         let network = NetworkWatch(on: group.next()) { core.networkChanged() }
         notices.ready()
+        let watchdog = core.watchdog(of: notices)
         logger.info(
             "the agent runs",
             metadata: ["cache": "\(settings.cacheDirectory)", "crops": "\(settings.uploadDirectory)"])
@@ -96,6 +97,7 @@ package final class Agent: Service {
             outcome = .failure(error)
         }
         notices.stopping()
+        watchdog?.stop()
         await network.stop()
         try await core.stop()
         try await group.shutdownGracefully()

@@ -138,6 +138,9 @@ final class AgentCore: AgentService {
         inbox.feed([.pathsMayDiffer])
     }
 
+    /// Feeds the service manager's watchdog from now on, if it has one.
+    func watchdog(of manager: ServiceManager) -> Watchdog? { Watchdog(manager, disk: disk, on: loop) }
+
     func networkChanged() { inbox.feed([.networkChanged]) }
 
     /// Closes the connection, records everything, and ends the threads.

@@ -19,6 +19,10 @@ internal import NIOPosix
 public struct AgentClient: Sendable {
     /// Where the agent's socket lies.
     public let socketPath: String
+    /// How long a question that the agent answers from its memory or its catalog may take; nil for any time.
+    public var timeout: Duration?
+    /// Called when a call that may take long has brought no reply for that time.
+    public var onSilence: (@Sendable () -> Void)?
 
     /// A client of the agent at `socketPath`; nothing is connected yet.
     public init(socketPath: String = AgentClient.defaultSocketPath) { self.socketPath = socketPath }
@@ -118,7 +122,7 @@ public struct AgentClient: Sendable {
     /// Gives the agent a picture to upload, an absolute path, and returns as soon as the agent has it.
     @discardableResult
     public func upload(_ path: String) async throws -> Avatar {
-        try await one(.upload(UploadParameters(path: path)), AvatarReply.self).avatar
+        try await one(.upload(UploadParameters(path: path)), AvatarReply.self, mayTakeLong: true).avatar
     }
 
     /// Gives the agent a picture to upload, and follows it to its final state.
@@ -139,7 +143,7 @@ public struct AgentClient: Sendable {
     /// What the folders and the agent's knowledge of them differ in. With `look` the agent first looks through both, examines what
     /// differs, and tries refused files again.
     public func check(look: Bool = false) async throws -> CheckReply {
-        try await one(.check(CheckParameters(look: look ? true : nil)), CheckReply.self)
+        try await one(.check(CheckParameters(look: look ? true : nil)), CheckReply.self, mayTakeLong: look)
     }
 
     // MARK: The agent
@@ -162,6 +166,10 @@ public struct AgentClient: Sendable {
         _ = try await one(.login(LoginParameters(server: server, uid: uid, token: token)), NoFields.self)
     }
 
+    /// Has the agent ask the server whether it takes the login. Throws `AgentError.serverRefused` where it does not, and
+    /// `AgentError.serverUnreachable` where nobody answers as a server does.
+    public func verify() async throws -> VerifyReply { try await one(.verify, VerifyReply.self, mayTakeLong: true) }
+
     /// Forgets server, user and token.
     public func logout() async throws { _ = try await one(.logout, NoFields.self) }
 }
@@ -174,13 +182,44 @@ extension AgentClient {
         _ call: AgentCall, _ type: Reply.Type, _ element: @escaping @Sendable (Reply) -> Element
     ) async throws -> AgentStream<Element> {
         let frames = try await AgentConnection.call(call, more: true, socketPath: socketPath)
+        let notice = noticeSilence()
         return AgentStream(frames: frames) { json in
-            element(try AgentConnection.decode(type, from: json))
+            notice?.cancel()
+            return element(try AgentConnection.decode(type, from: json))
         }
     }
 
     /// Makes a call with one reply.
-    private func one<Reply: BusObject>(_ call: AgentCall, _ type: Reply.Type) async throws -> Reply {
+    ///
+    /// - Parameter mayTakeLong: whether the agent may have to wait for a server or a disk: then its silence is told, and waited for.
+    private func one<Reply: BusObject & Sendable>(
+        _ call: AgentCall, _ type: Reply.Type, mayTakeLong: Bool = false
+    ) async throws -> Reply {
+        guard !mayTakeLong, let timeout else {
+            let notice = noticeSilence()
+            defer { notice?.cancel() }
+            return try await answer(to: call, type)
+        }
+        return try await withThrowingTaskGroup { group in
+            group.addTask { try await answer(to: call, type) }
+            group.addTask {
+                try await Task.sleep(for: timeout)
+                throw AgentClientError(
+                    .silent, socketPath: socketPath, reason: "it has been silent for \(timeout.components.seconds) s")
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw CancellationError() }
+            return first
+        }
+    }
+
+    /// Waits for the time after which silence is told; the caller cancels it with the first reply.
+    private func noticeSilence() -> Task<Void, Never>? {
+        guard let timeout, let onSilence else { return nil }
+        return Task { if (try? await Task.sleep(for: timeout)) != nil { onSilence() } }
+    }
+
+    private func answer<Reply: BusObject>(to call: AgentCall, _ type: Reply.Type) async throws -> Reply {
         let frames = try await AgentConnection.call(call, more: false, socketPath: socketPath)
         for try await json in frames { return try AgentConnection.decode(type, from: json) }
         try Task.checkCancellation()

@@ -6,6 +6,8 @@ public struct AgentClientError: Error, Hashable, Sendable, CustomStringConvertib
         case notReachable
         /// The connection ended in the middle of a call.
         case connectionLost
+        /// The agent took the call, or is to take it, and does not answer.
+        case silent
         /// What came back is no reply to the call.
         case malformedReply
     }
@@ -28,6 +30,7 @@ public struct AgentClientError: Error, Hashable, Sendable, CustomStringConvertib
         switch code {
         case .notReachable: "the agent does not answer at \(socketPath): \(reason)"
         case .connectionLost: "the agent hung up: \(reason)"
+        case .silent: "the agent does not answer at \(socketPath): \(reason)"
         case .malformedReply: "the agent answered what this program does not understand: \(reason)"
         }
     }

@@ -3,9 +3,18 @@ internal import Glibc
 /// Tells the service manager how the program does (sd_notify(3)); nothing happens where none listens.
 package struct ServiceManager: Sendable {
     private let socket: String?
+    /// Within which time the manager wants to hear that the program is alive, again and again; nil where it does not care (sd_watchdog_enabled(3)).
+    package let watchdogInterval: Duration?
 
     /// The manager that the environment names in NOTIFY_SOCKET.
-    package init(environment: [String: String]) { socket = environment["NOTIFY_SOCKET"] }
+    package init(environment: [String: String]) {
+        socket = environment["NOTIFY_SOCKET"]
+        let isForUs = environment["WATCHDOG_PID"].map { $0 == String(getpid()) } ?? true
+        watchdogInterval =
+            environment["WATCHDOG_USEC"].flatMap(Int64.init).flatMap {
+                $0 > 0 && isForUs && environment["NOTIFY_SOCKET"] != nil ? .microseconds($0) : nil
+            }
+    }
 
     /// The program is ready to serve.
     package func ready() { if let socket { Self.notify(socket, "READY=1") } }
@@ -17,6 +26,9 @@ package struct ServiceManager: Sendable {
         clock_gettime(CLOCK_MONOTONIC, &now)
         Self.notify(socket, "RELOADING=1\nMONOTONIC_USEC=\(Int(now.tv_sec) * 1_000_000 + Int(now.tv_nsec) / 1000)")
     }
+
+    /// The program is alive.
+    package func alive() { if let socket { Self.notify(socket, "WATCHDOG=1") } }
 
     /// The program has begun to stop.
     package func stopping() { if let socket { Self.notify(socket, "STOPPING=1") } }

@@ -14,7 +14,7 @@ struct Avatarctl: AsyncParsableCommand {
             configuration, else $XDG_RUNTIME_DIR/avatard/agent.sock.
 
             Exit status: 0 when all went well, 1 when something failed, 2 when the command line was wrong, 3 when the \
-            agent does not answer.
+            agent does not answer, 4 when the resource server cannot be reached.
             """,
         subcommands: [
             Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
@@ -56,4 +56,14 @@ struct CommonOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("The agent's socket; otherwise the one of the agent's configuration.", valueName: "path"))
     var socket: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long the agent may take to answer a question; transfers and streams wait, and say so.",
+            valueName: "seconds"))
+    var timeout: Int = 10
+
+    func validate() throws {
+        guard (1...86_400).contains(timeout) else { throw ValidationError("--timeout must be from 1 to 86400") }
+    }
 }

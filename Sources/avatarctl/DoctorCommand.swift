@@ -67,11 +67,39 @@ struct Doctor: AsyncParsableCommand {
             findings[1].problem = "the agent has no server and no user"
             findings[1].remedy = "avatarctl login --host HOST --uid UID"
         }
+        if status.server != nil { findings.append(await loginFinding(client)) }
+        var held = Finding(what: "nothing is paused")
+        if let paused = status.pausedTransfers {
+            held.problem = "\(paused) are"
+            held.remedy = "avatarctl resume"
+        }
+        findings.append(held)
         guard !status.problems.isEmpty else { return findings + [Finding(what: "the agent has no complaint")] }
         return findings
             + status.problems.map { problem in
                 Finding(what: "the agent complains", problem: problem.what, remedy: problem.remedy)
             }
+    }
+
+    /// Asks the server now: that somebody is logged in says nothing about what the server thinks of the login.
+    private static func loginFinding(_ client: AgentClient) async -> Finding {
+        var finding = Finding(what: "the server takes the login")
+        do {
+            _ = try await answer(within: Limits.Connection.connectTimeout + Limits.Connection.replyTimeout) {
+                try await client.verify()
+            }
+        } catch AgentError.methodNotFound {
+            // An earlier agent cannot tell.
+        } catch AgentError.serverUnreachable(let reason) {
+            finding.problem = "it cannot be reached: \(reason)"
+            finding.remedy = "avatarctl login with the right --host and --port, if these are wrong"
+        } catch AgentError.serverRefused(_, let reason) {
+            finding.problem = "it refuses it: \(reason)"
+            finding.remedy = "avatarctl login with a fresh token"
+        } catch {
+            finding.problem = "the agent could not ask it: \(error)"
+        }
+        return finding
     }
 
     /// What lies in the folders is what the agent knows. Refused files are among the agent's complaints.

@@ -11,6 +11,9 @@ struct Login: AsyncParsableCommand {
         discussion: """
             The token is read from standard input, or from a file that nobody else can read; never from the command line, \
             which other users can see. The agent keeps it, and nothing ever prints it.
+
+            The agent then asks the server whether it takes the user and the token. Exits with 1 when the server does not, and \
+            with 4 when it cannot be reached; the login is kept in either case.
             """)
 
     @Option(help: "The server's host name or address, perhaps with its port: example.org:9090, [::1]:9090.")
@@ -25,6 +28,9 @@ struct Login: AsyncParsableCommand {
     @Option(help: "The file that holds the token; otherwise it is read from standard input.", completion: .file())
     var tokenFile: String?
 
+    @Flag(help: "Do not ask the server whether it takes the login.")
+    var noVerify = false
+
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
@@ -32,7 +38,20 @@ struct Login: AsyncParsableCommand {
         try await common.run { client in
             let token = try tokenFile.map(Token.read) ?? Token.readFromStandardInput()
             try await client.login(server: server, uid: uid, token: token)
-            common.done("user \(uid) at \(HostPort.text(host: server.host, port: server.port))")
+            let address = HostPort.text(host: server.host, port: server.port)
+            if noVerify { return common.done("user \(uid) at \(address), not verified") }
+            let verified: VerifyReply
+            do {
+                verified = try await client.verify()
+            } catch AgentError.methodNotFound {
+                // An earlier agent cannot tell.
+                return common.done("user \(uid) at \(address), not verified: the agent is of an earlier version")
+            } catch let error as AgentError {
+                Output.errorLine("avatarctl: user \(uid) at \(address) is kept as the login, but not verified")
+                throw error
+            }
+            if common.json { return Output.line(verified) }
+            Output.line("user \(verified.uid) at \(address): the server took the token (\(verified.dialect) protocol)")
         }
     }
 

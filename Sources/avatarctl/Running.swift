@@ -9,6 +9,7 @@ enum ExitStatus: Int32, Error {
     case failed = 1
     case usage = 2
     case notReachable = 3
+    case serverNotReachable = 4
 }
 
 /// Ends the program.
@@ -18,13 +19,20 @@ extension CommonOptions {
     /// Runs a command's work, and says what went wrong as a person reads it, or as one JSON object.
     func run(_ body: (AgentClient) async throws -> Void) async throws {
         do {
-            try await body(AgentClient(socketPath: try await AgentSocket.path(flag: socket)))
+            var client = AgentClient(socketPath: try await AgentSocket.path(flag: socket))
+            client.timeout = .seconds(timeout)
+            client.onSilence = { [timeout] in
+                Output.errorLine(
+                    "avatarctl: the agent has not answered for \(timeout) s; still waiting for it (Ctrl-C ends this)")
+            }
+            try await body(client)
         } catch let error as AgentError {
             report(error)
+            if case .serverUnreachable = error { throw ExitStatus.serverNotReachable }
             throw ExitStatus.failed
         } catch let error as AgentClientError {
             report(error)
-            throw error.code == .notReachable ? ExitStatus.notReachable : ExitStatus.failed
+            throw error.code == .notReachable || error.code == .silent ? ExitStatus.notReachable : ExitStatus.failed
         } catch let error as ConfigurationError {
             Output.errorLine("avatarctl: \(error)")
             throw ExitStatus.usage
@@ -52,6 +60,11 @@ extension CommonOptions {
         }
         if !json, error.code == .notReachable {
             Output.errorLine("Start it with: systemctl --user start avatard")
+        }
+        if !json, error.code == .silent {
+            Output.errorLine(
+                "It may be stopped, or its disk may hang: systemctl --user status avatard, then: systemctl --user restart avatard"
+            )
         }
     }
 }

@@ -21,6 +21,12 @@ struct Status: AsyncParsableCommand {
         var lines = ["avatard \(status.version)"]
         let server = status.server.map { " (\(HostPort.text(host: $0.host, port: $0.port)))" } ?? ""
         lines.append("connection  \(status.connection) since \(status.since)\(server)")
+        if status.server == nil {
+            lines.append("user        nobody is logged in: avatarctl login --host HOST --uid UID")
+        } else if let uid = status.uid {
+            lines.append("user        \(uid)")
+        }
+        if let paused = status.pausedTransfers { lines.append("paused      \(paused): avatarctl resume") }
         if let dialect = status.dialect { lines.append("dialect     \(dialect)") }
         if let icon = status.icon { lines.append("your icon   \(Progress.sentence(icon))") }
         lines.append("transfers   \(status.downloads) down, \(status.uploads) up")
@@ -42,6 +48,14 @@ extension Double {
     fileprivate var formattedShort: String { Int(exactly: self).map(String.init) ?? String(self) }
 }
 
+extension StatusReply {
+    /// Which transfers are held until `avatarctl resume`, as a person says it; nil for none.
+    var pausedTransfers: String? {
+        let held = Direction.allCases.filter { (figures["paused_\($0.rawValue)"] ?? 0) > 0 }
+        return held.isEmpty ? nil : held.map(\.transfers).joined(separator: " and ")
+    }
+}
+
 struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Lists the avatars that the agent knows.")
 
@@ -49,6 +63,14 @@ struct List: AsyncParsableCommand {
     var state: String?
 
     @OptionGroup var common: CommonOptions
+
+    private static let states: [AvatarState] = [.ready, .outgoing, .builtin, .absent, .failed, .pending, .paused]
+
+    func validate() throws {
+        guard let state, !Self.states.contains(where: { $0.rawValue == state }) else { return }
+        let words = Self.states.map(\.rawValue).joined(separator: ", ")
+        throw ValidationError("--state \"\(state)\" must be one of \(words)")
+    }
 
     func run() async throws {
         try await common.run { client in

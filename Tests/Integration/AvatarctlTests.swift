@@ -72,7 +72,7 @@ extension RealPrograms {
             #expect(
                 try await lines(
                     stage, "login", "--host", "127.0.0.1", "--port", port, "--uid", "1001", input: token)
-                    == ["user 1001 at 127.0.0.1:\(port)"])
+                    == ["user 1001 at 127.0.0.1:\(port): the server took the token (classic protocol)"])
             let status = try await lines(stage, "status")
             #expect(status.contains { $0.hasSuffix("(127.0.0.1:\(port))") }, "\(status)")
             let server = try await objects(stage, "status").first?["server"] as? [String: Any]

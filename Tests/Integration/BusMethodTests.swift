@@ -108,8 +108,8 @@ extension RealPrograms {
             for (name, parameters) in ofService {
                 #expect(steps[name] == ["error": "org.varlink.service." + name, "parameters": parameters])
             }
-            // These two need an agent whose disk fails, or whose server is pinned; other tests have one.
-            let elsewhere = ["StorageFailed", "LoginFixed"]
+            // These need an agent whose disk fails, whose server is pinned, or whose server is none; other tests have one.
+            let elsewhere = ["StorageFailed", "LoginFixed", "ServerUnreachable"]
             let declared = AgentInterface.description.split(separator: "\n").filter { $0.hasPrefix("error ") }
             for line in declared {
                 let name = line.split(separator: " ")[1]
@@ -133,6 +133,7 @@ extension RealPrograms {
                 func text(_ name: String) -> String { calls.first { $0.name == name }?.replies as? String ?? "" }
                 #expect(Set(calls.map(\.name)).isSuperset(of: AgentCall.methods))
                 #expect(said("Check").first == ["differences": [], "total": 0])
+                #expect(said("Verify").first?["dialect"] as? String == "classic")
                 #expect(text("info").contains("org.avatard.Agent"))
                 #expect(text("help").contains("method Adjust("))
                 #expect(said("Fetch").first == ["accepted": 1])

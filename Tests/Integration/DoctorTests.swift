@@ -22,7 +22,7 @@ extension RealPrograms {
                 try await stage.startAgent()
                 let result = try await doctor(stage)
                 #expect(result.status == 0, "\(result)")
-                #expect(result.lines.count == 5 && result.lines.allSatisfy { $0.hasPrefix("ok ") }, "\(result)")
+                #expect(result.lines.count == 7 && result.lines.allSatisfy { $0.hasPrefix("ok ") }, "\(result)")
                 for line in try await doctor(stage, "--json").lines {
                     let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
                     #expect(object?["ok"] as? Bool == true && object?["check"] is String, "\(line)")

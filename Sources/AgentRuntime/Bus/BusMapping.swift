@@ -60,6 +60,7 @@ struct BusMapping: Sendable {
         case .unknownSubscription(let token): .unknownSubscription(subscription: token)
         case .expectedMore: .expectedMore
         case .storage(let detail): .storageFailed(reason: detail)
+        case .unreachable(let reason): .serverUnreachable(reason: reason)
         }
     }
 
@@ -103,6 +104,7 @@ struct BusMapping: Sendable {
         case .resume(let parameters): return .resume(try direction(parameters.direction))
         case .explain(let parameters): return .explain(try target(name: parameters.name, owner: nil))
         case .check(let parameters): return .check(look: parameters.look ?? false)
+        case .verify: return .verify
         case .login, .logout, .status: return nil
         }
     }

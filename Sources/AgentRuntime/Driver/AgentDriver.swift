@@ -181,6 +181,9 @@ final class AgentDriver {
         case .send(let request):
             guard let account else { return }
             connection?.link.send(ClassicMapping.message(for: request, uid: account.uid, token: account.token))
+        case .ask(let question):
+            guard let account else { return }
+            connection?.link.send(ClassicMapping.message(for: question, uid: account.uid, token: account.token))
         case .disk(let command): commands.append(command)
         case .bus(let output): tell(output)
         case .note(let note): log(note)
@@ -229,6 +232,13 @@ final class AgentDriver {
                 to: stream, continues: continues)
         case .explanation(let stream, let steps): send(.explain(steps.map(mapping.step)), to: stream, continues: false)
         case .checked(let stream, let check): send(.check(mapping.check(check)), to: stream, continues: false)
+        case .verified(let stream):
+            guard let account else { return send(.done, to: stream, continues: false) }
+            send(
+                .verify(
+                    VerifyReply(
+                        server: Server(host: account.server.host, port: account.server.port),
+                        uid: Int(account.uid.value), dialect: "classic")), to: stream, continues: false)
         case .done(let stream): send(.done, to: stream, continues: false)
         case .failed(let stream, let fault):
             guard let reply = forget(stream) else { return }
@@ -302,7 +312,8 @@ final class AgentDriver {
         var problems = status.problems.map {
             Problem(what: $0.what, since: clock.rfc3339($0.since), remedy: $0.remedy)
         }
-        if let cause = status.cause, connectionWord(status.connection) != "online" {
+        let word = connectionWord(status)
+        if let cause = status.cause, word != "online" {
             problems.insert(Problem(what: cause, since: clock.rfc3339(status.since)), at: 0)
         }
         let silence = disk.busyFor
@@ -315,9 +326,9 @@ final class AgentDriver {
                 at: 0)
         }
         return StatusReply(
-            version: version, connection: connectionWord(status.connection), since: clock.rfc3339(status.since),
+            version: version, connection: word, since: clock.rfc3339(status.since),
             server: account.map { Server(host: $0.server.host, port: $0.server.port) },
-            dialect: connectionWord(status.connection) == "online" ? "classic" : nil,
+            uid: account.map { Int($0.uid.value) }, dialect: word == "online" ? "classic" : nil,
             icon: status.icon.map(mapping.avatar),
             downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: status.cachedFiles,
             bytes: Int(status.cachedBytes), problems: problems,
@@ -330,12 +341,12 @@ final class AgentDriver {
             ])
     }
 
-    private func connectionWord(_ state: ConnectionMachine.State) -> String {
-        switch state {
+    private func connectionWord(_ status: AgentMachine.Status) -> String {
+        switch status.connection {
         case .offline: "offline"
         case .idle, .waiting: "waiting"
         case .connecting: "connecting"
-        case .online: "online"
+        case .online: status.isHeard ? "online" : "connecting"
         case .refused: "refused"
         }
     }

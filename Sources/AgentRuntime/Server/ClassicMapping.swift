@@ -26,6 +26,18 @@ package enum ClassicMapping {
         }
     }
 
+    /// The message for a question about the server itself.
+    package static func message(for question: ServerQuestion, uid: UserID, token: String) -> ClassicRequest {
+        switch question {
+        case .whoIsThere: .test(TestMessage(data: "avatard"))
+        case .isTokenTaken:
+            .download(
+                DownloadRequest(
+                    name: ServerQuestion.unusedName, seq: 1, token: token, uid: uid.value,
+                    clientPath: ServerQuestion.unusedName, isPipelined: true))
+        }
+    }
+
     /// What a frame from the server means; nil for a message id that is nothing to the agent.
     package static func reply(from frame: Frame) -> ServerReply.Kind? {
         do throws(ClassicDecodeError) {

@@ -17,11 +17,12 @@ package enum AgentCall: Hashable, Sendable {
     case status
     case explain(ExplainParameters)
     case check(CheckParameters)
+    case verify
 
     /// The interface's methods, without the interface's name, in its order.
     package static let methods = [
         "Register", "Adjust", "Watch", "Get", "List", "Fetch", "Upload", "Forget", "Pause", "Resume", "Login", "Logout",
-        "Status", "Explain", "Check",
+        "Status", "Explain", "Check", "Verify",
     ]
 
     /// The method's full name on the wire.
@@ -43,6 +44,7 @@ package enum AgentCall: Hashable, Sendable {
             case .status: "Status"
             case .explain: "Explain"
             case .check: "Check"
+            case .verify: "Verify"
             }
         return AgentInterface.name + "." + name
     }
@@ -76,6 +78,9 @@ package enum AgentCall: Hashable, Sendable {
             self = .status
         case "Explain": self = .explain(try read(ExplainParameters.self))
         case "Check": self = .check(try read(CheckParameters.self))
+        case "Verify":
+            _ = try read(NoFields.self)
+            self = .verify
         default: throw .methodNotFound(method: AgentInterface.name + "." + method)
         }
     }
@@ -94,7 +99,7 @@ package enum AgentCall: Hashable, Sendable {
         case .pause(let parameters): parameters.write(to: &writer)
         case .resume(let parameters): parameters.write(to: &writer)
         case .login(let parameters): parameters.write(to: &writer)
-        case .logout, .status: break
+        case .logout, .status, .verify: break
         case .explain(let parameters): parameters.write(to: &writer)
         case .check(let parameters): parameters.write(to: &writer)
         }

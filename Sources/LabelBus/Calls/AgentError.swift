@@ -16,6 +16,8 @@ public enum AgentError: Error, Hashable, Sendable {
     case serverRefused(code: Int, reason: String)
     /// The agent's own disk, folders or catalog failed.
     case storageFailed(reason: String)
+    /// The resource server cannot be reached, or what listens there does not answer as one does.
+    case serverUnreachable(reason: String)
     /// The login was given when the agent was started, so that a call cannot change it.
     case loginFixed(reason: String)
     /// The client did not read; so many replies were not sent, and the connection is closed.
@@ -53,6 +55,7 @@ extension AgentError {
         case .tooLarge: "org.avatard.Agent.TooLarge"
         case .serverRefused: "org.avatard.Agent.ServerRefused"
         case .storageFailed: "org.avatard.Agent.StorageFailed"
+        case .serverUnreachable: "org.avatard.Agent.ServerUnreachable"
         case .loginFixed: "org.avatard.Agent.LoginFixed"
         case .lagging: "org.avatard.Agent.Lagging"
         case .tooMany: "org.avatard.Agent.TooMany"
@@ -85,7 +88,8 @@ extension AgentError {
         case .serverRefused(let code, let reason):
             writer.field("code", code)
             writer.field("reason", reason)
-        case .storageFailed(let reason), .loginFixed(let reason): writer.field("reason", reason)
+        case .storageFailed(let reason), .serverUnreachable(let reason), .loginFixed(let reason):
+            writer.field("reason", reason)
         case .lagging(let dropped): writer.field("dropped", dropped)
         case .tooMany(let what, let limit):
             writer.field("what", what)
@@ -112,6 +116,8 @@ extension AgentError {
         case "org.avatard.Agent.ServerRefused":
             self = .serverRefused(code: try fields.int("code"), reason: try fields.string("reason"))
         case "org.avatard.Agent.StorageFailed": self = .storageFailed(reason: try fields.string("reason"))
+        case "org.avatard.Agent.ServerUnreachable":
+            self = .serverUnreachable(reason: try fields.string("reason"))
         case "org.avatard.Agent.LoginFixed": self = .loginFixed(reason: try fields.string("reason"))
         case "org.avatard.Agent.Lagging": self = .lagging(dropped: try fields.int("dropped"))
         case "org.avatard.Agent.TooMany":
@@ -143,6 +149,7 @@ extension AgentError: CustomStringConvertible {
         case .tooLarge(let path, let size, let limit): "\(path) has \(size) bytes, at most \(limit) are taken"
         case .serverRefused(let code, let reason): "the server refused (\(code)): \(reason)"
         case .storageFailed(let reason): "the agent's own disk or folders failed: \(reason)"
+        case .serverUnreachable(let reason): "the server cannot be reached: \(reason)"
         case .loginFixed(let reason): "the login stays as it is: \(reason)"
         case .lagging(let dropped): "the stream was not read fast enough; \(dropped) replies were dropped"
         case .tooMany(let what, let limit): "too many \(what): at most \(limit) are taken"

@@ -11,6 +11,7 @@ package enum AgentReply: Hashable, Sendable {
     case status(StatusReply)
     case explain([Step])
     case check(CheckReply)
+    case verify(VerifyReply)
     /// Of `Adjust`, `Forget`, `Pause`, `Resume`, `Login` and `Logout`.
     case done
 
@@ -25,6 +26,7 @@ package enum AgentReply: Hashable, Sendable {
         case .status(let reply): reply.write(to: &writer)
         case .explain(let steps): ExplainReply(steps: steps).write(to: &writer)
         case .check(let reply): reply.write(to: &writer)
+        case .verify(let reply): reply.write(to: &writer)
         case .done: break
         }
     }

@@ -129,6 +129,8 @@ public struct StatusReply: Hashable, Sendable {
     public var since: String
     /// The resource server, when one is configured.
     public var server: Server?
+    /// The user who is logged in.
+    public var uid: Int?
     /// `classic` or `stream`, once connected.
     public var dialect: String?
     /// The user's own avatar.
@@ -150,7 +152,8 @@ public struct StatusReply: Hashable, Sendable {
 
     /// Each field as it goes over the wire.
     public init(
-        version: String, connection: String, since: String, server: Server? = nil, dialect: String? = nil,
+        version: String, connection: String, since: String, server: Server? = nil, uid: Int? = nil,
+        dialect: String? = nil,
         icon: Avatar? = nil, downloads: Int, uploads: Int, labels: Int, cached: Int, bytes: Int,
         problems: [Problem] = [], figures: [String: Double] = [:]
     ) {
@@ -158,6 +161,7 @@ public struct StatusReply: Hashable, Sendable {
         self.connection = connection
         self.since = since
         self.server = server
+        self.uid = uid
         self.dialect = dialect
         self.icon = icon
         self.downloads = downloads
@@ -176,6 +180,7 @@ extension StatusReply: BusObject {
         connection = try fields.string("connection")
         since = try fields.string("since")
         server = try fields.optionalObject("server", Server.self)
+        uid = try fields.optionalInt("uid")
         dialect = try fields.optionalString("dialect")
         icon = try fields.optionalObject("icon", Avatar.self)
         downloads = try fields.int("downloads")
@@ -192,6 +197,7 @@ extension StatusReply: BusObject {
         writer.field("connection", connection)
         writer.field("since", since)
         writer.field("server", server)
+        writer.field("uid", uid)
         writer.field("dialect", dialect)
         writer.field("icon", icon)
         writer.field("downloads", downloads)
@@ -201,5 +207,36 @@ extension StatusReply: BusObject {
         writer.field("bytes", bytes)
         writer.field("problems", problems)
         writer.field("figures", figures)
+    }
+}
+
+/// The reply to `Verify`: the server took this user and the user's token.
+public struct VerifyReply: Hashable, Sendable {
+    /// The resource server that answered.
+    public var server: Server
+    /// The user whom it took.
+    public var uid: Int
+    /// `classic`: what it speaks.
+    public var dialect: String
+
+    /// Each field as it goes over the wire.
+    public init(server: Server, uid: Int, dialect: String) {
+        self.server = server
+        self.uid = uid
+        self.dialect = dialect
+    }
+}
+
+extension VerifyReply: BusObject {
+    package init(from fields: inout ObjectReader) throws(FieldError) {
+        server = try fields.object("server", Server.self)
+        uid = try fields.int("uid")
+        dialect = try fields.string("dialect")
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.field("server", server)
+        writer.field("uid", uid)
+        writer.field("dialect", dialect)
     }
 }

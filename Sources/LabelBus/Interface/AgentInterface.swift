@@ -74,6 +74,7 @@ package enum AgentInterface {
           connection: string,
           since: string,
           server: ?Server,
+          uid: ?int,
           dialect: ?string,
           icon: ?Avatar,
           downloads: int,
@@ -88,6 +89,8 @@ package enum AgentInterface {
         # Compares the folders with what the agent knows of them. look=true: first looks through both, examines what differs, and tries
         # refused files again. total: how many differences there are, of which at most 500 are told.
         method Check(look: ?bool) -> (differences: []Difference, total: int)
+        # Asks the server whether it takes the login; answered as soon as that is known, or the server cannot be reached.
+        method Verify() -> (server: Server, uid: int, dialect: string)
 
         error NotLoggedIn ()
         error UnknownAvatar (name: string)
@@ -97,6 +100,7 @@ package enum AgentInterface {
         error ServerRefused (code: int, reason: string)
         error StorageFailed (reason: string)
         error LoginFixed (reason: string)
+        error ServerUnreachable (reason: string)
         error Lagging (dropped: int)
         error TooMany (what: string, limit: int)
         error UnknownSubscription (subscription: string)

@@ -5,6 +5,8 @@ package enum AgentAction: Hashable, Sendable {
     case connect(Int)
     case disconnect(Int)
     case send(ServerRequest)
+    /// Ask the server about itself; `AgentInput.replies` has the answer.
+    case ask(ServerQuestion)
     case disk(DiskCommand)
     case bus(BusOutput)
     /// For the log.
@@ -18,6 +20,17 @@ package enum AgentAction: Hashable, Sendable {
     case bindBus
     /// The agent cannot go on: it ends with these words, and is started anew.
     case end(reason: String)
+}
+
+/// What the server is asked about itself.
+package enum ServerQuestion: Hashable, Sendable {
+    /// Whether an avatar server listens there at all: 1001, which every classic server answers and no other program does.
+    case whoIsThere
+    /// Whether it takes user and token: 1033 for ``unusedName``. Every classic server looks at the token first, and finds no such file.
+    case isTokenTaken
+
+    /// A name that no client gives a picture.
+    package static let unusedName = "avatard-verifies-login"
 }
 
 /// A line for the log.

@@ -29,6 +29,7 @@ extension AgentMachine {
         case .explain(let target): perform(subscribers.ask(.explain, of: target, stream))
         case .forget(let name): perform(subscribers.ask(.forget, of: .name(name, owner: nil), stream))
         case .check(let look): check(stream, look: look)
+        case .verify: perform(session.verify(stream, now: now))
         case .list(let state, let after, let limit):
             actions.append(.disk(.list(stream, state: state, after: after, limit: limit)))
         case .watch(let epoch, let since, let heartbeat, let more):

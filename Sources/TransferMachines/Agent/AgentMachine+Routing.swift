@@ -16,12 +16,17 @@ extension AgentMachine {
                 uploads.connectionLost()
                 perform(downloads.connectionLost(isStorageFine: storage.isFine))
                 perform(downloads.giveUpRechecks(session.cause ?? "the connection was lost"))
+                perform(session.verificationsEnd())
             case .hungUp:
                 let alone = turns.alone
                 perform(uploads.hungUp(alone: alone, hasAnswered: session.hasAnswered, session.login))
                 perform(downloads.hungUp(alone: alone, now: now))
             case .callsEnd(let fault): perform(subscribers.callsEnd(fault))
             case .readToken(let isAsked): actions.append(.readToken(isAsked: isAsked))
+            case .ask(let question): actions.append(.ask(question))
+            case .verified(let streams): for stream in streams { actions.append(.bus(.verified(stream))) }
+            case .notVerified(let streams, let fault):
+                for stream in streams { actions.append(.bus(.failed(stream, fault))) }
             case .log(let entry): log(entry)
             }
         }

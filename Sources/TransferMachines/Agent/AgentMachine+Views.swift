@@ -49,7 +49,7 @@ extension AgentMachine {
     var waitingReason: String? {
         if !storage.isFine { return "the disk takes no writes" }
         if session.login == nil { return "not logged in" }
-        return session.isOnline ? nil : session.cause
+        return session.isHeard ? nil : session.cause
     }
 
     // MARK: The whole
@@ -57,6 +57,8 @@ extension AgentMachine {
     /// What `Status` says, less what only the driver knows.
     package struct Status: Hashable, Sendable {
         package let connection: ConnectionMachine.State
+        /// Whether the peer of the open connection has answered as an avatar server does.
+        package let isHeard: Bool
         package let since: MonotonicTime
         package let cause: String?
         package let login: Login?
@@ -108,7 +110,8 @@ extension AgentMachine {
     /// The agent's state in a nutshell.
     package var status: Status {
         Status(
-            connection: session.state, since: session.since, cause: session.cause, login: session.login,
+            connection: session.state, isHeard: session.isHeard, since: session.since, cause: session.cause,
+            login: session.login,
             icon: uploads.icon.map { view(of: $0) }, downloads: downloads.underWay, uploads: uploads.count,
             labels: subscribers.labelCount, cachedFiles: totals.files, cachedBytes: totals.bytes,
             paused: session.paused, problems: activity.problems)

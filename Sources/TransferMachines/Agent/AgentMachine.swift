@@ -76,6 +76,7 @@ package struct AgentMachine: Sendable {
         case .bus(let stream, let call): handle(call, stream)
         case .hungUp(let stream):
             checks.removeAll { $0 == stream }
+            session.hungUp(stream)
             perform(subscribers.hungUp(stream))
         case .networkChanged: perform(session.networkChanged(now: self.now))
         case .tick: tick()
@@ -96,9 +97,10 @@ package struct AgentMachine: Sendable {
     private mutating func tick() {
         perform(session.tick(now: now))
         uploads.tick(now: now)
-        if uploads.isSilent(now: now) || downloads.isSilent(now: now) {
+        if uploads.isSilent(now: now) || downloads.isSilent(now: now) || session.isSilent(now: now) {
             // A reply that never comes leaves the connection out of step.
-            giveUpConnection("the server owes an answer for \(Limits.Connection.replyTimeout)")
+            giveUpConnection(
+                "the server has owed an answer for \(Limits.Connection.replyTimeout.components.seconds) seconds")
         }
         perform(downloads.tick(now: now))
         perform(storage.tick(now: now))
@@ -141,6 +143,7 @@ package struct AgentMachine: Sendable {
     private mutating func pump() {
         guard hasStarted else { return }
         if session.isOnline, let login = session.login { pump(login) }
+        perform(session.questions(isQuiet: isQuiet, now: now))
         if hasWork { perform(session.work(now: now)) }
     }
 
@@ -237,8 +240,10 @@ package struct AgentMachine: Sendable {
 
     private mutating func replied(_ reply: ServerReply) {
         guard session.isCurrent(reply.connection) else { return }
-        session.heard(reply.kind)
+        session.heard(reply.kind, now: now)
         switch reply.kind {
+        case .download(_, let answer) where session.isVerification(reply.kind, isQuiet: downloads.isQuiet):
+            perform(session.verificationAnswered(answer, now: now))
         case .download(let name, let answer):
             perform(downloads.replied(name, answer, isStorageFine: storage.isFine, now: now, random: &random))
         case .upload(let reply): perform(uploads.replied(reply, now: now, random: &random))

@@ -17,6 +17,7 @@ package enum BusCall: Hashable, Sendable {
     case resume(Direction?)
     case forget(AvatarName)
     case check(look: Bool)
+    case verify
 
     /// Whether the call is a reason to compare the folders' paths with what is held of them: whoever registers relies on paths, and
     /// `avatarctl sync` and `doctor` check to have the agent look.
@@ -39,6 +40,8 @@ package enum BusOutput: Hashable, Sendable {
     /// Of `Explain`: what was done about a picture, and last how it is now.
     case explanation(StreamID, [ActivityLog.Step])
     case checked(StreamID, FolderCheck)
+    /// Of `Verify`: the server takes the login.
+    case verified(StreamID)
     case done(StreamID)
     case failed(StreamID, BusFault)
 }
@@ -61,4 +64,6 @@ package enum BusFault: Hashable, Sendable {
     case unknownSubscription(String)
     case expectedMore
     case storage(String)
+    /// The server cannot be reached, or does not answer.
+    case unreachable(String)
 }

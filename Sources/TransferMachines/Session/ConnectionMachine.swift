@@ -24,22 +24,18 @@ package struct ConnectionMachine: Sendable {
         case waiting(until: MonotonicTime)
         /// A connection is being opened.
         case connecting(Int)
-        /// Connected.
+        /// Connected; whether the peer is an avatar server shows when it answers (``ConnectionMachine/isHeard``).
         case online(Int)
         /// The server refuses this user's token; only a new login helps.
         case refused
 
-        fileprivate var isTrying: Bool {
-            switch self {
-            case .waiting, .connecting: true
-            case .offline, .idle, .online, .refused: false
-            }
-        }
     }
 
     /// Where it is now.
     package private(set) var state = State.offline
-    /// Since when it is online, or since when it is not: tries in between do not count.
+    /// Whether the peer of the open connection has answered in the server's language. Until then anybody may listen there.
+    package private(set) var isHeard = false
+    /// Since when the server answers, or since when it does not: tries in between do not count.
     package private(set) var since: MonotonicTime
     /// Why it is not online, in words for a person.
     package private(set) var cause: String?
@@ -80,8 +76,14 @@ package struct ConnectionMachine: Sendable {
     /// The connection with this number is open. Whether that was the one waited for.
     package mutating func opened(_ number: Int, now: MonotonicTime) -> Bool {
         guard state == .connecting(number) else { return false }
-        move(to: .online(number), now: now, cause: nil)
+        move(to: .online(number), now: now, cause: cause)
         return true
+    }
+
+    /// The peer has answered in the server's language.
+    package mutating func heard(now: MonotonicTime) {
+        guard online != nil, !isHeard else { return }
+        (isHeard, since, cause) = (true, now, nil)
     }
 
     /// The server said something sensible.
@@ -159,9 +161,19 @@ package struct ConnectionMachine: Sendable {
         }
     }
 
+    private var isTrying: Bool {
+        switch state {
+        case .waiting, .connecting: true
+        case .online: !isHeard
+        case .offline, .idle, .refused: false
+        }
+    }
+
     private mutating func move(to next: State, now: MonotonicTime, cause: String?) {
-        if (state.isTrying, next.isTrying) != (true, true) { since = now }
+        let wasTrying = isTrying
         state = next
+        isHeard = false
+        if !wasTrying || !isTrying { since = now }
         self.cause = cause
     }
 }

@@ -14,6 +14,11 @@ struct Session: Sendable {
         case callsEnd(BusFault)
         /// The token may be another by now.
         case readToken(isAsked: Bool)
+        /// Ask the server about itself.
+        case ask(ServerQuestion)
+        /// Whoever waits for the login to be verified is told.
+        case verified([StreamID])
+        case notVerified([StreamID], BusFault)
         case log(ActivityLog.Entry)
     }
 
@@ -26,6 +31,11 @@ struct Session: Sendable {
     private var strayReplies = 0
     /// Whether the server answered anything on this connection: only then it lives.
     private(set) var hasAnswered = false
+    /// When the question that tells an avatar server from another was sent on this connection.
+    private var greetedAt: MonotonicTime?
+    /// Calls that wait for the login to be verified, and when the server was asked on this connection.
+    private var verifiers: [StreamID] = []
+    private var verifiedAt: MonotonicTime?
 
     init(now: MonotonicTime) { connection = ConnectionMachine(now: now) }
 
@@ -34,7 +44,16 @@ struct Session: Sendable {
     var since: MonotonicTime { connection.since }
     var cause: String? { connection.cause }
     var isOnline: Bool { connection.online != nil }
-    var deadline: MonotonicTime { connection.deadline ?? .never }
+    /// Whether the peer of the open connection has answered as an avatar server does.
+    var isHeard: Bool { connection.isHeard }
+    var deadline: MonotonicTime {
+        min(connection.deadline ?? .never, owed.map { $0 + Limits.Connection.replyTimeout } ?? .never)
+    }
+
+    /// Since when the server owes an answer to a question about itself.
+    private var owed: MonotonicTime? {
+        [isHeard ? nil : greetedAt, verifiedAt].compactMap { $0 }.min()
+    }
 
     /// Whether a reply came on the connection that is open now.
     func isCurrent(_ number: Int) -> Bool { connection.online == number }
@@ -83,6 +102,7 @@ struct Session: Sendable {
     mutating func opened(_ number: Int, now: MonotonicTime) -> [Action] {
         guard connection.opened(number, now: now) else { return [.disconnect(number)] }
         (strayReplies, hasAnswered) = (0, false)
+        (greetedAt, verifiedAt) = (nil, nil)
         return [.log(.note(Note(.info, "connected", detail: login?.server)))]
     }
 
@@ -90,14 +110,21 @@ struct Session: Sendable {
         _ number: Int, cause: String, hasWork: Bool, now: MonotonicTime, random: inout SeededRandom
     ) -> [Action] {
         let (wasOnline, known) = (connection.online == number, connection.cause)
-        guard connection.closed(number, cause: cause, hasWork: hasWork, now: now, random: &random) else { return [] }
+        let isUnheard = wasOnline && !isHeard
+        let cause = isUnheard ? doubt(cause) : cause
+        // A peer that has never answered may be another program: it is tried again, so that a person hears of it until it is right.
+        guard connection.closed(number, cause: cause, hasWork: hasWork || isUnheard, now: now, random: &random)
+        else { return [] }
+        (greetedAt, verifiedAt) = (nil, nil)
         let note = cause == known ? [] : [Action.log(.note(Note(.info, "not connected", detail: cause)))]
         return note + (wasOnline ? [.hungUp] : []) + [.connectionLost]
     }
 
     /// The server misbehaves: the connection is closed, and opened again after a wait.
     mutating func giveUp(_ cause: String, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
-        [.hungUp, .log(.note(Note(.warning, "connection given up", detail: cause)))]
+        let cause = isHeard ? cause : doubt(cause)
+        (greetedAt, verifiedAt) = (nil, nil)
+        return [.hungUp, .log(.note(Note(.warning, "connection given up", detail: cause)))]
             + actions(connection.giveUp(cause: cause, now: now, random: &random))
     }
 
@@ -112,11 +139,82 @@ struct Session: Sendable {
     }
 
     /// A frame came from the server.
-    mutating func heard(_ kind: ServerReply.Kind) {
+    mutating func heard(_ kind: ServerReply.Kind, now: MonotonicTime) {
         switch kind {
         case .download, .upload, .progress: hasAnswered = true
         case .other, .unreadable: break
         }
+        if case .unreadable = kind { return }
+        connection.heard(now: now)
+    }
+
+    // MARK: Questions about the server itself
+
+    /// Why a connection ended on which nothing came that an avatar server says.
+    private func doubt(_ cause: String) -> String {
+        "\(login?.server ?? "the server") does not answer as an avatar server does (\(cause)): check its host and port"
+    }
+
+    /// Whether the server has owed an answer about itself for too long.
+    func isSilent(now: MonotonicTime) -> Bool { owed.map { now - $0 >= Limits.Connection.replyTimeout } ?? false }
+
+    /// What the server is asked about itself now. `isQuiet` where nothing else was asked whose answer would tell as much.
+    mutating func questions(isQuiet: Bool, now: MonotonicTime) -> [Action] {
+        guard isOnline else { return [] }
+        var actions: [Action] = []
+        if !isHeard, greetedAt == nil, isQuiet {
+            greetedAt = now
+            actions.append(.ask(.whoIsThere))
+        }
+        if !verifiers.isEmpty, verifiedAt == nil {
+            verifiedAt = now
+            actions.append(.ask(.isTokenTaken))
+        }
+        return actions
+    }
+
+    /// Somebody wants to know whether the server takes the login.
+    mutating func verify(_ stream: StreamID, now: MonotonicTime) -> [Action] {
+        guard login != nil else { return [.notVerified([stream], .notLoggedIn)] }
+        if let refusal {
+            return [.notVerified([stream], .serverRefused(code: refusal.code, reason: refusal.description))]
+        }
+        verifiers.append(stream)
+        return actions(connection.hurry(now: now))
+    }
+
+    mutating func hungUp(_ stream: StreamID) { verifiers.removeAll { $0 == stream } }
+
+    /// Whether that is the answer to ``ServerQuestion/isTokenTaken``; an error may be without a name, which is then the answer where nothing
+    /// else was asked.
+    func isVerification(_ kind: ServerReply.Kind, isQuiet: Bool) -> Bool {
+        guard verifiedAt != nil, case .download(let name, _) = kind else { return false }
+        return name.map { ExactString($0) == ExactString(ServerQuestion.unusedName) } ?? isQuiet
+    }
+
+    /// The answer to ``ServerQuestion/isTokenTaken``: the server looks at the token before it looks for the file.
+    mutating func verificationAnswered(_ answer: ClassicDownload.Reply, now: MonotonicTime) -> [Action] {
+        verifiedAt = nil
+        let streams = verifiers
+        verifiers = []
+        guard case .error(let code) = answer, let error = ClassicError(rawValue: code),
+            error == .tokenInvalid || error == .uidInvalid
+        else { return [.verified(streams)] }
+        let refusal = LoginRefusal(error)
+        return refuse(refusal, now: now) + [
+            .notVerified(streams, .serverRefused(code: code, reason: refusal.description))
+        ]
+    }
+
+    /// The connection was lost: whoever waits for the login to be verified is told why, rather than kept waiting.
+    mutating func verificationsEnd() -> [Action] {
+        guard !verifiers.isEmpty else { return [] }
+        defer { verifiers = [] }
+        if let refusal {
+            return [.notVerified(verifiers, .serverRefused(code: refusal.code, reason: refusal.description))]
+        }
+        guard login != nil else { return [.notVerified(verifiers, .notLoggedIn)] }
+        return [.notVerified(verifiers, .unreachable(connection.cause ?? "another login came in between"))]
     }
 
     /// The server said something sensible: the next waits begin anew.

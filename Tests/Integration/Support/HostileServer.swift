@@ -4,7 +4,8 @@ import NIOPosix
 import Synchronization
 import WireProtocol
 
-/// A server that the test writes: it speaks the classic frames, and answers whatever its script says.
+/// A server that the test writes: it speaks the classic frames, and answers whatever its script says. The question that tells an avatar
+/// server from another it answers like every other, where the script has nothing to say to it.
 final class HostileServer: Sendable {
     /// What is sent for a request, frame by frame; none for silence.
     typealias Script = @Sendable (ClassicRequest, Int) -> [Answer]
@@ -85,7 +86,11 @@ private final class ScriptHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let request = try? ClassicRequest.decode(unwrapInboundIn(data)) else { return }
-        for answer in script(request) {
+        var answers = script(request)
+        if answers.isEmpty, case .test(let message) = request {
+            answers = [.reply(.test(TestMessage(data: message.data, error: 0)))]
+        }
+        for answer in answers {
             var buffer = context.channel.allocator.buffer(capacity: 4096)
             switch answer {
             case .reply(let reply): reply.encode(into: &buffer)

@@ -231,6 +231,7 @@ final class SimAgent {
             link?.link.close(by: .agent)
             link = nil
         case .send(let request): send(request)
+        case .ask(let question): ask(question)
         case .disk(let command):
             queue.append(.command(command))
             switch command {
@@ -253,6 +254,13 @@ final class SimAgent {
     }
 
     // MARK: The connection
+
+    private func ask(_ question: ServerQuestion) {
+        world.log("agent asks the server about itself", "\(question)")
+        var buffer = ByteBuffer()
+        ClassicMapping.message(for: question, uid: account.uid, token: account.token).encode(into: &buffer)
+        link?.link.send(buffer, from: .agent)
+    }
 
     private func send(_ request: ServerRequest) {
         switch request {

@@ -43,6 +43,10 @@ extension ScriptedAgent.State {
             }
             let step = Step(at: "2026-01-01T00:00:00Z", what: "state is \(avatar.state)", detail: avatar.reason)
             reply.send(.explain([step]), continues: false)
+        case .verify:
+            guard let login else { return reply.fail(.notLoggedIn) }
+            reply.send(
+                .verify(VerifyReply(server: login.server, uid: login.uid, dialect: "classic")), continues: false)
         case .check:
             reply.send(.check(CheckReply(differences: differences, total: differences.count)), continues: false)
         }

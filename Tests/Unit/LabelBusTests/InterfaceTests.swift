@@ -84,6 +84,7 @@ private let inputs = [
     Sample(.input("Login"), LoginParameters(server: server, uid: 7, token: "t")), Sample(.input("Logout"), NoFields()),
     Sample(.input("Status"), NoFields()), Sample(.input("Explain"), ExplainParameters(name: "n")),
     Sample(.input("Check"), CheckParameters(look: true)),
+    Sample(.input("Verify"), NoFields()),
 ]
 
 private let outputs =
@@ -98,16 +99,18 @@ private let outputs =
         Sample(
             .output("Status"),
             StatusReply(
-                version: "v", connection: "c", since: "s", server: server, dialect: "classic", icon: avatar,
+                version: "v", connection: "c", since: "s", server: server, uid: 7, dialect: "classic", icon: avatar,
                 downloads: 1, uploads: 1, labels: 1, cached: 1, bytes: 1, problems: [problem], figures: ["f": 0.5])),
         Sample(.output("Explain"), ExplainReply(steps: [step])),
         Sample(.output("Check"), CheckReply(differences: [difference], total: 1)),
+        Sample(.output("Verify"), VerifyReply(server: server, uid: 7, dialect: "classic")),
     ] + ["Adjust", "Forget", "Pause", "Resume", "Login", "Logout"].map { Sample(.output($0), NoFields()) }
 
 private let errors = [
     AgentError.notLoggedIn, .unknownAvatar(name: "n"), .invalidName(name: "n", reason: "r"),
     .notAnImage(path: "p", reason: "r"), .tooLarge(path: "p", size: 1, limit: 1), .serverRefused(code: 1, reason: "r"),
-    .storageFailed(reason: "r"), .loginFixed(reason: "r"), .lagging(dropped: 1), .tooMany(what: "w", limit: 1),
+    .storageFailed(reason: "r"), .serverUnreachable(reason: "r"), .loginFixed(reason: "r"), .lagging(dropped: 1),
+    .tooMany(what: "w", limit: 1),
     .unknownSubscription(subscription: "s"),
 ].map { Sample($0) }
 

@@ -46,6 +46,9 @@ struct PythonClientTests {
             #expect(steps["watch"] == ["cursor": 0])
             #expect(steps["upload"] == ["state": "pending"])
             #expect(steps["explain"] == ["steps": 1])
+            #expect(
+                steps["verify"]
+                    == ["server": ["host": "127.0.0.1", "port": 9090], "uid": 7, "dialect": "classic"])
             #expect(steps["problems"] == ["what": ["up is paused"]])
             #expect(steps["oneway"] == ["reply": NSNull()])
             #expect(steps["forgotten"] == ["names": ["a.png", "crop.png"]])

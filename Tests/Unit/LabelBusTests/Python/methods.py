@@ -39,6 +39,7 @@ with varlink.Client(address) as client:
         say("upload", state=agent.Upload(picture)["avatar"]["state"])
         say("explain", steps=len(agent.Explain("a.png")["steps"]))
         say("check", **agent.Check())
+        say("verify", **agent.Verify())
         say("pause", reply=agent.Pause("up"))
         say("problems", what=[problem["what"] for problem in agent.Status()["problems"]])
         say("resume", reply=agent.Resume())

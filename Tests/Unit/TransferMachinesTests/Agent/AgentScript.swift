@@ -12,6 +12,8 @@ struct AgentScript {
     private(set) var sent: [ServerRequest] = []
     private(set) var told: [BusOutput] = []
     private(set) var actions: [AgentAction] = []
+    /// Whether the server answers the question that tells it from another program.
+    var answersWhoIsThere = true
     /// What the disk was told to commit last, by name.
     private var committing: [AvatarName: CommitMachine.Item] = [:]
 
@@ -38,6 +40,9 @@ struct AgentScript {
     /// One input; what came of it replaces what came of the last.
     mutating func give(_ input: AgentInput) {
         actions = machine.handle(input, now: now)
+        if answersWhoIsThere, actions.contains(.ask(.whoIsThere)) {
+            actions += machine.handle(.replies([ServerReply(connection: connection, kind: .other)]), now: now)
+        }
         disk = []
         sent = []
         told = []
@@ -49,7 +54,7 @@ struct AgentScript {
                 if case .commit(let items) = command { for item in items { committing[item.name] = item } }
             case .send(let request): sent.append(request)
             case .bus(let output): told.append(output)
-            case .disconnect, .note, .attach, .readToken, .bindBus, .end: break
+            case .ask, .disconnect, .note, .attach, .readToken, .bindBus, .end: break
             }
         }
     }

@@ -11,6 +11,7 @@ import TransferMachines
         var machine = ConnectionMachine(now: at(0))
         _ = machine.login(now: at(0))
         _ = machine.opened(1, now: at(0))
+        machine.heard(now: at(0))
         return machine
     }
 
@@ -27,7 +28,9 @@ import TransferMachines
         #expect(machine.state == .connecting(1))
         #expect(machine.opened(1, now: at(2)) == true)
         #expect(machine.online == 1)
-        #expect(machine.since == at(2))
+        #expect(!machine.isHeard && machine.since == at(1), "anybody may listen there")
+        machine.heard(now: at(3))
+        #expect(machine.isHeard && machine.since == at(3))
     }
 
     @Test func aSecondLoginReplacesTheFirstConnection() {
@@ -143,6 +146,18 @@ import TransferMachines
         #expect(machine.deadline != nil)
         #expect(machine.giveUp(cause: "silent", now: at(0), random: &random) == [], "there is nothing to give up")
         #expect(machine.cause == "silent")
+    }
+
+    @Test mutating func whyThereIsNoServerIsToldUntilThereIsOne() throws {
+        var machine = online()
+        _ = machine.giveUp(cause: "silent", now: at(10), random: &random)
+        _ = machine.tick(now: try #require(machine.deadline))
+        #expect(machine.opened(2, now: at(.seconds(2))) == true)
+        #expect(machine.cause == "silent")
+        #expect(machine.since == at(10))
+        machine.heard(now: at(.seconds(3)))
+        #expect(machine.cause == nil)
+        #expect(machine.since == at(.seconds(3)))
     }
 
     @Test mutating func sinceIsWhenItWentOffNotWhenItLastTried() {
