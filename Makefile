@@ -7,6 +7,9 @@ FROM ?= 1
 SECONDS ?= 60
 
 PROGRAMS = avatard avatarctl avatar-server
+# The programs that are installed carry Swift's libraries in them; such a build has a folder of its own, so that neither it nor the builds for
+# benchmarks are made anew for the other's sake.
+STATIC = .build/static
 FUZZERS = BusFuzz ImageFuzz
 BENCHMARKS = folder-bench BusBench ServerBench
 DEBUG = .build/debug
@@ -15,7 +18,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 # A user manager reads units from ~/.local/share as well as from the lib folders of /usr and /usr/local (systemd.unit(5)).
 UNITS = $(if $(filter $(HOME)/.local,$(PREFIX)),$(SHARE)/systemd/user,$(DESTDIR)$(PREFIX)/lib/systemd/user)
 
-.PHONY: help setup build run test simulate fuzz bench install uninstall format lint
+.PHONY: help setup build run test simulate fuzz bench static install uninstall test-systemd format lint
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -63,15 +66,23 @@ bench:
 	python3 -B Tests/Benchmarks/Distance/distance.py --programs $$(swift build --configuration release --show-bin-path) \
 	    $(if $(QUICK),--rounds 1,--out docs/benchmarks)
 
-## make install PREFIX=...     release build; programs, user units, man pages, completions, sample configuration (~/.local)
-install: setup
-	@echo "Building for release. From nothing this is the long part (minutes)."
-	$(foreach program,$(PROGRAMS),swift build --configuration release --product $(program) &&) true
-	scripts/install.sh $$(swift build --configuration release --show-bin-path) "$(DESTDIR)" "$(PREFIX)" "$(UNITS)"
+static: setup
+	@echo "Building for release, with Swift's libraries in the programs. From nothing this is the long part (minutes)."
+	@set -e; for program in $(PROGRAMS); do \
+	    swift build --configuration release --static-swift-stdlib --scratch-path $(STATIC) --product $$program; done
+
+## make install PREFIX=...     release build; programs, units, man pages, completions, sample configuration (~/.local)
+install: static
+	scripts/install.sh $(STATIC)/release "$(DESTDIR)" "$(PREFIX)" "$(UNITS)"
 
 ## make uninstall PREFIX=...   takes away what install put there; your pictures and settings stay
 uninstall:
 	scripts/install.sh --remove "$(DESTDIR)" "$(PREFIX)" "$(UNITS)"
+
+## make test-systemd           what is installed, tried in a Debian 12 with a systemd of its own; needs root
+test-systemd: static
+	@scripts/setup.sh systemd
+	cd Tests/System && unshare --mount python3 -B -m unittest discover --verbose --pattern 'systemd_*.py'
 
 ## make format                 formats the sources
 format:

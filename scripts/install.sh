@@ -3,16 +3,18 @@
 #   scripts/install.sh BUILT DESTDIR PREFIX UNITS       copies
 #   scripts/install.sh --remove DESTDIR PREFIX UNITS    takes the same files away
 # DESTDIR may be empty; PREFIX is where the files will be used, UNITS the (DESTDIR and all) folder of systemd's user units.
+# STRIP is what takes the symbols out of a copied program; `:` leaves them in.
 set -eu
 cd "$(dirname "$0")/.."
 built=$1 destdir=$2 prefix=$3 units=$4
 bin=$destdir$prefix/bin
 share=$destdir$prefix/share
+strip=${STRIP:-strip}
 programs="avatard avatarctl avatar-server"
-# The agent's units are a user's; the server's is the system's, and lies beside the documentation in a home of one's own.
+# The agent's units are a user's; the server's is the system's, with a user of its own, and has no place in a home.
 case $units in
-*/lib/systemd/user) system_units=${units%/user}/system ;;
-*) system_units=$share/doc/avatard ;;
+*/lib/systemd/user) system=${units%/systemd/user} ;;
+*) system= ;;
 esac
 
 case $prefix in
@@ -29,13 +31,20 @@ if [ "$built" = --remove ]; then
             "$share/zsh/site-functions/_$program" "$share/fish/vendor_completions.d/$program.fish"
     done
     for page in docs/man/*.[1-8]; do rm -f "$share/man/man${page##*.}/$(basename "$page")"; done
-    rm -f "$units/avatard.service" "$units/avatard.socket" "$system_units/avatar-server.service"
+    rm -f "$units/avatard.service" "$units/avatard.socket"
+    if [ -n "$system" ]; then
+        rm -f "$system/systemd/system/avatar-server.service" "$system/sysusers.d/avatar-server.conf" \
+            "$system/tmpfiles.d/avatar-server.conf"
+    fi
     rm -rf "$share/doc/avatard"
     exit 0
 fi
 
 for program in $programs; do
-    install -D -m 755 "$built/$program" "$bin/$program"
+    install -D -m 755 "$built/$program" "$bin/$program.new"
+    "$strip" "$bin/$program.new"
+    # A running program keeps its file; the next start takes the new one.
+    mv -f "$bin/$program.new" "$bin/$program"
     install -d "$share/bash-completion/completions" "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
     "$built/$program" --generate-completion-script bash >"$share/bash-completion/completions/$program"
     "$built/$program" --generate-completion-script zsh >"$share/zsh/site-functions/_$program"
@@ -47,10 +56,17 @@ install -D -m 644 LICENSE "$share/doc/avatard/LICENSE"
 # put_unit FOLDER UNIT: with the folder of the programs in it.
 put_unit() {
     install -d "$1"
-    sed "s#=/usr/bin/#=$prefix/bin/#; s#=/usr/local/bin/#=$prefix/bin/#" "systemd/$2" >"$1/$2"
+    sed "s#=/usr/local/bin/#=$prefix/bin/#" "systemd/$2" >"$1/$2"
     chmod 644 "$1/$2"
 }
 put_unit "$units" avatard.service
 put_unit "$units" avatard.socket
-put_unit "$system_units" avatar-server.service
-echo "Installed under $destdir$prefix. Next: systemctl --user daemon-reload && systemctl --user enable --now avatard"
+echo "Installed under $destdir$prefix."
+echo "The agent, for each user:  systemctl --user daemon-reload && systemctl --user enable --now avatard"
+if [ -n "$system" ]; then
+    put_unit "$system/systemd/system" avatar-server.service
+    install -D -m 644 systemd/avatar-server.sysusers "$system/sysusers.d/avatar-server.conf"
+    install -D -m 644 systemd/avatar-server.tmpfiles "$system/tmpfiles.d/avatar-server.conf"
+    echo "The server, as root:       systemd-sysusers && systemd-tmpfiles --create avatar-server.conf &&"
+    echo "                           systemctl daemon-reload && systemctl enable --now avatar-server"
+fi

@@ -3,6 +3,7 @@
 #   scripts/setup.sh build    what the compiler needs, and Python for the demonstration (make run)
 #   scripts/setup.sh test     that, and the programs that the tests start (make test)
 #   scripts/setup.sh bench    what building needs, and the programs that avatar-server is measured beside (make bench)
+#   scripts/setup.sh systemd  what making and booting a Debian needs (make test-systemd)
 # Root is asked for through sudo, only when something is missing. No system service is started or enabled.
 set -eu
 
@@ -14,12 +15,14 @@ tests="redis-server mariadb-server-core mariadb-client-core systemd util-linux p
 # The decoders that docs/pictures.md compares.
 tests="$tests python3-pil python3-pyqt6 qt6-image-formats-plugins imagemagick libmagickcore-6.q16-6-extra"
 peers="nginx-light curl rsync openssl iproute2"
+machine="mmdebstrap systemd-container python3 binutils"
 case ${1:-test} in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
 bench) wanted="$build $peers" ;;
+systemd) wanted="$build $machine" ;;
 *)
-    echo "usage: scripts/setup.sh [build|test|bench]" >&2
+    echo "usage: scripts/setup.sh [build|test|bench|systemd]" >&2
     exit 2
     ;;
 esac

@@ -1,6 +1,8 @@
 import ArgumentParser
 import AvatarCore
 import Foundation
+import Glibc
+import PosixFiles
 import ProgramSupport
 import ServerRuntime
 import ServerStores
@@ -113,10 +115,10 @@ private func token(from file: String?) throws -> String {
         }.joined()
     }
     let bytes: [UInt8]
-    do {
-        bytes = Array(try Data(contentsOf: URL(fileURLWithPath: file)).prefix(TokenText.bytesMax))
+    do throws(PosixError) {
+        bytes = try beginning(of: file, atMost: TokenText.bytesMax)
     } catch {
-        Failure.say("the token file \(file) cannot be read: \(error.localizedDescription)")
+        Failure.say("the token file cannot be read: \(error)")
         throw Failure.noInput
     }
     do throws(TokenText.Fault) {
@@ -125,4 +127,21 @@ private func token(from file: String?) throws -> String {
         Failure.say("the token file \(file) cannot be used: \(error)")
         throw Failure.noInput
     }
+}
+
+/// The first bytes of a file, which may be a pipe.
+private func beginning(of file: String, atMost count: Int) throws(PosixError) -> [UInt8] {
+    let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .last("open", path: file) }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: count)
+    while bytes.count < count {
+        let got = read(descriptor, &chunk, count - bytes.count)
+        if got < 0, errno == EINTR { continue }
+        guard got >= 0 else { throw .last("read", path: file) }
+        if got == 0 { break }
+        bytes += chunk[..<got]
+    }
+    return bytes
 }
