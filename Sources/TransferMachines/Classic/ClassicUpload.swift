@@ -260,6 +260,8 @@ package struct ClassicUpload: Sendable {
         case .tokenInvalid?, .uidInvalid?:
             ignored = Int(sent - acknowledged) - 1
             answerLost = true
+            // Chunks behind the refused one may be taken all the same: the connection had shown a token that counted when they were begun.
+            if geometry.isLast(sent) { mayBeComplete = true }
             aim(behind: acknowledged)
             phase = .waiting
             return error.map { .tokenRefused($0) }

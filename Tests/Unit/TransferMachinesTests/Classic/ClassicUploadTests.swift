@@ -315,6 +315,16 @@ import Testing
         #expect(send(&machine) == [1, 2, 3])
     }
 
+    /// The server had the chunks of an earlier try, and took the last one behind the chunk with the old token: it is not sent the whole again.
+    @Test func aLastChunkBehindARefusedTokenMayHaveBeenTaken() {
+        var machine = sending(3, acknowledged: 0)
+        #expect(machine.replied(error: 1010, seq: 1) == .tokenRefused(.tokenInvalid))
+        machine.connectionLost()
+        _ = machine.begin()
+        machine.progress(.at(seq: 3, totalSize: 5000, transSize: 5000))
+        #expect(send(&machine) == [3], "with the token, so that it is the icon")
+    }
+
     @Test(arguments: [Int64?.none, 1, 3, 0])
     func anAcknowledgementOfAnotherChunkEndsTheTry(seq: Int64?) {
         var machine = sending(2, acknowledged: 1)
