@@ -66,8 +66,6 @@ extension Life {
         world.log("a crop is closed", name.string, Int64(picture.bytes.count))
         disk.touch(inode)
         oracle.closed(name, picture)
-        // A download of it may find the old picture and the new one at the server.
-        oracle.harmed(name)
         watch.happened(.crops, name)
         guard again > 0, random.happens(options.cropsAgainRate) else { return }
         world.schedule(in: random.upTo(random.happens(0.5) ? .milliseconds(40) : .milliseconds(300))) { [self] in

@@ -110,6 +110,8 @@ final class Oracle {
 
     func closed(_ name: AvatarName, _ picture: Picture, isHeard: Bool = true) {
         versions[name, default: []].append(picture)
+        // A download of it may find the old picture and the new one at the server, or half of it at one of the seed's kind.
+        harmed(name)
         crops.removeAll { $0.name == name }
         var crop = ClosedCrop(name: name, picture: picture, at: world.now)
         crop.isHeard = isHeard
