@@ -64,6 +64,20 @@ package struct ConfigurationValues<Key: ConfigurationKey> {
         take(number)
     }
 
+    /// A number of bytes in a range, perhaps with a unit (``AvatarCore/ByteCount``).
+    package func bytes(
+        _ key: Key, in range: ClosedRange<Int>, _ take: (Int) -> Void
+    ) throws(ConfigurationError) {
+        guard let value = try configuration.value(of: key), !value.text.isEmpty else { return }
+        guard let count = ByteCount(text: value.text) else {
+            throw fault(key, value, "must be a number of bytes, such as 1048576, 512KiB or 10GB")
+        }
+        guard range.contains(count.bytes) else {
+            throw fault(key, value, "must lie from \(range.lowerBound) to \(range.upperBound) bytes")
+        }
+        take(count.bytes)
+    }
+
     /// True or false, in YAML's words.
     package func flag(_ key: Key, _ take: (Bool) -> Void) throws(ConfigurationError) {
         guard let value = try configuration.value(of: key), !value.text.isEmpty else { return }

@@ -58,14 +58,17 @@ struct Progress {
 
     private static let erase = "\r\u{1B}[K"
 
-    /// `cat.png: ready, 20480 bytes, /home/…/cat.png`
+    /// `cat.png: ready, 20.0 KiB, /home/…/cat.png`
     static func sentence(_ avatar: Avatar) -> String {
-        var words = [avatar.state.rawValue]
-        if let reason = avatar.reason { words.append(reason) }
+        // Most reasons begin with the state, which is not said twice.
+        var words = [avatar.reason ?? avatar.state.rawValue]
+        if words[0].split(separator: ":").first.map(String.init) != avatar.state.rawValue {
+            words.insert(avatar.state.rawValue, at: 0)
+        }
         if !avatar.state.isFinal, let transferred = avatar.transferred, let size = avatar.size, size > 0 {
-            words.append("\(transferred * 100 / size) % (\(transferred) of \(size) bytes)")
+            words.append("\(transferred * 100 / size) % of \(ByteCount(size))")
         } else if let size = avatar.size {
-            words.append("\(size) bytes")
+            words.append("\(ByteCount(size))")
         }
         if avatar.state.isFinal, let path = avatar.path { words.append(path) }
         return Output.harmless("\(avatar.name ?? "(unnamed)"): \(words.joined(separator: ", "))")

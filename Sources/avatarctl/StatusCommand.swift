@@ -1,10 +1,14 @@
 import ArgumentParser
 internal import AvatarAgentClient
 internal import AvatarCore
+internal import Foundation
 internal import LabelBus
 
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Says how the agent is.")
+
+    @Flag(help: "Show the agent's counters too.")
+    var verbose = false
 
     @OptionGroup var common: CommonOptions
 
@@ -12,15 +16,16 @@ struct Status: AsyncParsableCommand {
         try await common.run { client in
             let status = try await client.status()
             if common.json { return Output.line(status) }
-            for line in Self.lines(status) { Output.line(line) }
+            let now = Date()
+            for line in Self.lines(status, now: now, isVerbose: verbose) { Output.line(line) }
         }
     }
 
     /// What a person is told.
-    static func lines(_ status: StatusReply) -> [String] {
+    static func lines(_ status: StatusReply, now: Date, isVerbose: Bool) -> [String] {
         var lines = ["avatard \(status.version)"]
         let server = status.server.map { " (\(HostPort.text(host: $0.host, port: $0.port)))" } ?? ""
-        lines.append("connection  \(status.connection) since \(status.since)\(server)")
+        lines.append("connection  \(status.connection) \(Age.text(since: status.since, now: now))\(server)")
         if status.server == nil {
             lines.append("user        nobody is logged in: avatarctl login --host HOST --uid UID")
         } else if let uid = status.uid {
@@ -31,11 +36,12 @@ struct Status: AsyncParsableCommand {
         if let icon = status.icon { lines.append("your icon   \(Progress.sentence(icon))") }
         lines.append("transfers   \(status.downloads) down, \(status.uploads) up")
         lines.append("labels      \(status.labels)")
-        lines.append("cache       \(status.cached) pictures, \(status.bytes) bytes")
+        lines.append("cache       \(status.cached) pictures, \(ByteCount(status.bytes))")
         for problem in status.problems {
-            lines.append("problem     \(problem.what) (since \(problem.since))")
+            lines.append("problem     \(problem.what) (\(Age.text(since: problem.since, now: now)))")
             if let remedy = problem.remedy { lines.append("            \(remedy)") }
         }
+        guard isVerbose else { return lines }
         for (name, value) in status.figures.sorted(by: { $0.key < $1.key }) {
             lines.append("figure      \(name) \(value.formattedShort)")
         }
@@ -49,6 +55,15 @@ extension Double {
 }
 
 extension StatusReply {
+    /// Why transfers of that direction do not move now, as a person says it; nil where they do.
+    func reasonToWait(_ direction: Direction) -> String? {
+        if (figures["paused_\(direction.rawValue)"] ?? 0) > 0 {
+            return "\(direction.transfers) are paused: avatarctl resume"
+        }
+        guard connection != "online", server != nil, let problem = problems.first else { return nil }
+        return "not connected: \(problem.what)"
+    }
+
     /// Which transfers are held until `avatarctl resume`, as a person says it; nil for none.
     var pausedTransfers: String? {
         let held = Direction.allCases.filter { (figures["paused_\($0.rawValue)"] ?? 0) > 0 }

@@ -62,7 +62,14 @@ struct Upload: AsyncParsableCommand {
                         try await upload(path, client, &progress, isTaken: isTaken)
                     }
                 } else {
-                    try await upload(absolute(file), client, &progress) {}
+                    do {
+                        try await upload(absolute(file), client, &progress) {}
+                    } catch AgentError.notAnImage(_, let reason) where !common.json {
+                        // The agent knows the whole path, a person the word that was typed.
+                        throw AgentError.notAnImage(path: file, reason: reason)
+                    } catch AgentError.tooLarge(_, let size, let limit) where !common.json {
+                        throw AgentError.tooLarge(path: file, size: size, limit: limit)
+                    }
                 }
             }
         }
@@ -117,8 +124,13 @@ struct Forget: AsyncParsableCommand {
 
     func run() async throws {
         try await common.run { client in
+            let isIcon = try await client.status().icon?.name == name
             try await client.forget(name)
-            common.done("\(name) is forgotten")
+            // It is the agent's copy that goes.
+            common.done(
+                isIcon
+                    ? "\(name) is forgotten here; on the server it stays your avatar, and whatever shows it fetches it again"
+                    : "\(name) is forgotten")
         }
     }
 }
@@ -181,6 +193,8 @@ struct Sync: AsyncParsableCommand {
     func run() async throws {
         try await common.run { client in
             let refused = try await refused(client)
+            // Whatever is on its way needs the server: without it nothing below would ever end.
+            do { _ = try await client.verify() } catch AgentError.methodNotFound {}
             var missing: [String] = []
             for try await avatar in client.list() {
                 switch avatar.state {
@@ -245,6 +259,9 @@ extension CommonOptions {
         var open = Set(names.map { ExactString($0) })
         let count = open.count
         var failed = 0
+        if !json, count > 0, let reason = try await client.status().reasonToWait(.down) {
+            Output.errorLine("avatarctl: \(reason); the pictures come when that is over")
+        }
         for try await reply in try await client.fetchProgress(names, again: again) {
             guard let avatar = reply.avatar, let name = avatar.name else { continue }
             if avatar.state.isFinal, open.remove(ExactString(name)) != nil, avatar.isNotToBeHad { failed += 1 }

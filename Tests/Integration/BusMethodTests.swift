@@ -83,7 +83,7 @@ extension RealPrograms {
         }
 
         private func check(_ steps: [String: NSDictionary]) throws {
-            let refused: NSDictionary = ["code": 1010, "reason": "1010: the token is not valid"]
+            let refused: NSDictionary = ["code": 1010, "reason": "the token is not valid (1010)"]
             let unknown: NSDictionary = ["name": "nobody.png"]
             let expected: [(String, String, NSDictionary?)] = [
                 ("NotLoggedIn", "NotLoggedIn", [:]), ("ServerRefused", "ServerRefused", refused),

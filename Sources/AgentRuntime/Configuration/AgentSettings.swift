@@ -51,12 +51,12 @@ package struct AgentSettings: Sendable {
         try values.number(.identityUID, in: 1...Int.max) { uid = UserID(Int64($0)) }
         try values.path(.identityTokenFile) { tokenFile = $0 }
         try values.path(.cacheDirectory) { cacheDirectory = Self.trimmed($0) }
-        try values.number(.cacheBytesMax, in: 0...Int.max) { cacheBytesMax = $0 == 0 ? nil : Int64($0) }
+        try values.bytes(.cacheBytesMax, in: 0...Int.max) { cacheBytesMax = $0 == 0 ? nil : Int64($0) }
         try values.number(.cacheRecheckAfter, in: 0...Limits.Download.recheckSecondsMax) {
             recheckAfter = $0 == 0 ? nil : .seconds($0)
         }
         try values.path(.uploadDirectory) { uploadDirectory = Self.trimmed($0) }
-        try values.number(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
+        try values.bytes(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
         try values.choices(.picturesTypes) { pictureTypes = $0 }
         try readIgnored(values, layers)
         try values.path(.stateDirectory) { stateDirectory = Self.trimmed($0) }

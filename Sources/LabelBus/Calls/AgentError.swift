@@ -146,8 +146,10 @@ extension AgentError: CustomStringConvertible {
         case .unknownAvatar(let name): "nothing is known of \(name)"
         case .invalidName(let name, let reason): "\(name): the name \(reason)"
         case .notAnImage(let path, let reason): "\(path): \(reason)"
-        case .tooLarge(let path, let size, let limit): "\(path) has \(size) bytes, at most \(limit) are taken"
-        case .serverRefused(let code, let reason): "the server refused (\(code)): \(reason)"
+        case .tooLarge(let path, let size, let limit): "\(path) has \(ByteCount(size)), at most \(ByteCount(limit)) are taken"
+        // Most reasons name the code themselves.
+        case .serverRefused(let code, let reason):
+            "the server refused" + (code == 0 || reason.contains("\(code)") ? "" : " (\(code))") + ": \(reason)"
         case .storageFailed(let reason): "the agent's own disk or folders failed: \(reason)"
         case .serverUnreachable(let reason): "the server cannot be reached: \(reason)"
         case .loginFixed(let reason): "the login stays as it is: \(reason)"

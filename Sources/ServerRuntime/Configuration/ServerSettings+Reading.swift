@@ -17,8 +17,8 @@ extension ServerSettings {
             classicBodyBytesMax = $0
         }
         try values.flag(.classicOpenUpload) { classicOpenUpload = $0 }
-        try values.number(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
-        try values.number(.quotaBytesPerUser, in: 0...Int.max) { quotaBytesPerUser = $0 == 0 ? nil : Int64($0) }
+        try values.bytes(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
+        try values.bytes(.quotaBytesPerUser, in: 0...Int.max) { quotaBytesPerUser = $0 == 0 ? nil : Int64($0) }
         try values.address(
             .metricsHost, .metricsPort, ports: 0...65_535, host: { metricsHost = $0 },
             port: { metricsPort = $0 == 0 ? nil : $0 })

@@ -16,7 +16,9 @@ struct AvatarctlTests {
         try await withBus { bus in
             let result = try await avatarctl("status", on: bus)
             #expect(result.status == 0)
-            #expect(result.lines.contains("connection  offline since 2026-01-01T00:00:00Z"))
+            #expect(result.lines.contains { $0.wholeMatch(of: /connection  offline for \d+ days/) != nil })
+            #expect(result.lines.allSatisfy { !$0.hasPrefix("figure") }, "the agent's counters are for --verbose")
+            #expect(try await avatarctl("status", "--verbose", on: bus).lines.contains { $0.hasPrefix("figure") })
             let json = try await avatarctl("status", "--json", on: bus)
             let object = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
             #expect(object?["connection"] as? String == "offline")
