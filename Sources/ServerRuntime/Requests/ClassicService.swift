@@ -56,11 +56,12 @@ struct ClassicService: Sendable {
     let upload: UploadSettings
     let chunkBytes: Int64
     let logger: Logger
-    private let quota = QuotaLedger()
+    let quota: QuotaLedger
     private let errorLog = StoreErrorLog()
 
-    init(stores: Stores, upload: UploadSettings, chunkBytes: Int64, logger: Logger) {
+    init(stores: Stores, upload: UploadSettings, quota: QuotaLedger, chunkBytes: Int64, logger: Logger) {
         self.stores = stores
+        self.quota = quota
         self.upload = upload
         self.chunkBytes = chunkBytes
         self.logger = logger
@@ -232,7 +233,7 @@ final class StoreErrorLog: Sendable {
 }
 
 extension UploadID {
-    fileprivate static func random() -> UploadID {
+    static func random() -> UploadID {
         var random = SystemRandomNumberGenerator()
         return UploadID(high: random.next(), low: random.next())
     }

@@ -42,6 +42,8 @@ package protocol FileStore: Sendable {
     func part(_ id: UploadID, holds bytes: [UInt8], at offset: Int64) throws(StoreError) -> Bool
     /// Reads the whole part.
     func digestPart(_ id: UploadID) throws(StoreError) -> FileDigest
+    /// Why the whole part is no picture that the server knows, or not a whole one; nil when it is one.
+    func pictureFault(ofPart id: UploadID) throws(StoreError) -> ImageError?
     /// Syncs a complete file as configured, and reads it. The error is ``TransferMachines/StoreErrorCode/missing`` when
     /// there is no such file, and ``TransferMachines/StoreErrorCode/unsynced`` when the sync fails; then the file is removed.
     func digestFile(_ key: ResourceKey) throws(StoreError) -> FileDigest

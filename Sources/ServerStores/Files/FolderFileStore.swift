@@ -95,6 +95,19 @@ package final class FolderFileStore: FileStore {
         }
     }
 
+    package func pictureFault(ofPart id: UploadID) throws(StoreError) -> ImageError? {
+        let bytes = try storing {
+            let part = try part(id)
+            return try part.file.read(at: 0, count: Int(part.file.facts().size))
+        }
+        do throws(ImageError) {
+            _ = unsafe try ImageStructure.examine(bytes.span.bytes, isWhole: true)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     package func digestFile(_ key: ResourceKey) throws(StoreError) -> FileDigest {
         try storing {
             let file = try openFile(key)
