@@ -29,6 +29,13 @@ let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-ser
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let hummingbirdHTTP2 = Target.Dependency.product(name: "HummingbirdHTTP2", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
 let package = Package(
@@ -49,6 +56,10 @@ let package = Package(
             traits: ["YAML", "CommandLineArguments"]),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
     ],
     targets: [
         // System modules: a module map and a shim, nothing else.
@@ -105,6 +116,12 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "HTTPFront",
+            dependencies: [
+                "AvatarCore", "TransferMachines", "PosixFiles", "ServerRuntime",
+                hummingbird, hummingbirdCore, hummingbirdHTTP2, hummingbirdTLS, nioSSL, nioHTTPTypes, httpTypes, nioCore, logging, lifecycle,
+            ], swiftSettings: strict),
+        .target(
             name: "AvatarAgentClient", dependencies: ["AvatarCore", "LabelBus", nioCore, nioPosix],
             swiftSettings: strict),
 
@@ -121,7 +138,7 @@ let package = Package(
         .executableTarget(
             name: "avatar-server",
             dependencies: [
-                "ServerRuntime", "ServerStores", "TransferMachines", "AvatarCore",
+                "ServerRuntime", "ServerStores", "HTTPFront", "TransferMachines", "AvatarCore",
                 "PosixFiles", "ProgramSupport", nioCore,
                 arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -203,9 +220,12 @@ let package = Package(
             name: "ServerRuntimeTests",
             dependencies: [
                 "avatar-server", "ServerRuntime", "ServerStores", "TransferMachines",
-                "WireProtocol",
+                "WireProtocol", "HTTPFront", "TestPictures",
                 "AvatarCore", "PosixFiles", nioCore, nioPosix, logging,
             ], path: "Tests/Unit/ServerRuntimeTests", exclude: ["Python"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "HTTPFrontTests", dependencies: ["HTTPFront", "AvatarCore"], path: "Tests/Unit/HTTPFrontTests",
             swiftSettings: strict),
         .executableTarget(
             name: "delay-link", path: "Tests/Benchmarks/Distance/DelayLink", swiftSettings: strict),

@@ -12,8 +12,8 @@ say() { printf 'setup: %s\n' "$*"; }
 build="libinotifytools0-dev libssl-dev libsqlite3-dev libhiredis-dev libmariadb-dev pkg-config git make python3 python3-pip"
 # MariaDB without its service: mariadb-server-core is the programs alone.
 tests="redis-server mariadb-server-core mariadb-client-core systemd util-linux python3-pyqt5"
-# The decoders that docs/pictures.md compares.
-tests="$tests python3-pil python3-pyqt6 qt6-image-formats-plugins imagemagick libmagickcore-6.q16-6-extra"
+# What asks the HTTP front, and makes its certificates; the decoders that docs/pictures.md compares.
+tests="$tests curl openssl python3-pil python3-pyqt6 qt6-image-formats-plugins imagemagick libmagickcore-6.q16-6-extra"
 peers="nginx-light curl rsync openssl iproute2"
 machine="mmdebstrap systemd-container python3 binutils"
 case ${1:-test} in

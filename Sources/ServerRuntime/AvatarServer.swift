@@ -28,6 +28,7 @@ package final class AvatarServer: Service {
     private let group: MultiThreadedEventLoopGroup
     private let timeouts: ServerSession.Timeouts
     private let queue = WorkQueue(threadCount: Limits.Server.workerThreads)
+    private let quota = QuotaLedger()
     private let registry: ConnectionRegistry
     private let descriptors: DescriptorBudget
     private let whenListening: @Sendable (SocketAddress) throws -> Void
@@ -37,6 +38,9 @@ package final class AvatarServer: Service {
 
     /// The port that serves the metrics; nil before the server has started, and where no port is configured.
     package var metricsPort: Int? { metricsListener.withLock { $0?.localAddress?.port } }
+
+    /// The same files, rules and workers for another front.
+    package var avatars: AvatarService { AvatarService(stores: stores, queue: queue, upload: uploads, quota: quota) }
 
     /// What the server counts about itself.
     package let metrics = ServerMetrics()
@@ -139,7 +143,7 @@ package final class AvatarServer: Service {
 
     private func bind() async throws -> any Channel {
         let service = ClassicService(
-            stores: stores, upload: uploads, chunkBytes: Int64(settings.classicChunkBytes),
+            stores: stores, upload: uploads, quota: quota, chunkBytes: Int64(settings.classicChunkBytes),
             bodyBytesMax: settings.classicBodyBytesMax, logger: logger)
         let shared = ConnectionResources(
             queue: queue, metrics: metrics, openFiles: OpenFileBudget(filesMax: descriptors.downloads))

@@ -1,10 +1,17 @@
 internal import AvatarCore
 internal import Glibc
-internal import NIOCore
+package import NIOCore
 
 /// The server cannot listen at an address of its configuration.
 package struct ListenFault: Error, CustomStringConvertible {
     package let description: String
+
+    package init(_ description: String) { self.description = description }
+
+    package init(host: String, port: Int, _ error: IOError) {
+        self.init(
+            "cannot listen on \(HostPort.text(host: host, port: port)): " + String(cString: strerror(error.errnoCode)))
+    }
 
     /// What `body` gives, or its error in words.
     static func wrapping<Value>(
@@ -13,11 +20,9 @@ package struct ListenFault: Error, CustomStringConvertible {
         do {
             return try await body()
         } catch let error as IOError {
-            throw ListenFault(
-                description: "cannot listen on \(HostPort.text(host: host, port: port)): "
-                    + String(cString: strerror(error.errnoCode)))
+            throw ListenFault(host: host, port: port, error)
         } catch is SocketAddressError {
-            throw ListenFault(description: "cannot listen on \(host): no address is known for that name")
+            throw ListenFault("cannot listen on \(host): no address is known for that name")
         }
     }
 }

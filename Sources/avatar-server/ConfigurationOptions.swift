@@ -31,6 +31,12 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(help: "Whether 1003, which shows no token, is answered.") var classicOpenUpload: String?
     @Option(help: "Largest file taken.") var uploadBytesMax: String?
     @Option(help: "Largest sum of one user's files; 0 for no bound.") var quotaBytesPerUser: String?
+    @Option(help: "Address for HTTP, perhaps with its port.") var httpListenHost: String?
+    @Option(help: "Port for HTTP; 0 for any free one.") var httpListenPort: String?
+    @Option(help: "Certificate and its chain, PEM: turns HTTPS on.") var httpTlsCertificateFile: String?
+    @Option(help: "The certificate's key, PEM.") var httpTlsKeyFile: String?
+    @Option(help: "HTTP without TLS, for a proxy on this machine.") var httpPlaintext: String?
+    @Option(help: "Whether current avatars need no login over HTTP.") var httpPublicAvatars: String?
     @Option(help: "Loopback address for Prometheus, perhaps with its port.") var metricsHost: String?
     @Option(help: "Loopback port for Prometheus; 0 for none.") var metricsPort: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
@@ -45,6 +51,9 @@ struct ConfigurationOptions: ParsableArguments {
             .mysqlSchema: mysqlSchema, .classicChunkBytes: classicChunkBytes,
             .classicBodyBytesMax: classicBodyBytesMax, .classicOpenUpload: classicOpenUpload,
             .uploadBytesMax: uploadBytesMax, .quotaBytesPerUser: quotaBytesPerUser, .metricsHost: metricsHost,
+            .httpListenHost: httpListenHost, .httpListenPort: httpListenPort,
+            .httpTLSCertificateFile: httpTlsCertificateFile,
+            .httpTLSKeyFile: httpTlsKeyFile, .httpPlaintext: httpPlaintext, .httpPublicAvatars: httpPublicAvatars,
             .metricsPort: metricsPort, .logLevel: logLevel, .logFormat: logFormat,
         ]
         return given.compactMapValues { $0 }

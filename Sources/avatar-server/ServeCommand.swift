@@ -1,5 +1,7 @@
 import ArgumentParser
+import AvatarCore
 import Foundation
+import HTTPFront
 import Logging
 import NIOCore
 import ProgramSupport
@@ -17,6 +19,8 @@ struct ServeCommand: ParsableCommand {
     var readyFd: Int32?
     @Option(help: "Write the bound port into this file once connections are accepted.")
     var portFile: String?
+    @Option(help: "Write the bound port of HTTP into this file, before connections are accepted.")
+    var httpPortFile: String?
 
     func run() throws {
         // Not on Swift's default executor, which would wake an idle server once a second.
@@ -42,8 +46,12 @@ struct ServeCommand: ParsableCommand {
         let manager = ServiceManager(environment: ProcessEnvironment.current().variables)
         let notice = ReadyNotice(
             descriptor: readyFd, manager: manager, portFile: portFile)
-        let descriptors = DescriptorBudget(limit: DescriptorLimit.raise())
+        let limit = DescriptorLimit.raise()
+        // An HTTP connection may have a file open, and has a descriptor of its own.
+        let httpConnections = settings.http.isOn ? min(Limits.HTTP.connectionsMax, (limit ?? 0) / 8 + 1) : 0
+        let descriptors = DescriptorBudget(limit: limit.map { $0 - 2 * httpConnections })
         let stores = try openStores(settings, descriptors)
+        let readiness = Readiness(notice, fronts: settings.http.isOn ? 2 : 1)
         let server = AvatarServer(settings, stores: stores, descriptors: descriptors, logger: logger) { address in
             logger.info(
                 "listening",
@@ -52,11 +60,13 @@ struct ServeCommand: ParsableCommand {
                     "stores": "\(settings.storesKind.rawValue)", "sync": "\(settings.storageSync.rawValue)",
                     "connections at most": "\(descriptors.connections)",
                 ])
-            try notice.listening(on: address.port ?? 0)
+            try readiness.listening(classicPort: address.port ?? 0)
         }
+        var services: [any Service] = [server]
+        if settings.http.isOn { services.append(try front(settings, server, readiness, httpConnections, logger)) }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [.init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)],
+                services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await withThrowingTaskGroup { tasks in
             tasks.addTask { await reloadOnHangUps(server, manager, log) }
@@ -65,6 +75,31 @@ struct ServeCommand: ParsableCommand {
         }
         notice.stopping()
         logger.info("stopped")
+    }
+
+    private func front(
+        _ settings: ServerSettings, _ server: AvatarServer, _ readiness: Readiness, _ connectionsMax: Int,
+        _ logger: Logger
+    ) throws -> HTTPFront {
+        let portFile = httpPortFile
+        return try HTTPFront(
+            settings.http, service: server.avatars, version: AvatarServerCommand.configuration.version,
+            connectionsMax: connectionsMax, logger: logger
+        ) { port in
+            logger.info(
+                "listening for HTTP",
+                metadata: [
+                    "address": "\(settings.http.host)", "port": "\(port)", "tls": "\(settings.http.tls != nil)",
+                ])
+            do {
+                if let portFile {
+                    try Data("\(port)\n".utf8).write(to: URL(fileURLWithPath: portFile), options: .atomic)
+                }
+                try readiness.listening(classicPort: nil)
+            } catch {
+                logger.error("cannot tell that HTTP is ready", metadata: ["detail": "\(error)"])
+            }
+        }
     }
 
     /// Reads the configuration again whenever SIGHUP comes, until the task is cancelled.

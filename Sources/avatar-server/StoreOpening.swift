@@ -13,12 +13,13 @@ func openStores(_ settings: ServerSettings, _ descriptors: DescriptorBudget) thr
     case .embedded:
         let database = try EmbeddedDatabase(path: settings.sqliteFile, isDurable: isDurable)
         return Stores(
-            users: EmbeddedUsers(database), progress: try EmbeddedProgress(database, secondsSince1970: clock),
+            users: EmbeddedUsers(database), avatars: EmbeddedAvatars(database),
+            progress: try EmbeddedProgress(database, secondsSince1970: clock),
             files: files)
     case .cluster:
         let cluster = Cluster(redis: settings.redis, mysql: settings.mysql)
         return Stores(
-            users: ClusterUsers(cluster),
+            users: ClusterUsers(cluster), avatars: ClusterAvatars(cluster),
             progress: ClusterProgress(cluster, root: settings.storageRoot, secondsSince1970: clock), files: files,
             health: { cluster.state })
     }

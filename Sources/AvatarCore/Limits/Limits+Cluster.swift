@@ -11,6 +11,8 @@ extension Limits {
         package static let pauseAfterRefusal = Duration.milliseconds(250)
         /// After a service has not answered in time, no worker asks it for this time. Then one worker tries it for all.
         package static let pauseAfterHang = Duration.seconds(5)
+        /// How long an instance waits before it subscribes again, after Redis has closed the subscription.
+        package static let subscribeAgainSeconds = 1.0
         /// How many uploads with one MD5 are looked at before the MD5 counts as ambiguous.
         package static let uploadsPerMD5Max = 16
         /// Bytes of one column read from MariaDB.

@@ -26,6 +26,12 @@ package enum ServerKey: String, ConfigurationKey {
     case classicOpenUpload = "classic.openUpload"
     case uploadBytesMax = "upload.bytesMax"
     case quotaBytesPerUser = "quota.bytesPerUser"
+    case httpListenHost = "http.listen.host"
+    case httpListenPort = "http.listen.port"
+    case httpTLSCertificateFile = "http.tls.certificateFile"
+    case httpTLSKeyFile = "http.tls.keyFile"
+    case httpPlaintext = "http.plaintext"
+    case httpPublicAvatars = "http.publicAvatars"
     case metricsHost = "metrics.host"
     case metricsPort = "metrics.port"
     case logLevel = "log.level"
@@ -40,7 +46,9 @@ package enum ServerKey: String, ConfigurationKey {
         case .classicOpenUpload, .uploadBytesMax, .quotaBytesPerUser, .logLevel, .logFormat: true
         case .listenHost, .listenPort, .storageRoot, .storageSync, .storesKind, .storesSQLiteFile, .redisHost,
             .redisPort, .redisSocket, .redisPassword, .mysqlHost, .mysqlPort, .mysqlSocket, .mysqlUser, .mysqlPassword,
-            .mysqlSchema, .classicChunkBytes, .classicBodyBytesMax, .metricsHost, .metricsPort:
+            .mysqlSchema, .classicChunkBytes, .classicBodyBytesMax, .httpListenHost, .httpListenPort,
+            .httpTLSCertificateFile, .httpTLSKeyFile,
+            .httpPlaintext, .httpPublicAvatars, .metricsHost, .metricsPort:
             false
         }
     }

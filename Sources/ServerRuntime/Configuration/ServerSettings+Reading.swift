@@ -22,7 +22,7 @@ extension ServerSettings {
         try values.address(
             .metricsHost, .metricsPort, ports: 0...65_535, host: { metricsHost = $0 },
             port: { metricsPort = $0 == 0 ? nil : $0 })
-        guard metricsHost == "localhost" || metricsHost == "::1" || metricsHost.hasPrefix("127.") else {
+        guard Self.isLoopback(metricsHost) else {
             throw ConfigurationError(
                 key: ServerKey.metricsHost.rawValue, source: try configuration.value(of: .metricsHost)?.source ?? "",
                 reason: "\"\(metricsHost)\" must be an address of this machine's loopback, such as 127.0.0.1 or [::1]")
@@ -30,6 +30,41 @@ extension ServerSettings {
         try values.text(.logLevel, oneOf: ProgramLog.levels) { logLevel = $0 }
         try values.choice(.logFormat) { logFormat = $0 }
         try readStores(values)
+        try readHTTP(values, configuration)
+    }
+
+    private mutating func readHTTP(
+        _ values: ConfigurationValues<ServerKey>, _ configuration: LayeredConfiguration<ServerKey>
+    ) throws(ConfigurationError) {
+        try values.address(
+            .httpListenHost, .httpListenPort, ports: 0...65_535, host: { http.host = $0 }, port: { http.port = $0 })
+        var (certificate, key) = (String?.none, String?.none)
+        try values.path(.httpTLSCertificateFile) { certificate = $0 }
+        try values.path(.httpTLSKeyFile) { key = $0 }
+        try values.flag(.httpPlaintext) { http.isPlaintext = $0 }
+        try values.flag(.httpPublicAvatars) { http.publicAvatars = $0 }
+        if let certificate, let key { http.tls = .init(certificateFile: certificate, keyFile: key) }
+        func fault(_ key: ServerKey, _ reason: String) throws(ConfigurationError) -> ConfigurationError {
+            ConfigurationError(
+                key: key.rawValue, source: try configuration.value(of: key)?.source ?? "the configuration",
+                reason: reason)
+        }
+        if (certificate == nil) != (key == nil) {
+            throw try fault(
+                certificate == nil ? .httpTLSKeyFile : .httpTLSCertificateFile,
+                "http.tls.certificateFile and http.tls.keyFile are only of use together")
+        }
+        guard http.isPlaintext else { return }
+        if http.tls != nil { throw try fault(.httpPlaintext, "cannot be true where there is a certificate") }
+        guard Self.isLoopback(http.host) else {
+            throw try fault(
+                .httpPlaintext,
+                "is only for a proxy on this machine: http.listen.host must be of the loopback, such as 127.0.0.1")
+        }
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.")
     }
 
     private mutating func readStores(_ values: ConfigurationValues<ServerKey>) throws(ConfigurationError) {

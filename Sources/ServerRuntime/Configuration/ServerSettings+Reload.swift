@@ -41,6 +41,12 @@ extension ServerSettings {
         case .classicOpenUpload: "\(classicOpenUpload)"
         case .uploadBytesMax: "\(uploadBytesMax)"
         case .quotaBytesPerUser: "\(quotaBytesPerUser ?? 0)"
+        case .httpListenHost: http.host
+        case .httpListenPort: "\(http.port)"
+        case .httpTLSCertificateFile: http.tls?.certificateFile ?? ""
+        case .httpTLSKeyFile: http.tls?.keyFile ?? ""
+        case .httpPlaintext: "\(http.isPlaintext)"
+        case .httpPublicAvatars: "\(http.publicAvatars)"
         case .metricsHost: metricsHost
         case .metricsPort: "\(metricsPort ?? 0)"
         case .logLevel: logLevel

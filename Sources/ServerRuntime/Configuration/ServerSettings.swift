@@ -39,6 +39,32 @@ package struct ServerSettings: Sendable {
         package init() {}
     }
 
+    /// The HTTP front, which is off unless there is a certificate or a proxy in front.
+    package struct HTTP: Sendable {
+        /// PEM files.
+        package struct TLS: Sendable, Hashable {
+            package var certificateFile: String
+            package var keyFile: String
+
+            package init(certificateFile: String, keyFile: String) {
+                self.certificateFile = certificateFile
+                self.keyFile = keyFile
+            }
+        }
+
+        package var host = "127.0.0.1"
+        package var port = 9443
+        package var tls: TLS?
+        /// Without TLS, for a proxy on this machine.
+        package var isPlaintext = false
+        /// Whether current avatars are shown to everybody.
+        package var publicAvatars = false
+        package var isOn: Bool { tls != nil || isPlaintext }
+
+        package init() {}
+    }
+
+    package var http = HTTP()
     package var listenHost = "127.0.0.1"
     package var listenPort = 9090
     package var storageRoot = "/var/lib/avatar-server/files"

@@ -58,11 +58,14 @@ struct ClassicService: Sendable {
     /// The largest chunk of an upload that 1032 says is taken.
     private let uploadChunkBytes: Int64
     let logger: Logger
-    private let quota = QuotaLedger()
+    let quota: QuotaLedger
     private let errorLog = StoreErrorLog()
 
-    init(stores: Stores, upload: UploadSettings, chunkBytes: Int64, bodyBytesMax: Int, logger: Logger) {
+    init(
+        stores: Stores, upload: UploadSettings, quota: QuotaLedger, chunkBytes: Int64, bodyBytesMax: Int, logger: Logger
+    ) {
         self.stores = stores
+        self.quota = quota
         self.upload = upload
         self.chunkBytes = chunkBytes
         // Base64 takes four bytes for three. A long name with many escapes takes more than the usual room for the other fields.
@@ -247,7 +250,7 @@ final class StoreErrorLog: Sendable {
 }
 
 extension UploadID {
-    fileprivate static func random() -> UploadID {
+    static func random() -> UploadID {
         var random = SystemRandomNumberGenerator()
         return UploadID(high: random.next(), low: random.next())
     }

@@ -14,6 +14,8 @@ struct UploadService {
     /// The token that the store confirmed for this chunk.
     private(set) var validToken: String?
     private var hasReserved = false
+    /// What was read of the file that the exchange has verified.
+    private var verified: FileContent?
 
     init(
         _ chunk: UploadChunk, isHead: Bool, stores: Stores, settings: UploadExchange.Settings, quota: QuotaLedger,
@@ -66,21 +68,32 @@ struct UploadService {
             return .compared(try isHeld(source, offset))
         case .verify(let id):
             let digested = try stores.files.digestPart(id)
+            verified = digested.content
             return .verified(size: digested.size, md5: digested.md5)
         case .verifyFile(let key):
             let digested = try stores.files.digestFile(key)
+            verified = digested.content
             return .verified(size: digested.size, md5: digested.md5)
         case .commit(let record, let quotaBytes):
             let fits = try stores.files.commitPart(record.uploadID, as: record.key, quotaBytes: quotaBytes)
             return .committed(fitsQuota: fits)
         case .setIcon(let name, let user):
-            return .icon(userExists: try stores.users.setIcon(name, of: user))
+            guard let content = try content(of: ResourceKey(owner: user, name: name)) else { return .failed(.missing) }
+            return .icon(userExists: try stores.avatars.setAvatar(name, content, of: user, .uploaded) != nil)
         case .checkIcon(let name, let user):
             return .isIcon(try stores.users.icon(of: user).map { ExactString($0) } == name.exact)
         default:
             try change(action)
             return .done
         }
+    }
+
+    /// What the file is that becomes the icon: as it was verified for this chunk, else as it lies there since an earlier one. Nil when it
+    /// is gone.
+    private func content(of key: ResourceKey) throws(StoreError) -> FileContent? {
+        if let verified { return verified }
+        guard let file = try stores.files.open(key) else { return nil }
+        return try FileContent(reading: file)
     }
 
     /// Does an action whose only result is that it succeeds.

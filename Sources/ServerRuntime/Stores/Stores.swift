@@ -8,8 +8,6 @@ package import TransferMachines
 package protocol UserStore: Sendable {
     /// Whether `token` is the token of `user`. An empty token is never valid.
     func checkToken(_ token: String, of user: UserID) throws(StoreError) -> TokenVerdict
-    /// Makes `name` the icon of `user`. Returns false when there is no such user.
-    func setIcon(_ name: AvatarName, of user: UserID) throws(StoreError) -> Bool
     /// The icon of `user` as it is stored; nil when there is no such user, or the user has no icon.
     func icon(of user: UserID) throws(StoreError) -> String?
     /// The users whose icon is `name`, lowest uid first. At most two: the server serves an icon that exactly one user has.
@@ -42,11 +40,13 @@ package protocol FileStore: Sendable {
     func partBytes(_ id: UploadID) throws(StoreError) -> Int64?
     /// Whether the part holds exactly `bytes` at `offset`.
     func part(_ id: UploadID, holds bytes: [UInt8], at offset: Int64) throws(StoreError) -> Bool
-    /// Size and MD5 of the whole part.
-    func digestPart(_ id: UploadID) throws(StoreError) -> (size: Int64, md5: MD5Digest)
-    /// Syncs a complete file as configured, and gives its size and MD5. The error is ``TransferMachines/StoreErrorCode/missing`` when
+    /// Reads the whole part.
+    func digestPart(_ id: UploadID) throws(StoreError) -> FileDigest
+    /// Why the whole part is no picture that the server knows, or not a whole one; nil when it is one.
+    func pictureFault(ofPart id: UploadID) throws(StoreError) -> ImageError?
+    /// Syncs a complete file as configured, and reads it. The error is ``TransferMachines/StoreErrorCode/missing`` when
     /// there is no such file, and ``TransferMachines/StoreErrorCode/unsynced`` when the sync fails; then the file is removed.
-    func digestFile(_ key: ResourceKey) throws(StoreError) -> (size: Int64, md5: MD5Digest)
+    func digestFile(_ key: ResourceKey) throws(StoreError) -> FileDigest
     /// Renames the part to the place of `key`, over the file that may lie there. When a sync fails, the part or the renamed file is removed
     /// and the error is ``TransferMachines/StoreErrorCode/unsynced``.
     ///
@@ -67,10 +67,26 @@ package protocol FileStore: Sendable {
     func bytesUsed(by user: UserID, besides key: ResourceKey) throws(StoreError) -> Int64
 }
 
+/// What one reading of a file says.
+package struct FileDigest: Hashable, Sendable {
+    package let md5: MD5Digest
+    /// With the stamp that the file keeps when it is renamed into place.
+    package let content: FileContent
+    /// Bytes.
+    package var size: Int64 { content.stamp.size }
+
+    package init(md5: MD5Digest, content: FileContent) {
+        self.md5 = md5
+        self.content = content
+    }
+}
+
 /// A complete file, open for reading as long as this value exists.
 package protocol StoredFile: Sendable {
     /// How many bytes the file had when it was opened.
     var size: Int64 { get }
+    /// Which file that was when it was opened.
+    var stamp: FileStamp { get }
     /// Up to `count` bytes from `offset`; fewer only at the end.
     func read(at offset: Int64, count: Int) throws(StoreError) -> [UInt8]
     /// Exactly `count` bytes from `offset`, when the kernel need not wait for a disk; nil when it must. May be called on an event loop.
@@ -80,16 +96,18 @@ package protocol StoredFile: Sendable {
 /// The stores of one server.
 package struct Stores: Sendable {
     package let users: any UserStore
+    package let avatars: any AvatarStore
     package let progress: any ProgressStore
     package let files: any FileStore
     /// The services that the stores use, each with whether it could be reached when it was last needed. Does not wait.
     package let health: @Sendable () -> [(service: String, isUp: Bool)]
 
     package init(
-        users: any UserStore, progress: any ProgressStore, files: any FileStore,
+        users: any UserStore, avatars: any AvatarStore, progress: any ProgressStore, files: any FileStore,
         health: @escaping @Sendable () -> [(service: String, isUp: Bool)] = { [] }
     ) {
         self.users = users
+        self.avatars = avatars
         self.progress = progress
         self.files = files
         self.health = health

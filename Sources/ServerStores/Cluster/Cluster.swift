@@ -5,9 +5,11 @@ package import ServerRuntime
 package final class Cluster: Sendable {
     private let redisPool: ConnectionPool<RedisConnection>
     private let mysqlPool: ConnectionPool<MariaDBConnection>
+    private let redisSettings: ServerSettings.Redis
 
     /// Makes the pools and does not connect: a service that is down now may be up when it is needed.
     package init(redis: ServerSettings.Redis, mysql: ServerSettings.MySQL) {
+        redisSettings = redis
         redisPool = ConnectionPool { () throws(StoreError) in try RedisConnection(redis) }
         mysqlPool = ConnectionPool { () throws(StoreError) in try MariaDBConnection(mysql) }
     }
@@ -33,6 +35,13 @@ package final class Cluster: Sendable {
     /// Whether each service could be reached when it was last needed. Makes no call.
     package var state: [(service: String, isUp: Bool)] {
         [("redis", redisPool.failure == nil), ("mysql", mysqlPool.failure == nil)]
+    }
+
+    /// A connection of its own that only hears what is published. Waits for Redis.
+    func subscription(to channel: String) throws(StoreError) -> RedisConnection {
+        let connection = try RedisConnection(redisSettings)
+        try connection.subscribe(to: channel)
+        return connection
     }
 
     func redis<Value>(_ body: (RedisConnection) throws(StoreError) -> Value) throws(StoreError) -> Value {

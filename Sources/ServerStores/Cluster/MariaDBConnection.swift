@@ -32,10 +32,10 @@ enum SQLValue: Sendable {
         unsafe mysql_options(made, MYSQL_OPT_READ_TIMEOUT, &answerSeconds)
         unsafe mysql_options(made, MYSQL_OPT_WRITE_TIMEOUT, &answerSeconds)
         unsafe mysql_options(made, MYSQL_SET_CHARSET_NAME, "utf8mb4")
-        // With CLIENT_FOUND_ROWS a row whose icon is the new one already counts as updated.
+        // With CLIENT_FOUND_ROWS a row whose icon is the new one already counts as updated; runTogether(_:) needs the other.
         let connected = unsafe mysql_real_connect(
             made, settings.socket == nil ? settings.host : nil, settings.user, settings.password, settings.schema,
-            UInt32(settings.port), settings.socket, UInt(CLIENT_FOUND_ROWS))
+            UInt32(settings.port), settings.socket, UInt(CLIENT_FOUND_ROWS) | UInt(CLIENT_MULTI_STATEMENTS))
         guard unsafe connected != nil else {
             let reason = unsafe String(cString: mysql_error(made))
             unsafe mysql_close(made)
@@ -60,6 +60,67 @@ enum SQLValue: Sendable {
         guard columns > 0 else { return ([], affected) }
         guard unsafe mysql_stmt_store_result(statement) == 0 else { throw unsafe fault(statement, sql) }
         return unsafe (try fetch(statement, sql, columns: columns), affected)
+    }
+
+    /// Runs statements one after the other in one round trip. Fails as soon as one fails; the caller drops the connection then, and the
+    /// server rolls back what is not committed.
+    ///
+    /// - Returns: the rows of each statement that gives rows.
+    func runTogether(_ statements: [(sql: String, values: [SQLValue])]) throws(StoreError) -> [[[String?]]] {
+        let text = statements.map { Self.text($0.sql, $0.values) }.joined(separator: ";")
+        guard unsafe mysql_real_query(handle, text, UInt(text.utf8.count)) == 0 else { throw fault(text) }
+        var tables: [[[String?]]] = []
+        while true {
+            if let result = unsafe mysql_store_result(handle) {
+                defer { unsafe mysql_free_result(result) }
+                tables.append(unsafe Self.rows(result))
+            } else if unsafe mysql_field_count(handle) > 0 {
+                throw fault(text)
+            }
+            let next = unsafe mysql_next_result(handle)
+            if next < 0 { return tables }
+            guard next == 0 else { throw fault(text) }
+        }
+    }
+
+    /// The statement with its values in it. Texts are written as hexadecimal bytes, so that nothing in them can end the literal.
+    private static func text(_ sql: String, _ values: [SQLValue]) -> String {
+        var text = ""
+        var left = values[...]
+        for character in sql {
+            guard character == "?", let value = left.popFirst() else {
+                text.append(character)
+                continue
+            }
+            switch value {
+            case .integer(let number): text += "\(number)"
+            case .text(let word):
+                text += "_utf8mb4 X'" + word.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "'"
+            }
+        }
+        return text
+    }
+
+    private static func rows(_ result: UnsafeMutablePointer<MYSQL_RES>) -> [[String?]] {
+        let columns = unsafe Int(mysql_num_fields(result))
+        var rows: [[String?]] = []
+        while let row = unsafe mysql_fetch_row(result), let lengths = unsafe mysql_fetch_lengths(result) {
+            var texts: [String?] = []
+            for column in 0..<columns {
+                guard let start = unsafe row[column] else {
+                    texts.append(nil)
+                    continue
+                }
+                let bytes = unsafe UnsafeRawBufferPointer(start: start, count: Int(clamping: lengths[column]))
+                texts.append(unsafe String(decoding: bytes, as: UTF8.self))
+            }
+            rows.append(texts)
+        }
+        return rows
+    }
+
+    private func fault(_ sql: String) -> StoreError {
+        StoreError(.unavailable, "MariaDB: \(unsafe String(cString: mysql_error(handle))) in \(sql)")
     }
 
     private func prepare(_ sql: String) throws(StoreError) -> OpaqueStatement {

@@ -67,6 +67,26 @@ enum RedisReply: Sendable, Equatable {
         return replies
     }
 
+    /// From now on the connection only hears what is published there, and waits for it without an end.
+    func subscribe(to channel: String) throws(StoreError) {
+        _ = try command(["SUBSCRIBE", channel])
+        unsafe redisSetTimeout(context, timeval(tv_sec: 0, tv_usec: 0))
+        // A Redis whose machine is gone says nothing more; the kernel finds out.
+        unsafe redisEnableKeepAlive(context)
+    }
+
+    /// Waits for the next message.
+    func nextMessage() throws(StoreError) {
+        var raw: UnsafeMutableRawPointer?
+        guard unsafe redisGetReply(context, &raw) == REDIS_OK, let raw = unsafe raw else {
+            throw StoreError(.unavailable, "Redis, a subscription: \(unsafe Self.reason(context))")
+        }
+        unsafe freeReplyObject(raw)
+    }
+
+    /// Lets a thread that waits for a message fail. May be called from another thread.
+    func interrupt() { unsafe shutdown(context.pointee.fd, Int32(SHUT_RDWR)) }
+
     private func append(_ words: [String]) throws(StoreError) {
         let texts = words.map { Array($0.utf8) }
         let lengths = texts.map(\.count)

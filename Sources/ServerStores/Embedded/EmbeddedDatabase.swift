@@ -113,6 +113,33 @@ package final class EmbeddedDatabase: Sendable {
                     CREATE INDEX upload_by_age ON upload (touched_at);
                     """)
         }
+        migrator.registerMigration("2 avatars and their changes") { database in
+            try database.execute(
+                sql: """
+                    -- Without a name: the user has no avatar any more.
+                    CREATE TABLE avatar (
+                        uid INTEGER PRIMARY KEY,
+                        generation INTEGER NOT NULL,
+                        name TEXT,
+                        sha256 BLOB,
+                        size INTEGER,
+                        format TEXT,
+                        inode INTEGER,
+                        modified INTEGER
+                    ) STRICT;
+                    CREATE TABLE avatar_change (
+                        cursor INTEGER PRIMARY KEY,
+                        uid INTEGER NOT NULL,
+                        generation INTEGER NOT NULL,
+                        name TEXT,
+                        sha256 BLOB,
+                        size INTEGER,
+                        format TEXT
+                    ) STRICT;
+                    CREATE TABLE change_log (epoch TEXT NOT NULL) STRICT;
+                    INSERT INTO change_log VALUES (lower(hex(randomblob(8))));
+                    """)
+        }
         return migrator
     }
 

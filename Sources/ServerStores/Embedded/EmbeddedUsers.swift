@@ -24,15 +24,6 @@ package struct EmbeddedUsers: UserStore {
         return digest == stored ? .valid : .wrong
     }
 
-    package func setIcon(_ name: AvatarName, of user: UserID) throws(StoreError) -> Bool {
-        try database.write("setting an icon") { database in
-            try database.change(
-                "UPDATE user SET icon = ? WHERE uid = ?",
-                [name.string, user.value])
-            return database.changesCount > 0
-        }
-    }
-
     package func icon(of user: UserID) throws(StoreError) -> String? {
         try database.read("looking up an icon") { database in
             try String.fetchOne(

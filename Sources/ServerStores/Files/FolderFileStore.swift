@@ -87,7 +87,7 @@ package final class FolderFileStore: FileStore {
         }
     }
 
-    package func digestPart(_ id: UploadID) throws(StoreError) -> (size: Int64, md5: MD5Digest) {
+    package func digestPart(_ id: UploadID) throws(StoreError) -> FileDigest {
         do {
             return try Self.digest(part(id).file)
         } catch {
@@ -95,7 +95,20 @@ package final class FolderFileStore: FileStore {
         }
     }
 
-    package func digestFile(_ key: ResourceKey) throws(StoreError) -> (size: Int64, md5: MD5Digest) {
+    package func pictureFault(ofPart id: UploadID) throws(StoreError) -> ImageError? {
+        let bytes = try storing {
+            let part = try part(id)
+            return try part.file.read(at: 0, count: Int(part.file.facts().size))
+        }
+        do throws(ImageError) {
+            _ = unsafe try ImageStructure.examine(bytes.span.bytes, isWhole: true)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    package func digestFile(_ key: ResourceKey) throws(StoreError) -> FileDigest {
         try storing {
             let file = try openFile(key)
             do throws(PosixError) {
@@ -108,19 +121,27 @@ package final class FolderFileStore: FileStore {
         }
     }
 
-    private static func digest(_ file: borrowing OpenFile) throws(PosixError) -> (size: Int64, md5: MD5Digest) {
-        let expected = try file.facts().size
+    /// Reads a file once for both digests.
+    private static func digest(_ file: borrowing OpenFile) throws(PosixError) -> FileDigest {
+        let facts = try file.facts()
         var size: Int64 = 0
+        var format: ImageFormat?
         do {
-            var digester = try Digester(.md5)
+            var md5 = try Digester(.md5)
+            var sha256 = try Digester(.sha256)
             while true {
                 // Asks for one byte more than there should be, to see the end of the file.
-                let piece = try file.read(at: size, count: Int(min(expected - size + 1, 256 * 1024)))
+                let piece = try file.read(at: size, count: Int(min(facts.size - size + 1, 256 * 1024)))
                 if piece.isEmpty { break }
-                unsafe try digester.update(piece.span.bytes)
+                if size == 0 { format = unsafe ImageFormat(firstBytes: piece.span.bytes) }
+                unsafe try md5.update(piece.span.bytes)
+                unsafe try sha256.update(piece.span.bytes)
                 size += Int64(piece.count)
             }
-            if let md5 = MD5Digest(bytes: try digester.finish()) { return (size, md5) }
+            if let md5 = MD5Digest(bytes: try md5.finish()), let sha256 = SHA256Digest(bytes: try sha256.finish()) {
+                let stamp = FileStamp(inode: facts.inode, size: size, modified: facts.modified)
+                return FileDigest(md5: md5, content: FileContent(sha256: sha256, format: format, stamp: stamp))
+            }
         } catch let error as PosixError {
             throw error
         } catch {
@@ -333,14 +354,15 @@ extension FolderFileStore {
 
 /// A complete file, open for reading.
 package final class OpenedFile: StoredFile {
-    package let size: Int64
+    package let stamp: FileStamp
+    package var size: Int64 { stamp.size }
     private let file: OpenFile
 
     init(_ file: consuming OpenFile) throws(PosixError) {
         let facts = try file.facts()
         // A folder or a FIFO is no picture.
         guard facts.kind == .regular else { throw PosixError("open", code: ENOENT) }
-        size = facts.size
+        stamp = FileStamp(inode: facts.inode, size: facts.size, modified: facts.modified)
         self.file = file
     }
 

@@ -3,18 +3,14 @@ import Testing
 
 /// The samples under config/ against the keys that the programs know.
 @Suite struct ConfigurationSampleTests {
-    /// The keys of a sample, flattened: `server.host`. Samples nest two levels deep, by two spaces.
+    /// The keys of a sample that have a value, flattened: `server.host`. Each level is two spaces deeper.
     private func keys(ofSample text: String) -> [String] {
-        var section = ""
+        var sections: [Substring] = []
         return text.split(separator: "\n").compactMap { line in
             let content = line.drop { $0 == " " }
             guard !content.hasPrefix("#"), let colon = content.firstIndex(of: ":") else { return nil }
-            let word = String(content[..<colon])
-            guard line.first == " " else {
-                section = word
-                return nil
-            }
-            return section + "." + word
+            sections = sections.prefix((line.count - content.count) / 2) + [content[..<colon]]
+            return content.index(after: colon) == content.endIndex ? nil : sections.joined(separator: ".")
         }
     }
 
@@ -35,8 +31,11 @@ import Testing
 
     @Test func aSampleIsReadByItsLines() {
         #expect(
-            keys(ofSample: "# a: b\nserver:\n  # The host.\n  host: \"\"\n  port: 1\nlog:\n  level: info") == [
-                "server.host", "server.port", "log.level",
+            keys(
+                ofSample:
+                    "# a: b\nserver:\n  # The host.\n  host: \"\"\n  port: 1\n  tls:\n    key: k\n  name: x\nlog:\n  level: info"
+            ) == [
+                "server.host", "server.port", "server.tls.key", "server.name", "log.level",
             ])
     }
 }

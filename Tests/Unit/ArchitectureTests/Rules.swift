@@ -29,11 +29,12 @@ enum Rules {
         "ServerStores": [
             "ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles", "CHiredis", "CMariaDB",
         ],
+        "HTTPFront": ["ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles"],
         "avatard": ["AgentRuntime", "ProgramSupport"],
         "avatarctl": ["AvatarAgentClient", "LabelBus", "AvatarCore", "PosixFiles", "ProgramSupport"],
         "avatar-server": [
-            "ServerRuntime", "ServerStores", "TransferMachines", "AvatarCore",
-            "PosixFiles", "ProgramSupport",
+            "ServerRuntime", "ServerStores", "HTTPFront", "TransferMachines", "AvatarCore", "PosixFiles",
+            "ProgramSupport",
         ],
     ]
 
@@ -128,8 +129,9 @@ enum Rules {
         "Sources/AgentRuntime/Configuration/TokenFile.swift", "Sources/LabelBus/Calls/Replies.swift",
         "Sources/LabelBus/Wire/BusObject.swift", "Sources/ProgramSupport/LayeredConfiguration.swift",
         "Sources/ProgramSupport/ProcessEnvironment.swift", "Sources/ProgramSupport/ProgramLog.swift",
-        "Sources/ProgramSupport/ServiceManager.swift", "Sources/ServerStores/Cluster/ClusterProgress.swift",
-        "Sources/ServerStores/Cluster/ClusterUsers.swift", "Sources/ServerStores/Cluster/MariaDBConnection.swift",
+        "Sources/ProgramSupport/ServiceManager.swift", "Sources/ServerStores/Cluster/ClusterAvatars.swift",
+        "Sources/ServerStores/Cluster/ClusterProgress.swift",
+        "Sources/ServerStores/Cluster/MariaDBConnection.swift",
         "Sources/avatard/AvatardCommand.swift",
     ]
 

@@ -52,11 +52,15 @@ import Testing
             .redisSocket: "/x", .mysqlSocket: "/x", .classicChunkBytes: "1024", .classicBodyBytesMax: "5000",
             .classicOpenUpload: "true", .logLevel: "debug", .logFormat: "json", .listenHost: "::1", .metricsHost: "::1",
             .listenPort: "1", .redisPort: "1", .mysqlPort: "1", .metricsPort: "1", .uploadBytesMax: "1",
-            .quotaBytesPerUser: "1",
+            .quotaBytesPerUser: "1", .httpListenHost: "::1", .httpListenPort: "1", .httpTLSCertificateFile: "/x",
+            .httpTLSKeyFile: "/x", .httpPlaintext: "true", .httpPublicAvatars: "true",
         ]
         let value = values[key] ?? "other"
-        let running = try await server([:])
-        let new = try await server([key: value])
+        // Neither of the two is of use alone.
+        let isTLS = key == .httpTLSCertificateFile || key == .httpTLSKeyFile
+        let before: [ServerKey: String] = isTLS ? [.httpTLSCertificateFile: "/cert", .httpTLSKeyFile: "/key"] : [:]
+        let running = try await server(before)
+        let new = try await server(before.merging([key: value]) { $1 })
         #expect(running.changes(to: new).map(\.key) == [key])
         let left = running.taking(new).changes(to: new)
         #expect(left.map(\.key) == (key.isReloadable ? [] : [key]))

@@ -35,28 +35,6 @@ import TransferMachines
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func anIconIsSetAndFoundByItsExactName(kind: StoreKind) async throws {
-        try await TestBackend.with(kind) { backend async throws in
-            let users = try backend.users
-            let name = try AvatarName("Kopf 头像 'x'.png")
-            #expect(try users.setIcon(name, of: user))
-            #expect(try users.setIcon(name, of: user))
-            #expect(try users.icon(of: user) == name.string)
-            #expect(try users.users(withIcon: name) == [user])
-            #expect(try users.users(withIcon: AvatarName("kopf 头像 'x'.png")) == [])
-            #expect(try users.setIcon(name, of: other))
-            #expect(try users.users(withIcon: name) == [user, other])
-        }
-    }
-
-    @Test(arguments: StoreKind.allCases) func anIconOfNobodyIsNotSet(kind: StoreKind) async throws {
-        try await TestBackend.with(kind) { backend async throws in
-            let users = try backend.users
-            #expect(try !users.setIcon(AvatarName("a.png"), of: stranger))
-            #expect(try users.icon(of: stranger) == nil)
-        }
-    }
-
     @Test(arguments: StoreKind.allCases) func aRecordComesBackAsItWasInAnotherInstanceToo(kind: StoreKind) async throws
     {
         try await TestBackend.with(kind) { backend async throws in

@@ -73,12 +73,12 @@ final class TestBackend: Sendable {
         case .embedded:
             let database = try database()
             return Stores(
-                users: EmbeddedUsers(database),
+                users: EmbeddedUsers(database), avatars: EmbeddedAvatars(database),
                 progress: try EmbeddedProgress(database, secondsSince1970: { [self] in now }), files: files)
         case .cluster:
             let cluster = try cluster()
             return Stores(
-                users: ClusterUsers(cluster),
+                users: ClusterUsers(cluster), avatars: ClusterAvatars(cluster),
                 progress: ClusterProgress(cluster, root: root, secondsSince1970: { [self] in now }), files: files,
                 health: { cluster.state })
         }
@@ -86,6 +86,14 @@ final class TestBackend: Sendable {
 
     var users: any UserStore {
         get throws { try stores().users }
+    }
+
+    /// Avatars whose log keeps only so many changes.
+    func avatars(changesKept: Int) throws -> any AvatarStore {
+        switch kind {
+        case .embedded: EmbeddedAvatars(try database(), changesKept: changesKept)
+        case .cluster: ClusterAvatars(try cluster(), changesKept: changesKept)
+        }
     }
 
     func cluster() throws -> Cluster {

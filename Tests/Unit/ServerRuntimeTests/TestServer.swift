@@ -60,6 +60,9 @@ struct TestServer {
     /// Stops before the body ends, to see how that goes.
     func stop() async { await server.stop() }
 
+    /// What another front needs.
+    var avatars: AvatarService { server.avatars }
+
     var metrics: ServerMetrics { server.metrics }
 
     /// Which services are thought to be up.

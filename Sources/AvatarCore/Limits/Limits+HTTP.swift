@@ -1,0 +1,25 @@
+extension Limits {
+    /// The server's HTTP front.
+    package enum HTTP {
+        /// Connections that are open at once.
+        package static let connectionsMax = 4096
+        /// Bytes of all fields of a request's head.
+        package static let headBytesMax = 16 * 1024
+        /// Fields of a request's head.
+        package static let headFieldsMax = 100
+        /// A connection on which nothing comes or goes for this time is closed.
+        package static let idleSeconds: Int64 = 60
+        /// Bytes of a picture that are read and written at once.
+        package static let pieceBytes = 64 * 1024
+        /// Wrong logins for one user within ``loginWindow``, after which their address must wait with that user.
+        package static let wrongLoginsMax = 10
+        /// The same for all users together, after which the address must wait with each.
+        package static let wrongLoginsPerAddressMax = 100
+        /// How long wrong logins count.
+        package static let loginWindow = Duration.seconds(60)
+        /// Addresses and users whose wrong logins are remembered.
+        package static let loginsRememberedMax = 10_000
+        /// What a client is told to wait while a store is down.
+        package static let retryAfterSeconds = 5
+    }
+}

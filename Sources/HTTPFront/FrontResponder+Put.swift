@@ -1,0 +1,114 @@
+internal import AvatarCore
+internal import HTTPTypes
+internal import Hummingbird
+internal import NIOCore
+internal import NIOHTTPTypes
+internal import ServerRuntime
+internal import TransferMachines
+
+// Pictures up.
+extension FrontResponder {
+    /// Everything that can be refused from the head alone is refused before the body is asked for.
+    func put(_ key: ResourceKey, _ user: UserID, _ request: Request, _ context: FrontContext) async throws -> Response {
+        let size = try length(request)
+        let expected = try digest(request)
+        let current = try await service.avatar(of: user)
+        if request.headers[.ifMatch] != nil || request.headers[.ifNoneMatch] != nil {
+            try checkConditions(request, try await service.file(key.name, of: user, for: user))
+        }
+        if let expected, let current, current.name == key.name, current.content.sha256 == expected,
+            current.file.size == size
+        {
+            return taken(current.content.sha256, current.generation, .noContent)
+        }
+        var isAskedFor = request.headers[.expect]?.lowercased() != "100-continue"
+        var body = request.body.makeAsyncIterator()
+        do {
+            let result = try await service.put(key, of: user, size: size, expected: expected) {
+                if !isAskedFor {
+                    isAskedFor = true
+                    try await context.channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
+                }
+                return try await body.nextPiece()
+            }
+            let wasCurrent = current?.name == key.name && current?.content.sha256 == result.avatar.sha256
+            var response = taken(
+                result.avatar.sha256, result.avatar.generation, result.isNew || !wasCurrent ? .created : .noContent)
+            response.headers[.location] = "/v1/users/\(user)/avatars/\(Route.encode(key.name))"
+            return response
+        } catch let refusal as AvatarService.Refusal {
+            throw Problem(refusal, limits: service.limits)
+        }
+    }
+
+    private func length(_ request: Request) throws -> Int64 {
+        guard let text = request.headers[.contentLength] else {
+            throw Problem(.lengthRequired, "How long?", "a picture needs a Content-Length")
+        }
+        guard let size = Int64(text), size >= 0 else {
+            throw Problem(.badRequest, "Bad length", "Content-Length is no number")
+        }
+        let most = service.limits.bytesMax
+        guard size <= most else {
+            throw Problem(.contentTooLarge, "Too large", "a picture may have \(most) bytes", code: .writePermission)
+        }
+        guard size > 0 else { throw Problem(AvatarService.Refusal.notAPicture(.empty), limits: service.limits) }
+        return size
+    }
+
+    private func digest(_ request: Request) throws -> SHA256Digest? {
+        guard let field = request.headers[.reprDigest] else { return nil }
+        guard let digest = ReprDigest.sha256(in: field) else {
+            throw Problem(.badRequest, "Bad digest", "Repr-Digest must have the form sha-256=:<base64>:")
+        }
+        return digest
+    }
+
+    private func checkConditions(_ request: Request, _ there: AvatarService.Found?) throws {
+        let tag = there.map { "\"\($0.content.sha256.hex)\"" }
+        let ifMatch = request.headers[.ifMatch].map { list in
+            tag.map { Conditions.matches(list, $0, weakly: false) } ?? false
+        }
+        let ifNone = request.headers[.ifNoneMatch].map { list in
+            tag.map { !Conditions.matches(list, $0, weakly: true) } ?? true
+        }
+        guard ifMatch ?? true, ifNone ?? true else {
+            throw Problem(
+                .preconditionFailed, "Another version", "the file of that name is not the one that the condition names")
+        }
+    }
+
+    private func taken(_ digest: SHA256Digest, _ generation: Int64?, _ status: HTTPResponse.Status) -> Response {
+        var fields: HTTPFields = [.eTag: "\"\(digest.hex)\""]
+        if let generation { fields[.avatarGeneration] = "\(generation)" }
+        return Response(status: status, headers: fields.secured)
+    }
+}
+
+extension Problem {
+    init(_ refusal: AvatarService.Refusal, limits: UploadExchange.Settings) {
+        switch refusal {
+        case .digestDiffers:
+            self.init(
+                .unprocessableContent, "Another digest", "the body does not have the digest that Repr-Digest promised")
+        case .notAPicture(let fault):
+            self.init(.unsupportedMediaType, "No whole picture", "\(fault)", code: .writePermission)
+        case .quota:
+            self.init(
+                .init(code: 507), "Quota", "all files of a user may have \(limits.quotaBytes ?? 0) bytes",
+                code: .writePermission)
+        case .noSuchUser: self.init(.notFound, "Not found", "there is no such user any more", code: .uidInvalid)
+        }
+    }
+}
+
+extension RequestBody.AsyncIterator {
+    /// The next bytes, so many that each is worth a write to the disk; nil at the end.
+    mutating func nextPiece(isolation: isolated (any Actor)? = #isolation) async throws -> [UInt8]? {
+        var piece: [UInt8] = []
+        while piece.count < Limits.HTTP.pieceBytes, let buffer = try await next(isolation: isolation) {
+            piece.append(contentsOf: buffer.readableBytesView)
+        }
+        return piece.isEmpty ? nil : piece
+    }
+}

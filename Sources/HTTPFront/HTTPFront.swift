@@ -1,0 +1,91 @@
+internal import AvatarCore
+internal import Hummingbird
+internal import HummingbirdCore
+internal import HummingbirdHTTP2
+internal import HummingbirdTLS
+package import Logging
+internal import NIOCore
+internal import NIOSSL
+package import ServerRuntime
+internal import ServiceLifecycle
+
+/// The HTTP front of a server: HTTP/1.1 and HTTP/2 over TLS on one port, or HTTP/1.1 without TLS for a proxy in front.
+package struct HTTPFront: Service {
+    private let application: Application<FrontResponder>
+    private let settings: ServerSettings.HTTP
+
+    /// - Parameters:
+    ///   - connectionsMax: connections that are open at once.
+    ///   - whenListening: called once with the bound port.
+    package init(
+        _ settings: ServerSettings.HTTP, service: AvatarService, version: String,
+        connectionsMax: Int = Limits.HTTP.connectionsMax, logger: Logger,
+        whenListening: @escaping @Sendable (Int) -> Void
+    ) throws {
+        self.settings = settings
+        let responder = FrontResponder(
+            service: service, settings: settings, version: version, gate: LoginGate(), logger: logger)
+        // Hummingbird tells of its start, which ours does in our own words.
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .notice)
+        var connection = HTTP1Channel.Configuration(idleTimeout: .seconds(Limits.HTTP.idleSeconds))
+        connection.httpDecoder = .init(
+            maxHeaderFieldSize: Limits.HTTP.headBytesMax, maxHeaderListSize: Limits.HTTP.headBytesMax,
+            maxHeaderFieldCount: Limits.HTTP.headFieldsMax)
+        let server: HTTPServerBuilder =
+            if let files = settings.tls {
+                try .http2Upgrade(
+                    tlsConfiguration: try Self.tls(files),
+                    configuration: .init(
+                        idleTimeout: .seconds(Limits.HTTP.idleSeconds), streamConfiguration: connection))
+            } else {
+                .http1(configuration: connection)
+            }
+        application = Application(
+            responder: responder, server: server,
+            configuration: ApplicationConfiguration(
+                address: .hostname(settings.host, port: settings.port),
+                availableConnectionsDelegate: MaximumAvailableConnections(connectionsMax, logger: quiet)),
+            onServerRunning: { channel in whenListening(channel.localAddress?.port ?? 0) }, logger: quiet)
+    }
+
+    private static func tls(_ files: ServerSettings.HTTP.TLS) throws(ListenFault) -> TLSConfiguration {
+        do {
+            let chain = try NIOSSLCertificate.fromPEMFile(files.certificateFile).map {
+                NIOSSLCertificateSource.certificate($0)
+            }
+            guard !chain.isEmpty else { throw ListenFault("\(files.certificateFile) has no certificate") }
+            let key = try NIOSSLPrivateKey(file: files.keyFile, format: .pem)
+            var configuration = TLSConfiguration.makeServerConfiguration(
+                certificateChain: chain, privateKey: .privateKey(key))
+            configuration.minimumTLSVersion = .tlsv12
+            // Refuses a key that is not the certificate's now, and not with the first connection.
+            _ = try NIOSSLContext(configuration: configuration)
+            return configuration
+        } catch let fault as ListenFault {
+            throw fault
+        } catch {
+            throw ListenFault(
+                "\(files.certificateFile) and \(files.keyFile) cannot be used as certificate and key: \(error)")
+        }
+    }
+
+    package func run() async throws {
+        do {
+            try await withThrowingTaskGroup { tasks in
+                tasks.addTask { try await application.run() }
+                tasks.addTask {
+                    // Answers under way get this long to end; then their connections are closed.
+                    try await gracefulShutdown()
+                    try await Task.sleep(for: Limits.Server.stopGrace)
+                }
+                try await tasks.next()
+                tasks.cancelAll()
+            }
+        } catch is CancellationError {
+            // Whoever cancels knows.
+        } catch let error as IOError {
+            throw ListenFault(host: settings.host, port: settings.port, error)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+package import AvatarCore
+internal import NIOCore
+package import TransferMachines
+
+/// Whole pictures by user, for the HTTP front: on the same workers, in the same order and by the same rules as classic requests.
+package struct AvatarService: Sendable {
+    let stores: Stores
+    let queue: WorkQueue
+    let upload: UploadSettings
+    let quota: QuotaLedger
+
+    /// A file that may be shown to who asks.
+    package struct Found: Sendable {
+        package let name: AvatarName
+        package let file: any StoredFile
+        package let content: FileContent
+        /// Of the user's avatar; nil for a file that is no avatar now.
+        package let generation: Int64?
+    }
+
+    /// Why an upload was not taken.
+    package enum Refusal: Error, Hashable, Sendable {
+        case digestDiffers
+        case notAPicture(ImageError)
+        case quota
+        case noSuchUser
+    }
+
+    /// What the configuration says of uploads now.
+    package var limits: UploadExchange.Settings { upload.current }
+
+    /// Whether each service that the stores need could be reached when it was last needed.
+    package var health: [(service: String, isUp: Bool)] { stores.health() }
+
+    package func checkToken(_ token: String, of user: UserID) async throws(StoreError) -> TokenVerdict {
+        try await work(nil, .read) { () throws(StoreError) in try stores.users.checkToken(token, of: user) }
+    }
+
+    /// The user's current avatar; nil when there is none.
+    ///
+    /// A file that another server has put there, or that was changed since, is read and taken into the change log.
+    package func avatar(of user: UserID) async throws(StoreError) -> Found? {
+        try await work(nil, .read) { () throws(StoreError) in
+            guard let icon = try stores.users.icon(of: user), let name = try? AvatarName(icon) else { return nil }
+            return try current(user, name)
+        }
+    }
+
+    /// A file of `user` by its name: any for the user, for others only the current avatar. Nil for what `asker` may not see, too.
+    package func file(_ name: AvatarName, of user: UserID, for asker: UserID?) async throws(StoreError) -> Found? {
+        try await work(ResourceKey(owner: user, name: name), .read) { () throws(StoreError) in
+            if let icon = try stores.users.icon(of: user), ExactString(icon) == name.exact {
+                return try current(user, name)
+            }
+            guard asker == user, let file = try stores.files.open(ResourceKey(owner: user, name: name)) else {
+                return nil
+            }
+            return Found(name: name, file: file, content: try FileContent(reading: file), generation: nil)
+        }
+    }
+
+    private func current(_ user: UserID, _ name: AvatarName) throws(StoreError) -> Found? {
+        guard let file = try stores.files.open(ResourceKey(owner: user, name: name)) else { return nil }
+        if let known = try stores.avatars.record(of: user), known.avatar.name == name, known.stamp == file.stamp {
+            let content = FileContent(sha256: known.avatar.sha256, format: known.avatar.format, stamp: known.stamp)
+            return Found(name: name, file: file, content: content, generation: known.avatar.generation)
+        }
+        let content = try FileContent(reading: file)
+        let avatar = try stores.avatars.setAvatar(name, content, of: user, .found)
+        return Found(name: name, file: file, content: content, generation: avatar?.generation)
+    }
+
+    /// Bytes of an open file; fewer than `count` only at its end.
+    package func read(_ file: any StoredFile, at offset: Int64, count: Int) async throws(StoreError) -> [UInt8] {
+        if let bytes = file.readAtOnce(at: offset, count: count) { return bytes }
+        return try await work(nil, .read) { () throws(StoreError) in try file.read(at: offset, count: count) }
+    }
+
+    /// The user has no avatar any more. Returns false when there was none.
+    package func removeAvatar(of user: UserID) async throws(StoreError) -> Bool {
+        // The file does not matter, but the order among everything that sets the user's icon does, which goes by user.
+        guard let name = try? AvatarName("avatar") else { return false }
+        return try await work(ResourceKey(owner: user, name: name), .write, icon: user) { () throws(StoreError) in
+            try stores.avatars.removeAvatar(of: user)
+        }
+    }
+
+    /// Takes a whole picture, piece by piece, and makes it the user's avatar.
+    ///
+    /// - Parameters:
+    ///   - size: bytes that will come.
+    ///   - expected: the digest that the client promised; nil for none.
+    ///   - pieces: the next bytes, nil at the end. Throws when the client is gone or sends more than it said.
+    /// - Returns: the avatar, and whether a file of that name was there before.
+    package func put(
+        _ key: ResourceKey, of user: UserID, size: Int64, expected: SHA256Digest?, pieces: () async throws -> [UInt8]?
+    ) async throws -> (avatar: Avatar, isNew: Bool) {
+        let id = UploadID.random()
+        let holder = QuotaReservations.Holder.random(in: .min ... .max)
+        try await reserve(size, key, user, holder)
+        defer { quota.release(key, heldBy: holder) }
+        do {
+            var offset: Int64 = 0
+            while let piece = try await pieces() {
+                let at = offset
+                try await work(nil, .write) { () throws(StoreError) in
+                    if at == 0 {
+                        try stores.files.beginPart(id, bytes: piece)
+                    } else {
+                        try stores.files.writePart(id, bytes: piece, at: at)
+                    }
+                }
+                offset += Int64(piece.count)
+            }
+            guard offset > 0 else { throw Refusal.notAPicture(.empty) }
+            return try await finish(id, key, user, expected)
+        } catch {
+            try? await work(nil, .write) { () throws(StoreError) in try stores.files.removePart(id) }
+            throw error
+        }
+    }
+
+    private func reserve(
+        _ size: Int64, _ key: ResourceKey, _ user: UserID, _ holder: QuotaReservations.Holder
+    ) async throws {
+        guard let bytes = limits.quotaBytes else { return }
+        let used = try await work(nil, .read) { () throws(StoreError) in
+            try stores.files.bytesUsed(by: user, besides: key)
+        }
+        guard quota.reserve(size, for: key, room: bytes - used, holder: holder) else { throw Refusal.quota }
+    }
+
+    private func finish(
+        _ id: UploadID, _ key: ResourceKey, _ user: UserID, _ expected: SHA256Digest?
+    ) async throws -> (avatar: Avatar, isNew: Bool) {
+        let quotaBytes = limits.quotaBytes
+        let result = try await work(key, .write, icon: user) {
+            () throws(StoreError) -> Result<(Avatar, Bool), Refusal> in
+            let digest = try stores.files.digestPart(id)
+            if let expected, expected != digest.content.sha256 { return .failure(.digestDiffers) }
+            if let fault = try stores.files.pictureFault(ofPart: id) { return .failure(.notAPicture(fault)) }
+            let isNew = try stores.files.open(key) == nil
+            guard try stores.files.commitPart(id, as: key, quotaBytes: quotaBytes) else { return .failure(.quota) }
+            guard let avatar = try stores.avatars.setAvatar(key.name, digest.content, of: user, .uploaded) else {
+                return .failure(.noSuchUser)
+            }
+            return .success((avatar, isNew))
+        }
+        let (avatar, isNew) = try result.get()
+        return (avatar, isNew)
+    }
+
+    /// Runs `body` on a worker when the turn of `key` has come.
+    private func work<Value: Sendable>(
+        _ key: ResourceKey?, _ access: ResourceOrder.Access, icon: UserID? = nil,
+        _ body: @escaping @Sendable () throws(StoreError) -> Value
+    ) async throws(StoreError) -> Value {
+        let result: Result<Value, StoreError> = await withCheckedContinuation { continuation in
+            queue.submit(key, access, icon: icon) {
+                do throws(StoreError) {
+                    continuation.resume(returning: .success(try body()))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        }
+        return try result.get()
+    }
+}

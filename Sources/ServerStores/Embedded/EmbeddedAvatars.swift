@@ -1,0 +1,150 @@
+package import AvatarCore
+internal import Foundation
+internal import GRDB
+package import ServerRuntime
+internal import TransferMachines
+
+/// Keeps avatars and their changes in SQLite, beside the users, so that the icon and its change are one transaction.
+package struct EmbeddedAvatars: AvatarStore {
+    private let database: EmbeddedDatabase
+    private let changesKept: Int
+    private let bells = ChangeBells()
+
+    /// - Parameter changesKept: how many changes the log has at most; fewer in tests.
+    package init(_ database: EmbeddedDatabase, changesKept: Int = Limits.Changes.keptMax) {
+        self.database = database
+        self.changesKept = changesKept
+    }
+
+    package func setAvatar(
+        _ name: AvatarName, _ content: FileContent, of user: UserID, _ cause: AvatarCause
+    ) throws(StoreError) -> Avatar? {
+        let result = try database.write("setting an avatar") { database -> (avatar: Avatar, isChange: Bool)? in
+            var result: (avatar: Avatar, isChange: Bool)?
+            try database.inTransaction(.immediate) {
+                guard try setIcon(name, of: user, cause, database) else { return .rollback }
+                let last = try Self.row(of: user, database)
+                let isChange = last?.name != name.string || last?.sha256 != content.sha256.bytes
+                let avatar = Avatar(
+                    name: name, sha256: content.sha256, size: content.stamp.size, format: content.format,
+                    generation: (last?.generation ?? 0) + (isChange ? 1 : 0))
+                try database.change(
+                    "INSERT OR REPLACE INTO avatar (uid, generation, name, sha256, size, format, inode, modified) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        user.value, avatar.generation, name.string, Data(avatar.sha256.bytes), avatar.size,
+                        avatar.format?.rawValue, Int64(bitPattern: content.stamp.inode), content.stamp.modified,
+                    ])
+                if isChange { try log(user, avatar.generation, avatar, database) }
+                result = (avatar, isChange)
+                return .commit
+            }
+            return result
+        }
+        if result?.isChange == true { bells.ring() }
+        return result?.avatar
+    }
+
+    /// Returns false when the user or the icon is not there.
+    private func setIcon(_ name: AvatarName, of user: UserID, _ cause: AvatarCause, _ database: Database) throws -> Bool
+    {
+        switch cause {
+        case .uploaded:
+            try database.change("UPDATE user SET icon = ? WHERE uid = ?", [name.string, user.value])
+            return database.changesCount > 0
+        case .found:
+            return try Bool.fetchOne(
+                database.cachedStatement(sql: "SELECT 1 FROM user WHERE uid = ? AND icon = ?"),
+                arguments: [user.value, name.string]) ?? false
+        }
+    }
+
+    private func log(_ user: UserID, _ generation: Int64, _ avatar: Avatar?, _ database: Database) throws {
+        try database.change(
+            "INSERT INTO avatar_change (uid, generation, name, sha256, size, format) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                user.value, generation, avatar?.name.string, (avatar?.sha256.bytes).map { Data($0) }, avatar?.size,
+                avatar?.format?.rawValue,
+            ])
+        try database.change(
+            "DELETE FROM avatar_change WHERE cursor <= ?", [database.lastInsertedRowID - Int64(changesKept)])
+    }
+
+    package func removeAvatar(of user: UserID) throws(StoreError) -> Bool {
+        let removed = try database.write("removing an avatar") { database in
+            var removed = false
+            try database.inTransaction(.immediate) {
+                try database.change("UPDATE user SET icon = NULL WHERE uid = ? AND icon IS NOT NULL", [user.value])
+                guard database.changesCount > 0 else { return .rollback }
+                let generation = (try Self.row(of: user, database)?.generation ?? 0) + 1
+                try database.change(
+                    "INSERT OR REPLACE INTO avatar (uid, generation) VALUES (?, ?)", [user.value, generation])
+                try log(user, generation, nil, database)
+                removed = true
+                return .commit
+            }
+            return removed
+        }
+        if removed { bells.ring() }
+        return removed
+    }
+
+    private static func row(
+        of user: UserID, _ database: Database
+    ) throws -> (generation: Int64, name: String?, sha256: [UInt8]?)? {
+        try Row.fetchOne(
+            database.cachedStatement(sql: "SELECT generation, name, sha256 FROM avatar WHERE uid = ?"),
+            arguments: [user.value]
+        ).map { ($0["generation"], $0["name"], ($0["sha256"] as Data?).map(Array.init)) }
+    }
+
+    package func record(of user: UserID) throws(StoreError) -> (avatar: Avatar, stamp: FileStamp)? {
+        try database.read("looking up an avatar") { database in
+            guard
+                let row = try Row.fetchOne(
+                    database.cachedStatement(sql: "SELECT * FROM avatar WHERE uid = ? AND name IS NOT NULL"),
+                    arguments: [user.value]),
+                let avatar = Self.avatar(row)
+            else { return nil }
+            let inode: Int64 = row["inode"]
+            return (avatar, FileStamp(inode: UInt64(bitPattern: inode), size: avatar.size, modified: row["modified"]))
+        }
+    }
+
+    private static func avatar(_ row: Row) -> Avatar? {
+        guard let text: String = row["name"], let name = try? AvatarName(text), let bytes: Data = row["sha256"],
+            let sha256 = SHA256Digest(bytes: Array(bytes)), let size: Int64 = row["size"]
+        else { return nil }
+        return Avatar(
+            name: name, sha256: sha256, size: size,
+            format: (row["format"] as String?).flatMap { ImageFormat(rawValue: $0) },
+            generation: row["generation"])
+    }
+
+    package func logRange() throws(StoreError) -> ChangeLogRange {
+        let row = try database.read("looking up the change log") { database in
+            try Row.fetchOne(
+                database.cachedStatement(
+                    sql:
+                        "SELECT epoch, (SELECT min(cursor) FROM avatar_change), (SELECT max(cursor) FROM avatar_change) FROM change_log"
+                ))
+        }
+        guard let row else { throw StoreError(.unavailable, "the table change_log is empty") }
+        let newest: Int64 = row[2] ?? 0
+        return ChangeLogRange(epoch: row[0], oldest: row[1] ?? newest + 1, newest: newest)
+    }
+
+    package func changes(after cursor: Int64, limit: Int) throws(StoreError) -> [LoggedChange] {
+        let rows = try database.read("reading the change log") { database in
+            try Row.fetchAll(
+                database.cachedStatement(sql: "SELECT * FROM avatar_change WHERE cursor > ? ORDER BY cursor LIMIT ?"),
+                arguments: [cursor, limit])
+        }
+        return rows.compactMap { row in
+            UserID(row["uid"]).map {
+                LoggedChange(cursor: row["cursor"], user: $0, generation: row["generation"], avatar: Self.avatar(row))
+            }
+        }
+    }
+
+    package func onChange(_ bell: @escaping @Sendable () -> Void) { bells.add(bell) }
+}
