@@ -1,3 +1,4 @@
+import AvatarCore
 import BusTestSupport
 import Foundation
 import TestPictures
@@ -53,7 +54,8 @@ extension RealPrograms {
                 #expect(try await objects(stage, "get", name).first?["assurance"] as? String == "structural")
                 #expect(try await lines(stage, "list").contains("\(name): ready, \(size), \(path)"))
                 #expect(try await objects(stage, "list", "--state", "ready").map { $0["name"] as? String } == [name])
-                #expect(try await lines(stage, "explain", name).last?.hasSuffix("is ready: \(size.bytes) bytes") == true)
+                #expect(
+                    try await lines(stage, "explain", name).last?.hasSuffix("is ready: \(size.bytes) bytes") == true)
                 #expect(try await objects(stage, "explain", name).last?["what"] as? String == "is ready")
                 #expect(
                     try await lines(stage, "register", name).first == "\(name)  \(name): ready, \(size), \(path)")

@@ -146,7 +146,8 @@ extension AgentError: CustomStringConvertible {
         case .unknownAvatar(let name): "nothing is known of \(name)"
         case .invalidName(let name, let reason): "\(name): the name \(reason)"
         case .notAnImage(let path, let reason): "\(path): \(reason)"
-        case .tooLarge(let path, let size, let limit): "\(path) has \(ByteCount(size)), at most \(ByteCount(limit)) are taken"
+        case .tooLarge(let path, let size, let limit):
+            "\(path) has \(ByteCount(size)), at most \(ByteCount(limit)) are taken"
         // Most reasons name the code themselves.
         case .serverRefused(let code, let reason):
             "the server refused" + (code == 0 || reason.contains("\(code)") ? "" : " (\(code))") + ": \(reason)"
