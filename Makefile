@@ -18,7 +18,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 # A user manager reads units from ~/.local/share as well as from the lib folders of /usr and /usr/local (systemd.unit(5)).
 UNITS = $(if $(filter $(HOME)/.local,$(PREFIX)),$(SHARE)/systemd/user,$(DESTDIR)$(PREFIX)/lib/systemd/user)
 
-.PHONY: help setup build run test simulate fuzz bench static install uninstall test-systemd format lint
+.PHONY: help setup build run test simulate fuzz bench static install uninstall test-systemd test-qt format lint
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -83,6 +83,11 @@ uninstall:
 test-systemd: static
 	@scripts/setup.sh systemd
 	cd Tests/System && unshare --mount python3 -B -m unittest discover --verbose --pattern 'systemd_*.py'
+
+## make test-qt                the Qt library of Examples/qt, with Qt 5 and 6, beside a real agent and server
+test-qt: build
+	@scripts/setup.sh qt
+	scripts/test-qt $(DEBUG)
 
 ## make format                 formats the sources
 format:

@@ -3,6 +3,7 @@
 #   scripts/setup.sh build    what the compiler needs, and Python for the demonstration (make run)
 #   scripts/setup.sh test     that, and the programs that the tests start (make test)
 #   scripts/setup.sh bench    what building needs, and the programs that avatar-server is measured beside (make bench)
+#   scripts/setup.sh qt       what Examples/qt needs with Qt 5 and Qt 6, and a screen for its test (make test-qt)
 #   scripts/setup.sh systemd  what making and booting a Debian needs (make test-systemd)
 # Root is asked for through sudo, only when something is missing. No system service is started or enabled.
 set -eu
@@ -20,9 +21,10 @@ case ${1:-test} in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
 bench) wanted="$build $peers" ;;
+qt) wanted="$build g++ cmake qtbase5-dev qt6-base-dev qt6-qpa-plugins xvfb" ;;
 systemd) wanted="$build $machine" ;;
 *)
-    echo "usage: scripts/setup.sh [build|test|bench|systemd]" >&2
+    echo "usage: scripts/setup.sh [build|test|bench|qt|systemd]" >&2
     exit 2
     ;;
 esac
