@@ -1,0 +1,95 @@
+import BusTestSupport
+import Foundation
+import Testing
+
+/// The man pages against the programs: every flag, command and key that there is, and none that there is not.
+@Suite struct ManualTests {
+    struct Manual: Sendable, CustomTestStringConvertible {
+        let program: String
+        let page: String
+        /// Where the program's configuration keys stand; nil for one that has none of its own.
+        let keys: String?
+        var testDescription: String { page }
+    }
+
+    private static let manuals = [
+        Manual(program: "avatard", page: "avatard.1", keys: "Sources/AgentRuntime/Configuration/AgentKey.swift"),
+        Manual(program: "avatarctl", page: "avatarctl.1", keys: nil),
+        Manual(
+            program: "avatar-server", page: "avatar-server.8",
+            keys: "Sources/ServerRuntime/Configuration/ServerKey.swift"),
+    ]
+
+    @Test(arguments: manuals) func everyFlagAndCommandStandsInItsManual(manual: Manual) async throws {
+        let page = try Self.text(of: manual)
+        let help = try await Self.help(of: manual.program)
+        try #require(!help.flags.isEmpty)
+        #expect(help.flags.subtracting(Self.flags(in: page)) == [])
+        for command in help.commands.sorted() {
+            let isThere = page.split(separator: "\n").contains { line in
+                line.hasPrefix(".") && line.split { !$0.isLetter && $0 != "-" }.contains(Substring(command))
+            }
+            #expect(isThere, "\(command)")
+        }
+    }
+
+    @Test(arguments: manuals) func everyFlagOfAManualIsOne(manual: Manual) async throws {
+        var known: Set<String> = []
+        for other in Self.manuals { known.formUnion(try await Self.help(of: other.program).flags) }
+        // Lines to type for other programs have flags of theirs.
+        let own = try Self.text(of: manual).split(separator: "\n").filter {
+            !$0.contains(/systemctl|systemd|journalctl|umount|wl-paste/)
+        }
+        let unknown = Self.flags(in: own.joined(separator: "\n")).subtracting(known)
+        #expect(unknown == [])
+    }
+
+    @Test(arguments: manuals) func everyKeyStandsInItsManual(manual: Manual) throws {
+        guard let keys = manual.keys else { return }
+        let page = try Self.text(of: manual)
+        let known = try Self.read(keys).matches(of: /case \w+ = "([\w.]+)"/).map { String($0.1) }
+        try #require(known.count > 10)
+        #expect(known.filter { !page.contains($0) } == [])
+    }
+
+    // MARK: Both sides
+
+    /// The long flags and the commands of a program, as it tells them itself.
+    private static func help(of program: String) async throws -> (flags: Set<String>, commands: Set<String>) {
+        let folder = try TemporaryFolder()
+        let dump = try await Program.run(Program.product(program), ["--experimental-dump-help"], in: folder)
+        let root = try #require(JSONSerialization.jsonObject(with: Data(dump.output.utf8)) as? [String: Any])
+        var (flags, commands): (Set<String>, Set<String>) = ([], [])
+        var open = [root["command"] as? [String: Any] ?? [:]]
+        while let command = open.popLast() {
+            for argument in command["arguments"] as? [[String: Any]] ?? []
+            where argument["shouldDisplay"] as? Bool ?? true {
+                for name in argument["names"] as? [[String: Any]] ?? [] where name["kind"] as? String == "long" {
+                    if let flag = name["name"] as? String { flags.insert(flag) }
+                }
+            }
+            for below in command["subcommands"] as? [[String: Any]] ?? [] {
+                if let name = below["commandName"] as? String { commands.insert(name) }
+                open.append(below)
+            }
+        }
+        // Every program has these of its library.
+        return (flags.subtracting(["help", "version"]), commands.subtracting(["help"]))
+    }
+
+    /// A page as it is read: without roff's escapes.
+    private static func text(of manual: Manual) throws -> String {
+        try read("docs/man/" + manual.page).replacing("\\-", with: "-").replacing(/\\f[A-Z]/, with: "")
+    }
+
+    private static func flags(in text: String) -> Set<String> {
+        Set(text.matches(of: /(?:^|[^\w-])--([a-z][a-z0-9-]*)/.anchorsMatchLineEndings()).map { String($0.1) })
+            .subtracting(["help", "version"])
+    }
+
+    private static func read(_ path: String) throws -> String {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        return try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)
+    }
+}
