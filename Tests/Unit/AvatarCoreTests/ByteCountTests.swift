@@ -20,7 +20,7 @@ import Testing
     @Test(arguments: [
         (0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (20_480, "20.0 KiB"),
         (1_048_575, "1023.9 KiB"),
-        (1_048_576, "1.0 MiB"), (3 << 30, "3.0 GiB"), (Int.max, "8388607.0 TiB"),
+        (1_048_576, "1.0 MiB"), (3 << 30, "3.0 GiB"), (Int.max, "8388607.9 TiB"),
     ])
     func aPersonReadsIt(bytes: Int, text: String) { #expect("\(ByteCount(bytes))" == text) }
 }
