@@ -54,8 +54,8 @@ struct AvatarctlTerminalTests {
             #expect(
                 output == """
                     a.png: pending
-                    a.png: pending, 10 % (10 of 100 bytes)
-                    a.png: pending, 50 % (50 of 100 bytes)
+                    a.png: pending, 10 % of 100 bytes
+                    a.png: pending, 50 % of 100 bytes
                     a.png: ready, 100 bytes, /tmp/a.png
 
                     """)

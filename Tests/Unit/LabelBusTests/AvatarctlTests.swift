@@ -73,7 +73,7 @@ struct AvatarctlTests {
             try Data([1, 2, 3]).write(to: URL(fileURLWithPath: file))
             #expect(
                 try await avatarctl("upload", "--no-wait", file, on: bus).lines == [
-                    "crop.png: pending, 0 % (0 of 100 bytes)"
+                    "crop.png: pending, 0 % of 100 bytes"
                 ])
             async let result = avatarctl("upload", file, on: bus)
             await bus.agent.untilCalled("Upload", more: true)
