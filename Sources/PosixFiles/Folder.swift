@@ -119,6 +119,16 @@ package struct Folder: ~Copyable {
         return true
     }
 
+    /// Removes a folder in this one; whether it is gone. One with something in it stays.
+    package func removeSubfolder(_ name: String) throws(PosixError) -> Bool {
+        guard unsafe unlinkat(descriptor, name, AT_REMOVEDIR) == 0 else {
+            if errno == ENOENT { return true }
+            if errno == ENOTEMPTY || errno == EEXIST { return false }
+            throw .last("unlinkat", path: name)
+        }
+        return true
+    }
+
     /// Changes the folder without changing anything: its mode is set to what it is. A sync that comes after a failed one then has
     /// something to write, and cannot succeed by finding nothing to do; a journal writes what came before it first.
     package func markChanged() throws(PosixError) {

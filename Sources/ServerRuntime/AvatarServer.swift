@@ -86,12 +86,17 @@ package final class AvatarServer: Service {
         let swept = try stores.files.removeStaleParts()
         if swept > 0 { logger.info("removed parts of uploads that nobody finished", metadata: ["count": "\(swept)"]) }
         if let port = settings.metricsPort {
-            let (metrics, health) = (metrics, stores.health)
+            let (metrics, stores, queue) = (metrics, stores, queue)
+            let pages = MetricsPages {
+                metrics.prometheusText(health: stores.health())
+            } faults: { tell in
+                queue.submit(nil, .read) {
+                    tell(stores.probe().compactMap { probe in probe.problem.map { "\(probe.service): \($0)" } })
+                }
+            }
             let host = settings.metricsHost
             let channel = try await ListenFault.wrapping(host, port) {
-                try await MetricsHandler.bind(host: host, port: port, group: group, logger: logger) {
-                    metrics.prometheusText(health: health())
-                }
+                try await MetricsHandler.bind(host: host, port: port, group: group, logger: logger, pages: pages)
             }
             metricsListener.withLock { $0 = channel }
         }

@@ -14,13 +14,13 @@ func openStores(_ settings: ServerSettings, _ descriptors: DescriptorBudget) thr
         let database = try EmbeddedDatabase(path: settings.sqliteFile, isDurable: isDurable)
         return Stores(
             users: EmbeddedUsers(database), avatars: EmbeddedAvatars(database),
-            progress: try EmbeddedProgress(database, secondsSince1970: clock),
-            files: files)
+            progress: try EmbeddedProgress(database, secondsSince1970: clock), files: files,
+            probe: StoreProbe.embedded(database, root: settings.storageRoot))
     case .cluster:
         let cluster = Cluster(redis: settings.redis, mysql: settings.mysql)
         return Stores(
             users: ClusterUsers(cluster), avatars: ClusterAvatars(cluster),
             progress: ClusterProgress(cluster, root: settings.storageRoot, secondsSince1970: clock), files: files,
-            health: { cluster.state })
+            health: { cluster.state }, probe: StoreProbe.cluster(cluster, root: settings.storageRoot))
     }
 }

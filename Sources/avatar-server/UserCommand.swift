@@ -7,25 +7,26 @@ import ProgramSupport
 import ServerRuntime
 import ServerStores
 
-/// `avatar-server user …`: adds and lists users of the embedded stores, also while the server runs.
+/// `avatar-server user …`: adds, lists and removes users, also while the server runs.
 struct UserCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "user", abstract: "Adds and lists users of the embedded stores.",
-        subcommands: [Add.self, List.self, Token.self])
+        commandName: "user", abstract: "Adds, lists and removes users, and ends their tokens.",
+        discussion: "Users of the cluster's stores are made by the chat system, which gives them their tokens.",
+        subcommands: [Add.self, List.self, Token.self, Revoke.self, Remove.self])
 
     /// `avatar-server user add`
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "add", abstract: "Adds a user and prints their token, once.")
         @OptionGroup var options: ConfigurationOptions
-        @Option(help: "The user's number, 1 or more.") var uid: Int64
+        @OptionGroup var argument: UserArgument
         @Option(help: "The user's name.") var name = ""
         @Option(help: "Take the token from this file instead of drawing one.") var tokenFile: String?
 
         func run() throws { try SingleThreadExecutor.run { try await add() } }
 
         private func add() async throws {
-            let user = try checkedUser(uid)
+            let user = try argument.user()
             let token = try token(from: tokenFile)
             let users = try await openUsers(options, making: true)
             let isNew = try doing { () throws(StoreError) in try users.add(user, name: name, token: token) }
@@ -43,13 +44,13 @@ struct UserCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "token", abstract: "Gives a user a new token and prints it, once; the old one ends.")
         @OptionGroup var options: ConfigurationOptions
-        @Option(help: "The user's number.") var uid: Int64
+        @OptionGroup var argument: UserArgument
         @Option(help: "Take the token from this file instead of drawing one.") var tokenFile: String?
 
         func run() throws { try SingleThreadExecutor.run { try await renew() } }
 
         private func renew() async throws {
-            let user = try checkedUser(uid)
+            let user = try argument.user()
             let token = try token(from: tokenFile)
             let users = try await openUsers(options)
             let isKnown = try doing { () throws(StoreError) in try users.setToken(token, of: user) }
@@ -60,34 +61,13 @@ struct UserCommand: ParsableCommand {
             if tokenFile == nil { print(token) }
         }
     }
-
-    /// `avatar-server user list`
-    struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "list", abstract: "Lists users: uid, name, icon, and whether they have a token.")
-        @OptionGroup var options: ConfigurationOptions
-
-        func run() throws { try SingleThreadExecutor.run { try await list() } }
-
-        private func list() async throws {
-            let users = try await openUsers(options)
-            for user in try doing({ () throws(StoreError) in try users.all() }) {
-                print("\(user.uid)\t\(user.name)\t\(user.icon ?? "-")\t\(user.hasToken ? "token" : "no token")")
-            }
-        }
-    }
-}
-
-private func checkedUser(_ uid: Int64) throws -> UserID {
-    guard let user = UserID(uid) else { throw ValidationError("--uid must be 1 or more") }
-    return user
 }
 
 /// - Parameter making: whether a database that is not there is made.
 private func openUsers(_ options: ConfigurationOptions, making: Bool = false) async throws -> EmbeddedUsers {
     let settings = try await options.settings()
     guard settings.storesKind == .embedded else {
-        Failure.say("stores.kind is cluster: its users are made by the chat system, in MySQL and Redis")
+        Failure.say("stores.kind is cluster: its users and tokens are made by the chat system, in MySQL and Redis")
         throw Failure.refused
     }
     return try doing { () throws(StoreError) in
@@ -96,7 +76,7 @@ private func openUsers(_ options: ConfigurationOptions, making: Bool = false) as
     }
 }
 
-private func doing<Value>(_ body: () throws(StoreError) -> Value) throws -> Value {
+func doing<Value>(_ body: () throws(StoreError) -> Value) throws -> Value {
     do throws(StoreError) {
         return try body()
     } catch {

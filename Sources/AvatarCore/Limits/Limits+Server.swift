@@ -30,6 +30,8 @@ extension Limits {
         /// Downloads under way that the server remembers of one connection. One more pushes out the oldest, whose next chunk needs a
         /// token that is valid then.
         package static let downloadsRememberedMax = 64
+        /// Users that `avatar-server user list` reads in one go.
+        package static let usersPerPage = 500
         /// Uploads that the server remembers of one connection; one more pushes out the oldest.
         package static let uploadsRememberedMax = 64
         /// Downloads of one connection whose files stay open between two chunks; one more closes the oldest.

@@ -28,7 +28,6 @@ extension ServerMetrics {
         add(
             "request_seconds_total", "counter", "Time from a request's frame to its encoded answer, summed.",
             String(Double(workNanoseconds.value) / 1e9))
-        guard !health.isEmpty else { return text }
         text += "# HELP avatar_server_store_up Whether the service could be reached when it was last needed.\n"
         text += "# TYPE avatar_server_store_up gauge\n"
         for (service, isUp) in health { text += "avatar_server_store_up{service=\"\(service)\"} \(isUp ? 1 : 0)\n" }

@@ -101,15 +101,19 @@ package struct Stores: Sendable {
     package let files: any FileStore
     /// The services that the stores use, each with whether it could be reached when it was last needed. Does not wait.
     package let health: @Sendable () -> [(service: String, isUp: Bool)]
+    /// What the stores stand on, each with why it does not answer now, or nil where it does. Waits for it.
+    package let probe: @Sendable () -> [(service: String, problem: String?)]
 
     package init(
         users: any UserStore, avatars: any AvatarStore, progress: any ProgressStore, files: any FileStore,
-        health: @escaping @Sendable () -> [(service: String, isUp: Bool)] = { [] }
+        health: @escaping @Sendable () -> [(service: String, isUp: Bool)] = { [] },
+        probe: @escaping @Sendable () -> [(service: String, problem: String?)] = { [] }
     ) {
         self.users = users
         self.avatars = avatars
         self.progress = progress
         self.files = files
         self.health = health
+        self.probe = probe
     }
 }

@@ -107,6 +107,15 @@ package struct ClusterProgress: ProgressStore {
         return Int(count) - (ownEnds >= Double(secondsSince1970()) ? 1 : 0)
     }
 
+    /// The names of the unfinished uploads of `user`, those that have ended by themselves included.
+    func unfinishedNames(of user: UserID) throws(StoreError) -> [AvatarName] {
+        let reply = try cluster.redis { (redis) throws(StoreError) in
+            try redis.command(["ZRANGE", Self.userKey(user), "0", "-1"])
+        }
+        guard case .list(let members) = reply else { return [] }
+        return members.compactMap(\.text).compactMap { try? AvatarName($0) }
+    }
+
     private static let life = String(Limits.Server.uploadLifeSeconds)
     private static func owner(_ key: ResourceKey) -> Int64 { key.owner?.value ?? 0 }
     private static func recordKey(_ key: ResourceKey) -> String { "avatard:upload:\(owner(key)):\(key.name)" }

@@ -49,6 +49,16 @@ package final class EmbeddedDatabase: Sendable {
         )
     }
 
+    /// Why the open database does not answer; nil when it does.
+    var problem: String? {
+        do throws(StoreError) {
+            _ = try read("asking the database") { try Int.fetchOne($0, sql: "SELECT 1 FROM user LIMIT 1") }
+            return nil
+        } catch {
+            return error.cause
+        }
+    }
+
     /// Why the server could not use the database as it is; nil when it could. Nothing is made or changed.
     package static func problem(path: String) -> String? {
         guard unsafe access(path, F_OK) == 0 else { return missing(path).cause }

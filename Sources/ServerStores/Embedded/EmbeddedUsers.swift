@@ -50,14 +50,6 @@ package struct EmbeddedUsers: UserStore {
 
 // What `avatar-server user …` needs.
 extension EmbeddedUsers {
-    /// What `avatar-server user list` shows of a user.
-    package struct Listed: Hashable, Sendable {
-        package let uid: UserID
-        package let name: String
-        package let icon: String?
-        package let hasToken: Bool
-    }
-
     /// Adds a user. Returns false and changes nothing when there is a user with this uid already.
     package func add(_ user: UserID, name: String, token: String) throws(StoreError) -> Bool {
         let digest = try Self.digest(token)
@@ -77,20 +69,6 @@ extension EmbeddedUsers {
                 "UPDATE user SET token_sha256 = ? WHERE uid = ?",
                 [digest, user.value])
             return database.changesCount > 0
-        }
-    }
-
-    /// Every user, lowest uid first.
-    package func all() throws(StoreError) -> [Listed] {
-        let rows = try database.read("listing users") { database in
-            try Row.fetchAll(
-                database.cachedStatement(
-                    sql: "SELECT uid, name, icon, token_sha256 IS NOT NULL AS has_token FROM user ORDER BY uid"))
-        }
-        return rows.compactMap { row in
-            UserID(row["uid"]).map {
-                Listed(uid: $0, name: row["name"], icon: row["icon"], hasToken: row["has_token"])
-            }
         }
     }
 }

@@ -24,4 +24,66 @@ import WireProtocol
             }
         }
     }
+
+    /// Asks the metrics port with curl: status and body, parted by a line end.
+    private func curl(_ server: TestServer, _ path: String, _ options: String...) async throws -> String {
+        let port = try #require(server.metricsPort)
+        let words = ["-sS", "-m", "20", "-w", "\n%{http_code}"] + options + ["http://127.0.0.1:\(port)\(path)"]
+        // In a thread of its own, since the server that answers runs in this process.
+        return try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(with: Result { try runProgram("curl", words) }) }
+        }
+    }
+
+    private static var withMetrics: ServerSettings {
+        var settings = ServerSettings()
+        settings.metricsPort = 0
+        return settings
+    }
+
+    @Test(arguments: [
+        ("/metrics", "avatar_server_connections_open 0\n", 200), ("/metrics?x=1", "# TYPE", 200),
+        ("/healthz", "ok\n", 200), ("/readyz", "ready\n", 200),
+        ("/", "there are /metrics, /healthz and /readyz\n", 404),
+        ("/healthz2", "there are", 404),
+    ])
+    func thePortShowsAPage(path: String, text: String, status: Int) async throws {
+        try await TestServer.with(.embedded, Self.withMetrics) { server async throws in
+            let shown = try await curl(server, path)
+            #expect(shown.contains(text))
+            #expect(shown.hasSuffix("\n\(status)"))
+        }
+    }
+
+    @Test func aHeadHasNoBodyAndOtherMethodsAreRefused() async throws {
+        try await TestServer.with(.embedded, Self.withMetrics) { server async throws in
+            let head = try await curl(server, "/healthz", "--head")
+            #expect(head.hasPrefix("HTTP/1.1 200 OK\r\n") && head.contains("Content-Length: 3\r\n"))
+            #expect(!head.contains("ok\n"))
+            let post = try await curl(server, "/healthz", "-X", "POST", "-i")
+            #expect(post.hasPrefix("HTTP/1.1 405 ") && post.contains("Allow: GET, HEAD\r\n"))
+        }
+    }
+
+    @Test func aServerWithoutItsFolderIsAliveButNotReady() async throws {
+        try await TestServer.with(.embedded, Self.withMetrics) { server async throws in
+            try FileManager.default.removeItem(atPath: server.backend.root)
+            let ready = try await curl(server, "/readyz")
+            #expect(ready.hasPrefix("files: there is no such folder") && ready.hasSuffix("\n503"), "\(ready)")
+            #expect(try await curl(server, "/healthz").hasSuffix("\n200"))
+        }
+    }
+
+    @Test func aServerWhoseServicesAreDownIsAliveButNotReadyUntilTheyAreBack() async throws {
+        try await TestServer.with(.cluster, Self.withMetrics) { server async throws in
+            #expect(try await curl(server, "/readyz") == "ready\n\n200")
+            try server.backend.cutMySQL()
+            let withoutMySQL = try await curl(server, "/readyz")
+            #expect(withoutMySQL.hasPrefix("mysql: ") && withoutMySQL.hasSuffix("\n503"), "\(withoutMySQL)")
+            #expect(try await curl(server, "/metrics").contains("avatar_server_store_up{service=\"mysql\"} 0\n"))
+            server.backend.redis?.stop()
+            #expect(try await curl(server, "/readyz").hasPrefix("redis: "))
+            #expect(try await curl(server, "/healthz").hasSuffix("\n200"))
+        }
+    }
 }

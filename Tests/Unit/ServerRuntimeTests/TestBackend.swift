@@ -74,13 +74,14 @@ final class TestBackend: Sendable {
             let database = try database()
             return Stores(
                 users: EmbeddedUsers(database), avatars: EmbeddedAvatars(database),
-                progress: try EmbeddedProgress(database, secondsSince1970: { [self] in now }), files: files)
+                progress: try EmbeddedProgress(database, secondsSince1970: { [self] in now }), files: files,
+                probe: StoreProbe.embedded(database, root: root))
         case .cluster:
             let cluster = try cluster()
             return Stores(
                 users: ClusterUsers(cluster), avatars: ClusterAvatars(cluster),
                 progress: ClusterProgress(cluster, root: root, secondsSince1970: { [self] in now }), files: files,
-                health: { cluster.state })
+                health: { cluster.state }, probe: StoreProbe.cluster(cluster, root: root))
         }
     }
 
@@ -93,6 +94,14 @@ final class TestBackend: Sendable {
         switch kind {
         case .embedded: EmbeddedAvatars(try database(), changesKept: changesKept)
         case .cluster: ClusterAvatars(try cluster(), changesKept: changesKept)
+        }
+    }
+
+    /// What an operator uses beside the servers.
+    func administration() throws -> any UserAdministration {
+        switch kind {
+        case .embedded: EmbeddedAdministration(try database())
+        case .cluster: ClusterAdministration(try cluster(), root: root, secondsSince1970: { [self] in now })
         }
     }
 

@@ -65,6 +65,9 @@ struct TestServer {
 
     var metrics: ServerMetrics { server.metrics }
 
+    /// The port of the pages for monitors; nil where the settings name none.
+    var metricsPort: Int? { server.metricsPort }
+
     /// Which services are thought to be up.
     var storesUp: [String: Bool] { Dictionary(uniqueKeysWithValues: stores.health().map { ($0.service, $0.isUp) }) }
 

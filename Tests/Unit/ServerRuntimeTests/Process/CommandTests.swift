@@ -57,8 +57,82 @@ import Testing
             #expect(renewed.code == 0)
             #expect(renewed.output != added.output)
             #expect(try ServerProcess.run(["user", "token", "--uid", "8"] + storage).code == 1)
-            #expect(try ServerProcess.run(["user", "list"] + storage).output == "7\tseven\t-\ttoken\n")
+            #expect(try ServerProcess.run(["user", "list"] + storage).output == "7\tseven\t-\ttoken\t-\t0\t0\n")
             #expect(try ServerProcess.run(["user", "add", "--uid", "0"] + storage).code == 64)
+        }
+    }
+
+    @Test func aUserIsListedWithSizesRevokedAndRemoved() async throws {
+        try await withFolder { folder async throws in
+            let storage = ServerProcess.storage(folder)
+            #expect(try ServerProcess.run(["user", "add", "7", "--name", "a\tb"] + storage).code == 0)
+            let pictures = folder.appendingPathComponent("files/7")
+            try FileManager.default.createDirectory(at: pictures, withIntermediateDirectories: true)
+            for (name, count) in [("a.png", 2048), ("b.png", 100)] {
+                try Data(count: count).write(to: pictures.appendingPathComponent(name))
+            }
+            #expect(try ServerProcess.run(["user", "list"] + storage).output == "7\ta?b\t-\ttoken\t-\t2\t2148\n")
+            let revoked = try ServerProcess.run(["user", "revoke", "7"] + storage)
+            #expect(revoked.code == 0)
+            #expect(revoked.output.hasPrefix("the token of user 7 is not valid any more\n"))
+            #expect(
+                try ServerProcess.run(["user", "revoke", "--uid", "7"] + storage).output == "user 7 has no token\n")
+            let removed = try ServerProcess.run(["user", "remove", "7"] + storage)
+            #expect(removed.code == 0)
+            #expect(
+                removed.output
+                    == "user 7 is removed, with token and icon\nremoved 2 files (2.0 KiB) from \(pictures.path)\n")
+            #expect(!FileManager.default.fileExists(atPath: pictures.path))
+            for command in ["revoke", "remove"] {
+                let again = try ServerProcess.run(["user", command, "7"] + storage)
+                #expect(again.code == 1)
+                #expect(again.errors.contains("there is no user 7"))
+            }
+        }
+    }
+
+    @Test func onATerminalUsersAreATableWithSizesAsPeopleReadThem() async throws {
+        try await withFolder { folder async throws in
+            let storage = ServerProcess.storage(folder)
+            for (uid, name) in [("7", "seven"), ("1001", "ada")] {
+                #expect(try ServerProcess.run(["user", "add", uid, "--name", name] + storage).code == 0)
+            }
+            let pictures = folder.appendingPathComponent("files/7")
+            try FileManager.default.createDirectory(at: pictures, withIntermediateDirectories: true)
+            try Data(count: 2048).write(to: pictures.appendingPathComponent("a.png"))
+            let command = ([ServerProcess.executable.path, "user", "list"] + storage).joined(separator: " ")
+            let shown = try runProgram("script", ["-qec", command, "/dev/null"])
+            #expect(
+                shown.split(whereSeparator: \.isNewline) == [
+                    "UID   NAME   ICON  TOKEN  PICTURE  FILES  ALL FILES",
+                    "7     seven  -     token  -        1      2.0 KiB",
+                    "1001  ada    -     token  -        0      0 bytes",
+                ])
+        }
+    }
+
+    @Test func removingCanLeaveTheFiles() async throws {
+        try await withFolder { folder async throws in
+            let storage = ServerProcess.storage(folder)
+            #expect(try ServerProcess.run(["user", "add", "7"] + storage).code == 0)
+            let pictures = folder.appendingPathComponent("files/7")
+            try FileManager.default.createDirectory(at: pictures, withIntermediateDirectories: true)
+            try Data(count: 100).write(to: pictures.appendingPathComponent("a.png"))
+            let removed = try ServerProcess.run(["user", "remove", "7", "--keep-files"] + storage)
+            #expect(removed.output.hasSuffix("kept 1 file (100 bytes) in \(pictures.path)\n"), "\(removed)")
+            #expect(FileManager.default.fileExists(atPath: pictures.path + "/a.png"))
+        }
+    }
+
+    @Test(arguments: [
+        ([], "the user's number is missing"), (["0"], "the user's number must be 1 or more"),
+        (["7", "--uid", "8"], "the user's number is given twice"),
+    ])
+    func aUserMustBeNamedOnce(arguments: [String], reason: String) throws {
+        for command in ["add", "token", "revoke", "remove"] {
+            let result = try ServerProcess.run(["user", command] + arguments)
+            #expect(result.code == 64)
+            #expect(result.errors.contains(reason), "\(result.errors)")
         }
     }
 
@@ -90,7 +164,9 @@ import Testing
             #expect(check.code == 69)
             #expect(check.output.contains("FAIL  folder \(place)/files: there is no such folder"), "\(check.output)")
             #expect(check.output.contains("there is no database \(place)/db.sqlite"), "\(check.output)")
-            for command in [["user", "list"], ["user", "token", "--uid", "7"]] {
+            for command in [
+                ["user", "list"], ["user", "token", "--uid", "7"], ["user", "revoke", "7"], ["user", "remove", "7"],
+            ] {
                 let result = try ServerProcess.run(command + storage)
                 #expect(result.code == 69)
                 #expect(result.errors.contains("there is no database \(place)/db.sqlite"), "\(result.errors)")
