@@ -126,7 +126,7 @@ extension RealPrograms {
                 let (status, words) = try await refusal("avatard", [], environment: environment, in: stage.folder)
                 #expect(status == 1)
                 #expect(words.contains("another agent runs on \(stage.agent.state)"))
-                #expect(try await stage.agent.client.status().connection == "online")
+                #expect(try await stage.agent.client.verify().uid == 1001, "it answers, and so does its server")
             }
         }
 
