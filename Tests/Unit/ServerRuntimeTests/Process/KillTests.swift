@@ -26,7 +26,7 @@ import WireProtocol
             }
             #expect(down == bytes)
             let listed = try ServerProcess.run(["user", "list"] + ServerProcess.storage(folder))
-            #expect(listed.output == "7\t\ta.png\ttoken\n")
+            #expect(listed.output == "7\t\ta.png\ttoken\t\(bytes.count)\t1\t\(bytes.count)\n")
         }
     }
 
