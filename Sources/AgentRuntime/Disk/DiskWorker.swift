@@ -117,6 +117,8 @@ final class DiskWorker {
                 continue
             case .command(.beginPart(let name, let plan)):
                 if chunks.concern(name) { writeOut(&chunks) }
+                // The new part takes the place of the one that waits to become a picture.
+                if isCommitting(name) { commitAll() }
                 chunks.begin(name, plan)
                 continue
             case .command(.commit(let items)):
