@@ -36,6 +36,9 @@ let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: 
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
 let package = Package(
@@ -60,6 +63,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
         // System modules: a module map and a shim, nothing else.
@@ -107,6 +112,7 @@ let package = Package(
                 "AvatarCore", "TransferMachines", "WireProtocol", "LabelBus", "AvatarCache", "FolderWatch",
                 "PosixFiles",
                 "ProgramSupport", nioCore, nioPosix, logging, lifecycle, configuration, deque,
+                asyncHTTPClient, nioHTTP1, nioSSL,
             ], swiftSettings: strict),
         .target(
             name: "ServerRuntime",
@@ -119,7 +125,8 @@ let package = Package(
             name: "HTTPFront",
             dependencies: [
                 "AvatarCore", "TransferMachines", "PosixFiles", "ServerRuntime",
-                hummingbird, hummingbirdCore, hummingbirdHTTP2, hummingbirdTLS, nioSSL, nioHTTPTypes, httpTypes, nioCore, logging, lifecycle,
+                hummingbird, hummingbirdCore, hummingbirdHTTP2, hummingbirdTLS, nioSSL, nioHTTPTypes, nioHTTP2, httpTypes,
+                nioCore, nioPosix, logging, lifecycle,
             ], swiftSettings: strict),
         .target(
             name: "AvatarAgentClient", dependencies: ["AvatarCore", "LabelBus", nioCore, nioPosix],
