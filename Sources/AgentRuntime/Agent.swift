@@ -107,7 +107,7 @@ package final class Agent: Service {
 
     /// Who is logged in at the start: flags and environment, then what was kept of a login, then the file.
     private func account(_ logins: LoginStore, _ settings: AgentSettings) throws(TokenFile.Fault) -> Account? {
-        if !settings.isServerPinned, let kept = try logins.load(classicChunkBytes: settings.classicChunkBytes) {
+        if !settings.isServerPinned, let kept = try logins.load(settings.manners) {
             return kept
         }
         guard let tokens = TokenSource(settings, environment: environment.variables) else { return nil }

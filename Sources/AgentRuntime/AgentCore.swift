@@ -59,6 +59,7 @@ final class AgentCore: AgentService {
         let seed = random.next()
         let tokens = TokenSource(settings, environment: environment.variables)
         let (disk, watch, paths) = (disk, watch, paths)
+        let proxies = ProxyRule(environment.variables)
         let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { inbox.feed([.folder($0)]) }
         driver = try loop.submit {
             NIOLoopBound(
@@ -66,7 +67,7 @@ final class AgentCore: AgentService {
                     seed: seed, isShared: settings.isShared, uploadBytesMax: settings.uploadBytesMax,
                     places: settings.places, recheckAfter: settings.recheckAfter, mapping: mapping, disk: disk,
                     loop: loop,
-                    logger: logger, tokens: tokens, attach: attacher.attach,
+                    logger: logger, tokens: tokens, proxies: proxies, attach: attacher.attach,
                     bindBus: { disk.submit([.ask { _ in inbox.feed([.busBound(failure: paths.bindingFailure())]) }]) },
                     end: end), eventLoop: loop)
         }.wait()
@@ -147,7 +148,7 @@ final class AgentCore: AgentService {
     func stop() async throws {
         await tokenWatch.stop()
         let driver = driver
-        try await loop.submit { driver.value.stop() }.get()
+        try await loop.flatSubmit { driver.value.stop() }.get()
         paths.serve(on: nil)
         mounts?.stop()
         watch.stop()
@@ -247,22 +248,30 @@ final class AgentCore: AgentService {
                         + "which beat a login: start it without them"))
         }
         guard let uid = UserID(Int64(parameters.uid)) else { return reply.fail(.invalidParameter(parameter: "uid")) }
-        // The host's text may name the port as well, if it names the same.
-        guard (1...65_535).contains(parameters.server.port), let address = try? HostPort(parameters.server.host),
-            address.port ?? parameters.server.port == parameters.server.port
-        else { return reply.fail(.invalidParameter(parameter: "server")) }
+        guard let server = Self.address(parameters.server, settings.manners) else {
+            return reply.fail(.invalidParameter(parameter: "server"))
+        }
         guard !parameters.token.isEmpty, parameters.token.utf8.count <= Limits.Token.bytesMax else {
             return reply.fail(.invalidParameter(parameter: "token"))
         }
-        let account = Account(
-            server: ServerAddress(
-                host: address.host, port: parameters.server.port,
-                classicChunkBytes: settings.classicChunkBytes),
-            uid: uid, token: parameters.token)
+        let account = Account(server: server, uid: uid, token: parameters.token)
         let (logins, driver) = (logins, driver)
         change(
             reply, doing: "logged in until the agent stops, but the login cannot be kept",
             inMemory: { driver.value.logIn(account) }, onDisk: { try logins.save(account) })
+    }
+
+    /// The server that a login over the bus names: by a base URL, or by a host and a port.
+    private static func address(_ server: Server, _ manners: ServerManners) -> ServerAddress? {
+        if let text = server.url {
+            guard let url = try? ServerURL(text), server.host.isEmpty || server.host == url.host else { return nil }
+            return ServerAddress(url: url, manners: manners)
+        }
+        // The host's text may name the port as well, if it names the same.
+        guard (1...65_535).contains(server.port), let address = try? HostPort(server.host),
+            address.port ?? server.port == server.port
+        else { return nil }
+        return ServerAddress(host: address.host, port: server.port, manners: manners)
     }
 
     private func logout(_ reply: ReplyStream) {

@@ -60,6 +60,12 @@ struct FrontResponder: HTTPResponder {
             let asker = isKnown ? try await login(request, context) : nil
             guard let found = try await service.file(name, of: user, for: asker) else { throw Problem.notFound }
             return show(found, request, isPublic: asker == nil)
+        case (.name(let name), .get), (.name(let name), .head):
+            let asker = try await login(request, context)
+            guard let (owner, found) = try await service.file(name, for: asker) else { throw Problem.notFound }
+            var response = show(found, request, isPublic: false)
+            response.headers[.contentLocation] = "/v1/users/\(owner)/avatars/\(Route.encode(name))"
+            return response
         case (.file(let user, let name), .put):
             try await loginAs(user, request, context)
             return try await put(ResourceKey(owner: user, name: name), user, request, context)
@@ -88,7 +94,7 @@ struct FrontResponder: HTTPResponder {
             switch route {
             case .avatar: "GET, HEAD, DELETE"
             case .file: "GET, HEAD, PUT"
-            case .me, .health, .ready: "GET, HEAD"
+            case .name, .me, .health, .ready: "GET, HEAD"
             }
         return Problem(
             .methodNotAllowed, "Not that way", "this resource knows \(allowed)", fields: [.allow: allowed])

@@ -16,8 +16,11 @@ struct Login: AsyncParsableCommand {
             with 4 when it cannot be reached; the login is kept in either case.
             """)
 
-    @Option(help: "The server's host name or address, perhaps with its port: example.org:9090, [::1]:9090.")
-    var host: String
+    @Option(help: "The base URL of a server that speaks HTTP: https://avatars.example.org, https://192.0.2.7:9443.")
+    var url: String?
+
+    @Option(help: "The host name or address of a server of the classic dialect, perhaps with its port: example.org:9090.")
+    var host: String?
 
     @Option(help: "The server's TCP port, 9090 when --host does not say either.")
     var port: Int?
@@ -38,7 +41,7 @@ struct Login: AsyncParsableCommand {
         try await common.run { client in
             let token = try tokenFile.map(Token.read) ?? Token.readFromStandardInput()
             try await client.login(server: server, uid: uid, token: token)
-            let address = HostPort.text(host: server.host, port: server.port)
+            let address = server.url ?? HostPort.text(host: server.host, port: server.port)
             if noVerify { return common.done("user \(uid) at \(address), not verified") }
             let verified: VerifyReply
             do {
@@ -55,8 +58,22 @@ struct Login: AsyncParsableCommand {
         }
     }
 
-    /// What `--host` and `--port` name together.
+    /// What `--url` names, or `--host` and `--port` together.
     private func server() throws -> Server {
+        if let url {
+            guard host == nil, port == nil else {
+                throw ValidationError("--url names the server for HTTP, --host and --port for the classic dialect: give one of them")
+            }
+            do throws(ServerURL.Fault) {
+                let read = try ServerURL(url)
+                return Server(host: read.host, port: read.port, url: read.description)
+            } catch {
+                throw ValidationError("--url \"\(url)\" \(error)")
+            }
+        }
+        guard let host else {
+            throw ValidationError("name the server: --url https://… for HTTP, or --host for the classic dialect")
+        }
         if let port, !(1...65_535).contains(port) { throw ValidationError("--port must be from 1 to 65535") }
         do throws(HostPortError) {
             let address = try HostPort(host)

@@ -19,10 +19,14 @@ struct AvatardCommand: ParsableCommand {
         version: Agent.version)
 
     @Option(help: "The YAML file; $XDG_CONFIG_HOME/avatard/avatard.yaml when that is there.") var config: String?
-    @Option(help: "The resource server's host.") var serverHost: String?
+    @Option(help: "The resource server's base URL, for HTTP: https://avatars.example.org.") var serverUrl: String?
+    @Option(help: "The resource server's host, for the classic dialect.") var serverHost: String?
     @Option(help: "The resource server's port (9090).") var serverPort: String?
     @Option(help: "auto or classic.") var serverDialect: String?
     @Option(help: "Bytes of an upload's chunk (2048).") var serverClassicChunkBytes: String?
+    @Option(help: "A file of certificates (PEM) to trust instead of the system's.") var serverCaFile: String?
+    @Option(help: "SHA-256 of the public key in the server's certificate, to trust instead of an issuer.") var serverPin: String?
+    @Option(help: "true: speak without encryption to a server anywhere.") var serverAllowPlaintext: String?
     @Option(help: "The user's number.") var identityUid: String?
     @Option(help: "The file that holds the token, mode 0600.") var identityTokenFile: String?
     @Option(help: "The cache folder.") var cacheDirectory: String?
@@ -40,7 +44,8 @@ struct AvatardCommand: ParsableCommand {
 
     private var flags: [AgentKey: String] {
         let given: [AgentKey: String?] = [
-            .serverHost: serverHost, .serverPort: serverPort, .serverDialect: serverDialect,
+            .serverURL: serverUrl, .serverCAFile: serverCaFile, .serverPin: serverPin,
+            .serverAllowPlaintext: serverAllowPlaintext, .serverHost: serverHost, .serverPort: serverPort, .serverDialect: serverDialect,
             .serverClassicChunkBytes: serverClassicChunkBytes, .identityUID: identityUid,
             .identityTokenFile: identityTokenFile, .cacheDirectory: cacheDirectory, .cacheBytesMax: cacheBytesMax,
             .cacheRecheckAfter: cacheRecheckAfter,

@@ -2,10 +2,14 @@ internal import ProgramSupport
 
 /// Every key of the agent's configuration, as it stands in the YAML file.
 package enum AgentKey: String, ConfigurationKey {
+    case serverURL = "server.url"
     case serverHost = "server.host"
     case serverPort = "server.port"
     case serverDialect = "server.dialect"
     case serverClassicChunkBytes = "server.classicChunkBytes"
+    case serverCAFile = "server.caFile"
+    case serverPin = "server.pin"
+    case serverAllowPlaintext = "server.allowPlaintext"
     case identityUID = "identity.uid"
     case identityTokenFile = "identity.tokenFile"
     case cacheDirectory = "cache.directory"
@@ -32,8 +36,8 @@ package enum AgentKey: String, ConfigurationKey {
             .busSocket,
             .storageSync:
             false
-        case .serverHost, .serverPort, .serverDialect, .serverClassicChunkBytes, .identityUID, .identityTokenFile,
-            .cacheBytesMax, .uploadBytesMax, .logLevel, .logFormat:
+        case .serverURL, .serverHost, .serverPort, .serverDialect, .serverClassicChunkBytes, .serverCAFile, .serverPin,
+            .serverAllowPlaintext, .identityUID, .identityTokenFile, .cacheBytesMax, .uploadBytesMax, .logLevel, .logFormat:
             true
         }
     }
@@ -41,7 +45,9 @@ package enum AgentKey: String, ConfigurationKey {
     /// Whether the key says who logs in where.
     package var isOfAccount: Bool {
         switch self {
-        case .serverHost, .serverPort, .serverClassicChunkBytes, .identityUID, .identityTokenFile: true
+        case .serverURL, .serverHost, .serverPort, .serverClassicChunkBytes, .serverCAFile, .serverPin,
+            .serverAllowPlaintext, .identityUID, .identityTokenFile:
+            true
         default: false
         }
     }

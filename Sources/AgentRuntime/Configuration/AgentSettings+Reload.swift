@@ -25,10 +25,14 @@ extension AgentSettings {
 
     private func text(of key: AgentKey) -> String {
         switch key {
+        case .serverURL: serverURL?.description ?? ""
         case .serverHost: serverHost ?? ""
         case .serverPort: "\(serverPort)"
         case .serverDialect: ""
-        case .serverClassicChunkBytes: "\(classicChunkBytes)"
+        case .serverClassicChunkBytes: "\(manners.classicChunkBytes)"
+        case .serverCAFile: manners.caFile ?? ""
+        case .serverPin: manners.pin?.hex ?? ""
+        case .serverAllowPlaintext: manners.allowsPlaintext ? "true" : "false"
         case .identityUID: uid.map { "\($0)" } ?? ""
         case .identityTokenFile: tokenFile ?? ""
         case .cacheDirectory: cacheDirectory

@@ -8,7 +8,9 @@ package struct AgentSettings: Sendable {
     /// Nil until somebody names a server.
     package var serverHost: String?
     package var serverPort = 9090
-    package var classicChunkBytes = Limits.Wire.classicChunkBytesDefault
+    /// The server's base URL, where it is spoken to in HTTP; never beside ``serverHost``.
+    package var serverURL: ServerURL?
+    package var manners = ServerManners()
     package var uid: UserID?
     /// Where the token lies; nil for the places of ``TokenFile``.
     package var tokenFile: String?
@@ -45,9 +47,15 @@ package struct AgentSettings: Sendable {
     private mutating func read(_ layers: LayeredConfiguration<AgentKey>) throws(ConfigurationError) {
         let values = ConfigurationValues(layers)
         try values.address(.serverHost, .serverPort, host: { serverHost = $0 }, port: { serverPort = $0 })
-        // Only the classic dialect is spoken yet: `auto` means classic.
+        try readURL(layers)
+        // The classic dialect is the only one for a server that is named by its host: `auto` means classic.
         try values.text(.serverDialect, oneOf: ["auto", "classic"]) { _ in }
-        try values.number(.serverClassicChunkBytes, in: Limits.Wire.classicChunkBytes) { classicChunkBytes = $0 }
+        try values.number(.serverClassicChunkBytes, in: Limits.Wire.classicChunkBytes) {
+            manners.classicChunkBytes = $0
+        }
+        try values.path(.serverCAFile) { manners.caFile = $0 }
+        try readPin(layers)
+        try values.flag(.serverAllowPlaintext) { manners.allowsPlaintext = $0 }
         try values.number(.identityUID, in: 1...Int.max) { uid = UserID(Int64($0)) }
         try values.path(.identityTokenFile) { tokenFile = $0 }
         try values.path(.cacheDirectory) { cacheDirectory = Self.trimmed($0) }
@@ -66,13 +74,44 @@ package struct AgentSettings: Sendable {
             logLevel = $0
         }
         try values.choice(.logFormat) { logFormat = $0 }
-        for key in [AgentKey.serverHost, .serverPort, .identityUID] {
+        for key in [AgentKey.serverURL, .serverHost, .serverPort, .identityUID] {
             if let source = try layers.value(of: key)?.source,
                 source == "the command line" || source == "the environment"
             {
                 isServerPinned = true
             }
         }
+    }
+
+    /// The base URL. A server that is named both ways in one layer is an error; else the stronger layer wins.
+    private mutating func readURL(_ layers: LayeredConfiguration<AgentKey>) throws(ConfigurationError) {
+        guard let value = try layers.value(of: .serverURL), !value.text.isEmpty else { return }
+        if let host = try layers.value(of: .serverHost), !host.text.isEmpty {
+            guard host.rank != value.rank else {
+                throw ConfigurationError(
+                    key: AgentKey.serverURL.rawValue, source: value.source,
+                    reason: "server.url and server.host both name a server: keep server.url for HTTP, "
+                        + "or server.host for the classic dialect")
+            }
+            if host.rank < value.rank { return }
+            serverHost = nil
+        }
+        do throws(ServerURL.Fault) {
+            serverURL = try ServerURL(value.text)
+        } catch {
+            throw ConfigurationError(
+                key: AgentKey.serverURL.rawValue, source: value.source, reason: "\"\(value.text)\" \(error)")
+        }
+    }
+
+    private mutating func readPin(_ layers: LayeredConfiguration<AgentKey>) throws(ConfigurationError) {
+        guard let value = try layers.value(of: .serverPin), !value.text.isEmpty else { return }
+        guard let pin = SHA256Digest(hex: value.text.lowercased()) else {
+            throw ConfigurationError(
+                key: AgentKey.serverPin.rawValue, source: value.source,
+                reason: "\"\(value.text)\" must be the SHA-256 of the server's public key, 64 hexadecimal digits")
+        }
+        manners.pin = pin
     }
 
     private mutating func readIgnored(
@@ -107,6 +146,7 @@ package struct AgentSettings: Sendable {
 
     /// The server, once it is named.
     package var server: ServerAddress? {
-        serverHost.map { ServerAddress(host: $0, port: serverPort, classicChunkBytes: classicChunkBytes) }
+        if let serverURL { return ServerAddress(url: serverURL, manners: manners) }
+        return serverHost.map { ServerAddress(host: $0, port: serverPort, manners: manners) }
     }
 }

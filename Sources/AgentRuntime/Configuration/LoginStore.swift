@@ -9,6 +9,8 @@ final class LoginStore: Sendable {
     private struct Kept: Codable {
         var host: String
         var port: Int
+        /// The base URL, which names host and port too, of a server that is spoken to in HTTP.
+        var url: String?
         var uid: Int64
         var token: String
     }
@@ -20,19 +22,19 @@ final class LoginStore: Sendable {
 
     init(stateDirectory: String) { self.stateDirectory = stateDirectory }
 
-    /// The kept login; the chunk size is the configuration's to say.
+    /// The kept login; the manners are the configuration's to say.
     ///
     /// One whose file is gone since is still kept: it went with the state folder, which is made anew (``restore()``), and only ``remove()``
     /// ends it.
-    func load(classicChunkBytes: Int) throws(TokenFile.Fault) -> Account? {
-        if let account = try read(classicChunkBytes) {
+    func load(_ manners: ServerManners) throws(TokenFile.Fault) -> Account? {
+        if let account = try read(manners) {
             kept.withLock { $0 = account }
             return account
         }
-        return kept.withLock { $0 }?.with(classicChunkBytes: classicChunkBytes)
+        return kept.withLock { $0 }?.with(manners)
     }
 
-    private func read(_ classicChunkBytes: Int) throws(TokenFile.Fault) -> Account? {
+    private func read(_ manners: ServerManners) throws(TokenFile.Fault) -> Account? {
         let path = stateDirectory + "/" + Self.fileName
         let facts: FileFacts
         let bytes: [UInt8]
@@ -53,9 +55,14 @@ final class LoginStore: Sendable {
         else {
             throw TokenFile.Fault(description: "the kept login \(path) makes no sense", isOfKeptLogin: true)
         }
-        return Account(
-            server: ServerAddress(host: host, port: kept.port, classicChunkBytes: classicChunkBytes), uid: uid,
-            token: kept.token)
+        var server = ServerAddress(host: host, port: kept.port, manners: manners)
+        if let text = kept.url {
+            guard let url = try? ServerURL(text) else {
+                throw TokenFile.Fault(description: "the kept login \(path) makes no sense", isOfKeptLogin: true)
+            }
+            server = ServerAddress(url: url, manners: manners)
+        }
+        return Account(server: server, uid: uid, token: kept.token)
     }
 
     /// Writes the kept login again where its file is gone, as after the state folder was removed.
@@ -68,7 +75,8 @@ final class LoginStore: Sendable {
     func save(_ account: Account) throws {
         let data = try JSONEncoder().encode(
             Kept(
-                host: account.server.host, port: account.server.port, uid: account.uid.value, token: account.token))
+                host: account.server.host, port: account.server.port, url: account.server.url?.description,
+                uid: account.uid.value, token: account.token))
         try Folder(path: stateDirectory).place(
             Array(data).span.bytes, at: Self.fileName, by: Self.fileName + ".new")
         kept.withLock { $0 = account }

@@ -38,7 +38,10 @@ final class AgentDriver {
     private(set) var busLoginCount = 0
     /// The largest picture that is uploaded now; for `Status`.
     var uploadBytesMax: Int64
-    private var connection: (number: Int, link: ServerConnection)?
+    private var connection: (number: Int, link: any ServerLink)?
+    /// Done when nothing is left of the connections before.
+    private var closing: EventLoopFuture<Void>
+    private let proxies: ProxyRule
 
     private var streams: [StreamID: ReplyStream] = [:]
     private var streamIDs: [ReplyStream.ID: StreamID] = [:]
@@ -48,7 +51,7 @@ final class AgentDriver {
     init(
         seed: UInt64, isShared: Bool, uploadBytesMax: Int64, places: PlaceNames, recheckAfter: Duration?,
         mapping: BusMapping, disk: DiskThread, loop: any EventLoop, logger: Logger, tokens: TokenSource?,
-        attach: @escaping @Sendable (WatchedFolder) -> Void, bindBus: @escaping @Sendable () -> Void,
+        proxies: ProxyRule, attach: @escaping @Sendable (WatchedFolder) -> Void, bindBus: @escaping @Sendable () -> Void,
         end: @escaping @Sendable (_ reason: String) -> Void
     ) {
         self.attach = attach
@@ -56,6 +59,8 @@ final class AgentDriver {
         self.tokens = tokens
         self.bindBus = bindBus
         self.end = end
+        self.proxies = proxies
+        closing = loop.makeSucceededVoidFuture()
         machine = AgentMachine(
             now: SystemClock().now, seed: seed, isShared: isShared, places: places,
             recheckAfter: recheckAfter)
@@ -162,11 +167,17 @@ final class AgentDriver {
         feed(.hungUp(stream))
     }
 
-    /// The agent stops: nothing more is sent, and no timer is left.
-    func stop() {
+    /// The agent stops: nothing more is sent, and no timer is left. Done when nothing of a connection is left either.
+    func stop() -> EventLoopFuture<Void> {
         timer?.cancel()
-        connection?.link.close()
+        closeConnection()
+        return closing
+    }
+
+    private func closeConnection() {
+        guard let link = connection?.link else { return }
         connection = nil
+        closing = closing.and(link.close()).map { _ in }
     }
 
     // MARK: Out
@@ -176,14 +187,9 @@ final class AgentDriver {
         case .connect(let number): connect(number)
         case .disconnect(let number):
             guard connection?.number == number else { return }
-            connection?.link.close()
-            connection = nil
-        case .send(let request):
-            guard let account else { return }
-            connection?.link.send(ClassicMapping.message(for: request, uid: account.uid, token: account.token))
-        case .ask(let question):
-            guard let account else { return }
-            connection?.link.send(ClassicMapping.message(for: question, uid: account.uid, token: account.token))
+            closeConnection()
+        case .send(let request): connection?.link.send(request)
+        case .ask(let question): connection?.link.ask(question)
         case .disk(let command): commands.append(command)
         case .bus(let output): tell(output)
         case .note(let note): log(note)
@@ -196,16 +202,24 @@ final class AgentDriver {
 
     private func connect(_ number: Int) {
         guard let account else { return }
+        if let refusal = account.server.plaintextRefusal {
+            return feed(.connection(.closed(number, cause: refusal)))
+        }
         let driver = NIOLoopBound(self, eventLoop: loop)
-        let link = ServerConnection(
-            host: account.server.host, port: account.server.port, on: loop,
-            events: ServerConnection.Events(
-                opened: { driver.value.feed(.connection(.opened(number))) },
-                replied: { kinds in
-                    driver.value.feed(.replies(kinds.map { ServerReply(connection: number, kind: $0) }))
-                },
-                closed: { driver.value.feed(.connection(.closed(number, cause: $0))) }))
-        connection = (number, link)
+        let events = LinkEvents(
+            opened: { driver.value.feed(.connection(.opened(number))) },
+            replied: { kinds in
+                driver.value.feed(.replies(kinds.map { ServerReply(connection: number, kind: $0) }))
+            },
+            closed: { cause in
+                if driver.value.connection?.number == number { driver.value.closeConnection() }
+                driver.value.feed(.connection(.closed(number, cause: cause)))
+            })
+        if let url = account.server.url {
+            connection = (number, HTTPConnection(url, account, on: loop, disk: disk, proxy: proxies.proxy(to: url), events: events))
+        } else {
+            connection = (number, ServerConnection(account, on: loop, events: events))
+        }
     }
 
     private func tell(_ output: BusOutput) {
@@ -237,8 +251,8 @@ final class AgentDriver {
             send(
                 .verify(
                     VerifyReply(
-                        server: Server(host: account.server.host, port: account.server.port),
-                        uid: Int(account.uid.value), dialect: "classic")), to: stream, continues: false)
+                        server: Server(account.server), uid: Int(account.uid.value),
+                        dialect: account.server.dialect)), to: stream, continues: false)
         case .done(let stream): send(.done, to: stream, continues: false)
         case .failed(let stream, let fault):
             guard let reply = forget(stream) else { return }
@@ -316,6 +330,12 @@ final class AgentDriver {
         if let cause = status.cause, word != "online" {
             problems.insert(Problem(what: cause, since: clock.rfc3339(status.since)), at: 0)
         }
+        if let warning = account?.server.plaintextWarning {
+            problems.append(
+                Problem(
+                    what: warning, since: clock.rfc3339(status.since),
+                    remedy: "server.url: https://… encrypts it; in a network that only you use it does no harm"))
+        }
         let silence = disk.busyFor
         if silence >= Limits.Storage.silenceTold {
             let since = clock.now + (.zero - silence)
@@ -327,8 +347,8 @@ final class AgentDriver {
         }
         return StatusReply(
             version: version, connection: word, since: clock.rfc3339(status.since),
-            server: account.map { Server(host: $0.server.host, port: $0.server.port) },
-            uid: account.map { Int($0.uid.value) }, dialect: word == "online" ? "classic" : nil,
+            server: account.map { Server($0.server) },
+            uid: account.map { Int($0.uid.value) }, dialect: word == "online" ? account?.server.dialect : nil,
             icon: status.icon.map(mapping.avatar),
             downloads: status.downloads, uploads: status.uploads, labels: status.labels, cached: status.cachedFiles,
             bytes: Int(status.cachedBytes), problems: problems,

@@ -6,8 +6,8 @@ package import WireProtocol
 ///
 /// Nothing is decided here; the simulation uses the same mapping, so that its two sides exchange real bytes.
 package enum ClassicMapping {
-    /// The message for a request; uid and token are the login's.
-    package static func message(for request: ServerRequest, uid: UserID, token: String) -> ClassicRequest {
+    /// The message for a request, nil for one of another way; uid and token are the login's.
+    package static func message(for request: ServerRequest, uid: UserID, token: String) -> ClassicRequest? {
         switch request {
         case .download(let name, let seq, let chunkBytes):
             // `client_path` is the name: the seed's clients get their own path back in it, we never look at it.
@@ -23,6 +23,7 @@ package enum ClassicMapping {
                     uid: uid.value, token: chunk.showsToken ? token : nil, isPipelined: chunk.showsToken))
         case .askProgress(let crop):
             return .syncFile(SyncFileRequest(md5: crop.md5.hex, uid: uid.value, name: crop.name.string))
+        case .http, .body, .cancel: return nil
         }
     }
 

@@ -8,21 +8,15 @@ internal import WireProtocol
 /// One TCP connection to the resource server: frames in, frames out, nothing decided.
 ///
 /// All of it runs on one event loop, the same as the agent's driver.
-final class ServerConnection: Sendable {
-    /// What the driver hears of the connection.
-    struct Events: Sendable {
-        let opened: @Sendable () -> Void
-        /// All replies that came with one read from the kernel.
-        let replied: @Sendable ([ServerReply.Kind]) -> Void
-        let closed: @Sendable (String) -> Void
-    }
-
+final class ServerConnection: ServerLink {
+    private let account: Account
     private let channel: EventLoopFuture<any Channel>
     private let loop: any EventLoop
 
     /// Begins to connect; one of `opened` or `closed` follows, and `closed` exactly once in the end.
-    init(host: String, port: Int, on loop: any EventLoop, events: Events) {
-        self.loop = loop
+    init(_ account: Account, on loop: any EventLoop, events: LinkEvents) {
+        (self.account, self.loop) = (account, loop)
+        let (host, port) = (account.server.host, account.server.port)
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.nanoseconds(Limits.Connection.connectTimeout.wholeNanoseconds))
             .channelOption(.socketOption(.so_keepalive), value: 1)
@@ -48,8 +42,16 @@ final class ServerConnection: Sendable {
         }
     }
 
-    /// Sends one message; what cannot be sent is answered by `closed`. `flush` when nothing follows at once.
-    func send(_ message: ClassicRequest) {
+    func send(_ request: ServerRequest) {
+        guard let message = ClassicMapping.message(for: request, uid: account.uid, token: account.token) else { return }
+        send(message)
+    }
+
+    func ask(_ question: ServerQuestion) {
+        send(ClassicMapping.message(for: question, uid: account.uid, token: account.token))
+    }
+
+    private func send(_ message: ClassicRequest) {
         channel.whenSuccess { channel in
             var buffer = channel.allocator.buffer(capacity: 4096)
             message.encode(into: &buffer)
@@ -62,12 +64,14 @@ final class ServerConnection: Sendable {
 
     /// Closes it, or lets go of it once it is open. What the kernel has not sent yet is dropped: chunks of an upload that arrived after those of
     /// the next connection would be appended to them by the seed's server.
-    func close() {
+    @discardableResult
+    func close() -> EventLoopFuture<Void> {
         channel.whenSuccess { channel in
             (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenComplete { _ in
                 channel.close(promise: nil)
             } ?? channel.close(promise: nil)
         }
+        return loop.makeSucceededVoidFuture()
     }
 
     private static func words(for error: any Error, host: String, port: Int) -> String {
@@ -87,12 +91,6 @@ final class ServerConnection: Sendable {
     }
 }
 
-/// The kernel's words for an errno.
-private func kernelWords(_ code: CInt) -> String {
-    guard let words = strerror(code) else { return "error \(code)" }
-    return String(cString: words)
-}
-
 extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
     /// One of tcp(7)'s options for probing a silent peer.
     fileprivate static func keepAlive(_ option: CInt) -> ChannelOptions.Types.SocketOption {
@@ -104,13 +102,13 @@ extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
 private final class ReplyHandler: ChannelInboundHandler {
     typealias InboundIn = Frame
 
-    private let events: ServerConnection.Events
+    private let events: LinkEvents
     private var cause = "the server closed the connection"
     private var wasActive = false
     /// What has come since the driver was told last.
     private var replies: [ServerReply.Kind] = []
 
-    init(events: ServerConnection.Events) { self.events = events }
+    init(events: LinkEvents) { self.events = events }
 
     func channelActive(context: ChannelHandlerContext) {
         wasActive = true

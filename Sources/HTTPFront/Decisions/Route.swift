@@ -4,6 +4,8 @@ internal import AvatarCore
 enum Route: Hashable, Sendable {
     case avatar(UserID)
     case file(UserID, AvatarName)
+    /// A picture by its name alone.
+    case name(AvatarName)
     case me
     case health
     case ready
@@ -23,6 +25,7 @@ enum Route: Hashable, Sendable {
         case 2 where parts[1] == "healthz": self = .health
         case 2 where parts[1] == "readyz": self = .ready
         case 3 where parts[1] == "v1" && parts[2] == "me": self = .me
+        case 4 where parts[1] == "v1" && parts[2] == "avatars": self = .name(try Self.name(parts[3]))
         case 5 where parts[1] == "v1" && parts[2] == "users" && parts[4] == "avatar":
             self = .avatar(try Self.user(parts[3]))
         case 6 where parts[1] == "v1" && parts[2] == "users" && parts[4] == "avatars":

@@ -35,7 +35,8 @@ package enum AgentInterface {
         # kind: "ready", "changed", "removed", "failed", "uploaded", "icon" (the user's own avatar is now this one)
         type Change (cursor: int, kind: string, avatar: Avatar)
         type Step (at: string, what: string, detail: ?string)
-        type Server (host: string, port: int)
+        # url: the base URL of a server that is spoken to in HTTP; host and port are those of the URL then.
+        type Server (host: string, port: int, url: ?string)
         type Problem (what: string, since: string, remedy: ?string)
         # Where a folder is not as the agent knows it. folder: "crops", "cache". what: "new" (never looked at), "changed" (another file
         # than was looked at), "gone" (known and not there), "refused" (not uploaded, for this reason).
@@ -68,7 +69,7 @@ package enum AgentInterface {
         method Resume(direction: ?string) -> ()
         method Login(server: Server, uid: int, token: string) -> ()
         method Logout() -> ()
-        # connection: "online", "connecting", "waiting", "offline", "refused"; dialect: "classic", "stream". icon: the user's own avatar.
+        # connection: "online", "connecting", "waiting", "offline", "refused"; dialect: "classic", "https", "http". icon: the user's own avatar.
         method Status() -> (
           version: string,
           connection: string,

@@ -65,11 +65,14 @@ public struct Server: Hashable, Sendable {
     public var host: String
     /// Its TCP port.
     public var port: Int
+    /// Its base URL, where it is spoken to in HTTP; host and port are the URL's then.
+    public var url: String?
 
     /// A server.
-    public init(host: String, port: Int) {
+    public init(host: String, port: Int, url: String? = nil) {
         self.host = host
         self.port = port
+        self.url = url
     }
 }
 
@@ -122,11 +125,13 @@ extension Server: BusObject {
     package init(from fields: inout ObjectReader) throws(FieldError) {
         host = try fields.string("host")
         port = try fields.int("port")
+        url = try fields.optionalString("url")
     }
 
     package func write(to writer: inout JSONWriter) {
         writer.field("host", host)
         writer.field("port", port)
+        writer.field("url", url)
     }
 }
 

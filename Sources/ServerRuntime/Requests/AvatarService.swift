@@ -59,6 +59,28 @@ package struct AvatarService: Sendable {
         }
     }
 
+    /// A file by its name alone, as in the classic dialect: the asker's own, else the current avatar of the one user whose avatar has that name.
+    package func file(
+        _ name: AvatarName, for asker: UserID
+    ) async throws(StoreError) -> (owner: UserID, found: Found)? {
+        try await work(ResourceKey(owner: asker, name: name), .read) {
+            () throws(StoreError) -> (owner: UserID, found: Found)? in
+            let icon = try stores.users.icon(of: asker)
+            if icon.map({ ExactString($0) }) != name.exact,
+                let file = try stores.files.open(ResourceKey(owner: asker, name: name))
+            {
+                let content = try FileContent(reading: file)
+                return (asker, Found(name: name, file: file, content: content, generation: nil))
+            }
+            if icon.map({ ExactString($0) }) == name.exact, let found = try current(asker, name) {
+                return (asker, found)
+            }
+            let owners = try stores.users.users(withIcon: name)
+            guard owners.count == 1, let owner = owners.first, let found = try current(owner, name) else { return nil }
+            return (owner, found)
+        }
+    }
+
     private func current(_ user: UserID, _ name: AvatarName) throws(StoreError) -> Found? {
         guard let file = try stores.files.open(ResourceKey(owner: user, name: name)) else { return nil }
         if let known = try stores.avatars.record(of: user), known.avatar.name == name, known.stamp == file.stamp {

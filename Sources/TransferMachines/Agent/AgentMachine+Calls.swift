@@ -38,7 +38,10 @@ extension AgentMachine {
                     epoch: epoch, since: since, heartbeat: heartbeat, more: more, stream, now: now))
         case .pause(let direction):
             perform(session.pause(direction.map { [$0] } ?? Direction.allCases))
-            if session.paused.contains(.down) { perform(downloads.giveUpRechecks("downloads are paused")) }
+            if session.paused.contains(.down) {
+                perform(downloads.giveUpRechecks("downloads are paused"))
+                downloads.pause()
+            }
             actions.append(.bus(.done(stream)))
         case .resume(let direction):
             perform(session.resume(direction.map { [$0] } ?? Direction.allCases))

@@ -142,19 +142,23 @@ package struct AgentMachine: Sendable {
 
     private mutating func pump() {
         guard hasStarted else { return }
-        if session.isOnline, let login = session.login { pump(login) }
+        if session.isOnline {
+            takeTurns()
+            perform(downloads.takeCancelled())
+            perform(uploads.takeCancelled())
+        }
         perform(session.questions(isQuiet: isQuiet, now: now))
         if hasWork { perform(session.work(now: now)) }
     }
 
-    private mutating func pump(_ login: Login) {
-        takeTurn(login)
+    private mutating func takeTurns() {
+        takeTurn()
         // A suspect that held a place of the others gave it back and asked for nothing: nobody else may be left who could.
         let canUpload = !session.paused.contains(.up)
         guard turns.current == .everybodyElse, isQuiet, !othersHaveWork(canUpload: canUpload),
             suspect(canUpload: canUpload) != nil
         else { return }
-        takeTurn(login)
+        takeTurn()
     }
 
     /// Whether the server owes no answer.
@@ -165,18 +169,18 @@ package struct AgentMachine: Sendable {
         (canDownload && downloads.hasWork) || (canUpload && uploads.hasWork && uploads.suspect == nil)
     }
 
-    private mutating func takeTurn(_ login: Login) {
+    private mutating func takeTurn() {
         let canUpload = !session.paused.contains(.up)
         let turn = turns.next(
             suspect: suspect(canUpload: canUpload), isAloneUnderWay: isAloneUnderWay(canUpload: canUpload),
             othersHaveWork: othersHaveWork(canUpload: canUpload), isQuiet: isQuiet)
         switch turn {
         case .everybodyElse:
-            if canUpload { perform(uploads.pump(alone: nil, login, now: now, random: &random)) }
+            if canUpload { perform(uploads.pump(alone: nil, now: now, random: &random)) }
             if canDownload { perform(downloads.pump(now: now)) }
         case .nobody: break
         case .alone(.upload(let id)):
-            if canUpload { perform(uploads.pump(alone: id, login, now: now, random: &random)) }
+            if canUpload { perform(uploads.pump(alone: id, now: now, random: &random)) }
         case .alone(.download(let name)):
             if canDownload { perform(downloads.pump(alone: name, now: now)) }
         }
@@ -211,6 +215,8 @@ package struct AgentMachine: Sendable {
         perform(downloads.liftFailures(downloads.failed))
         perform(steps)
         if isAnother { perform(downloads.forgetParts(isStorageFine: storage.isFine)) }
+        downloads.take(login.way)
+        uploads.take(login.way)
     }
 
     private mutating func logOut() {
@@ -244,11 +250,12 @@ package struct AgentMachine: Sendable {
         switch reply.kind {
         case .download(_, let answer) where session.isVerification(reply.kind, isQuiet: downloads.isQuiet):
             perform(session.verificationAnswered(answer, now: now))
-        case .download(let name, let answer):
-            perform(downloads.replied(name, answer, isStorageFine: storage.isFine, now: now, random: &random))
-        case .upload(let reply): perform(uploads.replied(reply, now: now, random: &random))
-        case .progress(let name, let progress):
-            perform(uploads.progress(name: name, progress, now: now, random: &random))
+        case .greeting(let head): perform(session.greeted(head, now: now))
+        case .http(let id, _) where id.purpose == .picture:
+            perform(downloads.replied(reply.kind, isStorageFine: storage.isFine, now: now, random: &random))
+        case .download:
+            perform(downloads.replied(reply.kind, isStorageFine: storage.isFine, now: now, random: &random))
+        case .upload, .progress, .http: perform(uploads.replied(reply.kind, now: now, random: &random))
         case .other: break
         case .unreadable(let detail): giveUpConnection(detail)
         }

@@ -1,7 +1,7 @@
 internal import AvatarCore
 
 /// The downloads on one classic connection: who asks for how many chunks, and whose a reply is.
-struct ClassicDownloads: Sendable {
+struct ClassicDownloads: DownloadWay {
     private var transfers: [AvatarName: Transfer] = [:]
     private var flight = FlightWindow()
     /// Requests that the server has not answered.
@@ -59,7 +59,10 @@ struct ClassicDownloads: Sendable {
     /// What the disk holds of the name, to go on from later.
     func part(of name: AvatarName) -> Part? { transfers[name]?.download.part }
 
-    mutating func begin(_ name: AvatarName, from part: Part?) {
+    /// The wire tells neither whose picture it is nor whether there is a newer one.
+    func owner(of name: AvatarName) -> UserID? { nil }
+
+    mutating func begin(_ name: AvatarName, from part: Part?, known: SHA256Digest?) {
         remove(name)
         let transfer = Transfer(download: ClassicDownload(part: part), expectedBytes: expectedBytes)
         plannedBytes += transfer.plannedBytes
@@ -82,9 +85,6 @@ struct ClassicDownloads: Sendable {
     }
 
     // MARK: All downloads
-
-    /// Whether the server owes no answer to any of them.
-    var isQuiet: Bool { inFlight == 0 }
 
     /// Whether another picture should begin beside `places` others. Each takes a round trip until its size is known and another until it is
     /// there, so that two windows are planned ahead. A few begin however large the others are.
@@ -141,15 +141,18 @@ struct ClassicDownloads: Sendable {
         }
     }
 
-    /// What a reply means, and for which download; nil for a reply to nothing that was asked. `places` are in the order in which they
-    /// began.
+    /// Requests that were sent are answered, whatever became of their download.
+    mutating func takeCancelled() -> [ServerRequest] { [] }
+    mutating func pause() {}
+
     mutating func replied(
-        _ answered: String?, _ reply: ClassicDownload.Reply, places: [Downloads.Place], now: MonotonicTime,
-        random: inout SeededRandom
-    ) -> (name: AvatarName, events: [DownloadEvent])? {
+        _ reply: ServerReply.Kind, places: [Downloads.Place], now: MonotonicTime, random: inout SeededRandom
+    ) -> DownloadAnswer {
+        guard case .download(let answered, let reply) = reply else { return .stray("an answer in another protocol") }
+        let stray = DownloadAnswer.stray("a picture named \(answered.map { String($0.prefix(80)) } ?? "nothing")")
         guard let name = answered.map({ try? AvatarName($0) }) ?? oldestAsked(places),
             let download = transfers[name]?.download
-        else { return nil }
+        else { return stray }
         let restarts = download.restarts
         measure(reply, to: download, now: now)
         var events: [DownloadEvent] = []
@@ -161,13 +164,13 @@ struct ClassicDownloads: Sendable {
             case .commit: break
             case .tokenRefused(let error): events.append(.loginRefused(LoginRefusal(error)))
             case .failed(let reason, let detail): events.append(.failed(reason, detail: detail))
-            case .stray: return nil
+            case .stray: return stray
             }
         }
         if let count = transfers[name]?.download.restarts, count > restarts {
             events.insert(.startedOver(times: count), at: 0)
         }
-        return (name, events)
+        return .of(name, events)
     }
 
     /// Learns from a reply how fast the connection is, how much an answer holds, and how large pictures are.

@@ -6,6 +6,7 @@ extension Login.Way {
         switch self {
         case .classic(let chunkBytes):
             "set server.classicChunkBytes, which is \(chunkBytes), to no more than the server takes in one message"
+        case .http: "look at what stands between here and the server: a proxy may allow less than the server"
         }
     }
 }
@@ -16,7 +17,7 @@ extension Login.Way {
 /// workers run side by side, so that it goes when every crop before was acknowledged. With the first chunk of one crop, the middle of another
 /// and the last of a third in flight, each crop takes one round trip. A server that says that it sets icons in the
 /// order in which last chunks come (`in_order` in 1032) is sent them one behind the other.
-struct ClassicUploads: Sendable {
+struct ClassicUploads: UploadWay {
     private struct Transfer: Sendable {
         let crop: Crop
         var upload: ClassicUpload
@@ -24,6 +25,8 @@ struct ClassicUploads: Sendable {
 
     /// The uploads under way, in the order of their crops.
     private var transfers: [Transfer] = []
+    /// The size of chunks in bytes: the server does not tell, the configuration does.
+    var chunkBytes: Int64
     private var flight = FlightWindow()
     /// Answers that the server owes for crops that were given up; nothing is sent before they came.
     private var staleAnswers = 0
@@ -33,6 +36,8 @@ struct ClassicUploads: Sendable {
     private var setsIconsInOrder = false
     /// The largest chunk that the server said on this connection that it takes.
     private var chunkBytesMax: Int64?
+
+    init(chunkBytes: Int64) { self.chunkBytes = chunkBytes }
 
     /// The crops that are under way.
     var crops: [Crop] { transfers.map(\.crop) }
@@ -75,7 +80,7 @@ struct ClassicUploads: Sendable {
     }
 
     /// Begins with a crop, in chunks of so many bytes; in larger ones where the server takes them.
-    mutating func begin(_ crop: Crop, chunkBytes: Int64) {
+    mutating func begin(_ crop: Crop) {
         let chunkBytes = max(chunkBytes, min(chunkBytesMax ?? 0, Int64(Limits.Wire.ownChunkBytes)))
         guard let geometry = ChunkGeometry(totalSize: crop.size, chunkSize: chunkBytes) else { return }
         let transfer = Transfer(crop: crop, upload: ClassicUpload(geometry: geometry, everSent: crop.everSent))
@@ -104,7 +109,7 @@ struct ClassicUploads: Sendable {
     // MARK: Sending
 
     /// What is to be sent and read now.
-    mutating func goOn(now: MonotonicTime) -> [UploadEvent] {
+    mutating func goOn(newest: CropID?, now: MonotonicTime) -> [UploadEvent] {
         guard staleAnswers == 0 else { return [] }
         var events: [UploadEvent] = []
         var room = flight.bytes - transfers.reduce(0) { $0 + $1.upload.bytesInFlight }
@@ -157,8 +162,18 @@ struct ClassicUploads: Sendable {
 
     // MARK: Answers
 
+    mutating func takeCancelled() -> [ServerRequest] { [] }
+
+    mutating func replied(_ reply: ServerReply.Kind, now: MonotonicTime) -> [UploadEvent] {
+        switch reply {
+        case .upload(let reply): replied(reply, now: now)
+        case .progress(let name, let progress): self.progress(name: name, progress, now: now)
+        default: [.stray("an answer in another protocol")]
+        }
+    }
+
     /// 1032 came.
-    mutating func replied(_ reply: UploadReply, now: MonotonicTime) -> [UploadEvent] {
+    private mutating func replied(_ reply: UploadReply, now: MonotonicTime) -> [UploadEvent] {
         if reply.setsIconsInOrder { setsIconsInOrder = true }
         if let chunkBytes = reply.chunkBytes { chunkBytesMax = chunkBytes }
         guard let index = answered(by: reply) else {
@@ -195,7 +210,7 @@ struct ClassicUploads: Sendable {
     }
 
     /// 1006 came.
-    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
+    private mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
     {
         let asking = transfers.indices.filter { transfers[$0].upload.isAsking }
         let own = name.flatMap { name in asking.first { transfers[$0].crop.name.exact == name } }

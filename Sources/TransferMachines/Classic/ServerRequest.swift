@@ -1,6 +1,6 @@
 package import AvatarCore
 
-/// What the agent sends in the classic dialect; the driver adds uid and token, and encodes.
+/// What the agent sends to its server; the driver adds uid and token, and encodes.
 package enum ServerRequest: Hashable, Sendable {
     /// 1033: one chunk of a picture, counted in chunks of so many bytes where the server lets the agent choose.
     case download(name: AvatarName, seq: Int64, chunkBytes: Int64)
@@ -8,9 +8,15 @@ package enum ServerRequest: Hashable, Sendable {
     case upload(Crop, ClassicUpload.Chunk)
     /// 1005: how much of a crop the server has.
     case askProgress(Crop)
+    /// A request of the HTTP way.
+    case http(HTTPCallID, HTTPCall)
+    /// The next bytes of the crop for a request of the HTTP way.
+    case body(HTTPCallID, Crop, bytes: [UInt8], isLast: Bool)
+    /// Nobody waits for this request of the HTTP way any more.
+    case cancel(HTTPCallID)
 }
 
-/// What the server sends in the classic dialect, decoded. `connection` is the one that it came on.
+/// What the server sends, decoded. `connection` is the one that it came on.
 package struct ServerReply: Hashable, Sendable {
     /// The reply's kind.
     package enum Kind: Hashable, Sendable {
@@ -20,6 +26,10 @@ package struct ServerReply: Hashable, Sendable {
         case upload(UploadReply)
         /// 1006.
         case progress(name: ExactString?, ClassicUpload.Progress)
+        /// What came for a request of the HTTP way.
+        case http(HTTPCallID, HTTPReply)
+        /// The answer to a ``ServerQuestion`` of the HTTP way.
+        case greeting(HTTPHead)
         /// A frame that was understood and means nothing here.
         case other
         /// A frame that could not be understood.

@@ -29,6 +29,12 @@ package struct UploadRefusal: Hashable, Sendable {
         detail = Self.detail(code, reason)
     }
 
+    /// A refusal in other terms than codes of the classic dialect.
+    init(cause: Cause, detail: String) {
+        self.cause = cause
+        self.detail = detail
+    }
+
     /// The server answered something that makes no sense.
     init(senseless detail: String) {
         cause = .server

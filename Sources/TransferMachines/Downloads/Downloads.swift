@@ -96,7 +96,7 @@ struct Downloads: Sendable {
     private var entries: [AvatarName: Entry] = [:]
     /// Names with a place on the connection, in the order in which they got it; one that was stopped keeps it until nothing is in flight.
     private var places: [Place] = []
-    private var way = ClassicDownloads()
+    private var way: any DownloadWay = ClassicDownloads()
     private var queue = DownloadQueue()
     /// Names over which the server hung up, each waiting for its turn alone; what was received of one is kept.
     private var suspects: [AvatarName] = []
@@ -404,7 +404,7 @@ struct Downloads: Sendable {
     private mutating func begin(_ name: AvatarName, isByAge: Bool) -> [Action] {
         // Where its old requests still run out, it comes back when they have.
         guard let entry = entries[name], !way.isUnderWay(name) else { return [] }
-        way.begin(name, from: entry.part)
+        way.begin(name, from: entry.part, known: entry.record?.sha256)
         entries[name]?.status = .active
         takePlace(name, isByAge: isByAge)
         let detail = entry.part.map { "from byte \($0.held)" }
@@ -615,15 +615,31 @@ struct Downloads: Sendable {
 extension Downloads {
     /// A reply came.
     mutating func replied(
-        _ answered: String?, _ reply: ClassicDownload.Reply, isStorageFine: Bool, now: MonotonicTime,
-        random: inout SeededRandom
+        _ reply: ServerReply.Kind, isStorageFine: Bool, now: MonotonicTime, random: inout SeededRandom
     ) -> [Action] {
-        guard let (name, events) = way.replied(answered, reply, places: places, now: now, random: &random) else {
-            return [.stray("a picture named \(answered.map { String($0.prefix(80)) } ?? "nothing")")]
+        switch way.replied(reply, places: places, now: now, random: &random) {
+        case .of(let name, let events):
+            var actions: [Action] = []
+            for event in events { handle(event, of: name, now: now, &actions) }
+            return actions + releaseIfQuiet(name, isStorageFine: isStorageFine)
+        case .stale: return []
+        case .stray(let detail): return [.stray(detail)]
         }
-        var actions: [Action] = []
-        for event in events { handle(event, of: name, now: now, &actions) }
-        return actions + releaseIfQuiet(name, isStorageFine: isStorageFine)
+    }
+
+    /// Requests that are to be given up now, whether anything may be asked or not.
+    mutating func takeCancelled() -> [Action] { way.takeCancelled().map { .send($0) } }
+
+    /// Nothing is to be fetched for a while.
+    mutating func pause() { way.pause() }
+
+    /// Requests take this way from now on. No picture is under way where it is another one than before.
+    mutating func take(_ way: Login.Way) {
+        switch (way, self.way) {
+        case (.classic, is ClassicDownloads), (.http, is HTTPDownloads): break
+        case (.classic, _): self.way = ClassicDownloads()
+        case (.http, _): self.way = HTTPDownloads()
+        }
     }
 
     private mutating func handle(
@@ -648,6 +664,12 @@ extension Downloads {
             actions += [
                 .startedOver, .log(.step(name: name.string, what: "starting over", detail: "start \(times + 1)")),
             ]
+        case .unchanged:
+            actions.append(.answered(name))
+            guard entries[name]?.recheck != nil else { return actions += fail(name, .serverError, detail: "it has not changed, says the server, and it is not there", now: now) }
+            entries[name]?.checkedAt = now
+            actions.append(.disk(.noteChecked(name)))
+            actions += keep(name, reason: nil, isStorageFine: false)
         case .failed(let reason, let detail):
             actions.append(.answered(name))
             actions += fail(name, reason, detail: detail, now: now)
@@ -668,9 +690,10 @@ extension Downloads {
     /// The disk has the bytes of a part up to `offset`; the commit to make, when that is all of it.
     mutating func wrote(_ name: AvatarName, through offset: Int64) -> [Action] {
         guard entries[name]?.status == .active, way.wrote(name, through: offset) else { return [] }
+        let owner = way.owner(of: name)
         leave(name)
         entries[name]?.status = .committing
-        return [.disk(.commit([CommitMachine.Item(name: name, origin: .download(owner: nil))]))]
+        return [.disk(.commit([CommitMachine.Item(name: name, origin: .download(owner: owner))]))]
     }
 
     /// A copy of the user's own crop is committed under this name.

@@ -141,7 +141,7 @@ struct Session: Sendable {
     /// A frame came from the server.
     mutating func heard(_ kind: ServerReply.Kind, now: MonotonicTime) {
         switch kind {
-        case .download, .upload, .progress: hasAnswered = true
+        case .download, .upload, .progress, .http, .greeting: hasAnswered = true
         case .other, .unreadable: break
         }
         if case .unreadable = kind { return }
@@ -204,6 +204,25 @@ struct Session: Sendable {
         return refuse(refusal, now: now) + [
             .notVerified(streams, .serverRefused(code: code, reason: refusal.description))
         ]
+    }
+
+    /// The answer to a ``ServerQuestion`` of the HTTP way, where one question asks both.
+    mutating func greeted(_ head: HTTPHead, now: MonotonicTime) -> [Action] {
+        verifiedAt = nil
+        let streams = verifiers
+        verifiers = []
+        switch head.status {
+        case 200: return [.verified(streams)]
+        case 401:
+            let refusal = LoginRefusal(head)
+            return refuse(refusal, now: now) + [
+                .notVerified(streams, .serverRefused(code: head.status, reason: refusal.description))
+            ]
+        default:
+            // Pictures may be had from it all the same.
+            let detail = "\(login?.server ?? "the server") does not say whether it takes the login: \(head.words)"
+            return [.notVerified(streams, .unreachable(detail))]
+        }
     }
 
     /// The connection was lost: whoever waits for the login to be verified is told why, rather than kept waiting.

@@ -8,6 +8,8 @@ enum DownloadEvent: Hashable, Sendable {
     case received(offset: Int64, bytes: [UInt8])
     /// What came does not fit together: the download starts over at the first byte, for this many times now.
     case startedOver(times: Int)
+    /// The server has the very picture that is there.
+    case unchanged
     /// The picture is not to be had, for now.
     case failed(AbsenceReason, detail: String)
     /// The server does not accept who is logged in.

@@ -9,7 +9,7 @@ struct UploadQueue: Sendable {
     private var head = 0
     /// The one waiting crop of each name: a new crop takes the old one's place.
     private var waitingByName: [AvatarName: CropID] = [:]
-    private var way = ClassicUploads()
+    private var way: any UploadWay = ClassicUploads(chunkBytes: Int64(Limits.Wire.classicChunkBytesDefault))
     /// Where the crops in `order` are that have not begun since the connection came about.
     private var unbegun = 0
     /// Whether the crop at the head is sent without those behind it, until the server has it: they may have been in the way.
@@ -72,6 +72,18 @@ struct UploadQueue: Sendable {
 
     /// A crop that the server has, by its number.
     func finishingCrop(_ id: CropID) -> Crop? { finishing[id] }
+
+    /// Requests take this way from now on. No crop is under way where it is another one than before.
+    mutating func take(_ way: Login.Way) {
+        switch (way, self.way) {
+        case (.classic(let bytes), var classic as ClassicUploads):
+            classic.chunkBytes = bytes
+            self.way = classic
+        case (.classic(let bytes), _): self.way = ClassicUploads(chunkBytes: bytes)
+        case (.http, is HTTPUploads): break
+        case (.http, _): self.way = HTTPUploads()
+        }
+    }
 
     // MARK: In and out
 
@@ -170,27 +182,25 @@ struct UploadQueue: Sendable {
     }
 
     /// What can be sent and read now.
-    mutating func pump(_ login: Login, now: MonotonicTime) -> [UploadEvent] {
+    mutating func pump(now: MonotonicTime) -> [UploadEvent] {
         tick(now: now)
         guard retryAt == nil, unnoted.count < Limits.Upload.unnotedMax else { return [] }
-        let chunkBytes: Int64
-        switch login.way {
-        case .classic(let bytes): chunkBytes = bytes
-        }
         if isTurnOfLast {
-            if way.head == nil, let last { way.begin(last, chunkBytes: chunkBytes) }
-            return way.goOn(now: now)
+            if way.head == nil, let last { way.begin(last) }
+            return way.goOn(newest: last?.id, now: now)
         }
         // One that was closed before those that are sent begins at once: they must not end behind it.
         while let crop = takeNext(), way.takesBeside(crop, alone: goesSingle || hangUps > 0) {
-            way.begin(crop, chunkBytes: chunkBytes)
+            way.begin(crop)
         }
-        return way.goOn(now: now)
+        return way.goOn(newest: last?.id, now: now)
     }
+
+    mutating func takeCancelled() -> [ServerRequest] { way.takeCancelled() }
 
     mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8]) { way.read(id, at: offset, bytes: bytes) }
 
-    mutating func replied(_ reply: UploadReply, now: MonotonicTime) -> [UploadEvent] {
+    mutating func replied(_ reply: ServerReply.Kind, now: MonotonicTime) -> [UploadEvent] {
         let events = way.replied(reply, now: now)
         if way.transferred > acknowledgedAtHangUp { hangUps = 0 }
         return events.filter { isNews($0) }
@@ -210,13 +220,6 @@ struct UploadQueue: Sendable {
             return false
         default: return true
         }
-    }
-
-    mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
-    {
-        let events = way.progress(name: name, progress, now: now)
-        if way.transferred > acknowledgedAtHangUp { hangUps = 0 }
-        return events
     }
 
     /// The server refused the crop that was sent; whether the crop is to be set aside now. A refusal that is not about the file may pass, so that

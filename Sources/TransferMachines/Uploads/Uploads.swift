@@ -70,6 +70,9 @@ struct Uploads: Sendable {
     /// Whether the crop of this name is the last of those that wait: it becomes the icon as it is.
     func isLastWaiting(_ name: AvatarName) -> Bool { queue.last?.name == name }
 
+    /// Requests take this way from now on.
+    mutating func take(_ way: Login.Way) { queue.take(way) }
+
     // MARK: The account
 
     /// Another user, another server, or nobody: none of the crops is theirs, and no icon. The catalog tells of their own.
@@ -190,25 +193,21 @@ struct Uploads: Sendable {
 
     /// Sends what can be sent now, and has read what is sent next. `alone` is the crop that has its turn alone; without it the crop
     /// at the head goes, unless it is a suspect.
-    mutating func pump(alone: CropID?, _ login: Login, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
+    mutating func pump(alone: CropID?, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
         guard isAccountOpen else { return [] }
         guard alone != nil || queue.hangUps == 0 else { return [] }
-        return actions(queue.pump(login, now: now), now: now, random: &random)
+        return actions(queue.pump(now: now), now: now, random: &random)
     }
 
     mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8]) { queue.read(id, at: offset, bytes: bytes) }
 
-    /// 1032 came.
-    mutating func replied(_ reply: UploadReply, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
+    /// The server answered.
+    mutating func replied(_ reply: ServerReply.Kind, now: MonotonicTime, random: inout SeededRandom) -> [Action] {
         actions(queue.replied(reply, now: now), now: now, random: &random)
     }
 
-    /// 1006 came.
-    mutating func progress(
-        name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime, random: inout SeededRandom
-    ) -> [Action] {
-        actions(queue.progress(name: name, progress, now: now), now: now, random: &random)
-    }
+    /// Requests that are to be given up now, whether anything may be sent or not.
+    mutating func takeCancelled() -> [Action] { queue.takeCancelled().map { .send($0) } }
 
     private mutating func actions(
         _ events: [UploadEvent], now: MonotonicTime, random: inout SeededRandom
@@ -218,16 +217,13 @@ struct Uploads: Sendable {
         for event in events {
             switch event {
             case .send(let request):
-                if case .upload(let crop, let chunk) = request {
-                    if chunk.seq == 1 {
-                        let step = ActivityLog.Entry.step(
-                            name: crop.name.string, what: "uploading", detail: "\(crop.size) bytes")
-                        actions.append(.log(step))
-                    }
-                    actions += [.send(request), .sending(crop.name, bytes: chunk.data.count)]
-                } else {
-                    actions.append(.send(request))
+                if let crop = request.begins {
+                    let step = ActivityLog.Entry.step(
+                        name: crop.name.string, what: "uploading", detail: "\(crop.size) bytes")
+                    actions.append(.log(step))
                 }
+                actions.append(.send(request))
+                if let (crop, count) = request.carries { actions.append(.sending(crop.name, bytes: count)) }
             case .needs(let crop, let range): actions.append(.disk(.readCrop(crop.id, range: range)))
             case .answered(let crop): actions.append(.answered(crop.id))
             case .uploaded(let crop): actions += uploaded(crop)
@@ -361,5 +357,25 @@ struct Uploads: Sendable {
     mutating func storageIsFine() -> [Action] {
         defer { unstaged = [] }
         return unstaged.map { .disk(.stageCrop($0)) }
+    }
+}
+
+extension ServerRequest {
+    /// The crop whose upload begins with the request.
+    fileprivate var begins: Crop? {
+        switch self {
+        case .upload(let crop, let chunk) where chunk.seq == 1: crop
+        case .http(_, .put(let crop)), .http(_, .createUpload(let crop)): crop
+        default: nil
+        }
+    }
+
+    /// The crop of which the request carries bytes, and how many.
+    fileprivate var carries: (Crop, Int)? {
+        switch self {
+        case .upload(let crop, let chunk): (crop, chunk.data.count)
+        case .body(_, let crop, let bytes, _): (crop, bytes.count)
+        default: nil
+        }
     }
 }

@@ -1,0 +1,389 @@
+internal import AsyncHTTPClient
+internal import AvatarCore
+internal import Foundation
+internal import LabelBus
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOSSL
+internal import TransferMachines
+
+/// What the agent takes for one connection to a server that speaks HTTP: requests out, responses in, nothing decided.
+///
+/// The library keeps the connections of the kernel, one of HTTP/2 or a few of HTTP/1.1. The first answer to the greeting opens this one; the
+/// first request that fails otherwise than by an answer closes it, and with it every other request.
+final class HTTPConnection: ServerLink {
+    private let loop: any EventLoop
+    private let url: ServerURL
+    private let account: Account
+    private let disk: DiskThread
+    private let events: LinkEvents
+    private let client: HTTPClient?
+    private var calls: [HTTPCallID: HTTPExchange] = [:]
+    private var greetings: [ObjectIdentifier: HTTPExchange] = [:]
+    private var isOpened = false
+    private var closed: EventLoopFuture<Void>?
+    /// Bytes that came and that the disk has not taken.
+    private var unwritten = 0
+    private var waiters: [EventLoopPromise<Void>] = []
+
+    /// Begins to connect; one of `opened` or `closed` follows, and `closed` at most once in the end.
+    init(
+        _ url: ServerURL, _ account: Account, on loop: any EventLoop, disk: DiskThread, proxy: HostPort?,
+        events: LinkEvents
+    ) {
+        (self.url, self.account, self.loop, self.disk, self.events) = (url, account, loop, disk, events)
+        do {
+            let configuration = try HTTPClient.Configuration(account.server, proxy: proxy)
+            client = HTTPClient(eventLoopGroupProvider: .shared(loop), configuration: configuration)
+            greet()
+        } catch {
+            client = nil
+            let words = "\(url): \(ServerWords.words(for: error))"
+            let link = NIOLoopBound(self, eventLoop: loop)
+            // Whoever makes the connection has it only after this.
+            loop.execute { link.value.end(words) }
+        }
+    }
+
+    // MARK: Out
+
+    func send(_ request: ServerRequest) {
+        switch request {
+        case .http(let id, let call):
+            let exchange = HTTPExchange(HTTPMapping.message(for: call, uid: account.uid, at: url))
+            put(exchange, id)
+            execute(exchange, id)
+        case .body(let id, _, let bytes, let isLast):
+            calls[id]?.body?.write(bytes, isLast: isLast)
+        case .cancel(let id): calls.removeValue(forKey: id)?.cancel()
+        case .download, .upload, .askProgress: break
+        }
+    }
+
+    func ask(_ question: ServerQuestion) { greet() }
+
+    func flush() {}
+
+    /// Asks who the login is: every server that speaks HTTP answers somehow.
+    private func greet() {
+        let exchange = HTTPExchange(HTTPMapping.greeting(url))
+        put(exchange, nil)
+        execute(exchange, nil)
+    }
+
+    private func execute(_ exchange: HTTPExchange, _ id: HTTPCallID?) {
+        guard let client, closed == nil else { return }
+        let (message, bound) = (exchange.message, NIOLoopBound(self, eventLoop: loop))
+        do {
+            var fields = message.fields
+            fields.add(name: "Authorization", value: account.basic)
+            fields.add(name: "User-Agent", value: "avatard/\(Agent.version)")
+            fields.add(name: "Accept-Encoding", value: "identity")
+            let body = message.bodyBytes.map { count in
+                let writer = BodyWriter(bytes: count, on: loop) { sent in
+                    if let id { bound.value.deliver([.http(id, .sent(bytes: Int64(sent)))], of: exchange, id) }
+                }
+                exchange.body = writer
+                return writer.body
+            }
+            let request = try HTTPClient.Request(
+                url: "\(url.isSecure ? "https" : "http")://\(url.authority)\(message.path)", method: message.method,
+                headers: fields, body: body)
+            let delegate = HTTPDelegate(exchange, id, bound)
+            exchange.task = client.execute(
+                request: request, delegate: delegate, eventLoop: .delegateAndChannel(on: loop))
+        } catch {
+            let words = "\(url): \(ServerWords.words(for: error))"
+            loop.execute { bound.value.end(words) }
+        }
+    }
+
+    // MARK: In
+
+    /// The head of a response. An error's waits for its words.
+    func headCame(_ head: HTTPResponseHead, of exchange: HTTPExchange, _ id: HTTPCallID?) {
+        guard isCurrent(exchange, id) else { return }
+        let read = HTTPMapping.head(head, at: url)
+        if let next = exchange.redirected(by: read) {
+            put(next, id, instead: exchange)
+            exchange.cancel()
+            return execute(next, id)
+        }
+        exchange.head = read
+        if read.status < 400 { tell(read, of: exchange, id) }
+    }
+
+    private func put(_ exchange: HTTPExchange, _ id: HTTPCallID?, instead old: HTTPExchange? = nil) {
+        if let id { return calls[id] = exchange }
+        if let old { greetings[ObjectIdentifier(old)] = nil }
+        greetings[ObjectIdentifier(exchange)] = exchange
+    }
+
+    private func tell(_ head: HTTPHead, of exchange: HTTPExchange, _ id: HTTPCallID?) {
+        guard let id else { return greeted(head, exchange) }
+        deliver([.http(id, .head(head))], of: exchange, id)
+    }
+
+    private func greeted(_ head: HTTPHead, _ exchange: HTTPExchange) {
+        greetings[ObjectIdentifier(exchange)] = nil
+        if !isOpened {
+            if head.status >= 500 { return end("\(url) answers \(head.words)") }
+            isOpened = true
+            events.opened()
+        }
+        if closed == nil { events.replied([.greeting(head)]) }
+    }
+
+    /// Bytes of a response; the next ones are read when the future is done.
+    func bytesCame(_ buffer: ByteBuffer, of exchange: HTTPExchange, _ id: HTTPCallID?) -> EventLoopFuture<Void> {
+        let ready = loop.makeSucceededVoidFuture()
+        guard isCurrent(exchange, id), let head = exchange.head else { return ready }
+        let bytes = Array(buffer.readableBytesView)
+        if head.status >= 400 {
+            exchange.problem += bytes.prefix(Limits.HTTPWay.problemBytesMax - exchange.problem.count)
+            return ready
+        }
+        guard let id, id.purpose == .picture else { return ready }
+        deliver([.http(id, .bytes(bytes))], of: exchange, id)
+        return held(bytes.count) ?? ready
+    }
+
+    /// Counts bytes until the disk has taken them; a future where more wait than may.
+    private func held(_ count: Int) -> EventLoopFuture<Void>? {
+        unwritten += count
+        let link = NIOLoopBound(self, eventLoop: loop)
+        // The bytes were handed to the disk before this.
+        disk.submit([.ask { [loop] _ in loop.execute { link.value.written(count) } }])
+        guard unwritten > Limits.HTTPWay.unwrittenBytesMax else { return nil }
+        let promise = loop.makePromise(of: Void.self)
+        waiters.append(promise)
+        return promise.futureResult
+    }
+
+    private func written(_ count: Int) {
+        unwritten -= count
+        guard unwritten <= Limits.HTTPWay.unwrittenBytesMax else { return }
+        let due = waiters
+        waiters = []
+        for promise in due { promise.succeed() }
+    }
+
+    func ended(_ exchange: HTTPExchange, _ id: HTTPCallID?) {
+        guard isCurrent(exchange, id), var head = exchange.head else { return }
+        if head.status >= 400 {
+            head.detail = HTTPMapping.detail(ofProblem: exchange.problem)
+            tell(head, of: exchange, id)
+        }
+        guard let id, isCurrent(exchange, id) else { return }
+        deliver([.http(id, .end)], of: exchange, id)
+        calls[id] = nil
+    }
+
+    func failed(_ exchange: HTTPExchange, _ id: HTTPCallID?, _ error: any Error) {
+        guard isCurrent(exchange, id) else { return }
+        end("\(url): \(ServerWords.words(for: error))")
+    }
+
+    private func isCurrent(_ exchange: HTTPExchange, _ id: HTTPCallID?) -> Bool {
+        guard closed == nil else { return false }
+        return id.map { calls[$0] === exchange } ?? (greetings[ObjectIdentifier(exchange)] != nil)
+    }
+
+    private func deliver(_ replies: [ServerReply.Kind], of exchange: HTTPExchange, _ id: HTTPCallID) {
+        guard isCurrent(exchange, id) else { return }
+        events.replied(replies)
+    }
+
+    // MARK: The end
+
+    private func end(_ cause: String) {
+        guard closed == nil else { return }
+        close()
+        events.closed(cause)
+    }
+
+    @discardableResult
+    func close() -> EventLoopFuture<Void> {
+        if let closed { return closed }
+        let done = loop.makePromise(of: Void.self)
+        closed = done.futureResult
+        for exchange in Array(calls.values) + Array(greetings.values) { exchange.cancel() }
+        (calls, greetings) = ([:], [:])
+        for promise in waiters { promise.succeed() }
+        waiters = []
+        if let client {
+            client.shutdown { _ in done.succeed() }
+        } else {
+            done.succeed()
+        }
+        return done.futureResult
+    }
+}
+
+/// A request that is under way, and what is known of its response.
+final class HTTPExchange {
+    let message: HTTPMapping.Message
+    private let redirects: Int
+    var head: HTTPHead?
+    var problem: [UInt8] = []
+    var body: BodyWriter?
+    var task: HTTPClient.Task<Void>?
+
+    init(_ message: HTTPMapping.Message, redirects: Int = 0) {
+        (self.message, self.redirects) = (message, redirects)
+    }
+
+    /// The same request for the place at the same origin that the head leads to; nil where it leads nowhere that may be followed.
+    func redirected(by head: HTTPHead) -> HTTPExchange? {
+        guard [301, 302, 303, 307, 308].contains(head.status), message.bodyBytes == nil, let place = head.location,
+            redirects < Limits.HTTPWay.redirectsMax
+        else { return nil }
+        var next = message
+        next.path = place
+        return HTTPExchange(next, redirects: redirects + 1)
+    }
+
+    func cancel() {
+        task?.cancel()
+        body?.cancel()
+    }
+}
+
+/// Hands what the library says of one request to its connection. All of it happens on the connection's loop.
+private final class HTTPDelegate: HTTPClientResponseDelegate {
+    typealias Response = Void
+
+    private let exchange: NIOLoopBound<HTTPExchange>
+    private let id: HTTPCallID?
+    private let connection: NIOLoopBound<HTTPConnection>
+
+    init(_ exchange: HTTPExchange, _ id: HTTPCallID?, _ connection: NIOLoopBound<HTTPConnection>) {
+        self.exchange = NIOLoopBound(exchange, eventLoop: connection.eventLoop)
+        (self.id, self.connection) = (id, connection)
+    }
+
+    func didReceiveHead(task: HTTPClient.Task<Void>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
+        connection.value.headCame(head, of: exchange.value, id)
+        return connection.eventLoop.makeSucceededVoidFuture()
+    }
+
+    func didReceiveBodyPart(task: HTTPClient.Task<Void>, _ buffer: ByteBuffer) -> EventLoopFuture<Void> {
+        connection.value.bytesCame(buffer, of: exchange.value, id)
+    }
+
+    func didReceiveError(task: HTTPClient.Task<Void>, _ error: any Error) {
+        connection.value.failed(exchange.value, id, error)
+    }
+
+    func didFinishRequest(task: HTTPClient.Task<Void>) throws {
+        connection.value.ended(exchange.value, id)
+    }
+}
+
+/// The body of a request whose bytes come one after the other.
+final class BodyWriter {
+    private let loop: any EventLoop
+    private let count: Int64
+    private let sent: (Int) -> Void
+    private let done: EventLoopPromise<Void>
+    private var writer: HTTPClient.Body.StreamWriter?
+    private var pieces: [[UInt8]] = []
+    private var isLast: Bool
+    private var isWriting = false
+    private var isOver = false
+
+    init(bytes: Int64, on loop: any EventLoop, sent: @escaping (Int) -> Void) {
+        (count, self.loop, self.sent) = (bytes, loop, sent)
+        isLast = bytes == 0
+        done = loop.makePromise()
+    }
+
+    deinit { if !isOver { done.fail(CancellationError()) } }
+
+    var body: HTTPClient.Body {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        return .stream(contentLength: count) { [done] writer in
+            bound.value.begin(writer)
+            return done.futureResult
+        }
+    }
+
+    private func begin(_ writer: HTTPClient.Body.StreamWriter) {
+        self.writer = writer
+        goOn()
+    }
+
+    func write(_ bytes: [UInt8], isLast: Bool) {
+        pieces.append(bytes)
+        self.isLast = isLast
+        goOn()
+    }
+
+    func cancel() { finish(.failure(CancellationError())) }
+
+    private func goOn() {
+        guard let writer, !isWriting, !isOver else { return }
+        guard !pieces.isEmpty else {
+            if isLast { finish(.success(())) }
+            return
+        }
+        let piece = pieces.removeFirst()
+        isWriting = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        writer.write(.byteBuffer(ByteBuffer(bytes: piece))).hop(to: loop).whenComplete { result in
+            bound.value.wrote(piece.count, result)
+        }
+    }
+
+    private func wrote(_ count: Int, _ result: Result<Void, any Error>) {
+        isWriting = false
+        guard !isOver else { return }
+        switch result {
+        case .success:
+            sent(count)
+            goOn()
+        case .failure(let error): finish(.failure(error))
+        }
+    }
+
+    private func finish(_ result: Result<Void, any Error>) {
+        guard !isOver else { return }
+        isOver = true
+        pieces = []
+        done.completeWith(result)
+    }
+}
+
+extension Account {
+    /// The value of `Authorization` (RFC 7617).
+    fileprivate var basic: String { "Basic " + Data("\(uid):\(token)".utf8).base64EncodedString() }
+}
+
+extension HTTPClient.Configuration {
+    /// How a server is reached. Throws where the configured certificates cannot be read.
+    fileprivate init(_ server: ServerAddress, proxy: HostPort?) throws {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        if let file = server.manners.caFile {
+            tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(file))
+        }
+        let pin = server.manners.pin
+        if pin != nil { tls.certificateVerification = .none }
+        self.init(tlsConfiguration: tls, redirectConfiguration: .disallow)
+        timeout = HTTPClient.Configuration.Timeout(
+            connect: .nanoseconds(Limits.Connection.connectTimeout.wholeNanoseconds))
+        // A try that fails is told, and tried again by whoever decides.
+        connectionPool.retryConnectionEstablishment = false
+        connectionPool.idleTimeout = .seconds(3600)
+        if let proxy { self.proxy = .server(host: proxy.host, port: proxy.port ?? 3128) }
+        guard let pin else { return }
+        // Before a request is sent on it, and with it the login.
+        let check: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
+            channel.nioSSL_peerCertificate().flatMapThrowing { certificate in
+                guard let certificate else { throw PinFault(found: nil) }
+                let found = try certificate.publicKeyDigest()
+                guard found == pin else { throw PinFault(found: found) }
+            }
+        }
+        (http1_1ConnectionDebugInitializer, http2ConnectionDebugInitializer) = (check, check)
+    }
+}

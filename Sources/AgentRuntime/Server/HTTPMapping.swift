@@ -1,0 +1,156 @@
+internal import AvatarCore
+internal import Foundation
+internal import NIOHTTP1
+internal import TransferMachines
+
+/// Between what the machine means and what stands in HTTP (`shared/HTTP.md`, "Resources"). Nothing is decided here.
+enum HTTPMapping {
+    /// A request before it has a body.
+    struct Message: Sendable {
+        var method: HTTPMethod
+        /// Below the server's origin, with the base URL's prefix.
+        var path: String
+        var fields: HTTPHeaders = [:]
+        /// Bytes of the body that follow; nil for none.
+        var bodyBytes: Int64?
+    }
+
+    /// The request that asks who the login is.
+    static func greeting(_ url: ServerURL) -> Message { Message(method: .GET, path: url.prefix + "/v1/me") }
+
+    static func message(for call: HTTPCall, uid: UserID, at url: ServerURL) -> Message {
+        switch call {
+        case .picture(let name, let from, let tag, let known):
+            var message = Message(method: .GET, path: "\(url.prefix)/v1/avatars/\(encode(name))")
+            if from > 0, let tag {
+                message.fields.add(name: "Range", value: "bytes=\(from)-")
+                message.fields.add(name: "If-Range", value: tag)
+            }
+            if let known { message.fields.add(name: "If-None-Match", value: "\"\(known.hex)\"") }
+            return message
+        case .put(let crop):
+            var message = Message(
+                method: .PUT, path: "\(url.prefix)/v1/users/\(uid)/avatars/\(encode(crop.name))", bodyBytes: crop.size)
+            message.fields.add(name: "Repr-Digest", value: "sha-256=:\(base64(crop.sha256)):")
+            return message
+        case .createUpload(let crop):
+            var message = Message(method: .POST, path: "\(url.prefix)/v1/users/\(uid)/uploads")
+            message.fields.add(name: "Tus-Resumable", value: "1.0.0")
+            message.fields.add(name: "Upload-Length", value: "\(crop.size)")
+            let name = Data(crop.name.string.utf8).base64EncodedString()
+            message.fields.add(name: "Upload-Metadata", value: "filename \(name),sha256 \(base64(text: crop.sha256.hex))")
+            message.bodyBytes = 0
+            return message
+        case .askOffset(let location):
+            return Message(method: .HEAD, path: location, fields: ["Tus-Resumable": "1.0.0"])
+        case .continueUpload(let crop, let location, let offset):
+            var message = Message(method: .PATCH, path: location, bodyBytes: crop.size - offset)
+            message.fields.add(name: "Tus-Resumable", value: "1.0.0")
+            message.fields.add(name: "Upload-Offset", value: "\(offset)")
+            message.fields.add(name: "Content-Type", value: "application/offset+octet-stream")
+            return message
+        }
+    }
+
+    /// What a response's head says.
+    static func head(_ head: HTTPResponseHead, at url: ServerURL) -> HTTPHead {
+        let fields = head.headers
+        let range = fields.first(name: "Content-Range").flatMap(contentRange)
+        return HTTPHead(
+            status: Int(head.status.code), length: fields.first(name: "Content-Length").flatMap(number),
+            range: range?.bytes, totalSize: range?.total, tag: fields.first(name: "ETag").flatMap(strongTag),
+            sha256: fields[canonicalForm: "Repr-Digest"].lazy.compactMap(digest).first,
+            owner: fields.first(name: "Content-Location").flatMap(owner),
+            isEncoded: fields[canonicalForm: "Content-Encoding"].contains { $0.lowercased() != "identity" },
+            retryAfter: fields.first(name: "Retry-After").flatMap(number).map { .seconds($0) },
+            location: fields.first(name: "Location").flatMap { location($0, at: url) },
+            uploadOffset: fields.first(name: "Upload-Offset").flatMap(number))
+    }
+
+    /// What the body of an error says to a person: `detail` or `title` of a problem (RFC 9457), else nothing.
+    static func detail(ofProblem bytes: [UInt8]) -> String? {
+        guard case .object(let members)? = try? JSON.parse(bytes) else { return nil }
+        for member in ["detail", "title"] {
+            guard case .string(let text)? = members.first(where: { $0.name == ExactString(member) })?.value,
+                !text.string.isEmpty
+            else { continue }
+            let shown = text.string.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? " " : Character($0) }
+            return String(shown.prefix(Limits.HTTPWay.detailCharactersMax))
+        }
+        return nil
+    }
+
+    // MARK: Fields
+
+    /// Digits only.
+    private static func number(_ text: some StringProtocol) -> Int64? {
+        guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        return Int64(text)
+    }
+
+    /// `bytes 10-19/20`.
+    private static func contentRange(_ text: String) -> (bytes: Range<Int64>, total: Int64)? {
+        guard text.lowercased().hasPrefix("bytes ") else { return nil }
+        let parts = text.dropFirst(6).split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let total = number(parts[1]) else { return nil }
+        let ends = parts[0].split(separator: "-", omittingEmptySubsequences: false)
+        guard ends.count == 2, let first = number(ends[0]), let last = number(ends[1]), first <= last, last < total
+        else { return nil }
+        return (first..<(last + 1), total)
+    }
+
+    /// A tag whose equality means equal bytes (RFC 9110, 8.8.3).
+    private static func strongTag(_ text: String) -> String? {
+        text.hasPrefix("\"") && text.hasSuffix("\"") && text.utf8.count >= 2 ? text : nil
+    }
+
+    /// `sha-256=:<base64>:` of a list of digests (RFC 9530).
+    private static func digest(_ text: some StringProtocol) -> SHA256Digest? {
+        for item in text.split(separator: ",") {
+            let item = item.trimmingCharacters(in: .whitespaces)
+            guard item.lowercased().hasPrefix("sha-256=:"), item.hasSuffix(":") else { continue }
+            let value = item.dropFirst(9).dropLast()
+            guard let data = Data(base64Encoded: String(value)) else { continue }
+            return SHA256Digest(hex: data.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined())
+        }
+        return nil
+    }
+
+    /// The user in `…/v1/users/{uid}/avatars/{name}`.
+    private static func owner(_ text: String) -> UserID? {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count >= 5, parts[parts.count - 2] == "avatars", parts[parts.count - 4] == "users" else { return nil }
+        return number(parts[parts.count - 3]).flatMap { UserID($0) }
+    }
+
+    /// The path of a place at the same origin; nil for one elsewhere.
+    static func location(_ text: String, at url: ServerURL) -> String? {
+        if text.hasPrefix("/"), !text.hasPrefix("//") { return text }
+        guard let there = try? ServerURL(text.split(separator: "?").first.map(String.init) ?? text),
+            there.isSecure == url.isSecure, there.host == url.host, there.port == url.port
+        else { return nil }
+        let path = text.drop { $0 != "/" }.dropFirst(2).drop { $0 != "/" }
+        return path.isEmpty ? "/" : String(path)
+    }
+
+    private static func base64(_ digest: SHA256Digest) -> String {
+        var bytes: [UInt8] = []
+        var rest = digest.hex[...]
+        while let byte = UInt8(rest.prefix(2), radix: 16) {
+            bytes.append(byte)
+            rest = rest.dropFirst(2)
+        }
+        return Data(bytes).base64EncodedString()
+    }
+
+    private static func base64(text: String) -> String { Data(text.utf8).base64EncodedString() }
+
+    /// The name as one component of a path (RFC 3986, 2.3).
+    static func encode(_ name: AvatarName) -> String {
+        let plain = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
+        return name.string.utf8.map { byte in
+            plain.contains(byte)
+                ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }.joined()
+    }
+}

@@ -1,0 +1,35 @@
+extension Limits {
+    /// The agent's side of HTTP.
+    package enum HTTPWay {
+        /// Pictures that are fetched at the same time, however large they are.
+        package static let activeMin = 8
+        /// Requests for pictures at the same time: servers allow some 100 streams of HTTP/2, and uploads want some of them.
+        package static let streamsMax = 64
+        /// Bytes that may be on their way or promised before no other picture begins, in each direction.
+        package static let plannedBytesMax: Int64 = 4 * 1024 * 1024
+        /// Bytes that came and that the disk has not taken, after which no more are read from the network.
+        package static let unwrittenBytesMax = 4 * 1024 * 1024
+        /// Crops that are sent at the same time.
+        package static let uploadsMax = 24
+        /// A crop of at most so many bytes goes up in one PUT.
+        package static let putBytesMax: Int64 = 256 * 1024
+        /// Cuts of such a crop's upload after which it goes up in pieces that can be gone on with.
+        package static let putCutsMax = 1
+        /// Uploads in pieces that are begun anew for one crop before the try counts as refused.
+        package static let beginsMax = 4
+        /// Bytes of a crop that were read and have not left for the network.
+        package static let readAheadBytesMax: Int64 = 1024 * 1024
+        /// The longest that a server's `Retry-After` is followed.
+        package static let pauseMax = Duration.seconds(60)
+        /// How often in a row a server may put off one picture.
+        package static let pausesMax = 8
+        /// Bytes of a response's head.
+        package static let headBytesMax = 32 * 1024
+        /// Bytes of an error's body that are read for its words.
+        package static let problemBytesMax = 8 * 1024
+        /// Characters of a server's words that a person is shown.
+        package static let detailCharactersMax = 200
+        /// Redirects that are followed, within the same origin.
+        package static let redirectsMax = 5
+    }
+}

@@ -1,0 +1,104 @@
+internal import AvatarCore
+
+/// The uploads of the HTTP way, side by side on one connection.
+///
+/// Whichever response comes last sets the icon, so that the order in which crops end matters for one of them only: the newest, which is to be
+/// the icon in the end, is not finished before every other crop was answered. What comes of a crop is told in the order of the crops.
+struct HTTPUploads: UploadWay {
+    private var transfers: [HTTPUpload] = []
+    private var lastNumber = 0
+    private var cancelled: [ServerRequest] = []
+    private var silentAt: MonotonicTime?
+    /// Whether the server takes uploads in pieces, until it says otherwise.
+    private var takesPieces = true
+
+    var crops: [Crop] { transfers.map(\.crop) }
+    var head: Crop? { transfers.first?.crop }
+    var transferred: Int64 { transfers.first?.acknowledged ?? 0 }
+    var isHeadInFlight: Bool { transfers.first?.call != nil }
+    var isQuiet: Bool { !transfers.contains { $0.call != nil } }
+    var deadline: MonotonicTime { silentAt ?? .never }
+    func isSilent(now: MonotonicTime) -> Bool { silentAt.map { $0 <= now } ?? false }
+    func contains(_ id: CropID) -> Bool { transfers.contains { $0.crop.id == id } }
+    func progress(of name: AvatarName) -> (crop: Crop, transferred: Int64)? {
+        transfers.first { $0.crop.name == name }.map { ($0.crop, $0.acknowledged) }
+    }
+
+    func takesBeside(_ crop: Crop, alone: Bool) -> Bool {
+        guard let head, head.id < crop.id else { return true }
+        return !alone && transfers.count < Limits.HTTPWay.uploadsMax
+            && transfers.reduce(0) { $0 + $1.bytesLeft } < Limits.HTTPWay.plannedBytesMax
+    }
+
+    mutating func begin(_ crop: Crop) {
+        let index = transfers.firstIndex { crop.id < $0.crop.id } ?? transfers.endIndex
+        transfers.insert(HTTPUpload(crop: crop), at: index)
+    }
+
+    @discardableResult
+    mutating func remove(_ id: CropID) -> Bool {
+        guard let index = transfers.firstIndex(where: { $0.crop.id == id }) else { return false }
+        let transfer = transfers.remove(at: index)
+        if let number = transfer.call { cancelled.append(.cancel(HTTPCallID(.crop, number))) }
+        if isQuiet { silentAt = nil }
+        return transfer.everSent
+    }
+
+    mutating func startOver() { (transfers, cancelled, silentAt, takesPieces) = ([], [], nil, true) }
+
+    mutating func connectionLost() {
+        (cancelled, silentAt) = ([], nil)
+        for index in transfers.indices { transfers[index].connectionLost() }
+    }
+
+    mutating func goOn(newest: CropID?, now: MonotonicTime) -> [UploadEvent] {
+        // They leave as the queue takes note of each.
+        var events: [UploadEvent] = transfers.prefix(while: \.isDone).map { .uploaded($0.crop) }
+        var number = lastNumber
+        for index in transfers.indices {
+            let mayFinish =
+                transfers[index].crop.id != newest || transfers[..<index].allSatisfy(\.isDone)
+            // A request that was made may have its bytes at once.
+            for _ in 0..<2 {
+                let requests = transfers[index].goOn(mayFinish: mayFinish, takesPieces: takesPieces) {
+                    number += 1
+                    return number
+                }
+                events += requests.map { .send($0) }
+                if requests.isEmpty { break }
+            }
+            if let range = transfers[index].read() { events.append(.needs(transfers[index].crop, range)) }
+        }
+        lastNumber = number
+        if silentAt == nil, !isQuiet { silentAt = now + Limits.Connection.replyTimeout }
+        return events
+    }
+
+    mutating func takeCancelled() -> [ServerRequest] {
+        defer { cancelled = [] }
+        return cancelled
+    }
+
+    mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8]) {
+        guard let index = transfers.firstIndex(where: { $0.crop.id == id }) else { return }
+        transfers[index].read(at: offset, bytes: bytes)
+    }
+
+    mutating func replied(_ reply: ServerReply.Kind, now: MonotonicTime) -> [UploadEvent] {
+        guard case .http(let id, let reply) = reply, id.purpose == .crop else {
+            return [.stray("an answer in another protocol")]
+        }
+        guard let index = transfers.firstIndex(where: { $0.call == id.number }) else { return [] }
+        let crop = transfers[index].crop
+        let outcome = transfers[index].replied(reply, takesPieces: &takesPieces)
+        silentAt = isQuiet ? nil : now + Limits.Connection.replyTimeout
+        guard case .head = reply else { return [] }
+        let event: UploadEvent? =
+            switch outcome {
+            case .loginRefused(let refusal): .loginRefused(refusal)
+            case .refused(let refusal): .refused(crop, refusal)
+            case .done, nil: nil
+            }
+        return [.answered(crop)] + (event.map { [$0] } ?? [])
+    }
+}
