@@ -147,9 +147,9 @@ final class AgentCore: AgentService {
     /// Closes the connection, records everything, and ends the threads.
     func stop() async throws {
         await tokenWatch.stop()
+        paths.serve(on: nil)
         let driver = driver
         try await loop.flatSubmit { driver.value.stop() }.get()
-        paths.serve(on: nil)
         mounts?.stop()
         watch.stop()
         try await disk.stop()

@@ -109,7 +109,7 @@ package struct HTTPHead: Hashable, Sendable {
             case 507: "no room for it"
             default: "an answer that is not understood"
             }
-        return "\(status): \(detail ?? words)"
+        return detail ?? "\(status): \(words)"
     }
 }
 

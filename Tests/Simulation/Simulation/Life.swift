@@ -296,7 +296,7 @@ package final class Life {
             switch request {
             case .upload(let crop, _): crop.name == Self.unwelcomeCrop
             case .download(let name, _, _): name == Self.unwelcomePicture && !isPeace
-            case .askProgress: false
+            case .askProgress, .http, .body, .cancel: false
             }
         }
         agent.loginExcused = { [self] in
@@ -341,6 +341,7 @@ package final class Life {
         case .download(_, .error(let code)):
             code != ClassicError.tokenInvalid.rawValue && code != ClassicError.uidInvalid.rawValue
         case .download(_, .chunk): true
+        case .http, .greeting: true
         case .download(_, .garbled), .progress, .other, .unreadable: false
         }
     }

@@ -275,13 +275,15 @@ final class SimAgent {
         case .askProgress(let crop):
             world.log("agent asks how far", crop.name.string)
             if mutation == .ignoreLostReply, let chunk = acknowledged[crop.id] { return answerForServer(crop, chunk) }
+        case .http, .body, .cancel: break
         }
         if hangsUp(request) {
             let doomed = link?.link
             return world.schedule(in: random.upTo(.milliseconds(2))) { doomed?.cut("the server hangs up") }
         }
+        guard let message = ClassicMapping.message(for: request, uid: account.uid, token: account.token) else { return }
         var buffer = ByteBuffer()
-        ClassicMapping.message(for: request, uid: account.uid, token: account.token).encode(into: &buffer)
+        message.encode(into: &buffer)
         link?.link.send(buffer, from: .agent)
     }
 
