@@ -81,6 +81,7 @@ struct ScriptedWorld {
                 ClassicUpload.Progress.at(seq: $0.seq, totalSize: crop.size, transSize: $0.transSize)
             }
             agent.reply(.progress(name: crop.name.exact, progress ?? .error(1012)))
+        case .http, .body, .cancel: break
         }
         take()
     }

@@ -10,8 +10,8 @@ import Testing
     private let third = crop(3, "c.png", size: 5000)
 
     private func uploads(_ crops: Crop..., inOrder: Bool = false) -> ClassicUploads {
-        var uploads = ClassicUploads()
-        for crop in crops { uploads.begin(crop, chunkBytes: 2048) }
+        var uploads = ClassicUploads(chunkBytes: 2048)
+        for crop in crops { uploads.begin(crop) }
         if inOrder {
             let word = UploadReply(error: 0, name: "nobody.png", md5: nil, seq: nil, setsIconsInOrder: true)
             _ = uploads.replied(word, now: at(0))
@@ -23,7 +23,7 @@ import Testing
     private func send(_ uploads: inout ClassicUploads) -> [String] {
         var sent: [String] = []
         while true {
-            let events = uploads.goOn(now: at(0))
+            let events = uploads.goOn(newest: nil, now: at(0))
             guard !events.isEmpty else { return sent }
             for event in events {
                 switch event {
@@ -54,7 +54,7 @@ import Testing
         var uploads = uploads(inOrder: true)
         _ = uploads.replied(
             UploadReply(error: 0, name: "nobody.png", md5: nil, seq: nil, chunkBytes: chunkBytes), now: at(0))
-        uploads.begin(first, chunkBytes: 2048)
+        uploads.begin(first)
         #expect(send(&uploads) == seqs.map { "a.png \($0)" })
     }
 
@@ -62,7 +62,7 @@ import Testing
         var uploads = uploads(inOrder: true)
         _ = uploads.replied(UploadReply(error: 0, name: "a.png", md5: nil, seq: nil, chunkBytes: 8192), now: at(0))
         uploads.connectionLost()
-        uploads.begin(first, chunkBytes: 2048)
+        uploads.begin(first)
         #expect(send(&uploads) == ["a.png 1"], "and the crop's first chunk goes alone")
     }
 
@@ -113,7 +113,7 @@ import Testing
     @Test func aCropThatWasClosedBeforeGoesBefore() {
         var uploads = uploads(second)
         #expect(uploads.takesBeside(first, alone: true))
-        uploads.begin(first, chunkBytes: 2048)
+        uploads.begin(first)
         #expect(uploads.head == first)
     }
 
@@ -136,16 +136,17 @@ import Testing
 
     @Test func smallChunksKeepToTheBoundOfRequests() {
         var uploads = uploads(inOrder: true)
-        uploads.begin(crop(1, "a.png", size: 100_000), chunkBytes: 64)
+        uploads.chunkBytes = 64
+        uploads.begin(crop(1, "a.png", size: 100_000))
         #expect(send(&uploads).count == Limits.Upload.inFlightMax)
     }
 
     @Test func cropsBehindTheFirstAreReadAheadWithinABound() {
         var uploads = uploads(inOrder: true)
         for id in 1...Int64(Limits.Upload.activeMax) {
-            uploads.begin(crop(id, "\(id).png", size: 4 * Limits.Upload.readBytesMax), chunkBytes: 2048)
+            uploads.begin(crop(id, "\(id).png", size: 4 * Limits.Upload.readBytesMax))
         }
-        let asked = uploads.goOn(now: at(0)).reduce(Int64(0)) { sum, event in
+        let asked = uploads.goOn(newest: nil, now: at(0)).reduce(Int64(0)) { sum, event in
             if case .needs(_, let range) = event { sum + Int64(range.count) } else { sum }
         }
         #expect(asked == Limits.Upload.readAheadBytesMax)
@@ -185,7 +186,7 @@ import Testing
         var uploads = uploads(first, second, inOrder: true)
         _ = send(&uploads)
         uploads.remove(first.id)
-        uploads.begin(third, chunkBytes: 2048)
+        uploads.begin(third)
         for seq in Int64(1)...3 {
             #expect(send(&uploads) == [])
             #expect(reply(second, seq, to: &uploads).first == .answered(second))
@@ -205,5 +206,19 @@ import Testing
         #expect(uploads.isSilent(now: at(.seconds(25))), "an answer is a sign of life")
         uploads.connectionLost()
         #expect(uploads.deadline == .never)
+    }
+}
+
+extension ClassicUploads {
+    /// 1032 came.
+    fileprivate mutating func replied(_ reply: UploadReply, now: MonotonicTime) -> [UploadEvent] {
+        replied(.upload(reply), now: now)
+    }
+
+    /// 1006 came.
+    fileprivate mutating func progress(
+        name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime
+    ) -> [UploadEvent] {
+        replied(.progress(name: name, progress), now: now)
     }
 }

@@ -19,9 +19,9 @@ import Testing
 
     /// Has the one chunk of the crop at the head read, and sends it.
     private func send(_ crop: Crop, in line: inout UploadQueue, now: MonotonicTime = at(0)) {
-        _ = line.pump(AgentScript.login, now: now)
+        _ = line.pump(now: now)
         line.read(crop.id, at: 0, bytes: bytes(Int(crop.size)))
-        let sent = line.pump(AgentScript.login, now: now).contains { event in
+        let sent = line.pump(now: now).contains { event in
             if case .send(.upload(crop, _)) = event { true } else { false }
         }
         #expect(sent, "\(crop.name)")
@@ -49,7 +49,7 @@ import Testing
         upload(second, in: &line)
         upload(third, in: &line)
         #expect(line.count == 0)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [])
+        #expect(line.pump(now: at(0)) == [])
     }
 
     @Test func aCropThatIsAddedTwiceGoesOnce() {
@@ -75,24 +75,24 @@ import Testing
     @Test func whileACropThatWasReplacedIsOwedAnAnswerNothingIsSent() {
         let old = crop(1, "a.png", size: 100)
         var line = line(old)
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         line.read(old.id, at: 0, bytes: bytes(100))
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         let new = crop(2, "a.png", size: 200)
         line.add(new)
-        #expect(line.pump(AgentScript.login, now: at(1)) == [])
+        #expect(line.pump(now: at(1)) == [])
         #expect(
             line.replied(UploadReply(error: 0, name: "a.png", md5: old.md5.hex, seq: 1), now: at(0)) == [],
             "the old crop's")
-        #expect(line.pump(AgentScript.login, now: at(2)) == [reads(new)])
+        #expect(line.pump(now: at(2)) == [reads(new)])
     }
 
     @Test func anOwedAnswerThatNeverComesIsSilence() {
         let old = crop(1, "a.png", size: 100)
         var line = line(old)
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         line.read(old.id, at: 0, bytes: bytes(100))
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         line.remove(old.id)
         #expect(line.deadline == at(.seconds(20)))
         #expect(!line.isSilent(now: at(.seconds(19))))
@@ -110,10 +110,10 @@ import Testing
         var line = line(only)
         var now = at(0)
         for attempt in 1...50 {
-            #expect(line.pump(AgentScript.login, now: now) == [reads(only)])
+            #expect(line.pump(now: now) == [reads(only)])
             #expect(!line.refused(only.id, full, now: now, random: &random))
             #expect(!line.hasWork)
-            #expect(line.pump(AgentScript.login, now: now) == [])
+            #expect(line.pump(now: now) == [])
             let ceiling = min(Duration.seconds(1 << min(attempt - 1, 30)), Limits.Upload.backoffMax)
             let wait = line.deadline - now
             #expect(wait >= ceiling / 2 && wait <= ceiling)
@@ -126,7 +126,7 @@ import Testing
         let refused = crop(1, "a.png", size: 100)
         let next = crop(2, "b.png", size: 100)
         var line = line(refused, next)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(refused), reads(next)])
+        #expect(line.pump(now: at(0)) == [reads(refused), reads(next)])
         for attempt in 1...Limits.Upload.refusalsMax {
             #expect(
                 line.refused(refused.id, tooLarge, now: at(0), random: &random)
@@ -156,13 +156,13 @@ import Testing
         for _ in 0..<Limits.Upload.refusalsTold { refuse(large, in: &line, &now) }
         refuse(last, in: &line, &now)
         refuse(large, in: &line, &now)
-        #expect(line.pump(AgentScript.login, now: now) == [reads(last)])
+        #expect(line.pump(now: now) == [reads(last)])
         send(last, in: &line, now: now)
         #expect(acknowledge(last, in: &line) == [.answered(last), .uploaded(last)])
         #expect(line.uploaded(last) == [large, middle], "sent now they would become the icon")
         line.noted(last.id)
         #expect(line.count == 0)
-        #expect(line.pump(AgentScript.login, now: now) == [])
+        #expect(line.pump(now: now) == [])
     }
 
     @Test mutating func aNewCropNeedNotWaitForOneThatTheServerKeepsRefusing() {
@@ -172,13 +172,13 @@ import Testing
         for _ in 0..<Limits.Upload.refusalsTold { refuse(large, in: &line, &now) }
         let before = now + (.zero - Limits.Upload.backoffMax)
         line.add(small)
-        #expect(line.pump(AgentScript.login, now: before) == [reads(small)], "at once")
+        #expect(line.pump(now: before) == [reads(small)], "at once")
     }
 
     @Test mutating func aPauseAfterARefusalEndsWhenAPersonAsksOrAConnectionComesLater() {
         let only = crop(1, "a.png", size: 100)
         var line = line(only)
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         for _ in 0..<20 { _ = line.refused(only.id, full, now: at(0), random: &random) }
         #expect(!line.hasWork)
         line.connected(now: at(.seconds(1)))
@@ -209,9 +209,9 @@ import Testing
             line.replied(UploadReply(error: 0, name: "a.png", md5: nil, seq: 1), now: at(0)) == [
                 .stray("an upload of a.png")
             ])
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         line.read(only.id, at: 0, bytes: bytes(100))
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         #expect(
             line.replied(UploadReply(error: 0, name: "b.png", md5: nil, seq: 1), now: at(0)) == [
                 .stray("an upload of b.png")
@@ -228,31 +228,31 @@ import Testing
     @Test func anotherNamesProgressCountsAsNone() {
         let only = crop(1, "a.png", size: 5000, everSent: true)
         var line = line(only)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [.send(.askProgress(only))])
+        #expect(line.pump(now: at(0)) == [.send(.askProgress(only))])
         #expect(line.progress(name: "b.png", .at(seq: 2, totalSize: 5000, transSize: 4096), now: at(0)) == [])
-        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(only)])
+        #expect(line.pump(now: at(0)) == [reads(only)])
     }
 
     @Test func bytesOfACropThatIsNotAtTheHeadAreDropped() {
         let only = crop(1, "a.png", size: 100)
         var line = line(only)
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         line.read(CropID(2), at: 0, bytes: bytes(100))
-        #expect(line.pump(AgentScript.login, now: at(0)) == [])
+        #expect(line.pump(now: at(0)) == [])
     }
 
     @Test func forAnotherAccountTheQueueBeginsAnew() {
         let only = crop(1, "a.png", size: 5000)
         var line = line(only)
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         line.read(only.id, at: 0, bytes: bytes(2048))
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         #expect(line.removeAll() == [only.name])
-        #expect(line.pump(AgentScript.login, now: at(0)) == [], "none of the crops is that account's")
+        #expect(line.pump(now: at(0)) == [], "none of the crops is that account's")
         #expect(line.isQuiet && line.count == 0)
         line.add(only)
-        let login = Login(server: "elsewhere:1", uid: UserID(8)!, way: .classic(uploadChunkBytes: 1024))
-        #expect(line.pump(login, now: at(0)) == [.needs(only, 0..<5000)])
+        line.take(.classic(uploadChunkBytes: 1024))
+        #expect(line.pump(now: at(0)) == [.needs(only, 0..<5000)])
     }
 
     // MARK: Several crops under way
@@ -278,7 +278,7 @@ import Testing
         #expect(acknowledge(second, in: &line) == [.answered(second)], "not done")
         line.hurry()
         #expect(
-            line.pump(AgentScript.login, now: at(0)) == [reads(first), .send(.askProgress(second.sentBefore))])
+            line.pump(now: at(0)) == [reads(first), .send(.askProgress(second.sentBefore))])
         upload(first, in: &line)
         _ = line.progress(name: "b.png", .at(seq: 1, totalSize: 100, transSize: 100), now: at(0))
         upload(second.sentBefore, in: &line)
@@ -292,22 +292,22 @@ import Testing
         let refusal = UploadReply(error: 1015, name: "b.png", md5: nil, seq: 1, reason: .tooLarge)
         #expect(line.replied(refusal, now: at(0)) == [.answered(second)])
         #expect(line.hasWork)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [], "alone until it is done")
+        #expect(line.pump(now: at(0)) == [], "alone until it is done")
         #expect(acknowledge(first, in: &line) == [.answered(first), .uploaded(first)])
         line.uploaded(first)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(second)])
+        #expect(line.pump(now: at(0)) == [reads(second)])
     }
 
     @Test func afterACutTheFirstCropGoesAloneUntilTheServerHasIt() {
         let (first, second) = (crop(1, "a.png", size: 100), crop(2, "b.png", size: 100))
         var line = allSent(first, second)
         line.connectionLost()
-        #expect(line.pump(AgentScript.login, now: at(0)) == [.send(.askProgress(first))])
+        #expect(line.pump(now: at(0)) == [.send(.askProgress(first))])
         _ = line.progress(name: "a.png", .error(1012), now: at(0))
         send(first, in: &line)
         #expect(acknowledge(first, in: &line) == [.answered(first), .uploaded(first)])
         line.uploaded(first)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [.send(.askProgress(second.sentBefore))])
+        #expect(line.pump(now: at(0)) == [.send(.askProgress(second.sentBefore))])
     }
 
     @Test func aCropThatWasClosedBeforeThoseUnderWayBecomesTheIconBeforeThem() {
@@ -315,9 +315,9 @@ import Testing
         var line = line(second)
         send(second, in: &line)
         line.add(first)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [reads(first)])
+        #expect(line.pump(now: at(0)) == [reads(first)])
         #expect(acknowledge(second, in: &line) == [.answered(second)], "not done")
-        #expect(line.pump(AgentScript.login, now: at(0)) == [.send(.askProgress(second.sentBefore))])
+        #expect(line.pump(now: at(0)) == [.send(.askProgress(second.sentBefore))])
         upload(first, in: &line)
     }
 
@@ -345,7 +345,7 @@ import Testing
             line.uploaded(next)
         }
         #expect(!line.hasWork)
-        #expect(line.pump(AgentScript.login, now: at(0)) == [])
+        #expect(line.pump(now: at(0)) == [])
         line.noted(CropID(1))
         #expect(line.hasWork)
     }
@@ -356,9 +356,9 @@ import Testing
         let only = crop(1, "a.png", size: 5000)
         var line = line(only)
         #expect(line.pending(only.name)?.transferred == 0)
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         line.read(only.id, at: 0, bytes: bytes(2048))
-        _ = line.pump(AgentScript.login, now: at(0))
+        _ = line.pump(now: at(0))
         _ = line.replied(UploadReply(error: 0, name: "a.png", md5: nil, seq: 1), now: at(0))
         #expect(line.pending(only.name)?.transferred == 2048)
         #expect(line.pending(name("b.png")) == nil)
@@ -394,6 +394,21 @@ import Testing
             #expect(line.pending(name("\(id + 1).png"))?.crop.id == CropID(id + 1))
         }
         #expect(line.count == Limits.Upload.queueMax / 2)
-        #expect(line.pump(AgentScript.login, now: at(0)).first == reads(crop(2, "2.png", size: 100)))
+        #expect(line.pump(now: at(0)).first == reads(crop(2, "2.png", size: 100)))
+    }
+}
+
+extension UploadQueue {
+    /// 1032 came.
+    fileprivate mutating func replied(_ reply: UploadReply, now: MonotonicTime) -> [UploadEvent] {
+        replied(.upload(reply), now: now)
+    }
+
+    /// 1006 came.
+    @discardableResult
+    fileprivate mutating func progress(
+        name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime
+    ) -> [UploadEvent] {
+        replied(.progress(name: name, progress), now: now)
     }
 }

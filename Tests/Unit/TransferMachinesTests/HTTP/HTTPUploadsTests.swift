@@ -1,0 +1,203 @@
+import AvatarCore
+import Testing
+
+@testable import TransferMachines
+
+/// Crops on their way up over HTTP: in one request or in pieces, side by side, and the newest last.
+@Suite struct HTTPUploadsTests {
+    private let small = crop(1, "a.png", size: 1000)
+    private let large = crop(2, "b.png", size: Limits.HTTPWay.putBytesMax + 1000)
+    private let third = crop(3, "c.png", size: 1000)
+
+    /// What goes out, with every read answered at once.
+    private func go(
+        _ uploads: inout HTTPUploads, newest: Crop? = nil, now: MonotonicTime = at(.seconds(0))
+    ) -> [ServerRequest] {
+        var requests: [ServerRequest] = []
+        while true {
+            let events = uploads.goOn(newest: newest?.id, now: now)
+            var hasRead = false
+            for event in events {
+                switch event {
+                case .send(let request): requests.append(request)
+                case .needs(let crop, let range):
+                    uploads.read(crop.id, at: range.lowerBound, bytes: [UInt8](repeating: 7, count: range.count))
+                    hasRead = true
+                default: break
+                }
+            }
+            if !hasRead { return requests }
+        }
+    }
+
+    private func uploads(_ crops: Crop...) -> HTTPUploads {
+        var uploads = HTTPUploads()
+        for crop in crops { uploads.begin(crop) }
+        return uploads
+    }
+
+    private func calls(_ requests: [ServerRequest]) -> [HTTPCall] {
+        requests.compactMap { if case .http(_, let call) = $0 { call } else { nil } }
+    }
+
+    private func bytes(_ requests: [ServerRequest]) -> Int {
+        requests.reduce(0) { sum, request in
+            if case .body(_, _, let bytes, _) = request { sum + bytes.count } else { sum }
+        }
+    }
+
+    private func answer(_ uploads: inout HTTPUploads, _ requests: [ServerRequest], _ head: HTTPHead) -> [UploadEvent] {
+        guard case .http(let id, _)? = requests.first(where: { if case .http = $0 { true } else { false } }) else {
+            Issue.record("nothing was asked")
+            return []
+        }
+        return uploads.replied(.http(id, .head(head)), now: at(.seconds(0)))
+    }
+
+    private func done(_ uploads: inout HTTPUploads) -> [Crop] {
+        uploads.goOn(newest: nil, now: at(.seconds(0))).compactMap { if case .uploaded(let crop) = $0 { crop } else { nil } }
+    }
+
+    @Test func aSmallCropGoesInOnePut() {
+        var uploads = uploads(small)
+        let sent = go(&uploads)
+        #expect(calls(sent) == [.put(small)])
+        #expect(bytes(sent) == 1000)
+        #expect(answer(&uploads, sent, HTTPHead(status: 201)) == [.answered(small)])
+        #expect(done(&uploads) == [small])
+    }
+
+    @Test func aLargeCropGoesInPieces() {
+        var uploads = uploads(large)
+        let created = go(&uploads)
+        #expect(calls(created) == [.createUpload(large)])
+        _ = answer(&uploads, created, HTTPHead(status: 201, location: "/up/1"))
+        let sent = go(&uploads)
+        #expect(calls(sent) == [.continueUpload(large, location: "/up/1", offset: 0)])
+        #expect(Int64(bytes(sent)) == large.size)
+        _ = answer(&uploads, sent, HTTPHead(status: 204, uploadOffset: large.size))
+        #expect(done(&uploads) == [large])
+    }
+
+    @Test func afterACutTheServerIsAskedHowMuchItHas() {
+        var uploads = uploads(large)
+        _ = answer(&uploads, go(&uploads), HTTPHead(status: 201, location: "/up/1"))
+        _ = go(&uploads)
+        uploads.connectionLost()
+        let asked = go(&uploads)
+        #expect(calls(asked) == [.askOffset(location: "/up/1")])
+        _ = answer(&uploads, asked, HTTPHead(status: 200, uploadOffset: 5000))
+        let sent = go(&uploads)
+        #expect(calls(sent) == [.continueUpload(large, location: "/up/1", offset: 5000)])
+        #expect(Int64(bytes(sent)) == large.size - 5000)
+    }
+
+    @Test(arguments: [404, 410])
+    func anUploadThatTheServerForgotBeginsAnew(_ status: Int) {
+        var uploads = uploads(large)
+        _ = answer(&uploads, go(&uploads), HTTPHead(status: 201, location: "/up/1"))
+        _ = go(&uploads)
+        uploads.connectionLost()
+        #expect(answer(&uploads, go(&uploads), HTTPHead(status: status)) == [.answered(large)])
+        #expect(calls(go(&uploads)) == [.createUpload(large)])
+    }
+
+    @Test(arguments: [404, 405, 501])
+    func aServerThatKnowsNoPiecesIsSentTheWhole(_ status: Int) {
+        var uploads = uploads(large)
+        _ = answer(&uploads, go(&uploads), HTTPHead(status: status))
+        #expect(calls(go(&uploads)) == [.put(large)])
+    }
+
+    @Test func aSmallCropThatIsCutAgainAndAgainGoesInPieces() {
+        var uploads = uploads(small)
+        for _ in 0...Limits.HTTPWay.putCutsMax {
+            #expect(calls(go(&uploads)) == [.put(small)])
+            uploads.connectionLost()
+        }
+        #expect(calls(go(&uploads)) == [.createUpload(small)])
+    }
+
+    @Test func theNewestIsNotFinishedBeforeTheOthersWereAnswered() {
+        var uploads = uploads(small, third)
+        let sent = go(&uploads, newest: third)
+        #expect(calls(sent) == [.put(small)])
+        _ = answer(&uploads, sent, HTTPHead(status: 201))
+        #expect(done(&uploads) == [small])
+        uploads.remove(small.id)
+        #expect(calls(go(&uploads, newest: third)) == [.put(third)])
+    }
+
+    @Test func theLastPieceOfTheNewestWaitsForTheOthers() {
+        var uploads = uploads(small, large)
+        let both = go(&uploads, newest: large)
+        #expect(calls(both) == [.put(small), .createUpload(large)])
+        guard case .http(let second, _)? = both.last else {
+            Issue.record("no upload in pieces")
+            return
+        }
+        _ = uploads.replied(.http(second, .head(HTTPHead(status: 201, location: "/up/1"))), now: at(.seconds(0)))
+        #expect(Int64(bytes(go(&uploads, newest: large))) < large.size)
+        _ = answer(&uploads, both, HTTPHead(status: 204))
+        #expect(bytes(go(&uploads, newest: large)) > 0)
+    }
+
+    @Test func cropsThatAreNotTheNewestGoSideBySideAndAreToldInTheirOrder() {
+        var uploads = uploads(small, third)
+        let sent = go(&uploads)
+        #expect(calls(sent) == [.put(small), .put(third)])
+        guard case .http(let second, _)? = sent.last(where: { if case .http = $0 { true } else { false } }) else {
+            Issue.record("no second request")
+            return
+        }
+        _ = uploads.replied(.http(second, .head(HTTPHead(status: 201))), now: at(.seconds(0)))
+        #expect(done(&uploads) == [], "the first one is not there yet")
+        _ = answer(&uploads, sent, HTTPHead(status: 201))
+        #expect(done(&uploads) == [small, third])
+    }
+
+    /// What a status says of a crop.
+    @Test(arguments: [
+        (400, UploadRefusal.Cause.file), (413, .file), (415, .file), (507, .account), (404, .server), (422, .server),
+        (429, .server), (500, .server), (503, .server), (302, .server),
+    ])
+    func aRefusalIsAboutTheFileTheAccountOrTheServer(_ status: Int, _ cause: UploadRefusal.Cause) {
+        var uploads = uploads(small)
+        let events = answer(&uploads, go(&uploads), HTTPHead(status: status))
+        guard events.count == 2, case .refused(small, let refusal) = events[1] else {
+            Issue.record("\(events)")
+            return
+        }
+        #expect(refusal.cause == cause)
+    }
+
+    @Test func aCropThatIsTakenAwayGivesItsRequestUp() {
+        var uploads = uploads(small)
+        guard case .http(let id, _)? = go(&uploads).first else {
+            Issue.record("nothing was sent")
+            return
+        }
+        #expect(uploads.remove(small.id))
+        #expect(uploads.takeCancelled() == [.cancel(id)])
+        #expect(uploads.replied(.http(id, .head(HTTPHead(status: 201))), now: at(.seconds(0))) == [])
+    }
+
+    @Test func aServerThatOwesAnAnswerIsSilentAfterAWhile() {
+        var uploads = uploads(small)
+        _ = go(&uploads, now: at(.seconds(0)))
+        #expect(!uploads.isSilent(now: at(.seconds(19))))
+        #expect(uploads.isSilent(now: at(.seconds(20))))
+    }
+
+    /// Offsets that no server with this upload can have.
+    @Test(arguments: [-1, Int64.max])
+    func anOffsetThatMakesNoSenseIsARefusal(_ offset: Int64) {
+        var uploads = uploads(large)
+        let events = answer(
+            &uploads, go(&uploads), HTTPHead(status: 201, location: "/up/1", uploadOffset: offset))
+        guard events.count == 2, case .refused = events[1] else {
+            Issue.record("\(events)")
+            return
+        }
+    }
+}
