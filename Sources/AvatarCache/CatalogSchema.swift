@@ -11,6 +11,7 @@ enum CatalogSchema {
         migrator.registerMigration("crops of other folders", migrate: cropsElsewhere)
         migrator.registerMigration("ctime of crops", migrate: cropsChanged)
         migrator.registerMigration("when avatars were checked", migrate: avatarsChecked)
+        migrator.registerMigration("whose avatars are followed", migrate: usersFollowed)
         return migrator
     }
 
@@ -117,6 +118,16 @@ enum CatalogSchema {
             sql: """
                 ALTER TABLE crops ADD COLUMN changed INTEGER;
                 ALTER TABLE crops_elsewhere ADD COLUMN changed INTEGER;
+                """)
+    }
+
+    /// The users whose avatars each account follows by its server's stream of changes, and the place up to which all is known of them.
+    private static func usersFollowed(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE followed (account TEXT NOT NULL, user INTEGER NOT NULL, PRIMARY KEY (account, user))
+                    STRICT, WITHOUT ROWID;
+                CREATE TABLE positions (account TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT, WITHOUT ROWID;
                 """)
     }
 

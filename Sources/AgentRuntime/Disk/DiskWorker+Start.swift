@@ -54,6 +54,8 @@ extension DiskWorker {
             let opened = try catalog.openAccount(account.key, credential: account.token)
             facts.icon = opened.icon
             tokenEpoch = opened.tokenEpoch
+            let (users, position) = try catalog.followed(by: account.key)
+            (facts.followed, facts.position) = (users, position.map { ExactString($0) })
         }
         var last: Int64 = 0
         while true {

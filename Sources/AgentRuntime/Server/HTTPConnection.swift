@@ -79,7 +79,8 @@ final class HTTPConnection: ServerLink {
             fields.add(name: "Authorization", value: account.basic)
             fields.add(name: "User-Agent", value: "avatard/\(Agent.version)")
             fields.add(name: "Accept-Encoding", value: "identity")
-            let body = message.bodyBytes.map { count in
+            let atHand = message.body.map { HTTPClient.Body.bytes($0) }
+            let body = atHand ?? message.bodyBytes.map { count in
                 let writer = BodyWriter(bytes: count, on: loop) { sent in
                     if let id { bound.value.deliver([.http(id, .sent(bytes: Int64(sent)))], of: exchange, id) }
                 }
@@ -143,7 +144,16 @@ final class HTTPConnection: ServerLink {
             exchange.problem += bytes.prefix(Limits.HTTPWay.problemBytesMax - exchange.problem.count)
             return ready
         }
-        guard let id, id.purpose == .picture else { return ready }
+        guard let id else { return ready }
+        if id.purpose == .changes, head.status == 200 {
+            guard let changes = exchange.changes.decode(bytes) else {
+                end("\(url) sends events that are longer than any")
+                return ready
+            }
+            deliver(changes.map { .http(id, .change($0)) }, of: exchange, id)
+            return ready
+        }
+        guard id.purpose == .picture else { return ready }
         deliver([.http(id, .bytes(bytes))], of: exchange, id)
         return held(bytes.count) ?? ready
     }
@@ -190,7 +200,7 @@ final class HTTPConnection: ServerLink {
     }
 
     private func deliver(_ replies: [ServerReply.Kind], of exchange: HTTPExchange, _ id: HTTPCallID) {
-        guard isCurrent(exchange, id) else { return }
+        guard !replies.isEmpty, isCurrent(exchange, id) else { return }
         events.replied(replies)
     }
 
@@ -226,6 +236,8 @@ final class HTTPExchange {
     private let redirects: Int
     var head: HTTPHead?
     var problem: [UInt8] = []
+    /// What the response is read by where it is the stream of changes.
+    var changes = ChangeDecoder()
     var body: BodyWriter?
     var task: HTTPClient.Task<Void>?
 
@@ -235,7 +247,7 @@ final class HTTPExchange {
 
     /// The same request for the place at the same origin that the head leads to; nil where it leads nowhere that may be followed.
     func redirected(by head: HTTPHead) -> HTTPExchange? {
-        guard [301, 302, 303, 307, 308].contains(head.status), message.bodyBytes == nil, let place = head.location,
+        guard [301, 302, 303, 307, 308].contains(head.status), message.bodyBytes == nil, message.body == nil, let place = head.location,
             redirects < Limits.HTTPWay.redirectsMax
         else { return nil }
         var next = message

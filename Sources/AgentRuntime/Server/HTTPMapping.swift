@@ -13,6 +13,8 @@ enum HTTPMapping {
         var fields: HTTPHeaders = [:]
         /// Bytes of the body that follow; nil for none.
         var bodyBytes: Int64?
+        /// The body, where it is at hand.
+        var body: [UInt8]?
     }
 
     /// The request that asks who the login is.
@@ -28,6 +30,14 @@ enum HTTPMapping {
             }
             if let known { message.fields.add(name: "If-None-Match", value: "\"\(known.hex)\"") }
             return message
+        case .changes(let users, let position):
+            let json = "{\"users\":[" + users.map { "\($0)" }.joined(separator: ",") + "]}"
+            var message = Message(method: .POST, path: "\(url.prefix)/v1/changes", body: Array(json.utf8))
+            message.fields.add(name: "Accept", value: "text/event-stream")
+            message.fields.add(name: "Content-Type", value: "application/json")
+            if let position { message.fields.add(name: "Last-Event-ID", value: position.string) }
+            return message
+        case .avatar(let user): return Message(method: .HEAD, path: "\(url.prefix)/v1/users/\(user)/avatar")
         case .put(let crop):
             var message = Message(
                 method: .PUT, path: "\(url.prefix)/v1/users/\(uid)/avatars/\(encode(crop.name))", bodyBytes: crop.size)
@@ -39,7 +49,7 @@ enum HTTPMapping {
             message.fields.add(name: "Upload-Length", value: "\(crop.size)")
             let name = Data(crop.name.string.utf8).base64EncodedString()
             message.fields.add(name: "Upload-Metadata", value: "filename \(name),sha256 \(base64(text: crop.sha256.hex))")
-            message.bodyBytes = 0
+            message.body = []
             return message
         case .askOffset(let location):
             return Message(method: .HEAD, path: location, fields: ["Tus-Resumable": "1.0.0"])
@@ -56,11 +66,12 @@ enum HTTPMapping {
     static func head(_ head: HTTPResponseHead, at url: ServerURL) -> HTTPHead {
         let fields = head.headers
         let range = fields.first(name: "Content-Range").flatMap(contentRange)
+        let place = fields.first(name: "Content-Location").flatMap(place)
         return HTTPHead(
             status: Int(head.status.code), length: fields.first(name: "Content-Length").flatMap(number),
             range: range?.bytes, totalSize: range?.total, tag: fields.first(name: "ETag").flatMap(strongTag),
             sha256: fields[canonicalForm: "Repr-Digest"].lazy.compactMap(digest).first,
-            owner: fields.first(name: "Content-Location").flatMap(owner),
+            owner: place?.owner, name: place?.name,
             isEncoded: fields[canonicalForm: "Content-Encoding"].contains { $0.lowercased() != "identity" },
             retryAfter: fields.first(name: "Retry-After").flatMap(number).map { .seconds($0) },
             location: fields.first(name: "Location").flatMap { location($0, at: url) },
@@ -116,11 +127,14 @@ enum HTTPMapping {
         return nil
     }
 
-    /// The user in `…/v1/users/{uid}/avatars/{name}`.
-    private static func owner(_ text: String) -> UserID? {
+    /// User and name in `…/v1/users/{uid}/avatars/{name}`.
+    private static func place(_ text: String) -> (owner: UserID, name: AvatarName)? {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count >= 5, parts[parts.count - 2] == "avatars", parts[parts.count - 4] == "users" else { return nil }
-        return number(parts[parts.count - 3]).flatMap { UserID($0) }
+        guard parts.count >= 5, parts[parts.count - 2] == "avatars", parts[parts.count - 4] == "users",
+            let owner = number(parts[parts.count - 3]).flatMap({ UserID($0) }),
+            let name = parts[parts.count - 1].removingPercentEncoding.flatMap({ try? AvatarName($0) })
+        else { return nil }
+        return (owner, name)
     }
 
     /// The path of a place at the same origin; nil for one elsewhere.

@@ -29,6 +29,16 @@ extension Limits {
         package static let problemBytesMax = 8 * 1024
         /// Characters of a server's words that a person is shown.
         package static let detailCharactersMax = 200
+        /// Users whose avatars are followed at once, as many as our server takes in one stream.
+        package static let followedMax = 10_000
+        /// How long labels may come and go before the stream of changes is opened anew for them.
+        package static let followDelay = Duration.milliseconds(200)
+        /// A stream of changes on which nothing came for so long is dead: our server gives a sign of life every 30 seconds.
+        package static let streamSilence = Duration.seconds(95)
+        /// Questions at once for the names of users' avatars.
+        package static let asksMax = 16
+        /// Bytes of one event of the stream of changes.
+        package static let eventBytesMax = 16 * 1024
         /// Redirects that are followed, within the same origin.
         package static let redirectsMax = 5
     }

@@ -118,7 +118,7 @@ extension AgentMachine {
     func conditions(for name: AvatarName) -> Downloads.Conditions {
         Downloads.Conditions(
             isStorageFine: storage.isFine, isOutgoing: uploads.pending(name) != nil,
-            isShown: subscribers.isShown(name))
+            isShown: subscribers.isShown(name), isFollowed: isFollowed(name))
     }
 
     mutating func refresh(_ names: [AvatarName]) {

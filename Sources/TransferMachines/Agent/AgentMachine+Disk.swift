@@ -10,6 +10,9 @@ extension AgentMachine {
             // Files that changed are examined in the order in which they were closed, and others may have been closed in between.
             if !facts.doubtful.isEmpty { rescan(.crops) }
             perform(uploads.accountOpened(facts, account: session.login?.account))
+            if let login = session.login, login.way == .http, facts.account == login.account {
+                follower.accountOpened(facts.position, followed: facts.followed)
+            }
         case .lookedUp(let rows): for row in rows { lookedUp(row) }
         case .logged(let events): logged(events)
         case .totals(let files, let bytes, let isOverfull):
@@ -151,7 +154,7 @@ extension AgentMachine {
         // Each of these has results of its own for what can go wrong with it.
         case .beginPart, .append, .commit, .readCrop, .stageCrop: break
         case .openAccount, .touch, .discardPart, .judge, .adopt, .forgetCrop, .setCropAside, .setNegative,
-            .noteChecked, .clearNegatives, .inspect, .audit, .evict:
+            .noteChecked, .noteChange, .keepFollowed, .clearNegatives, .inspect, .audit, .evict:
             perform(storage.again(command))
         }
     }
@@ -178,8 +181,9 @@ extension AgentMachine {
         switch downloads.status(of: name) {
         // Labels that were told of a picture that waits hear how it ended.
         case .ready where before == .stalled, .failed where before == .stalled: concluded(name)
-        // Labels of a name that was not known yet have just had their first state.
+        // Labels of a name that was not known yet have just had their first state, unless the name itself is news to them.
         case .ready:
+            if downloads.record(of: name)?.owner.map({ subscribers.isFollowed($0) }) ?? false { tellLabels(name) }
             if let notAsked { kept(name, reason: notAsked) } else { callsConcluded(name) }
         default: tellCalls(name)
         }
@@ -190,6 +194,7 @@ extension AgentMachine {
         switch (outcome, item.origin) {
         case (.recorded(let record, let events), _):
             downloads.recorded(record, now: now)
+            followLater()
             let detail = "\(record.size) bytes, \(record.assurance.rawValue)"
             log(.note(Note(.info, "complete", name: item.name.string, detail: detail)))
             storage.proven()

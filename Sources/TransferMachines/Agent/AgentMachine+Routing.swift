@@ -14,6 +14,7 @@ extension AgentMachine {
             case .connectionLost:
                 turns.connectionLost()
                 uploads.connectionLost()
+                follower.connectionLost()
                 perform(downloads.connectionLost(isStorageFine: storage.isFine))
                 perform(downloads.giveUpRechecks(session.cause ?? "the connection was lost"))
                 perform(session.verificationsEnd())
@@ -163,6 +164,7 @@ extension AgentMachine {
                 for name in names { refresh(name) }
                 perform(downloads.askAnew(names, now: now))
                 perform(subscribers.await(names.filter { downloads.isUnknown($0) }, on: stream))
+                followLater()
             case .snapshot(let stream):
                 let views = subscribers.due(on: stream).map { view(of: $0) }
                 perform(subscribers.snapshot(of: stream, views: views, now: now))
@@ -172,7 +174,9 @@ extension AgentMachine {
             case .fetch(let stream, let names, let count, let isFollowed):
                 fetchBegan(stream, names, count: count, isFollowed: isFollowed)
             case .question(let stream, let question, let target): ask(question, target, stream)
-            case .reprioritize(let names): refresh(names)
+            case .reprioritize(let names):
+                refresh(names)
+                followLater()
             case .labelsGone(let names):
                 let shown = names.filter { downloads.status(of: $0) == .ready }
                 refresh(names)

@@ -9,10 +9,22 @@ extension AgentMachine {
         switch target {
         case .name(let name, let owner): return view(of: name).narrowed(to: owner)
         case .builtin(let name): return AvatarView(name: name, state: .builtin)
+        case .ownerOnly(let owner) where session.login?.way == .http: return view(ofAvatarOf: owner)
         case .ownerOnly(let owner):
             return AvatarView(
                 name: nil, owner: owner, state: .failed,
                 reason: "\(AbsenceReason.unsupported.rawValue): the classic dialect knows pictures by name only")
+        }
+    }
+
+    /// What a label shows that shows whatever a user's avatar is.
+    func view(ofAvatarOf owner: UserID) -> AvatarView {
+        switch subscribers.avatarName(of: owner) {
+        case .some(let name?): return view(of: name).narrowed(to: owner)
+        case .some(nil): return AvatarView(name: nil, owner: owner, state: .absent, reason: "the user has no avatar")
+        case nil:
+            let state: AvatarView.State = session.paused.contains(.down) ? .paused : .pending
+            return AvatarView(name: nil, owner: owner, state: state, reason: waitingReason)
         }
     }
 

@@ -21,6 +21,9 @@ package struct AgentMachine: Sendable {
     var storage: StorageHealth
     var paths: PathHealth
     var subscribers = Subscribers()
+    var follower = ChangeFollower()
+    /// When it is looked at whose avatars are to be followed; nil while that is known.
+    var followAt: MonotonicTime?
     /// Persons who wait for what the folders and the catalog differ in, until every file that was heard of has been examined.
     var checks: [StreamID] = []
     /// What `Status` and `Explain` tell.
@@ -91,13 +94,17 @@ package struct AgentMachine: Sendable {
         var earliest = min(session.deadline, uploads.deadline, storage.deadline)
         earliest = min(earliest, paths.deadline, subscribers.deadline, discovery.deadline)
         earliest = min(earliest, downloads.deadline(canDownload ? turns.current : nil))
+        earliest = min(earliest, followAt ?? .never)
+        if session.isOnline { earliest = min(earliest, follower.deadline) }
         return earliest == .never ? nil : earliest
     }
 
     private mutating func tick() {
         perform(session.tick(now: now))
         uploads.tick(now: now)
-        if uploads.isSilent(now: now) || downloads.isSilent(now: now) || session.isSilent(now: now) {
+        if uploads.isSilent(now: now) || downloads.isSilent(now: now) || session.isSilent(now: now)
+            || follower.isSilent(now: now)
+        {
             // A reply that never comes leaves the connection out of step.
             giveUpConnection(
                 "the server has owed an answer for \(Limits.Connection.replyTimeout.components.seconds) seconds")
@@ -107,6 +114,7 @@ package struct AgentMachine: Sendable {
         perform(paths.tick(now: now))
         perform(discovery.tick(now: now, isScanDue: isCropScanDue))
         perform(subscribers.heartbeats(now: now))
+        lookWhomToFollow()
     }
 
     private mutating func configurationRead(_ facts: ConfigurationFacts) {
@@ -133,7 +141,7 @@ package struct AgentMachine: Sendable {
 
     /// Whether something waits for the server.
     private var hasWork: Bool {
-        (!session.paused.contains(.up) && uploads.hasWork)
+        follower.hasWork || (!session.paused.contains(.up) && uploads.hasWork)
             || (!session.paused.contains(.down) && storage.isFine && (downloads.hasWork || downloads.suspect != nil))
     }
 
@@ -144,8 +152,10 @@ package struct AgentMachine: Sendable {
         guard hasStarted else { return }
         if session.isOnline {
             takeTurns()
+            perform(follower.pump(now: now))
             perform(downloads.takeCancelled())
             perform(uploads.takeCancelled())
+            perform(follower.takeCancelled())
         }
         perform(session.questions(isQuiet: isQuiet, now: now))
         if hasWork { perform(session.work(now: now)) }
@@ -217,10 +227,12 @@ package struct AgentMachine: Sendable {
         if isAnother { perform(downloads.forgetParts(isStorageFine: storage.isFine)) }
         downloads.take(login.way)
         uploads.take(login.way)
+        if isAnother { forgetFollowed() }
     }
 
     private mutating func logOut() {
         perform(session.logOut(now: now))
+        forgetFollowed()
         storage.accountChanged(isAnother: true)
         perform(uploads.accountChanged())
         openAccount()
@@ -255,6 +267,8 @@ package struct AgentMachine: Sendable {
             perform(downloads.replied(reply.kind, isStorageFine: storage.isFine, now: now, random: &random))
         case .download:
             perform(downloads.replied(reply.kind, isStorageFine: storage.isFine, now: now, random: &random))
+        case .http(let id, let answer) where id.purpose == .changes:
+            perform(follower.replied(id.number, answer, now: now))
         case .upload, .progress, .http: perform(uploads.replied(reply.kind, now: now, random: &random))
         case .other: break
         case .unreadable(let detail): giveUpConnection(detail)

@@ -41,6 +41,11 @@ package enum DiskCommand: Hashable, Sendable {
     case setCropAside(CropID, reason: String)
     /// The server was asked again for the picture that is there, and has no other.
     case noteChecked(AvatarName)
+    /// The server's stream of changes says that the picture of that name is another one, and has told everything up to `position`: one that is
+    /// there with other bytes is to be asked for again, in a later run too.
+    case noteChange(AvatarName, SHA256Digest, position: ExactString?)
+    /// These users' avatars are followed, without a gap up to `position`.
+    case keepFollowed([UserID], position: ExactString?)
     /// The refusal was learned so often in a row.
     case setNegative(AvatarName, AbsenceReason, attempts: Int)
     case clearNegatives([AvatarName])

@@ -122,6 +122,9 @@ package struct AccountFacts: Hashable, Sendable {
     package var crops: [Crop] = []
     /// Crops whose files are others now, or cannot be read: to be examined anew.
     package var doubtful: [AvatarName] = []
+    /// The users whose avatars were followed, and up to where in the server's log.
+    package var followed: [UserID] = []
+    package var position: ExactString?
 
     /// An account of which nothing is known.
     package init(account: String?) { self.account = account }

@@ -78,6 +78,8 @@ struct Downloads: Sendable {
     enum Recheck: Hashable, Sendable {
         /// A person asked for it.
         case asked
+        /// The server said that there is another one.
+        case changed
         /// A label shows it, and the server last told of it long ago: it comes after all that is missing.
         case old
     }
@@ -89,6 +91,8 @@ struct Downloads: Sendable {
         let isOutgoing: Bool
         /// Whether a label shows the name.
         let isShown: Bool
+        /// Whether the server tells of changes of the picture by itself.
+        var isFollowed = false
     }
 
     /// A picture that is there is asked for again when it was last so long ago; nil for never, but on a person's word.
@@ -123,6 +127,16 @@ struct Downloads: Sendable {
     func status(of name: AvatarName) -> Status? { entries[name]?.status }
     func record(of name: AvatarName) -> AvatarRecord? { entries[name]?.record }
     func priority(of name: AvatarName) -> Visibility? { entries[name]?.priority }
+    /// The users whose pictures are there and wanted.
+    var owners: Set<UserID> {
+        Set(entries.values.lazy.filter { $0.priority != nil }.compactMap { $0.record?.owner })
+    }
+    /// The names of these users' pictures that are there and wanted.
+    func names(of users: Set<UserID>) -> [AvatarName] {
+        entries.lazy.filter { entry in
+            entry.value.priority != nil && entry.value.record?.owner.map { users.contains($0) } ?? false
+        }.map(\.key).sorted()
+    }
 
     /// Whether a label, a fetch or a transfer is for the name.
     func isWanted(_ name: AvatarName) -> Bool {
@@ -454,9 +468,10 @@ struct Downloads: Sendable {
 
     /// A label shows the picture: it is asked for again when the server last told of it too long ago.
     mutating func recheckIfOld(_ name: AvatarName, _ conditions: Conditions, now: MonotonicTime) {
-        guard conditions.isShown, let recheckAfter, let checkedAt = entries[name]?.checkedAt,
-            now - checkedAt >= recheckAfter
-        else { return }
+        guard conditions.isShown, let recheckAfter, let checkedAt = entries[name]?.checkedAt else { return }
+        // One of which the server's stream of changes said that it is old counts as unheard of for longer than anything.
+        let isDue = conditions.isFollowed ? now - checkedAt >= Limits.Download.longAgo / 2 : now - checkedAt >= recheckAfter
+        guard isDue else { return }
         recheck(name, .old, conditions)
     }
 

@@ -25,6 +25,10 @@ package enum HTTPCall: Hashable, Sendable {
     case picture(AvatarName, from: Int64, tag: String?, known: SHA256Digest?)
     /// PUT of a whole crop; its bytes follow as ``ServerRequest/body(_:_:bytes:isLast:)``.
     case put(Crop)
+    /// GET of the stream of changes for these users, from a place in the server's log on; nil for from now on.
+    case changes([UserID], after: ExactString?)
+    /// HEAD of a user's current avatar, whatever it is called.
+    case avatar(of: UserID)
     /// tus: begin an upload of the crop.
     case createUpload(Crop)
     /// tus: how much of the upload at that place is there?
@@ -39,6 +43,8 @@ package enum HTTPReply: Hashable, Sendable {
     case sent(bytes: Int64)
     case head(HTTPHead)
     case bytes([UInt8])
+    /// An event of the stream of changes.
+    case change(ServerChange)
     case end
 }
 
@@ -57,6 +63,8 @@ package struct HTTPHead: Hashable, Sendable {
     package var sha256: SHA256Digest?
     /// Whose picture it is, by `Content-Location`.
     package var owner: UserID?
+    /// What the picture is called, by `Content-Location`.
+    package var name: AvatarName?
     /// Whether the bytes are compressed, although nobody asked for that.
     package var isEncoded: Bool
     /// `Retry-After`, in seconds.
@@ -70,7 +78,7 @@ package struct HTTPHead: Hashable, Sendable {
 
     package init(
         status: Int, length: Int64? = nil, range: Range<Int64>? = nil, totalSize: Int64? = nil, tag: String? = nil,
-        sha256: SHA256Digest? = nil, owner: UserID? = nil, isEncoded: Bool = false, retryAfter: Duration? = nil,
+        sha256: SHA256Digest? = nil, owner: UserID? = nil, name: AvatarName? = nil, isEncoded: Bool = false, retryAfter: Duration? = nil,
         location: String? = nil, uploadOffset: Int64? = nil, detail: String? = nil
     ) {
         self.status = status
@@ -80,6 +88,7 @@ package struct HTTPHead: Hashable, Sendable {
         self.tag = tag
         self.sha256 = sha256
         self.owner = owner
+        self.name = name
         self.isEncoded = isEncoded
         self.retryAfter = retryAfter
         self.location = location

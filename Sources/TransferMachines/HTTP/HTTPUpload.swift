@@ -142,7 +142,7 @@ struct HTTPUpload: Sendable {
         case .sent(let bytes):
             gone += bytes
             return nil
-        case .bytes, .end: return nil
+        case .bytes, .change, .end: return nil
         case .head(let head): return answered(head, &takesPieces)
         }
     }

@@ -10,6 +10,15 @@ package struct LabelRequest: Hashable, Sendable {
         case builtin(String)
         /// Whatever this user's avatar is, which no classic server tells.
         case ownerOnly(UserID)
+
+        /// The user that the label names.
+        var owner: UserID? {
+            switch self {
+            case .name(_, let owner): owner
+            case .ownerOnly(let owner): owner
+            case .builtin: nil
+            }
+        }
     }
 
     package let label: ExactString
@@ -75,6 +84,11 @@ package struct LabelRegistry: Sendable {
     private(set) var subscriptions: [StreamID: Subscription] = [:]
     private var order: [StreamID] = []
     private var byName: [AvatarName: [Reference: Showing]] = [:]
+    /// Labels that show whatever a user's avatar is, and what that is called: nil for no avatar, nothing where nobody knows.
+    private var byOwner: [UserID: [Reference: UInt64]] = [:]
+    private var avatarNames: [UserID: AvatarName?] = [:]
+    /// How many labels name each user.
+    private var ownerCounts: [UserID: Int] = [:]
     private var lastNumber: UInt64 = 0
     /// No heartbeat is due before this; it may be earlier than the earliest that really is.
     private var heartbeatAt: MonotonicTime?
@@ -112,9 +126,11 @@ package struct LabelRegistry: Sendable {
             subscriptions[stream]?.untold[request.label] = lastNumber
             subscriptions[stream]?.snapshotDue.append((lastNumber, request.label))
             labelCount += 1
-            if case .name(let name, let owner) = request.target {
-                byName[name, default: [:]][Reference(stream: stream, label: request.label)] = Showing(
-                    number: lastNumber, owner: owner)
+            let reference = Reference(stream: stream, label: request.label)
+            if let owner = request.target.owner { ownerCounts[owner, default: 0] += 1 }
+            if case .ownerOnly(let owner) = request.target { byOwner[owner, default: [:]][reference] = lastNumber }
+            if let name = name(of: request.target) {
+                byName[name, default: [:]][reference] = Showing(number: lastNumber, owner: request.target.owner)
             }
         }
         let kept = subscriptions[stream]?.untold ?? [:]
@@ -133,8 +149,73 @@ package struct LabelRegistry: Sendable {
             guard let old = subscriptions[stream]?.labels[label], old.visibility != visibility else { return nil }
             subscriptions[stream]?.labels[label] = LabelRequest(
                 label: label, target: old.target, visibility: visibility)
-            guard case .name(let name, _) = old.target else { return nil }
-            return name
+            return name(of: old.target)
+        }
+    }
+
+    // MARK: Whatever a user's avatar is
+
+    /// The users that labels name.
+    package var owners: Set<UserID> { Set(ownerCounts.keys) }
+
+    /// What the avatar of a user is called: nil for none; nothing where nobody knows.
+    package func avatarName(of owner: UserID) -> AvatarName?? { avatarNames[owner] }
+
+    /// Whether a label shows whatever this user's avatar is.
+    package func isFollowed(_ owner: UserID) -> Bool { byOwner[owner] != nil }
+
+    /// The users of such labels, as far as nobody knows what their avatars are called.
+    package var unknownOwners: [UserID] { byOwner.keys.filter { avatarNames[$0] == nil }.sorted() }
+
+    /// The user's avatar is called so, or there is none. The names that lost a label, and gained one.
+    package mutating func setAvatar(of owner: UserID, _ name: AvatarName?) -> [AvatarName] {
+        guard let labels = byOwner[owner], avatarNames[owner] != .some(name) else { return [] }
+        var names: [AvatarName] = []
+        if case .some(let old?) = avatarNames[owner] {
+            for reference in labels.keys { byName[old]?[reference] = nil }
+            if byName[old]?.isEmpty == true { byName[old] = nil }
+            names.append(old)
+        }
+        avatarNames[owner] = .some(name)
+        guard let name else { return names }
+        for (reference, number) in labels {
+            byName[name, default: [:]][reference] = Showing(number: number, owner: owner)
+        }
+        return names + [name]
+    }
+
+    /// Another server, where users have other avatars. The names that lost a label.
+    package mutating func forgetAvatars() -> [AvatarName] {
+        let owners = avatarNames.keys.sorted()
+        let names = owners.flatMap { setAvatar(of: $0, nil) }
+        avatarNames = [:]
+        return names
+    }
+
+    /// The user has no avatar: labels that show whatever it is are told.
+    package mutating func tellOwner(
+        _ owner: UserID, _ view: AvatarView, now: MonotonicTime
+    ) -> (outputs: [Output], done: [AvatarName]) {
+        var outputs: [Output] = []
+        var done: [AvatarName] = []
+        let labels = (byOwner[owner] ?? [:]).sorted { $0.value < $1.value }
+        for (reference, _) in labels {
+            guard let subscription = subscriptions[reference.stream], !subscription.isUntold(reference.label),
+                view.state.isFinal || subscription.keep
+            else { continue }
+            reply(
+                to: reference.stream, [State(label: reference.label, avatar: view)], token: subscription.token,
+                keep: subscription.keep, synced: nil, now: now, &outputs, &done)
+        }
+        return (outputs, done)
+    }
+
+    /// The picture that a label of this target shows, where that is known.
+    package func name(of target: LabelRequest.Target) -> AvatarName? {
+        switch target {
+        case .name(let name, _): name
+        case .ownerOnly(let owner): avatarNames[owner] ?? nil
+        case .builtin: nil
         }
     }
 
@@ -271,9 +352,20 @@ package struct LabelRegistry: Sendable {
         guard let request = subscriptions[stream]?.labels.removeValue(forKey: label) else { return nil }
         subscriptions[stream]?.untold[label] = nil
         labelCount -= 1
-        guard case .name(let name, _) = request.target else { return nil }
-        byName[name]?[Reference(stream: stream, label: label)] = nil
-        if byName[name]?.isEmpty == true { byName[name] = nil }
+        let reference = Reference(stream: stream, label: label)
+        let name = name(of: request.target)
+        if let name {
+            byName[name]?[reference] = nil
+            if byName[name]?.isEmpty == true { byName[name] = nil }
+        }
+        if case .ownerOnly(let owner) = request.target {
+            byOwner[owner]?[reference] = nil
+            if byOwner[owner]?.isEmpty == true { (byOwner[owner], avatarNames[owner]) = (nil, nil) }
+        }
+        if let owner = request.target.owner {
+            let left = ownerCounts[owner, default: 1] - 1
+            ownerCounts[owner] = left > 0 ? left : nil
+        }
         return name
     }
 }

@@ -99,6 +99,25 @@ struct Subscribers: Sendable {
 
     // MARK: Labels
 
+    /// The users that labels name, and those of them whose avatars have names that nobody knows.
+    var owners: Set<UserID> { labels.owners }
+    var unknownOwners: [UserID] { labels.unknownOwners }
+    func avatarName(of owner: UserID) -> AvatarName?? { labels.avatarName(of: owner) }
+    func isFollowed(_ owner: UserID) -> Bool { labels.isFollowed(owner) }
+
+    /// What a user's avatar is called, or that there is none. The names that lost or gained a label.
+    mutating func setAvatar(of owner: UserID, _ name: AvatarName?) -> [AvatarName] {
+        labels.setAvatar(of: owner, name)
+    }
+
+    mutating func forgetAvatars() -> [AvatarName] { labels.forgetAvatars() }
+
+    /// Labels that show whatever the user's avatar is are told that there is none.
+    mutating func tellOwner(_ owner: UserID, _ avatar: AvatarView, now: MonotonicTime) -> [Action] {
+        let (outputs, done) = labels.tellOwner(owner, avatar, now: now)
+        return told(outputs, done)
+    }
+
     mutating func register(
         _ requests: [LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: ExactString, isRoom: Bool,
         _ stream: StreamID, now: MonotonicTime
@@ -144,7 +163,7 @@ struct Subscribers: Sendable {
         var names: [AvatarName] = []
         var seen: Set<AvatarName> = []
         for request in requests {
-            guard case .name(let name, _) = request.target, seen.insert(name).inserted else { continue }
+            guard let name = labels.name(of: request.target), seen.insert(name).inserted else { continue }
             names.append(name)
         }
         if snapshotWaits[stream] == nil { snapshotWaits[stream] = SnapshotWait(missing: 0, isOnce: isOnce) }

@@ -55,6 +55,8 @@ extension SimDisk {
             guard !isFull else { return failed(command) }
             if catalog.avatars[name]?.record.isOwn == false { catalog.avatars[name]?.checked = wall }
             return []
+        // Only servers that speak HTTP tell of changes.
+        case .noteChange, .keepFollowed: return []
         case .clearNegatives(let names):
             for name in names { catalog.negatives[name] = nil }
             return []

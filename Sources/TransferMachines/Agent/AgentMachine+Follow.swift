@@ -1,0 +1,67 @@
+internal import AvatarCore
+
+// Whose avatars the server tells changes of, and what follows from a change.
+extension AgentMachine {
+    mutating func perform(_ steps: [ChangeFollower.Action]) {
+        for step in steps {
+            switch step {
+            case .send(let request): actions.append(.send(request))
+            case .disk(let command): actions.append(.disk(command))
+            case .avatar(let user, let name, let digest): avatarChanged(of: user, name, digest)
+            case .mayBeOld(let users): askAgain(users)
+            case .loginRefused(let refusal): perform(session.refuse(refusal, now: now))
+            }
+        }
+    }
+
+    /// Labels and pictures come and go many at once: whom to follow is looked at a little later.
+    mutating func followLater() {
+        guard session.login?.way == .http, followAt == nil else { return }
+        followAt = now + Limits.HTTPWay.followDelay
+    }
+
+    mutating func lookWhomToFollow() {
+        guard let followAt, followAt <= now else { return }
+        self.followAt = nil
+        guard session.login?.way == .http else { return }
+        follower.follow(subscribers.owners.union(downloads.owners), now: now)
+        for user in subscribers.unknownOwners { follower.ask(user) }
+    }
+
+    mutating func forgetFollowed() {
+        follower.accountChanged()
+        refresh(subscribers.forgetAvatars())
+        followLater()
+    }
+
+    /// Whether the server would tell that the picture of this name is another one by now.
+    func isFollowed(_ name: AvatarName) -> Bool {
+        downloads.record(of: name)?.owner.map { follower.follows($0) } ?? false
+    }
+
+    /// The server said what a user's avatar is.
+    private mutating func avatarChanged(of user: UserID, _ name: AvatarName?, _ digest: SHA256Digest?) {
+        let names = subscribers.setAvatar(of: user, name)
+        perform(downloads.lookUp(names, touch: true))
+        refresh(names)
+        guard let name else {
+            if subscribers.isFollowed(user) {
+                perform(subscribers.tellOwner(user, view(ofAvatarOf: user), now: now))
+            }
+            return
+        }
+        if names.contains(name), downloads.status(of: name) == .ready { tellLabels(name) }
+        if let record = downloads.record(of: name) {
+            guard record.sha256 != digest else { return }
+            downloads.recheck(name, .changed, conditions(for: name))
+        } else {
+            perform(downloads.askAnew([name], now: now))
+        }
+    }
+
+    /// Changes of these users' avatars may have been missed.
+    private mutating func askAgain(_ users: Set<UserID>) {
+        for name in downloads.names(of: users) { downloads.recheck(name, .old, conditions(for: name)) }
+        for user in users.sorted() where subscribers.isFollowed(user) { follower.ask(user) }
+    }
+}
