@@ -41,6 +41,14 @@ final class Wire: Sendable {
         }
     }
 
+    /// Breaks every connection each time so many more bytes have come down, so many times.
+    func cut(every bytes: Int, times: Int) {
+        strike(after: bytes, .down) { [self] in
+            traffic.breakAll()
+            if times > 1 { cut(every: bytes, times: times - 1) }
+        }
+    }
+
     /// Hears everything that passes, with the moment.
     func listen(_ heard: @escaping @Sendable (Direction, ByteBuffer, NIODeadline) -> Void) {
         traffic.state.withLock { $0.listeners.append(heard) }
@@ -76,6 +84,7 @@ private final class Traffic: Sendable {
         var arrivals: [NIODeadline] = []
         var arrivalWaiters: [(count: Int, enough: Occasion<[NIODeadline]>)] = []
         var trap: Trap?
+        var inner: [any Channel] = []
         var listeners: [@Sendable (Wire.Direction, ByteBuffer, NIODeadline) -> Void] = []
     }
 
@@ -84,6 +93,7 @@ private final class Traffic: Sendable {
     func join(_ inner: any Channel, to port: Int) -> EventLoopFuture<Void> {
         state.withLock { state in
             state.arrivals.append(.now())
+            state.inner.append(inner)
             for waiter in state.arrivalWaiters where waiter.count == state.arrivals.count {
                 waiter.enough.happen(state.arrivals)
             }
@@ -99,6 +109,14 @@ private final class Traffic: Sendable {
             }
             .connect(host: "127.0.0.1", port: port)
             .map { _ in }
+    }
+
+    func breakAll() {
+        let channels = state.withLock { state in
+            defer { state.inner = [] }
+            return state.inner
+        }
+        for channel in channels { channel.close(promise: nil) }
     }
 
     private func pass(_ bytes: ByteBuffer, _ direction: Wire.Direction) {

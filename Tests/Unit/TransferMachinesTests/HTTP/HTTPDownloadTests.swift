@@ -41,8 +41,8 @@ import Testing
         #expect(download.isReceived)
         #expect(download.replied(.end, now: at(.seconds(0)), random: &random) == [])
         #expect(download.call == nil && !download.wantsToAsk)
-        #expect(!download.wrote(through: 4))
-        #expect(download.wrote(through: 10))
+        let isWritten = (download.wrote(through: 4), download.wrote(through: 10))
+        #expect(isWritten == (false, true))
     }
 
     @Test mutating func afterACutItGoesOnWhereItWas() {
