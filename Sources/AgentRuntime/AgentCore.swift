@@ -59,7 +59,7 @@ final class AgentCore: AgentService {
         let seed = random.next()
         let tokens = TokenSource(settings, environment: environment.variables)
         let (disk, watch, paths) = (disk, watch, paths)
-        let proxies = ProxyRule(environment.variables)
+        let proxies = ProxyRule { environment.variables[$0] }
         let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { inbox.feed([.folder($0)]) }
         driver = try loop.submit {
             NIOLoopBound(

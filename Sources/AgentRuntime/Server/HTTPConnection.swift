@@ -376,7 +376,11 @@ extension HTTPClient.Configuration {
     fileprivate init(_ server: ServerAddress, proxy: HostPort?) throws {
         var tls = TLSConfiguration.makeClientConfiguration()
         if let file = server.manners.caFile {
-            tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(file))
+            do {
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(file))
+            } catch {
+                throw AuthoritiesFault(file: file)
+            }
         }
         let pin = server.manners.pin
         if pin != nil { tls.certificateVerification = .none }

@@ -6,8 +6,9 @@ struct ProxyRule: Sendable {
     private let plain: String?
     private let exceptions: [String]
 
-    init(_ environment: [String: String]) {
-        func value(_ names: String...) -> String? { names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty } }
+    /// - Parameter variable: the environment's value of a variable, where it has one.
+    init(_ variable: (String) -> String?) {
+        func value(_ names: String...) -> String? { names.lazy.compactMap(variable).first { !$0.isEmpty } }
         secure = value("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
         // HTTP_PROXY in capitals can come from a request's field in CGI programs, so that nobody reads it.
         plain = value("http_proxy", "all_proxy", "ALL_PROXY")

@@ -11,6 +11,11 @@ struct PinFault: Error {
     let found: SHA256Digest?
 }
 
+/// The file of `server.caFile` holds no certificates that can be read.
+struct AuthoritiesFault: Error {
+    let file: String
+}
+
 extension NIOSSLCertificate {
     /// The SHA-256 of the public key as it stands in the certificate (SubjectPublicKeyInfo, RFC 5280).
     func publicKeyDigest() throws -> SHA256Digest {
@@ -34,6 +39,8 @@ enum ServerWords {
             let found = fault.found.map { " (it is \($0.hex))" } ?? ""
             return "its certificate has another public key than server.pin names\(found): "
                 + "if the server has a new key, configure that"
+        case let fault as AuthoritiesFault:
+            return "\(fault.file) holds no certificates that can be read (server.caFile): it must be a file in PEM"
         case let failure as NIOSSLExtraError: return words(for: failure)
         case let failure as NIOSSLError: return words(for: failure)
         case let failure as HTTPClientError: return words(for: failure)
