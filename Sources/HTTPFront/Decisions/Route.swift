@@ -4,6 +4,7 @@ internal import AvatarCore
 enum Route: Hashable, Sendable {
     case avatar(UserID)
     case file(UserID, AvatarName)
+    case changes
     case me
     case health
     case ready
@@ -15,7 +16,7 @@ enum Route: Hashable, Sendable {
         case badName(String)
     }
 
-    /// - Parameter target: the request's target, with its query, which no resource looks at.
+    /// - Parameter target: the request's target; its query is no part of the route.
     init(_ target: String) throws(Fault) {
         let path = target.prefix { $0 != "?" }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
@@ -23,6 +24,7 @@ enum Route: Hashable, Sendable {
         case 2 where parts[1] == "healthz": self = .health
         case 2 where parts[1] == "readyz": self = .ready
         case 3 where parts[1] == "v1" && parts[2] == "me": self = .me
+        case 3 where parts[1] == "v1" && parts[2] == "changes": self = .changes
         case 5 where parts[1] == "v1" && parts[2] == "users" && parts[4] == "avatar":
             self = .avatar(try Self.user(parts[3]))
         case 6 where parts[1] == "v1" && parts[2] == "users" && parts[4] == "avatars":
