@@ -232,7 +232,8 @@ let package = Package(
             ], path: "Tests/Unit/ServerRuntimeTests", exclude: ["Python"],
             swiftSettings: strict),
         .testTarget(
-            name: "HTTPFrontTests", dependencies: ["HTTPFront", "AvatarCore"], path: "Tests/Unit/HTTPFrontTests",
+            name: "HTTPFrontTests", dependencies: ["HTTPFront", "ServerRuntime", "AvatarCore", nioCore],
+            path: "Tests/Unit/HTTPFrontTests",
             swiftSettings: strict),
         .executableTarget(
             name: "delay-link", path: "Tests/Benchmarks/Distance/DelayLink", swiftSettings: strict),

@@ -26,6 +26,7 @@ struct FrontResponder: HTTPResponder {
     let settings: ServerSettings.HTTP
     let version: String
     let gate: LoginGate
+    let feed: ChangeFeed
     let logger: Logger
 
     func respond(to request: Request, context: FrontContext) async throws -> Response {
@@ -48,7 +49,8 @@ struct FrontResponder: HTTPResponder {
             let down = service.health.filter { !$0.isUp }.map(\.service)
             guard down.isEmpty else { throw Problem.store(.unavailable) }
             return Response(status: .noContent, headers: HTTPFields().secured)
-        case (.me, .get), (.me, .head): return me(try await login(request, context))
+        case (.me, .get), (.me, .head): return me(try await login(request, context).user)
+        case (.changes, .get), (.changes, .post): return try await changes(request, context)
         case (.avatar(let user), .get), (.avatar(let user), .head):
             if !settings.publicAvatars { _ = try await login(request, context) }
             guard let found = try await service.avatar(of: user) else { throw Problem.notFound }
@@ -57,11 +59,11 @@ struct FrontResponder: HTTPResponder {
             return response
         case (.file(let user, let name), .get), (.file(let user, let name), .head):
             let isKnown = !settings.publicAvatars || request.headers[.authorization] != nil
-            let asker = isKnown ? try await login(request, context) : nil
+            let asker = isKnown ? try await login(request, context).user : nil
             guard let found = try await service.file(name, of: user, for: asker) else { throw Problem.notFound }
             return show(found, request, isPublic: asker == nil)
         case (.name(let name), .get), (.name(let name), .head):
-            let asker = try await login(request, context)
+            let asker = try await login(request, context).user
             guard let (owner, found) = try await service.file(name, for: asker) else { throw Problem.notFound }
             var response = show(found, request, isPublic: false)
             response.headers[.contentLocation] = "/v1/users/\(owner)/avatars/\(Route.encode(name))"
@@ -95,6 +97,7 @@ struct FrontResponder: HTTPResponder {
             case .avatar: "GET, HEAD, DELETE"
             case .file: "GET, HEAD, PUT"
             case .name, .me, .health, .ready: "GET, HEAD"
+            case .changes: "GET, POST"
             }
         return Problem(
             .methodNotAllowed, "Not that way", "this resource knows \(allowed)", fields: [.allow: allowed])
@@ -104,10 +107,10 @@ struct FrontResponder: HTTPResponder {
 // Who asks.
 extension FrontResponder {
     private func loginAs(_ user: UserID, _ request: Request, _ context: FrontContext) async throws {
-        guard try await login(request, context) == user else { throw Problem.notFound }
+        guard try await login(request, context).user == user else { throw Problem.notFound }
     }
 
-    private func login(_ request: Request, _ context: FrontContext) async throws -> UserID {
+    func login(_ request: Request, _ context: FrontContext) async throws -> Credentials {
         guard let field = request.headers[.authorization] else {
             throw Problem.unauthorized("log in with the user id as name and the token as password")
         }
@@ -125,11 +128,11 @@ extension FrontResponder {
             gate.failed(keys)
             throw Problem.unauthorized("no user has this id with this token")
         }
-        return credentials.user
+        return credentials
     }
 
     /// Where the request came from; the proxy in front says so where there is one.
-    private func address(_ request: Request, _ context: FrontContext) -> String {
+    func address(_ request: Request, _ context: FrontContext) -> String {
         if settings.isPlaintext, let last = request.headers[.forwardedFor]?.split(separator: ",").last {
             return last.trimmingCharacters(in: .whitespaces)
         }
@@ -182,7 +185,7 @@ extension FrontResponder {
             status = .partialContent
             fields[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
         }
-        fields[.contentType] = found.content.format.map { "image/\($0.rawValue)" } ?? "application/octet-stream"
+        fields[.contentType] = mediaType(found.content.format)
         return Response(status: status, headers: fields.secured, body: body(found.file, bytes))
     }
 

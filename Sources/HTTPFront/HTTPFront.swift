@@ -13,18 +13,22 @@ internal import ServiceLifecycle
 package struct HTTPFront: Service {
     private let application: Application<FrontResponder>
     private let settings: ServerSettings.HTTP
+    private let feed: ChangeFeed
 
     /// - Parameters:
     ///   - connectionsMax: connections that are open at once.
+    ///   - heartbeat: shorter in tests.
     ///   - whenListening: called once with the bound port.
     package init(
         _ settings: ServerSettings.HTTP, service: AvatarService, version: String,
-        connectionsMax: Int = Limits.HTTP.connectionsMax, logger: Logger,
+        connectionsMax: Int = Limits.HTTP.connectionsMax, heartbeat: Duration = Limits.Changes.heartbeat,
+        logger: Logger,
         whenListening: @escaping @Sendable (Int) -> Void
     ) throws {
         self.settings = settings
+        feed = ChangeFeed(service, heartbeat: heartbeat, logger: logger)
         let responder = FrontResponder(
-            service: service, settings: settings, version: version, gate: LoginGate(), logger: logger)
+            service: service, settings: settings, version: version, gate: LoginGate(), feed: feed, logger: logger)
         // Hummingbird tells of its start, which ours does in our own words.
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .notice)
@@ -74,9 +78,11 @@ package struct HTTPFront: Service {
         do {
             try await withThrowingTaskGroup { tasks in
                 tasks.addTask { try await application.run() }
+                tasks.addTask { await feed.run() }
                 tasks.addTask {
-                    // Answers under way get this long to end; then their connections are closed.
                     try await gracefulShutdown()
+                    // Streams end now. Answers under way get this long to end; then their connections are closed.
+                    feed.end()
                     try await Task.sleep(for: Limits.Server.stopGrace)
                 }
                 try await tasks.next()

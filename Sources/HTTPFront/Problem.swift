@@ -75,6 +75,9 @@ extension HTTPFields {
 extension HTTPField.Name {
     static let reprDigest = Self.known("Repr-Digest")
     static let avatarGeneration = Self.known("Avatar-Generation")
+    static let lastEventID = Self.known("Last-Event-ID")
+    /// Tells nginx to pass the answer on as it comes.
+    static let accelBuffering = Self.known("X-Accel-Buffering")
     static let forwardedFor = Self.known("X-Forwarded-For")
 
     /// Each of these is a token, so that there is always a name.

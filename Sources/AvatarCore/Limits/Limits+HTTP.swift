@@ -2,7 +2,7 @@ extension Limits {
     /// The server's HTTP front.
     package enum HTTP {
         /// Connections that are open at once.
-        package static let connectionsMax = 4096
+        package static let connectionsMax = 16_384
         /// Bytes of all fields of a request's head.
         package static let headBytesMax = 16 * 1024
         /// Fields of a request's head.

@@ -6,6 +6,7 @@ enum Route: Hashable, Sendable {
     case file(UserID, AvatarName)
     /// A picture by its name alone.
     case name(AvatarName)
+    case changes
     case me
     case health
     case ready
@@ -17,7 +18,7 @@ enum Route: Hashable, Sendable {
         case badName(String)
     }
 
-    /// - Parameter target: the request's target, with its query, which no resource looks at.
+    /// - Parameter target: the request's target; its query is no part of the route.
     init(_ target: String) throws(Fault) {
         let path = target.prefix { $0 != "?" }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
@@ -26,6 +27,7 @@ enum Route: Hashable, Sendable {
         case 2 where parts[1] == "readyz": self = .ready
         case 3 where parts[1] == "v1" && parts[2] == "me": self = .me
         case 4 where parts[1] == "v1" && parts[2] == "avatars": self = .name(try Self.name(parts[3]))
+        case 3 where parts[1] == "v1" && parts[2] == "changes": self = .changes
         case 5 where parts[1] == "v1" && parts[2] == "users" && parts[4] == "avatar":
             self = .avatar(try Self.user(parts[3]))
         case 6 where parts[1] == "v1" && parts[2] == "users" && parts[4] == "avatars":

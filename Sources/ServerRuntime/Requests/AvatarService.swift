@@ -98,6 +98,21 @@ package struct AvatarService: Sendable {
         return try await work(nil, .read) { () throws(StoreError) in try file.read(at: offset, count: count) }
     }
 
+    /// How far the log of changes reaches now.
+    package func changeLog() async throws(StoreError) -> ChangeLogRange {
+        try await work(nil, .read) { () throws(StoreError) in try stores.avatars.logRange() }
+    }
+
+    /// The changes behind `cursor`, oldest first, at most `limit`.
+    package func changes(after cursor: Int64, limit: Int) async throws(StoreError) -> [LoggedChange] {
+        try await work(nil, .read) { () throws(StoreError) in
+            try stores.avatars.changes(after: cursor, limit: limit)
+        }
+    }
+
+    /// Calls `bell` after each change, as ``AvatarStore/onChange(_:)`` does.
+    package func onChange(_ bell: @escaping @Sendable () -> Void) { stores.avatars.onChange(bell) }
+
     /// The user has no avatar any more. Returns false when there was none.
     package func removeAvatar(of user: UserID) async throws(StoreError) -> Bool {
         // The file does not matter, but the order among everything that sets the user's icon does, which goes by user.

@@ -16,6 +16,7 @@ import Testing
         // Decoded once, not twice.
         #expect(try Route("/v1/users/7/avatars/%2561") == .file(seven, AvatarName("%61")))
         #expect(try Route("/v1/me") == .me)
+        #expect(try Route("/v1/changes?user=7") == .changes)
         #expect(try Route("/healthz") == .health)
         #expect(try Route("/readyz") == .ready)
     }

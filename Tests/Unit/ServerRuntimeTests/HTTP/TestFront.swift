@@ -1,3 +1,4 @@
+import AvatarCore
 import Foundation
 import HTTPFront
 import Logging
@@ -7,7 +8,7 @@ import ServerRuntime
 struct TestFront {
     let server: TestServer
     let url: String
-    private let certificate: String
+    let certificate: String
 
     /// What curl has got.
     struct Answer {
@@ -21,7 +22,7 @@ struct TestFront {
 
     static func with(
         _ kind: StoreKind = .embedded, _ settings: ServerSettings = ServerSettings(),
-        _ body: (TestFront) async throws -> Void
+        heartbeat: Duration = Limits.Changes.heartbeat, _ body: (TestFront) async throws -> Void
     ) async throws {
         try await TestServer.with(kind, settings) { server async throws in
             let (certificate, key) = (
@@ -41,7 +42,7 @@ struct TestFront {
             if !http.isPlaintext { http.tls = .init(certificateFile: certificate, keyFile: key) }
             let (ports, port) = AsyncStream.makeStream(of: Int.self)
             let front = try HTTPFront(
-                http, service: server.avatars, version: "1.2.3",
+                http, service: server.avatars, version: "1.2.3", heartbeat: heartbeat,
                 logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             ) { port.yield($0) }
             let running = Task { try? await front.run() }
