@@ -18,7 +18,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 # A user manager reads units from ~/.local/share as well as from the lib folders of /usr and /usr/local (systemd.unit(5)).
 UNITS = $(if $(filter $(HOME)/.local,$(PREFIX)),$(SHARE)/systemd/user,$(DESTDIR)$(PREFIX)/lib/systemd/user)
 
-.PHONY: help setup build run test simulate fuzz bench static install uninstall test-systemd test-qt format lint
+.PHONY: help setup build run test simulate fuzz bench static deb install uninstall test-systemd container test-deb test-container test-qt format lint
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -79,10 +79,31 @@ install: static
 uninstall:
 	scripts/install.sh --remove "$(DESTDIR)" "$(PREFIX)" "$(UNITS)"
 
+## make deb                    release build; packages for Debian 12 in .build/deb: avatard, avatar-server
+deb: static
+	@scripts/setup.sh deb
+	packaging/build-deb $(STATIC)/release .build/deb
+
+## make container              what a container's image is made of, in .build/container: Containerfile, compose.yaml, package
+container: deb
+	rm -rf .build/container
+	mkdir .build/container
+	cp packaging/container/* .build/deb/avatar-server_*.deb .build/container
+
 ## make test-systemd           what is installed, tried in a Debian 12 with a systemd of its own; needs root
 test-systemd: static
 	@scripts/setup.sh systemd
 	cd Tests/System && unshare --mount python3 -B -m unittest discover --verbose --pattern 'systemd_*.py'
+
+## make test-deb               the packages installed, upgraded and purged in such a Debian; needs root
+test-deb: deb
+	@scripts/setup.sh systemd
+	cd Tests/System && unshare --mount python3 -B -m unittest --verbose packages
+
+## make test-container         what the container's image is made of, in a Debian folder beside real Redis and MariaDB; needs root
+test-container: container
+	@scripts/setup.sh container
+	cd Tests/System && unshare --mount python3 -B -m unittest --verbose container
 
 ## make test-qt                the Qt library of Examples/qt, with Qt 5 and 6, beside a real agent and server
 test-qt: build

@@ -25,7 +25,6 @@ let nioConcurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", pa
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
@@ -134,7 +133,7 @@ let package = Package(
 
         // Mains.
         .executableTarget(
-            name: "avatard", dependencies: ["AgentRuntime", "ProgramSupport", arguments, logging, lifecycle, signals],
+            name: "avatard", dependencies: ["AgentRuntime", "AvatarCore", "ProgramSupport", arguments, logging, lifecycle],
             swiftSettings: strict),
         .executableTarget(
             name: "avatarctl",
@@ -147,7 +146,7 @@ let package = Package(
             dependencies: [
                 "ServerRuntime", "ServerStores", "HTTPFront", "TransferMachines", "AvatarCore",
                 "PosixFiles", "ProgramSupport", nioCore,
-                arguments, logging, lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                arguments, logging, lifecycle,
             ],
             swiftSettings: strict),
 

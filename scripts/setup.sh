@@ -4,8 +4,10 @@
 #   scripts/setup.sh test     that, and the programs that the tests start (make test)
 #   scripts/setup.sh bench    what building needs, and the programs that avatar-server is measured beside (make bench)
 #   scripts/setup.sh qt       what Examples/qt needs with Qt 5 and Qt 6, and a screen for its test (make test-qt)
+#   scripts/setup.sh deb      what building needs, and Debian's tools for packages (make deb)
 #   scripts/setup.sh systemd  what making and booting a Debian needs (make test-systemd)
 # Root is asked for through sudo, only when something is missing. No system service is started or enabled.
+#   scripts/setup.sh container  that without the boot, and Redis and MariaDB (make test-container)
 set -eu
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -16,15 +18,18 @@ tests="redis-server mariadb-server-core mariadb-client-core systemd util-linux p
 # What asks the HTTP front, and makes its certificates; the decoders that docs/pictures.md compares.
 tests="$tests curl openssl python3-pil python3-pyqt6 qt6-image-formats-plugins imagemagick libmagickcore-6.q16-6-extra"
 peers="nginx-light curl rsync openssl iproute2"
+packing="build-essential debhelper dpkg-dev lintian"
 machine="mmdebstrap systemd-container python3 binutils"
 case ${1:-test} in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
 bench) wanted="$build $peers" ;;
 qt) wanted="$build g++ cmake qtbase5-dev qt6-base-dev qt6-qpa-plugins xvfb" ;;
+deb) wanted="$build $packing" ;;
 systemd) wanted="$build $machine" ;;
+container) wanted="$build $machine redis-server mariadb-server-core mariadb-client-core python3-yaml" ;;
 *)
-    echo "usage: scripts/setup.sh [build|test|bench|qt|systemd]" >&2
+    echo "usage: scripts/setup.sh [build|test|bench|qt|deb|systemd|container]" >&2
     exit 2
     ;;
 esac

@@ -27,9 +27,6 @@ package final class Agent: Service {
         package let description: String
     }
 
-    /// What this agent is, for `Status` and `org.varlink.service.GetInfo`.
-    package static let version = "0.1.0"
-
     private let settings: AgentSettings
     private let environment: ProcessEnvironment
     private let log: ProgramLog
@@ -75,7 +72,7 @@ package final class Agent: Service {
         try await core.begin(account, fault: loginFault?.description)
         let bus = BusServer(
             socket: try BusSocket.open(path: settings.busSocket), service: core,
-            info: ServiceInfo(version: Self.version), logger: logger,
+            info: ServiceInfo(version: Version.current), logger: logger,
             group: group)
         core.serve(on: bus)
         end.onReason { bus.stop() }

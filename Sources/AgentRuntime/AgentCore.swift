@@ -236,7 +236,7 @@ final class AgentCore: AgentService {
 
     private func status(_ reply: ReplyStream) {
         let driver = driver
-        onLoop { reply.send(.status(driver.value.status(version: Agent.version)), continues: false) }
+        onLoop { reply.send(.status(driver.value.status(version: Version.current)), continues: false) }
     }
 
     private func login(_ parameters: LoginParameters, _ reply: ReplyStream) {

@@ -223,6 +223,6 @@ extension AgentClient {
         let frames = try await AgentConnection.call(call, more: false, socketPath: socketPath)
         for try await json in frames { return try AgentConnection.decode(type, from: json) }
         try Task.checkCancellation()
-        throw AgentClientError(.connectionLost, socketPath: socketPath, reason: "it closed without an answer")
+        throw AgentClientError(.unanswered, socketPath: socketPath, reason: "the call is over")
     }
 }

@@ -4,7 +4,9 @@ public struct AgentClientError: Error, Hashable, Sendable, CustomStringConvertib
     public enum Code: Hashable, Sendable {
         /// Nobody answers at the socket.
         case notReachable
-        /// The connection ended in the middle of a call.
+        /// The connection ended before the first reply: the agent ended, or could not start when systemd's socket woke it.
+        case unanswered
+        /// The connection ended between two replies.
         case connectionLost
         /// The agent took the call, or is to take it, and does not answer.
         case silent
@@ -29,6 +31,7 @@ public struct AgentClientError: Error, Hashable, Sendable, CustomStringConvertib
     public var description: String {
         switch code {
         case .notReachable: "the agent does not answer at \(socketPath): \(reason)"
+        case .unanswered: "the agent hung up before it answered at \(socketPath): \(reason)"
         case .connectionLost: "the agent hung up: \(reason)"
         case .silent: "the agent does not answer at \(socketPath): \(reason)"
         case .malformedReply: "the agent answered what this program does not understand: \(reason)"

@@ -43,7 +43,8 @@ enum AgentConnection {
         return producer.sequence
     }
 
-    private static func reason(_ error: any Error) -> String {
+    /// What a person reads of an error of the socket.
+    static func reason(_ error: any Error) -> String {
         switch (error as? IOError)?.errnoCode {
         case ENOENT: "there is no such socket"
         case ECONNREFUSED: "nobody listens there"
@@ -111,6 +112,7 @@ final class ReplyHandler: ChannelDuplexHandler {
     private var inbound = FrameBuffer(messageBytesMax: Limits.Bus.replyBytesMax)
     private var isWanted = true
     private var isReadHeld = false
+    private var hasAnswered = false
     private var isFinished = false
 
     init(source: AgentConnection.Frames.Source, socketPath: String) {
@@ -146,6 +148,7 @@ final class ReplyHandler: ChannelDuplexHandler {
     }
 
     private func take(_ reply: BusMessage.Reply, _ context: ChannelHandlerContext) {
+        hasAnswered = true
         switch reply {
         case .error(let error): finish(error, context)
         case .parameters(let parameters, let continues):
@@ -155,11 +158,16 @@ final class ReplyHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        finish(AgentClientError(.connectionLost, socketPath: socketPath, reason: "\(error)"), context)
+        lost(AgentConnection.reason(error), context)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        finish(AgentClientError(.connectionLost, socketPath: socketPath, reason: "before the call was over"), context)
+        lost("the connection was closed", context)
+    }
+
+    private func lost(_ reason: String, _ context: ChannelHandlerContext) {
+        let code: AgentClientError.Code = hasAnswered ? .connectionLost : .unanswered
+        finish(AgentClientError(code, socketPath: socketPath, reason: reason), context)
     }
 
     private func finish(_ error: (any Error)?, _ context: ChannelHandlerContext) {

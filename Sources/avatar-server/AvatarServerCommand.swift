@@ -1,4 +1,5 @@
 import ArgumentParser
+import AvatarCore
 import Foundation
 import Glibc
 import ProgramSupport
@@ -13,7 +14,7 @@ struct AvatarServerCommand: ParsableCommand {
             Every key of the configuration is a flag too (listen.port is --listen-port) and an environment variable \
             (AVATAR_SERVER_LISTEN_PORT). Flags come before the environment, the environment before the file.
             """,
-        version: "0.1.0",
+        version: Version.current,
         subcommands: [ServeCommand.self, UserCommand.self, CheckCommand.self])
 
     /// Begins the program. Every file that it makes from here on is for its own user alone, whatever library makes it. SIGHUP

@@ -7,7 +7,6 @@ import NIOCore
 import ProgramSupport
 import ServerRuntime
 import ServiceLifecycle
-import UnixSignals
 
 /// `avatar-server serve`
 struct ServeCommand: ParsableCommand {
@@ -67,8 +66,10 @@ struct ServeCommand: ParsableCommand {
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+                logger: logger))
+        let requests = EndSignal.occurrences()
         try await withThrowingTaskGroup { tasks in
+            tasks.addTask { for await _ in requests { await group.triggerGracefulShutdown() } }
             tasks.addTask { await reloadOnHangUps(server, manager, log) }
             defer { tasks.cancelAll() }
             try await group.run()
@@ -83,7 +84,7 @@ struct ServeCommand: ParsableCommand {
     ) throws -> HTTPFront {
         let portFile = httpPortFile
         return try HTTPFront(
-            settings.http, service: server.avatars, version: AvatarServerCommand.configuration.version,
+            settings.http, service: server.avatars, version: Version.current,
             connectionsMax: connectionsMax, logger: logger
         ) { port in
             logger.info(

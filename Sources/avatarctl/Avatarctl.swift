@@ -1,4 +1,5 @@
 import ArgumentParser
+internal import AvatarCore
 internal import ProgramSupport
 
 /// The person's side of avatard.
@@ -16,6 +17,7 @@ struct Avatarctl: AsyncParsableCommand {
             Exit status: 0 when all went well, 1 when something failed, 2 when the command line was wrong, 3 when the \
             agent does not answer, 4 when the resource server cannot be reached.
             """,
+        version: Version.current,
         subcommands: [
             Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
             Sync.self, Explain.self, Forget.self, Login.self, Logout.self, Register.self,

@@ -32,7 +32,10 @@ extension CommonOptions {
             throw ExitStatus.failed
         } catch let error as AgentClientError {
             report(error)
-            throw error.code == .notReachable || error.code == .silent ? ExitStatus.notReachable : ExitStatus.failed
+            switch error.code {
+            case .notReachable, .unanswered, .silent: throw ExitStatus.notReachable
+            case .connectionLost, .malformedReply: throw ExitStatus.failed
+            }
         } catch let error as ConfigurationError {
             Output.errorLine("avatarctl: \(error)")
             throw ExitStatus.usage
@@ -58,8 +61,12 @@ extension CommonOptions {
         } else {
             Output.errorLine("avatarctl: \(error)")
         }
-        if !json, error.code == .notReachable {
-            Output.errorLine("Start it with: systemctl --user start avatard")
+        if !json, error.code == .notReachable || error.code == .unanswered {
+            // Of an agent at a socket of its own the user's unit knows nothing.
+            let lastWords = socket == nil ? AgentUnit.lastWords() : []
+            for line in AgentUnit.advice(lastWords: lastWords, hungUp: error.code == .unanswered) {
+                Output.errorLine(line)
+            }
         }
         if !json, error.code == .silent {
             Output.errorLine(

@@ -1,10 +1,10 @@
 import AgentRuntime
 import ArgumentParser
+import AvatarCore
 import Foundation
 import Logging
 import ProgramSupport
 import ServiceLifecycle
-import UnixSignals
 
 /// The agent's main: reads the configuration, runs the agent, ends it on SIGTERM and SIGINT.
 @main
@@ -16,7 +16,7 @@ struct AvatardCommand: ParsableCommand {
             Every option is also a key of the YAML file (server.host) and an environment variable (AVATARD_SERVER_HOST); \
             options win over the environment, that over the file. See avatard(1).
             """,
-        version: Agent.version)
+        version: Version.current)
 
     @Option(help: "The YAML file; $XDG_CONFIG_HOME/avatard/avatard.yaml when that is there.") var config: String?
     @Option(help: "The resource server's base URL, for HTTP: https://avatars.example.org.") var serverUrl: String?
@@ -87,8 +87,13 @@ struct AvatardCommand: ParsableCommand {
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: [.init(service: agent, successTerminationBehavior: .gracefullyShutdownGroup)],
-                    gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-            try await group.run()
+                    logger: logger))
+            let requests = EndSignal.occurrences()
+            try await withThrowingTaskGroup { tasks in
+                tasks.addTask { for await _ in requests { await group.triggerGracefulShutdown() } }
+                defer { tasks.cancelAll() }
+                try await group.run()
+            }
         } catch {
             FileHandle.standardError.write(Data("avatard: \(error)\n".utf8))
             throw ExitCode(Self.status(of: error))

@@ -1,3 +1,4 @@
+import AvatarCore
 import BusTestSupport
 import Foundation
 import Testing
@@ -50,6 +51,18 @@ import Testing
         let known = try Self.read(keys).matches(of: /case \w+ = "([\w.]+)"/).map { String($0.1) }
         try #require(known.count > 10)
         #expect(known.filter { !page.contains($0) } == [])
+    }
+
+    @Test(arguments: manuals) func versionIsTheOneOfThePageAndOfTheChangelog(manual: Manual) async throws {
+        let folder = try TemporaryFolder()
+        let asked = try await Program.run(Program.product(manual.program), ["--version"], in: folder)
+        let version = try #require(asked.lines.first)
+        #expect(version.wholeMatch(of: /\d+\.\d+\.\d+/) != nil)
+        #expect(version == Version.current)
+        let title = try Self.text(of: manual).split(separator: "\n").first
+        #expect(title?.contains("\"avatard \(version)\"") == true)
+        let newest = try Self.read("CHANGELOG.md").split(separator: "\n").first { $0.hasPrefix("## ") }
+        #expect(newest?.hasPrefix("## \(version) ") == true)
     }
 
     // MARK: Both sides

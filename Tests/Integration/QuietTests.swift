@@ -1,4 +1,5 @@
 import BusTestSupport
+import Glibc
 import TestPictures
 import Testing
 
@@ -16,6 +17,19 @@ extension RealPrograms {
                 try await stage.agent.fetch(["ada.png"])
                 try await expectQuiet(facts)
                 try await expectQuiet(ProcessFacts(id: agent.pid))
+            }
+        }
+
+        /// libdispatch gives the thread that serves its sources a nice value of -4, and writes into the journal where it may not.
+        @Test("no thread asks for more of the processor than its program has", .enabled(if: geteuid() == 0, "needs root"))
+        func priorities() async throws {
+            try await Stage.run { stage in
+                let agent = try await stage.startAgent()
+                for id in [agent.pid, try stage.server.program.pid] {
+                    let values = ProcessFacts(id: id).niceValues()
+                    #expect(values.count > 1)
+                    #expect(values.filter { $0 < getpriority(PRIO_PROCESS, 0) } == [])
+                }
             }
         }
 

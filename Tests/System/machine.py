@@ -3,6 +3,7 @@
 Needs root, a mounted cgroup2 hierarchy, and `scripts/setup.sh systemd`. The container is told to register nowhere, so that it runs below
 systemd as well as below any other first process. Everything that it makes on its host (processes, control groups, folders) goes with it.
 """
+import ctypes
 import os
 import pathlib
 import shutil
@@ -195,6 +196,23 @@ class Machine:
         does = self.user_does if user else self.root_does
         return does("systemctl", *(["--user"] if user else []), "show", "--value", "-p", key, name).stdout.strip()
 
+    def held_threads(self, pid, prefix):
+        """Holds the threads of a process inside whose names begin so, until the context ends: they get no processor, the others do."""
+        wanted = f"\t{pid}\n"
+        inside = self.first_process()
+        for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+            try:
+                line = next((line for line in status.open() if line.startswith("NSpid:")), "")
+                if line.endswith(wanted) and line.count("\t") > 1 and self.has_namespace_of(status.parent, inside):
+                    return HeldThreads(status.parent, prefix)
+            except OSError:
+                continue  # It has ended meanwhile.
+        raise CommandFailed(f"there is no process {pid} inside")
+
+    @staticmethod
+    def has_namespace_of(process, first):
+        return os.readlink(process / "ns/pid") == os.readlink(f"/proc/{first}/ns/pid")
+
     @staticmethod
     def until(holds, what, seconds=15):
         """Waits until something holds in there, where nothing on this side of the wall tells."""
@@ -203,6 +221,34 @@ class Machine:
             if time.monotonic() > end:
                 raise CommandFailed(f"not within {seconds} s: {what}")
             time.sleep(0.1)
+
+
+class HeldThreads:
+    """Threads that are stopped one by one (ptrace(2)): a signal would stop their whole process."""
+
+    SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
+    ALL = 0x40000000  # __WALL of waitpid(2): threads too.
+
+    def __init__(self, process, prefix):
+        self.call = ctypes.CDLL(None, use_errno=True).ptrace
+        self.call.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        self.threads = [
+            int(task.name) for task in (process / "task").iterdir() if (task / "comm").read_text().startswith(prefix)]
+        assert self.threads, f"no thread of {process} is called {prefix}"
+
+    def __enter__(self):
+        for thread in self.threads:
+            for request in [self.SEIZE, self.INTERRUPT]:
+                if self.call(request, thread, None, None) != 0:
+                    raise OSError(ctypes.get_errno(), f"ptrace of the thread {thread}")
+            os.waitpid(thread, self.ALL)
+        return self
+
+    def __exit__(self, *_):
+        for thread in self.threads:
+            if self.call(self.DETACH, thread, None, None) != 0:
+                # It was killed meanwhile, and its process ends when its end is taken.
+                os.waitpid(thread, self.ALL)
 
 
 def install(root, prefix="/usr/local", units=None):

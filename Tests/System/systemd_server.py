@@ -54,6 +54,14 @@ class ServerTest(unittest.TestCase):
         self.start()
         self.assertTrue(self.is_active())
 
+    def test_only_its_own_words_are_in_its_log(self):
+        self.start()
+        self.box.root_does("systemctl", "stop", "avatar-server")
+        self.assertIn("stopped", self.log())
+        # The server writes on standard error. A library that writes beside it does so through syslog(3).
+        beside = self.box.root_does("journalctl", "-u", "avatar-server", "_TRANSPORT=syslog", "-o", "cat", "--no-pager", "--quiet")
+        self.assertEqual(beside.stdout, "")
+
     def test_a_user_that_is_made_before_the_first_start(self):
         programs.add_user(self.box)
         self.start()

@@ -25,8 +25,11 @@ class UserManagerTest(unittest.TestCase):
     def is_online(self):
         return programs.status(self.box)["connection"] == "online"
 
-    def log(self, unit="avatard"):
-        return self.box.user_does("journalctl", "--user", "-u", unit, "-o", "cat", "--no-pager").stdout
+    def log(self, *matches):
+        return self.box.user_does("journalctl", "--user", "-u", "avatard", "-o", "cat", "--no-pager", "--quiet", *matches).stdout
+
+    def configure(self, text):
+        self.box.user_does("sh", "-c", "mkdir -p .config/avatard && cat >.config/avatard/avatard.yaml", stdin=text)
 
 
 class Installed(UserManagerTest):
@@ -73,6 +76,28 @@ class Activated(UserManagerTest):
         self.box.reboot()
         self.box.until(lambda: self.is_active("avatard.socket"), "the socket listens after a reboot")
         self.assertEqual(programs.status(self.box)["connection"], "offline")
+
+
+    def test_a_wrong_configuration_is_told_to_whoever_calls_and_mended_under_the_socket(self):
+        self.configure("cache:\n  directry: /nowhere\n")
+        self.box.user_does("systemctl", "--user", "enable", "--now", "avatard.socket")
+        # More often, and faster, than systemd by itself lets a unit be started and a socket be asked.
+        for _ in range(25):
+            told = self.box.user_does("avatarctl", "status", check=False)
+            self.assertEqual(told.returncode, 3, told.stderr)
+            self.assertTrue(self.is_active("avatard.socket"), told.stderr)
+        self.assertIn("hung up before it answered", told.stderr)
+        self.assertIn("is cache.directory meant?", told.stderr)
+        self.assertIn("systemctl --user restart avatard", told.stderr)
+        self.configure("")
+        self.assertEqual(programs.status(self.box)["connection"], "offline")
+
+    def test_an_agent_that_cannot_start_without_a_socket_is_told_of_likewise(self):
+        self.configure("cache:\n  directry: /nowhere\n")
+        self.box.user_does("systemctl", "--user", "start", "avatard", check=False)
+        told = self.box.user_does("avatarctl", "status", check=False)
+        self.assertEqual(told.returncode, 3)
+        self.assertIn("is cache.directory meant?", told.stderr)
 
 
 class AtWork(UserManagerTest):
@@ -130,9 +155,6 @@ class AtWork(UserManagerTest):
 
 
 class Configured(UserManagerTest):
-    def configure(self, text):
-        self.box.user_does("sh", "-c", "mkdir -p .config/avatard && cat >.config/avatard/avatard.yaml", stdin=text)
-
     def test_a_wrong_configuration_is_not_tried_again(self):
         self.configure("cache:\n  directry: /nowhere\n")
         self.box.user_does("systemctl", "--user", "start", "avatard", check=False)
@@ -165,6 +187,28 @@ class Configured(UserManagerTest):
         self.configure(f"server:\n  host: 127.0.0.1:9090\nidentity:\n  uid: 1001\n  tokenFile: {machine.HOME}/token\n")
         self.box.user_does("systemctl", "--user", "start", "avatard")
         self.box.until(self.is_online, "the agent is online")
+
+
+class Watched(UserManagerTest):
+    def test_an_agent_whose_disk_thread_is_stuck_is_started_anew(self):
+        self.box.user_does(
+            "sh", "-c", "mkdir -p .config/systemd/user/avatard.service.d && cat >.config/systemd/user/avatard.service.d/override.conf",
+            stdin="[Service]\nWatchdogSec=2\n")
+        self.box.user_does("systemctl", "--user", "daemon-reload")
+        self.box.user_does("systemctl", "--user", "start", "avatard")
+        before = self.box.unit("avatard", "MainPID")
+        # The event loop goes on; the pool's thread that has the disk does not.
+        with self.box.held_threads(before, "TP-"):
+            self.box.until(lambda: "Watchdog timeout" in self.log(), "systemd misses the agent's word")
+        self.box.until(
+            lambda: self.box.unit("avatard", "MainPID") not in (before, "0") and self.is_active("avatard"), "a new agent runs")
+
+    def test_only_its_own_words_are_in_its_log(self):
+        self.box.user_does("systemctl", "--user", "start", "avatard")
+        self.box.user_does("systemctl", "--user", "stop", "avatard")
+        self.assertIn("the agent runs", self.log("_TRANSPORT=stdout"))
+        # The agent writes on standard error. A library that writes beside it does so through syslog(3).
+        self.assertEqual(self.log("_TRANSPORT=syslog"), "")
 
 
 class Sandbox(UserManagerTest):

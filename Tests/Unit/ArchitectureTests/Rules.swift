@@ -30,7 +30,7 @@ enum Rules {
             "ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles", "CHiredis", "CMariaDB",
         ],
         "HTTPFront": ["ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles"],
-        "avatard": ["AgentRuntime", "ProgramSupport"],
+        "avatard": ["AgentRuntime", "AvatarCore", "ProgramSupport"],
         "avatarctl": ["AvatarAgentClient", "LabelBus", "AvatarCore", "PosixFiles", "ProgramSupport"],
         "avatar-server": [
             "ServerRuntime", "ServerStores", "HTTPFront", "TransferMachines", "AvatarCore", "PosixFiles",
