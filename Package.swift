@@ -266,7 +266,7 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "AvatarCore", "AvatarAgentClient", "LabelBus", "WireProtocol", "PosixFiles", "BusTestSupport",
-                "TestMounts",
+                "TestMounts", "ServerRuntime",
                 "TestPictures",
                 "avatard", "avatarctl", "avatar-server", nioCore, nioPosix,
             ], path: "Tests/Integration", exclude: ["Python"], swiftSettings: strict),

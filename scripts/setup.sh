@@ -17,6 +17,8 @@ build="libinotifytools0-dev libssl-dev libsqlite3-dev libhiredis-dev libmariadb-
 tests="redis-server mariadb-server-core mariadb-client-core systemd util-linux python3-pyqt5"
 # What asks the HTTP front, and makes its certificates; the decoders that docs/pictures.md compares.
 tests="$tests curl openssl python3-pil python3-pyqt6 qt6-image-formats-plugins imagemagick libmagickcore-6.q16-6-extra"
+# What shows pictures in terminals, and a browser without a window for the page of avatarctl gallery.
+tests="$tests chafa chromium"
 peers="nginx-light curl rsync openssl iproute2"
 packing="build-essential debhelper dpkg-dev lintian"
 machine="mmdebstrap systemd-container python3 binutils"

@@ -20,7 +20,8 @@ struct Avatarctl: AsyncParsableCommand {
         version: Version.current,
         subcommands: [
             Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
-            Sync.self, Explain.self, Forget.self, Login.self, Logout.self, Register.self,
+            Sync.self, Explain.self, Forget.self, Login.self, Logout.self, Register.self, Show.self, Gallery.self,
+            Metrics.self, Config.self, Logs.self,
         ])
 
     /// ArgumentParser's own status for a wrong command line is 64; ours is 2, as of most tools.
@@ -32,7 +33,7 @@ struct Avatarctl: AsyncParsableCommand {
             leave(.usage)
         }
         do {
-            var command = try parseAsRoot()
+            var command = try await asyncParseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

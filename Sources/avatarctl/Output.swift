@@ -19,6 +19,9 @@ enum Output {
     /// Writes a line to standard output at once. When nobody reads it any more, the program is over.
     static func line(_ text: String) { write(harmless(text) + "\n", to: STDOUT_FILENO) }
 
+    /// Writes a line whose texts from elsewhere are harmless already, and that may have styles around them.
+    static func styledLine(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+
     /// Writes a line of JSON to standard output at once; JSON has its own escapes.
     static func line(_ object: some BusObject) {
         var writer = JSONWriter(capacity: 512)

@@ -10,10 +10,14 @@ struct Status: AsyncParsableCommand {
     @Flag(help: "Show the agent's counters too.")
     var verbose = false
 
+    @Flag(help: "Go on, and show each change, until interrupted.")
+    var watch = false
+
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
         try await common.run { client in
+            if watch { return try await StatusWatch(json: common.json, isVerbose: verbose).run(client) }
             let status = try await client.status()
             if common.json { return Output.line(status) }
             let now = Date()
@@ -74,8 +78,13 @@ extension StatusReply {
 struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Lists the avatars that the agent knows.")
 
-    @Option(help: "Only those in this state: ready, outgoing, builtin, absent, failed, pending or paused.")
+    @Option(
+        help: "Only those in this state: ready, outgoing, builtin, absent, failed, pending or paused.",
+        completion: .list(Self.states.map(\.rawValue)))
     var state: String?
+
+    @Flag(name: .shortAndLong, help: "Size, type, age, digest, origin and assurance too.")
+    var long = false
 
     @OptionGroup var common: CommonOptions
 
@@ -89,8 +98,17 @@ struct List: AsyncParsableCommand {
 
     func run() async throws {
         try await common.run { client in
+            let list: LongList? =
+                long ? LongList(isTable: Output.isTerminal, uid: try await client.status().uid, now: Date()) : nil
+            if !common.json, let heading = list?.heading { Output.styledLine(heading) }
             for try await avatar in client.list(state: state) {
-                if common.json { Output.line(avatar) } else { Output.line(Progress.sentence(avatar)) }
+                if !common.json, let list {
+                    Output.styledLine(list.line(avatar))
+                } else if common.json {
+                    Output.line(avatar)
+                } else {
+                    Output.line(Progress.sentence(avatar))
+                }
             }
         }
     }
@@ -101,7 +119,7 @@ struct Get: AsyncParsableCommand {
         abstract: "Says what is known of one avatar.",
         discussion: "Nothing is fetched; avatarctl fetch does that.")
 
-    @Argument(help: "The picture's name.")
+    @Argument(help: "The picture's name.", completion: Completions.names)
     var name: String
 
     @Option(help: "The user whose picture it is.")
@@ -121,7 +139,7 @@ struct Explain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Tells what the agent did about one avatar, step by step.")
 
-    @Argument(help: "The picture's name.")
+    @Argument(help: "The picture's name.", completion: Completions.names)
     var name: String
 
     @OptionGroup var common: CommonOptions
@@ -132,7 +150,9 @@ struct Explain: AsyncParsableCommand {
                 if common.json {
                     Output.line(step)
                 } else {
-                    Output.line("\(step.at)  \(step.what)" + (step.detail.map { ": \($0)" } ?? ""))
+                    let what = step.what + (step.detail.map { ": \($0)" } ?? "")
+                    Output.styledLine(
+                        Terminal.styled(Moment.text(step.at, now: Date()), .dim) + "  " + Output.harmless(what))
                 }
             }
         }

@@ -44,7 +44,7 @@ struct Register: AsyncParsableCommand {
         abstract: "Registers labels as a chat client would, and prints what they are told.",
         discussion: "For finding out what a client should see. Each label has its picture's name.")
 
-    @Argument(help: "The pictures' names.")
+    @Argument(help: "The pictures' names.", completion: Completions.names)
     var names: [String]
 
     @Flag(help: "Go on after every label had its picture, until interrupted.")

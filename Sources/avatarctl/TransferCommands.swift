@@ -12,7 +12,7 @@ struct Fetch: AsyncParsableCommand {
             them cannot be had.
             """)
 
-    @Argument(help: "The pictures' names.")
+    @Argument(help: "The pictures' names.", completion: Completions.names)
     var names: [String]
 
     @Flag(help: "Do not wait: the agent goes on by itself.")
@@ -117,7 +117,7 @@ struct Forget: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Removes a picture from the cache, and what is known of it.")
 
-    @Argument(help: "The picture's name.")
+    @Argument(help: "The picture's name.", completion: Completions.names)
     var name: String
 
     @OptionGroup var common: CommonOptions

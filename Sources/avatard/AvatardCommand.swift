@@ -19,6 +19,8 @@ struct AvatardCommand: ParsableCommand {
         version: Version.current)
 
     @Option(help: "The YAML file; $XDG_CONFIG_HOME/avatard/avatard.yaml when that is there.") var config: String?
+    @Option(help: "Print every key, its value and where that comes from, as text or json, and end.")
+    var showConfig: ConfigurationReport.Form?
     @Option(help: "The resource server's base URL, for HTTP: https://avatars.example.org.") var serverUrl: String?
     @Option(help: "The resource server's host, for the classic dialect.") var serverHost: String?
     @Option(help: "The resource server's port (9090).") var serverPort: String?
@@ -72,14 +74,24 @@ struct AvatardCommand: ParsableCommand {
             try ProcessEnvironment.checkCommandLine()
             let environment = ProcessEnvironment.current()
             let directories = BaseDirectories(environment)
+            let file: @Sendable () throws(ConfigurationError) -> String? = { () throws(ConfigurationError) in
+                if let config { return config }
+                return try directories.configurationFile("avatard/avatard.yaml")
+            }
+            let layers: @Sendable () async throws(ConfigurationError) -> LayeredConfiguration<AgentKey> = {
+                () throws(ConfigurationError) in
+                try await LayeredConfiguration(flags: flags, environment: environment, file: try file())
+            }
             let read: @Sendable () async throws(ConfigurationError) -> AgentSettings = {
                 () throws(ConfigurationError) in
-                var file = config
-                if file == nil { file = try directories.configurationFile("avatard/avatard.yaml") }
-                return try AgentSettings(
-                    try await LayeredConfiguration(flags: flags, environment: environment, file: file), directories)
+                try AgentSettings(try await layers(), directories)
             }
             let settings = try await read()
+            if let showConfig {
+                let report = try ConfigurationReport(try await layers(), settings, file: try file())
+                for line in report.lines(showConfig) { print(line) }
+                return
+            }
             let log = ProgramLog(level: settings.logLevel, form: settings.logFormat, environment: environment)
             let logger = log.logger("avatard")
             for word in directories.ignored { logger.warning("\(word)") }
@@ -108,3 +120,5 @@ struct AvatardCommand: ParsableCommand {
         }
     }
 }
+
+extension ConfigurationReport.Form: ExpressibleByArgument {}

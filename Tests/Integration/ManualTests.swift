@@ -65,6 +65,48 @@ import Testing
         #expect(newest?.hasPrefix("## \(version) ") == true)
     }
 
+    // MARK: Exit statuses
+
+    /// Where a program's statuses stand in its source.
+    private static let statusSources = [
+        ("avatarctl", ["Sources/avatarctl/Running.swift"]),
+        ("avatard", ["Sources/avatard/AvatardCommand.swift", "Sources/AgentRuntime/Agent.swift"]),
+        ("avatar-server", ["Sources/avatar-server/AvatarServerCommand.swift"]),
+    ]
+
+    /// What a program may end with, as its source and a wrong command line say.
+    private static func statuses(of program: String, in files: [String]) async throws -> Set<Int> {
+        let forms = [
+            /case \w+ = (\d+)/, /ExitCode\((\d+)\)/, /exitStatus: Int32 = (\d+)/, /(?:case is \w+|default): (\d+)/,
+        ]
+        var found: Set<Int> = [0]
+        for file in files {
+            let text = try read(file)
+            for form in forms { found.formUnion(text.matches(of: form).compactMap { Int($0.1) }) }
+        }
+        let folder = try TemporaryFolder()
+        found.insert(Int(try await Program.run(Program.product(program), ["--no-such-flag"], in: folder).status))
+        return found
+    }
+
+    @Test func everyExitStatusStandsInItsManualAndInTheTable() async throws {
+        let table = try Self.read("docs/operations.md").split(separator: "\n").filter { $0.contains(/^\| \d+ \|/) }
+        for (column, (program, files)) in Self.statusSources.enumerated() {
+            let known = try await Self.statuses(of: program, in: files)
+            try #require(known.count > 3)
+            let manual = try #require(Self.manuals.first { $0.program == program })
+            let section = try #require(
+                try Self.text(of: manual).split(separator: ".SH EXIT STATUS\n").last?.split(separator: ".SH").first)
+            let told = section.matches(of: /\.TP\n\.B (\d+)\n/).compactMap { Int($0.1) }
+            #expect(Set(told) == known, "\(program)")
+            let rows = table.compactMap { row -> Int? in
+                let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+                return cells[column + 1].isEmpty ? nil : Int(cells[0])
+            }
+            #expect(Set(rows) == known, "\(program) in docs/operations.md")
+        }
+    }
+
     // MARK: Both sides
 
     /// The long flags and the commands of a program, as it tells them itself.

@@ -17,6 +17,8 @@ final class LoginStore: Sendable {
 
     private static let fileName = "login.json"
     let stateDirectory: String
+    /// The file.
+    var path: String { stateDirectory + "/" + Self.fileName }
     /// What the file holds, or held before somebody removed it.
     private let kept = Mutex<Account?>(nil)
 
@@ -35,7 +37,6 @@ final class LoginStore: Sendable {
     }
 
     private func read(_ manners: ServerManners) throws(TokenFile.Fault) -> Account? {
-        let path = stateDirectory + "/" + Self.fileName
         let facts: FileFacts
         let bytes: [UInt8]
         do throws(PosixError) {
@@ -68,7 +69,7 @@ final class LoginStore: Sendable {
     /// Writes the kept login again where its file is gone, as after the state folder was removed.
     func restore() throws {
         guard let account = kept.withLock({ $0 }) else { return }
-        guard try FileFacts.lying(at: stateDirectory + "/" + Self.fileName) == nil else { return }
+        guard try FileFacts.lying(at: path) == nil else { return }
         try save(account)
     }
 

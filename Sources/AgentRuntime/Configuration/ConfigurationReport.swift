@@ -1,0 +1,170 @@
+internal import AvatarCache
+internal import AvatarCore
+internal import Foundation
+package import ProgramSupport
+
+/// Every key of the agent's configuration, the value that holds, and who says so (`avatard --show-config`). A token never stands in it:
+/// no key holds one.
+package struct ConfigurationReport: Sendable {
+    /// How it is printed.
+    package enum Form: String, CaseIterable, Sendable { case text, json }
+
+    /// Who says what a key's value is.
+    fileprivate enum Source: Sendable {
+        case standard
+        case file(String, line: Int?)
+        case environment(variable: String)
+        case commandLine(flag: String)
+        /// A login over the bus, which is kept in a file.
+        case login(String)
+    }
+
+    fileprivate struct Row: Sendable {
+        let key: AgentKey
+        var value: String
+        var source: Source
+    }
+
+    private var rows: [Row] = []
+    /// What a person should know beside it.
+    private var remarks: [String] = []
+
+    /// Reads the layers, their file once more for the lines, and the login that was made over the bus.
+    package init(
+        _ layers: LayeredConfiguration<AgentKey>, _ settings: AgentSettings, file: String?
+    ) throws(ConfigurationError) {
+        let lines = file.flatMap { try? String(contentsOfFile: $0, encoding: .utf8) }.map(YAMLLines.init)
+        for key in AgentKey.allCases {
+            let said = try layers.value(of: key, asList: true)
+            guard let said, !said.text.isEmpty else {
+                rows.append(Row(key: key, value: settings.standardText(of: key), source: .standard))
+                continue
+            }
+            rows.append(Row(key: key, value: said.text, source: Self.source(said, key, lines)))
+        }
+        takePortOfHost(settings.serverPort)
+        guard !settings.isServerPinned else { return }
+        do throws(TokenFile.Fault) {
+            let logins = LoginStore(stateDirectory: settings.stateDirectory)
+            guard let kept = try logins.load(classicChunkBytes: settings.classicChunkBytes) else { return }
+            let source = Source.login(logins.path)
+            change(.serverHost, to: kept.server.host, by: source)
+            change(.serverPort, to: "\(kept.server.port)", by: source)
+            change(.identityUID, to: "\(kept.uid.value)", by: source)
+        } catch {
+            remarks.append(error.description)
+        }
+    }
+
+    private static func source(_ said: ConfigurationValue, _ key: AgentKey, _ lines: YAMLLines?) -> Source {
+        switch said.source {
+        case "the command line": .commandLine(flag: "--" + key.flag)
+        case "the environment": .environment(variable: AgentKey.variablePrefix + key.variable)
+        default: .file(said.source, line: lines?.line(of: key.rawValue))
+        }
+    }
+
+    private mutating func change(_ key: AgentKey, to value: String, by source: Source) {
+        guard let index = rows.firstIndex(where: { $0.key == key }) else { return }
+        rows[index].value = value
+        rows[index].source = source
+    }
+
+    /// A port may stand in the text of the host, and win over the port's own key or do without it.
+    private mutating func takePortOfHost(_ port: Int) {
+        guard let host = rows.first(where: { $0.key == .serverHost }), let named = try? HostPort(host.value).port,
+            named == port, let own = rows.first(where: { $0.key == .serverPort })
+        else { return }
+        if case .standard = own.source {} else if own.value == "\(port)" { return }
+        change(.serverPort, to: "\(port)", by: host.source)
+    }
+
+    /// The lines to print: a table, or an object for each key.
+    package func lines(_ form: Form) -> [String] {
+        switch form {
+        case .json: return rows.map { String(decoding: $0.json, as: UTF8.self) }
+        case .text:
+            let cells = rows.map { ($0.key.rawValue, $0.value.isEmpty ? "-" : $0.value, $0.source.text) }
+            let keys = cells.map(\.0.count).max() ?? 0
+            let values = min(cells.map(\.1.count).max() ?? 0, 40)
+            return cells.map { key, value, source in
+                key.padding(to: keys) + "  " + value.padding(to: values) + "  " + source
+            } + remarks.map { "note: \($0)" }
+        }
+    }
+}
+
+extension ConfigurationReport.Row {
+    fileprivate var json: [UInt8] {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.field("key", key.rawValue)
+            writer.field("value", value)
+            writer.field("source", source.word)
+            switch source {
+            case .standard: break
+            case .file(let path, let line):
+                writer.field("file", path)
+                writer.field("line", line)
+            case .environment(let variable): writer.field("variable", variable)
+            case .commandLine(let flag): writer.field("flag", flag)
+            case .login(let path): writer.field("file", path)
+            }
+            writer.field("reloadable", key.isReloadable)
+        }
+        return writer.bytes
+    }
+}
+
+extension ConfigurationReport.Source {
+    fileprivate var word: String {
+        switch self {
+        case .standard: "default"
+        case .file: "file"
+        case .environment: "environment"
+        case .commandLine: "flag"
+        case .login: "login"
+        }
+    }
+
+    fileprivate var text: String {
+        switch self {
+        case .standard: "default"
+        case .file(let path, let line): line.map { "\(path):\($0)" } ?? path
+        case .environment(let variable): variable
+        case .commandLine(let flag): flag
+        case .login(let path): "login (\(path))"
+        }
+    }
+}
+
+extension String {
+    fileprivate func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}
+
+extension AgentSettings {
+    /// The value of a key that nobody has said anything about, as it would be written.
+    fileprivate func standardText(of key: AgentKey) -> String {
+        switch key {
+        case .serverHost: serverHost ?? ""
+        case .serverPort: "\(serverPort)"
+        case .serverDialect: "auto"
+        case .serverClassicChunkBytes: "\(classicChunkBytes)"
+        case .identityUID: uid.map { "\($0.value)" } ?? ""
+        case .identityTokenFile: stateDirectory + "/token"
+        case .cacheDirectory: cacheDirectory
+        case .cacheBytesMax: "\(cacheBytesMax ?? 0)"
+        case .cacheRecheckAfter: "\(recheckAfter?.components.seconds ?? 0)"
+        case .uploadDirectory: uploadDirectory
+        case .uploadBytesMax: "\(uploadBytesMax)"
+        case .uploadIgnore: uploadIgnore.list
+        case .picturesTypes:
+            ImageFormat.allCases.filter { pictureTypes.contains($0) }.map(\.rawValue).joined(separator: ",")
+        case .stateDirectory: stateDirectory
+        case .busSocket: busSocket
+        case .storageSync: sync.rawValue
+        case .logLevel: logLevel
+        case .logFormat: logFormat.rawValue
+        }
+    }
+}
