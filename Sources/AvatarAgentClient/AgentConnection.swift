@@ -43,7 +43,7 @@ enum AgentConnection {
         return producer.sequence
     }
 
-    private static func reason(_ error: any Error) -> String {
+    fileprivate static func reason(_ error: any Error) -> String {
         switch (error as? IOError)?.errnoCode {
         case ENOENT: "there is no such socket"
         case ECONNREFUSED: "nobody listens there"
@@ -51,7 +51,7 @@ enum AgentConnection {
         case EAGAIN: "too many clients are waiting to be let in"
         case ENAMETOOLONG: "the path is too long for a socket"
         case let code?: String(cString: strerror(code))
-        case nil: "\(error)"
+        case nil: "the connection failed"
         }
     }
 
@@ -155,7 +155,8 @@ final class ReplyHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        finish(AgentClientError(.connectionLost, socketPath: socketPath, reason: "\(error)"), context)
+        finish(
+            AgentClientError(.connectionLost, socketPath: socketPath, reason: AgentConnection.reason(error)), context)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -52,10 +52,21 @@ struct AvatardCommand: ParsableCommand {
         return given.compactMapValues(\.self)
     }
 
+    /// What the program exits with after a wrong command line, as avatarctl does; ArgumentParser's own status for it is 64.
+    private static let usageStatus: Int32 = 2
+
     /// Begins the program; SIGHUP ends it at no time.
     static func main() {
         HangUpSignal.hold()
-        main(nil)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch  where exitCode(for: error) == .validationFailure {
+            FileHandle.standardError.write(Data((fullMessage(for: error) + "\n").utf8))
+            Foundation.exit(usageStatus)
+        } catch {
+            exit(withError: error)
+        }
     }
 
     func run() throws {
@@ -67,14 +78,14 @@ struct AvatardCommand: ParsableCommand {
             try ProcessEnvironment.checkCommandLine()
             let environment = ProcessEnvironment.current()
             let directories = BaseDirectories(environment)
-            let read: @Sendable () async throws(ConfigurationError) -> AgentSettings = {
+            let read: @Sendable () throws(ConfigurationError) -> AgentSettings = {
                 () throws(ConfigurationError) in
                 var file = config
                 if file == nil { file = try directories.configurationFile("avatard/avatard.yaml") }
                 return try AgentSettings(
-                    try await LayeredConfiguration(flags: flags, environment: environment, file: file), directories)
+                    LayeredConfiguration(flags: flags, environment: environment, file: file), directories)
             }
-            let settings = try await read()
+            let settings = try read()
             let log = ProgramLog(level: settings.logLevel, form: settings.logFormat, environment: environment)
             let logger = log.logger("avatard")
             for word in directories.ignored { logger.warning("\(word)") }
@@ -85,14 +96,15 @@ struct AvatardCommand: ParsableCommand {
                     gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await group.run()
         } catch {
-            FileHandle.standardError.write(Data("avatard: \(error)\n".utf8))
+            let lines = (error as? ConfigurationError)?.faults.map(\.description) ?? [ErrorWords.text(error)]
+            FileHandle.standardError.write(Data(lines.map { "avatard: \($0)\n" }.joined().utf8))
             throw ExitCode(Self.status(of: error))
         }
     }
 
     private static func status(of error: any Error) -> Int32 {
         switch error {
-        case is ConfigurationError: 78
+        case let error as ConfigurationError: error.isOfCommandLine ? usageStatus : 78
         case is Agent.EndFault: Agent.EndFault.exitStatus
         default: 1
         }

@@ -35,57 +35,59 @@ package struct AgentSettings: Sendable {
     package init(
         _ layers: LayeredConfiguration<AgentKey>, _ directories: BaseDirectories
     ) throws(ConfigurationError) {
-        try read(layers)
-        if cacheDirectory.isEmpty { cacheDirectory = try directories.path(.data) + "/avatard/avatars" }
-        if uploadDirectory.isEmpty { uploadDirectory = try directories.path(.data) + "/avatard/crops" }
-        if stateDirectory.isEmpty { stateDirectory = try directories.path(.state) + "/avatard" }
-        if busSocket.isEmpty { busSocket = try directories.busSocket() }
-    }
-
-    private mutating func read(_ layers: LayeredConfiguration<AgentKey>) throws(ConfigurationError) {
-        let values = ConfigurationValues(layers)
-        try values.address(.serverHost, .serverPort, host: { serverHost = $0 }, port: { serverPort = $0 })
-        // Only the classic dialect is spoken yet: `auto` means classic.
-        try values.text(.serverDialect, oneOf: ["auto", "classic"]) { _ in }
-        try values.number(.serverClassicChunkBytes, in: Limits.Wire.classicChunkBytes) { classicChunkBytes = $0 }
-        try values.number(.identityUID, in: 1...Int.max) { uid = UserID(Int64($0)) }
-        try values.path(.identityTokenFile) { tokenFile = $0 }
-        try values.path(.cacheDirectory) { cacheDirectory = Self.trimmed($0) }
-        try values.bytes(.cacheBytesMax, in: 0...Int.max) { cacheBytesMax = $0 == 0 ? nil : Int64($0) }
-        try values.number(.cacheRecheckAfter, in: 0...Limits.Download.recheckSecondsMax) {
-            recheckAfter = $0 == 0 ? nil : .seconds($0)
+        var values = ConfigurationValues(layers)
+        read(&values)
+        values.collect { () throws(ConfigurationError) in
+            if cacheDirectory.isEmpty { cacheDirectory = try directories.path(.data) + "/avatard/avatars" }
+            if uploadDirectory.isEmpty { uploadDirectory = try directories.path(.data) + "/avatard/crops" }
         }
-        try values.path(.uploadDirectory) { uploadDirectory = Self.trimmed($0) }
-        try values.bytes(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
-        try values.choices(.picturesTypes) { pictureTypes = $0 }
-        try readIgnored(values, layers)
-        try values.path(.stateDirectory) { stateDirectory = Self.trimmed($0) }
-        try values.path(.busSocket) { busSocket = $0 }
-        try values.text(.storageSync, oneOf: ["full", "none"]) { sync = $0 == "none" ? .none : .full }
-        try values.text(.logLevel, oneOf: ProgramLog.levels) {
-            logLevel = $0
+        values.collect { () throws(ConfigurationError) in
+            if stateDirectory.isEmpty { stateDirectory = try directories.path(.state) + "/avatard" }
+            if busSocket.isEmpty { busSocket = try directories.busSocket() }
         }
-        try values.choice(.logFormat) { logFormat = $0 }
+        try values.finish()
+        // A key with a fault was thrown by now.
         for key in [AgentKey.serverHost, .serverPort, .identityUID] {
-            if let source = try layers.value(of: key)?.source,
-                source == "the command line" || source == "the environment"
-            {
-                isServerPinned = true
+            switch try layers.value(of: key)?.source {
+            case .commandLine, .environment: isServerPinned = true
+            case .file, nil: break
             }
         }
     }
 
-    private mutating func readIgnored(
-        _ values: ConfigurationValues<AgentKey>, _ layers: LayeredConfiguration<AgentKey>
-    ) throws(ConfigurationError) {
+    private mutating func read(_ values: inout ConfigurationValues<AgentKey>) {
+        values.address(.serverHost, .serverPort, host: { serverHost = $0 }, port: { serverPort = $0 })
+        // Only the classic dialect is spoken yet: `auto` means classic.
+        values.text(.serverDialect, oneOf: ["auto", "classic"]) { _ in }
+        values.number(.serverClassicChunkBytes, in: Limits.Wire.classicChunkBytes) { classicChunkBytes = $0 }
+        values.number(.identityUID, in: 1...Int.max) { uid = UserID(Int64($0)) }
+        values.path(.identityTokenFile) { tokenFile = $0 }
+        values.path(.cacheDirectory) { cacheDirectory = Self.trimmed($0) }
+        values.bytes(.cacheBytesMax, in: 0...Int.max) { cacheBytesMax = $0 == 0 ? nil : Int64($0) }
+        values.number(.cacheRecheckAfter, in: 0...Limits.Download.recheckSecondsMax) {
+            recheckAfter = $0 == 0 ? nil : .seconds($0)
+        }
+        values.path(.uploadDirectory) { uploadDirectory = Self.trimmed($0) }
+        values.bytes(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
+        values.choices(.picturesTypes) { pictureTypes = $0 }
+        readIgnored(&values)
+        values.path(.stateDirectory) { stateDirectory = Self.trimmed($0) }
+        values.path(.busSocket) { busSocket = $0 }
+        values.text(.storageSync, oneOf: ["full", "none"]) { sync = $0 == "none" ? .none : .full }
+        values.text(.logLevel, oneOf: ProgramLog.levels) {
+            logLevel = $0
+        }
+        values.choice(.logFormat) { logFormat = $0 }
+    }
+
+    private mutating func readIgnored(_ values: inout ConfigurationValues<AgentKey>) {
         var list: String?
-        try values.text(.uploadIgnore) { list = $0 }
+        values.text(.uploadIgnore) { list = $0 }
         guard let list else { return }
         do throws(NamePatterns.Fault) {
             uploadIgnore = try NamePatterns(list: list)
         } catch {
-            let source = try layers.value(of: .uploadIgnore)?.source ?? ""
-            throw ConfigurationError(key: AgentKey.uploadIgnore.rawValue, source: source, reason: error.description)
+            values.refuse(.uploadIgnore, error.description)
         }
     }
 
