@@ -27,6 +27,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
@@ -56,6 +57,7 @@ let package = Package(
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0",
             traits: ["YAML", "CommandLineArguments"]),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -102,7 +104,7 @@ let package = Package(
 
         // What every main needs: configuration in layers, a word to the service manager, the executor, the limit of descriptors.
         .target(
-            name: "ProgramSupport", dependencies: ["AvatarCore", configuration, nioPosix, logging], swiftSettings: strict),
+            name: "ProgramSupport", dependencies: ["AvatarCore", configuration, yams, nioPosix, logging], swiftSettings: strict),
 
         // Runtimes: drive the machines with real sockets, files and timers.
         .target(
@@ -159,7 +161,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ProgramSupportTests",
-            dependencies: ["ProgramSupport", "AgentRuntime", "ServerRuntime", "AvatarCore", "BusTestSupport", logging],
+            dependencies: [
+                "ProgramSupport", "AgentRuntime", "ServerRuntime", "AvatarCore", "BusTestSupport", nioCore, nioPosix,
+                logging,
+            ],
             path: "Tests/Unit/ProgramSupportTests", swiftSettings: strict),
         .testTarget(
             name: "PosixFilesTests", dependencies: ["PosixFiles", "AvatarCore", "TestMounts"],

@@ -31,14 +31,14 @@ package final class Agent: Service {
     private let environment: ProcessEnvironment
     private let log: ProgramLog
     private let logger: Logger
-    private let readAgain: @Sendable () async throws(ConfigurationError) -> AgentSettings
+    private let readAgain: @Sendable () throws(ConfigurationError) -> AgentSettings
 
     /// An agent with settings that were read and checked.
     ///
     /// - Parameter readAgain: reads the configuration anew, on SIGHUP.
     package init(
         settings: AgentSettings, environment: ProcessEnvironment, log: ProgramLog,
-        readAgain: @escaping @Sendable () async throws(ConfigurationError) -> AgentSettings
+        readAgain: @escaping @Sendable () throws(ConfigurationError) -> AgentSettings
     ) {
         self.settings = settings
         self.environment = environment
@@ -124,7 +124,7 @@ package final class Agent: Service {
         for await _ in HangUpSignal.occurrences() {
             notices.reloading()
             do {
-                let new = try await readAgain()
+                let new = try readAgain()
                 let changes = try await core.reload(new) { [self] settings in try account(logins, settings) }
                 log.set(level: new.logLevel, form: new.logFormat)
                 for change in changes {

@@ -52,7 +52,7 @@ enum AgentConnection {
         case EAGAIN: "too many clients are waiting to be let in"
         case ENAMETOOLONG: "the path is too long for a socket"
         case let code?: String(cString: strerror(code))
-        case nil: "\(error)"
+        case nil: "the connection failed"
         }
     }
 

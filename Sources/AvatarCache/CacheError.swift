@@ -1,3 +1,4 @@
+internal import AvatarCore
 internal import GRDB
 package import PosixFiles
 
@@ -50,8 +51,11 @@ package struct CacheError: Error, Hashable, Sendable, CustomStringConvertible {
         switch error {
         case let error as CacheError: self = error
         case let error as PosixError: self.init(error, what)
-        case let error as DatabaseError: self.init(Self.code(of: error), what, detail: error.message)
-        default: self.init(.catalog, what, detail: "\(error)")
+        case let error as DatabaseError:
+            self.init(
+                Self.code(of: error), what,
+                detail: SQLiteWords.text(code: error.resultCode.rawValue, message: error.message))
+        default: self.init(.catalog, what, detail: "a row is not as this program writes it")
         }
     }
 

@@ -6,6 +6,7 @@ internal import HummingbirdTLS
 package import Logging
 internal import NIOCore
 internal import NIOSSL
+internal import PosixFiles
 package import ServerRuntime
 internal import ServiceLifecycle
 
@@ -54,24 +55,35 @@ package struct HTTPFront: Service {
     }
 
     private static func tls(_ files: ServerSettings.HTTP.TLS) throws(ListenFault) -> TLSConfiguration {
-        do {
-            let chain = try NIOSSLCertificate.fromPEMFile(files.certificateFile).map {
-                NIOSSLCertificateSource.certificate($0)
-            }
-            guard !chain.isEmpty else { throw ListenFault("\(files.certificateFile) has no certificate") }
-            let key = try NIOSSLPrivateKey(file: files.keyFile, format: .pem)
-            var configuration = TLSConfiguration.makeServerConfiguration(
-                certificateChain: chain, privateKey: .privateKey(key))
-            configuration.minimumTLSVersion = .tlsv12
-            // Refuses a key that is not the certificate's now, and not with the first connection.
-            _ = try NIOSSLContext(configuration: configuration)
-            return configuration
-        } catch let fault as ListenFault {
-            throw fault
-        } catch {
-            throw ListenFault(
-                "\(files.certificateFile) and \(files.keyFile) cannot be used as certificate and key: \(error)")
+        // What the library throws says neither which file nor what to do.
+        func step<Value>(_ fault: String, _ body: () throws -> Value) throws(ListenFault) -> Value {
+            do { return try body() } catch { throw ListenFault(fault) }
         }
+        for (key, path) in [
+            ("http.tls.certificateFile", files.certificateFile), ("http.tls.keyFile", files.keyFile),
+        ] {
+            do throws(PosixError) { _ = try OpenFile.open(path: path) } catch {
+                throw ListenFault("\(key) cannot be read: \(error)")
+            }
+        }
+        let chain = try step("http.tls.certificateFile: \(files.certificateFile) has no certificates in PEM") {
+            try NIOSSLCertificate.fromPEMFile(files.certificateFile).map { NIOSSLCertificateSource.certificate($0) }
+        }
+        guard !chain.isEmpty else {
+            throw ListenFault("http.tls.certificateFile: \(files.certificateFile) has no certificate")
+        }
+        let key = try step("http.tls.keyFile: \(files.keyFile) has no private key in PEM") {
+            try NIOSSLPrivateKey(file: files.keyFile, format: .pem)
+        }
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: chain, privateKey: .privateKey(key))
+        configuration.minimumTLSVersion = .tlsv12
+        // Refuses a key that is not the certificate's now, and not with the first connection.
+        _ = try step("http.tls.keyFile: \(files.keyFile) is not the key of the certificate in \(files.certificateFile)")
+        {
+            try NIOSSLContext(configuration: configuration)
+        }
+        return configuration
     }
 
     package func run() async throws {

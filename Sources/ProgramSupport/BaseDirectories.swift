@@ -85,7 +85,7 @@ package struct BaseDirectories: Sendable {
     private func home(for variable: String) throws(ConfigurationError) -> String {
         func fault(_ reason: String) -> ConfigurationError {
             ConfigurationError(
-                key: "HOME", source: "the environment",
+                key: nil, source: .environment("HOME"),
                 reason:
                     "\(reason), and \(variable) does not say where else to look: set one of them to the absolute path of a folder"
             )

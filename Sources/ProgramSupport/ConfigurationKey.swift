@@ -28,19 +28,3 @@ extension ConfigurationKey {
     /// The flag without its dashes: `classic-chunk-bytes`.
     package var flag: String { words.joined(separator: "-") }
 }
-
-/// A key that cannot be, or a value that makes no sense: which, where, and why.
-package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
-    package let key: String
-    /// The file, or "the environment", or "a flag".
-    package let source: String
-    package let reason: String
-
-    package init(key: String, source: String, reason: String) {
-        self.key = key
-        self.source = source
-        self.reason = reason
-    }
-
-    package var description: String { "\(source): \(key): \(reason)" }
-}

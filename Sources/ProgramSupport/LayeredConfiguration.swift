@@ -1,14 +1,10 @@
-internal import AvatarCore
 internal import Configuration
-internal import Glibc
-internal import Synchronization
-internal import SystemPackage
 
 /// What the configuration says of a key.
 package struct ConfigurationValue: Hashable, Sendable {
     package let text: String
-    /// Which layer says so: the file's path, "the environment" or "the command line".
-    package let source: String
+    /// Which layer says so, and where in it.
+    package let source: ConfigurationSource
     /// The layer's number: the lower, the stronger.
     package let rank: Int
 }
@@ -16,7 +12,11 @@ package struct ConfigurationValue: Hashable, Sendable {
 /// A program's configuration, read in layers: flags, then environment, then the YAML file; what none of them says
 /// keeps its default.
 package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
-    private let layers: [(source: String, provider: any ConfigProvider)]
+    private let layers: [(source: @Sendable (Key) -> ConfigurationSource, values: any ConfigSnapshot)]
+
+    /// What is wrong with the layers themselves: a file that cannot be read, keys that `Key` does not have, variables that are no text.
+    /// ``ConfigurationValues`` adds what is wrong with the values.
+    package let faults: [ConfigurationFault]
 
     /// What is done about keys that `Key` does not have.
     package enum UnknownKeys: Sendable {
@@ -31,23 +31,38 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
     ///   - file: the YAML file; nil for none.
     package init(
         flags: [Key: String], environment: ProcessEnvironment, file: String?, unknownKeys: UnknownKeys = .areErrors
-    ) async throws(ConfigurationError) {
+    ) {
         let flagValues = flags.map { flag in
             (
                 AbsoluteConfigKey(flag.key.rawValue.split(separator: ".").map(String.init)),
                 ConfigValue(.string(flag.value), isSecret: flag.key.isSecret)
             )
         }
-        let variables = try Self.variables(environment, unknownKeys)
-        var layers: [(source: String, provider: any ConfigProvider)] = [
+        let given = InMemoryProvider(values: Dictionary(flagValues, uniquingKeysWith: { first, _ in first }))
+        let (variables, unknownVariables) = Self.variables(environment, unknownKeys)
+        var faults = unknownVariables
+        var layers: [(source: @Sendable (Key) -> ConfigurationSource, values: any ConfigSnapshot)] = [
+            ({ .commandLine("--\($0.flag)") }, given.snapshot()),
             (
-                "the command line",
-                InMemoryProvider(values: Dictionary(flagValues, uniquingKeysWith: { first, _ in first }))
+                { .environment(Key.variablePrefix + $0.variable) },
+                EnvironmentVariablesProvider(environmentVariables: variables).snapshot()
             ),
-            ("the environment", EnvironmentVariablesProvider(environmentVariables: variables)),
         ]
-        if let file, let provider = try await Self.provider(file, unknownKeys) { layers.append((file, provider)) }
+        do throws(ConfigurationError) {
+            if let path = file {
+                let file = try ConfigurationFile(path: path) { name in
+                    Key.allCases.contains { $0.rawValue.hasPrefix(name + ".") }
+                }
+                if unknownKeys == .areErrors { faults += Self.unfit(in: file) }
+                if let values = file.values {
+                    layers.append(({ .file(path, line: file.line(of: $0.rawValue)) }, values))
+                }
+            }
+        } catch {
+            faults += error.faults
+        }
         self.layers = layers
+        self.faults = faults
     }
 
     /// What the first layer that has the key says, and which one that is.
@@ -55,120 +70,85 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
     /// - Parameter asList: whether a YAML list says the same as its words with commas between them.
     package func value(of key: Key, asList: Bool = false) throws(ConfigurationError) -> ConfigurationValue? {
         for (rank, layer) in layers.enumerated() {
-            if let text = try Self.text(of: key.rawValue, in: layer.provider, layer.source, asList: asList) {
-                return ConfigurationValue(text: text, source: layer.source, rank: rank)
+            if let text = try Self.text(of: key, in: layer.values, layer.source(key), asList: asList) {
+                return ConfigurationValue(text: text, source: layer.source(key), rank: rank)
             }
         }
         return nil
     }
 
+    /// Where the key stands, for a fault that several keys have together; its flag where it stands nowhere.
+    package func source(of key: Key) -> ConfigurationSource {
+        (try? value(of: key))?.source ?? .commandLine("--\(key.flag)")
+    }
+
     private static func text(
-        of key: String, in provider: any ConfigProvider, _ source: String, asList: Bool = false
+        of key: Key, in values: any ConfigSnapshot, _ source: ConfigurationSource, asList: Bool
     ) throws(ConfigurationError) -> String? {
-        let absolute = AbsoluteConfigKey(key.split(separator: ".").map(String.init))
+        let absolute = AbsoluteConfigKey(key.rawValue.split(separator: ".").map(String.init))
         do {
-            guard case .string(let text) = try provider.value(forKey: absolute, type: .string).value?.content
+            guard case .string(let text) = try values.value(forKey: absolute, type: .string).value?.content
             else { return nil }
             return text
         } catch {
             if asList,
-                case .stringArray(let words)? = try? provider.value(forKey: absolute, type: .stringArray).value?.content
+                case .stringArray(let words)? = try? values.value(forKey: absolute, type: .stringArray).value?.content
             {
                 return words.joined(separator: ",")
             }
-            throw ConfigurationError(key: key, source: source, reason: "needs one plain value" + Self.bracketsHint)
+            throw ConfigurationError(
+                key: key.rawValue, source: source, reason: needsPlainValue)
         }
     }
 
-    private static var bracketsHint: String {
-        "; one that begins with [ or { needs quotes, such as \"[::1]:9090\""
-    }
+    private static var needsPlainValue: String { "needs one plain value" + LayeredConfigurationHint.brackets }
+
+    // MARK: Keys that there are not
 
     private static func variables(
         _ environment: ProcessEnvironment, _ unknownKeys: UnknownKeys
-    ) throws(ConfigurationError) -> [String: String] {
+    ) -> (known: [String: String], faults: [ConfigurationFault]) {
         let known = Set(Key.allCases.map(\.variable))
         var variables: [String: String] = [:]
+        var faults: [ConfigurationFault] = []
         for name in environment.names(from: Key.variablePrefix) {
             let short = String(name.dropFirst(Key.variablePrefix.count))
             guard known.contains(short) else {
                 if unknownKeys == .areOthers { continue }
-                throw ConfigurationError(
-                    key: name, source: "the environment", reason: unknown(short, among: Key.allCases.map(\.variable)))
-            }
-            variables[short] = try environment.text(name) ?? ""
-        }
-        return variables
-    }
-
-    /// The file's text, and whether it says anything, comments aside.
-    private static func text(ofFile file: String) throws(ConfigurationError) -> (text: String, says: Bool) {
-        let descriptor = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-        guard descriptor >= 0 else { throw unreadable(file) }
-        defer { close(descriptor) }
-        var data: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 16 * 1024)
-        while true {
-            let got = Glibc.read(descriptor, &chunk, chunk.count)
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw unreadable(file) }
-            if got == 0 { break }
-            data += chunk[..<got]
-            guard data.count <= Limits.Configuration.fileBytesMax else {
-                throw ConfigurationError(
-                    key: "the file", source: file,
-                    reason: "has more than \(Limits.Configuration.fileBytesMax) bytes, which no configuration needs")
-            }
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            throw ConfigurationError(key: "the file", source: file, reason: "is not UTF-8: save it as UTF-8")
-        }
-        let says = text.split(whereSeparator: \.isNewline).contains { line in
-            let content = line.drop(while: \.isWhitespace)
-            return !content.isEmpty && !content.hasPrefix("#") && content != "---"
-        }
-        return (text, says)
-    }
-
-    private static func unreadable(_ file: String) -> ConfigurationError {
-        ConfigurationError(
-            key: "the file", source: file, reason: "cannot be read: \(String(cString: strerror(errno)))")
-    }
-
-    /// Nil for a file that says nothing, comments aside.
-    private static func provider(
-        _ file: String, _ unknownKeys: UnknownKeys
-    ) async throws(ConfigurationError) -> FileProvider<YAMLSnapshot>? {
-        let (text, says) = try Self.text(ofFile: file)
-        guard says else { return nil }
-        // The library asks of each key whether it is a secret: that is where the misspelt ones are seen.
-        let keys = KeyCollector()
-        let provider: FileProvider<YAMLSnapshot>
-        do {
-            provider = try await FileProvider<YAMLSnapshot>(
-                parsingOptions: YAMLSnapshot.ParsingOptions(
-                    secretsSpecifier: .dynamic { key, _ in
-                        keys.add(key)
-                        return true
-                    }),
-                filePath: FilePath(file))
-        } catch {
-            let hint = text.contains(/:[ \t]+[\[{]/) ? bracketsHint : ""
-            throw ConfigurationError(key: "the file", source: file, reason: "is no YAML: \(error)\(hint)")
-        }
-        let known = Key.allCases.map(\.rawValue)
-        for key in keys.sorted where unknownKeys == .areErrors && !known.contains(key) {
-            // A section with nothing in it.
-            if known.contains(where: { $0.hasPrefix(key + ".") }), try Self.text(of: key, in: provider, file) == "" {
+                let all = Key.allCases.map { Key.variablePrefix + $0.variable }
+                faults.append(
+                    ConfigurationFault(key: nil, source: .environment(name), reason: unknown(name, among: all)))
                 continue
             }
-            throw ConfigurationError(key: key, source: file, reason: unknown(key, among: known))
+            do throws(ConfigurationError) {
+                variables[short] = try environment.text(name) ?? ""
+            } catch {
+                faults += error.faults
+            }
         }
-        return provider
+        return (variables, faults)
+    }
+
+    private static func unfit(in file: ConfigurationFile) -> [ConfigurationFault] {
+        let known = Key.allCases.map(\.rawValue)
+        let sections = Set(known.flatMap { key in key.indices(of: ".").map { String(key[..<$0]) } })
+        return file.entries.compactMap { entry in
+            guard !known.contains(entry.key) else {
+                return entry.isSection
+                    ? ConfigurationFault(
+                        key: entry.key, source: .file(file.path, line: entry.line), reason: needsPlainValue) : nil
+            }
+            // A section with nothing in it.
+            if sections.contains(entry.key), entry.text?.isEmpty == true { return nil }
+            let candidates = known + (entry.isSection ? Array(sections) : [])
+            return ConfigurationFault(
+                key: entry.key, source: .file(file.path, line: entry.line),
+                reason: unknown(entry.key, among: candidates))
+        }
     }
 
     private static func unknown(_ key: String, among known: [String]) -> String {
-        let near = known.min { distance($0, key) < distance($1, key) }
+        let near = known.sorted().min { distance($0, key) < distance($1, key) }
         return "there is no such key" + (near.map { distance($0, key) <= 3 ? "; is \($0) meant?" : "" } ?? "")
     }
 
@@ -189,8 +169,6 @@ package struct LayeredConfiguration<Key: ConfigurationKey>: Sendable {
     }
 }
 
-private final class KeyCollector: Sendable {
-    private let keys = Mutex<Set<String>>([])
-    func add(_ key: String) { keys.withLock { _ = $0.insert(key) } }
-    var sorted: [String] { keys.withLock { $0.sorted() } }
+extension String {
+    fileprivate func indices(of character: Character) -> [Index] { indices.filter { self[$0] == character } }
 }

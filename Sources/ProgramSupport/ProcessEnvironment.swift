@@ -40,7 +40,7 @@ package struct ProcessEnvironment: Sendable {
     package func text(_ name: String) throws(ConfigurationError) -> String? {
         if unreadable.contains(name) {
             throw ConfigurationError(
-                key: name, source: "the environment",
+                key: nil, source: .environment(name),
                 reason: "is not UTF-8, and only paths and values that are can be used: set it to another one")
         }
         return variables[name].flatMap { $0.isEmpty ? nil : $0 }
@@ -59,7 +59,7 @@ package struct ProcessEnvironment: Sendable {
             let bytes = UnsafeRawBufferPointer(start: argument, count: strlen(argument))
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw ConfigurationError(
-                    key: last.hasPrefix("-") ? last : "argument \(number)", source: "the command line",
+                    key: nil, source: .commandLine(last.hasPrefix("-") ? last : "argument \(number)"),
                     reason:
                         "\"\(String(decoding: bytes, as: UTF8.self))\" is not UTF-8, and only paths and values that are can be used"
                 )

@@ -1,6 +1,6 @@
 internal import AvatarCore
-internal import Glibc
 package import NIOCore
+internal import ProgramSupport
 
 /// The server cannot listen at an address of its configuration.
 package struct ListenFault: Error, CustomStringConvertible {
@@ -10,7 +10,7 @@ package struct ListenFault: Error, CustomStringConvertible {
 
     package init(host: String, port: Int, _ error: IOError) {
         self.init(
-            "cannot listen on \(HostPort.text(host: host, port: port)): " + String(cString: strerror(error.errnoCode)))
+            "cannot listen on \(HostPort.text(host: host, port: port)): " + ErrorWords.text(error))
     }
 
     /// What `body` gives, or its error in words.
@@ -21,8 +21,8 @@ package struct ListenFault: Error, CustomStringConvertible {
             return try await body()
         } catch let error as IOError {
             throw ListenFault(host: host, port: port, error)
-        } catch is SocketAddressError {
-            throw ListenFault("cannot listen on \(host): no address is known for that name")
+        } catch let error where error is SocketAddressError || error is SocketAddressError.UnknownHost {
+            throw ListenFault("cannot listen on \(HostPort.text(host: host, port: port)): \(ErrorWords.text(error))")
         }
     }
 }

@@ -22,12 +22,22 @@ struct AvatarServerCommand: ParsableCommand {
     static func main() {
         HangUpSignal.hold()
         umask(0o077)
-        main(nil)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch  where exitCode(for: error) == .validationFailure {
+            Failure.write(fullMessage(for: error))
+            Foundation.exit(Failure.usage.rawValue)
+        } catch {
+            exit(withError: error)
+        }
     }
 }
 
-/// The exit codes of the program (sysexits.h).
+/// The exit codes of the program (sysexits.h, and 2 as most tools have it).
 enum Failure {
+    /// The command line was wrong; ArgumentParser's own code for it is 64.
+    static let usage = ExitCode(2)
     /// A key or a value of the configuration.
     static let configuration = ExitCode(78)
     /// Something that the server needs is not there or does not answer.
@@ -39,6 +49,9 @@ enum Failure {
 
     /// Writes the reason to standard error.
     static func say(_ reason: String) {
-        FileHandle.standardError.write(Data("avatar-server: \(reason)\n".utf8))
+        write("avatar-server: \(reason)")
     }
+
+    /// Writes a line to standard error.
+    static func write(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
 }

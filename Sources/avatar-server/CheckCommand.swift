@@ -16,7 +16,7 @@ struct CheckCommand: ParsableCommand {
     func run() throws { try SingleThreadExecutor.run { try await check() } }
 
     private func check() async throws {
-        let settings = try await options.settings()
+        let settings = try options.settings()
         print("ok    configuration")
         var problems = 0
         func report(_ what: String, _ problem: String?, remedy: String) {

@@ -59,21 +59,21 @@ struct ConfigurationOptions: ParsableArguments {
         return given.compactMapValues { $0 }
     }
 
-    /// The checked settings. When a value makes no sense, the program ends and names the key, the place and the reason.
-    func settings() async throws -> ServerSettings {
+    /// The checked settings. When values make no sense, the program ends and names each key, the place and the reason.
+    func settings() throws -> ServerSettings {
         do throws(ConfigurationError) {
             try ProcessEnvironment.checkCommandLine()
-            return try await read()
+            return try read()
         } catch {
-            Failure.say("\(error)")
-            throw Failure.configuration
+            for fault in error.faults { Failure.say("\(fault)") }
+            throw error.isOfCommandLine ? Failure.usage : Failure.configuration
         }
     }
 
     /// What flags, environment and file say now.
-    func read() async throws(ConfigurationError) -> ServerSettings {
+    func read() throws(ConfigurationError) -> ServerSettings {
         let file = config ?? (FileManager.default.fileExists(atPath: Self.defaultFile) ? Self.defaultFile : nil)
         return try ServerSettings(
-            try await LayeredConfiguration<ServerKey>(flags: flags, environment: .current(), file: file))
+            LayeredConfiguration<ServerKey>(flags: flags, environment: .current(), file: file))
     }
 }

@@ -27,15 +27,16 @@ struct ServeCommand: ParsableCommand {
     }
 
     private func serve() async throws {
-        let settings = try await options.settings()
+        let settings = try options.settings()
         let log = ProgramLog(level: settings.logLevel, form: settings.logFormat, environment: .current())
         do {
             try await serve(settings, log)
         } catch let error as StoreError {
             Failure.say("\(error)")
             throw Failure.unavailable
-        } catch let error as ListenFault {
-            Failure.say("\(error)")
+        } catch let error where !(error is ExitCode) {
+            // A port that is taken, a port file that cannot be written, and what nobody foresaw.
+            Failure.say(ErrorWords.text(error))
             throw Failure.unavailable
         }
     }
@@ -98,7 +99,7 @@ struct ServeCommand: ParsableCommand {
                 }
                 try readiness.listening(classicPort: nil)
             } catch {
-                logger.error("cannot tell that HTTP is ready", metadata: ["detail": "\(error)"])
+                logger.error("cannot tell that HTTP is ready", metadata: ["detail": "\(ErrorWords.text(error))"])
             }
         }
     }
@@ -109,7 +110,7 @@ struct ServeCommand: ParsableCommand {
         for await _ in HangUpSignal.occurrences() {
             manager.reloading()
             do throws(ConfigurationError) {
-                let new = try await options.read()
+                let new = try options.read()
                 let changes = server.reload(new)
                 log.set(level: new.logLevel, form: new.logFormat)
                 for change in changes {

@@ -20,7 +20,7 @@ extension UserCommand {
         func run() throws { try SingleThreadExecutor.run { try await list() } }
 
         private func list() async throws {
-            let (users, files) = try openAdministration(try await options.settings())
+            let (users, files) = try openAdministration(try options.settings())
             let isTerminal = isatty(STDOUT_FILENO) == 1
             var last: UserID?
             var table = UserTable()
@@ -51,7 +51,7 @@ extension UserCommand {
 
         private func revoke() async throws {
             let user = try argument.user()
-            let settings = try await options.settings()
+            let settings = try options.settings()
             let (users, _) = try openAdministration(settings)
             switch try doing({ () throws(StoreError) in try users.revokeToken(of: user) }) {
             case .ended:
@@ -81,7 +81,7 @@ extension UserCommand {
 
         private func remove() async throws {
             let user = try argument.user()
-            let settings = try await options.settings()
+            let settings = try options.settings()
             let (users, files) = try openAdministration(settings)
             let outcome = try doing { () throws(StoreError) in
                 try UserRemoval(users, files).remove(user, keepingFiles: keepFiles)

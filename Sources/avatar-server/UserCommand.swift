@@ -65,7 +65,7 @@ struct UserCommand: ParsableCommand {
 
 /// - Parameter making: whether a database that is not there is made.
 private func openUsers(_ options: ConfigurationOptions, making: Bool = false) async throws -> EmbeddedUsers {
-    let settings = try await options.settings()
+    let settings = try options.settings()
     guard settings.storesKind == .embedded else {
         Failure.say("stores.kind is cluster: its users and tokens are made by the chat system, in MySQL and Redis")
         throw Failure.refused

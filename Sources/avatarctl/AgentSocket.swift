@@ -12,13 +12,13 @@ enum AgentSocket {
     }
 
     /// - Parameter flag: what `--socket` says; nothing else is looked at then.
-    static func path(flag: String?) async throws(ConfigurationError) -> String {
+    static func path(flag: String?) throws(ConfigurationError) -> String {
         if let flag { return flag }
         let environment = ProcessEnvironment.current()
         let directories = BaseDirectories(environment)
-        if let named = try await named(environment, file: nil) { return named }
+        if let named = try named(environment, file: nil) { return named }
         if let file = try directories.configurationFile("avatard/avatard.yaml"),
-            let named = try await named(environment, file: file)
+            let named = try named(environment, file: file)
         {
             return named
         }
@@ -27,11 +27,12 @@ enum AgentSocket {
 
     private static func named(
         _ environment: ProcessEnvironment, file: String?
-    ) async throws(ConfigurationError) -> String? {
-        let layers = try await LayeredConfiguration<Key>(
-            flags: [:], environment: environment, file: file, unknownKeys: .areOthers)
+    ) throws(ConfigurationError) -> String? {
+        var values = ConfigurationValues(
+            LayeredConfiguration<Key>(flags: [:], environment: environment, file: file, unknownKeys: .areOthers))
         var path: String?
-        try ConfigurationValues(layers).path(.busSocket) { path = $0 }
+        values.path(.busSocket) { path = $0 }
+        try values.finish()
         return path
     }
 }

@@ -29,7 +29,7 @@ struct Avatarctl: AsyncParsableCommand {
         do throws(ConfigurationError) {
             try ProcessEnvironment.checkCommandLine()
         } catch {
-            Output.errorLine("avatarctl: \(error.key): \(error.reason)")
+            for fault in error.faults { Output.errorLine("avatarctl: \(fault)") }
             leave(.usage)
         }
         do {

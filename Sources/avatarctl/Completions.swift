@@ -10,7 +10,7 @@ enum Completions {
     static let names = CompletionKind.custom { _, _, word in await known(word) }
 
     private static func known(_ word: String) async -> [String] {
-        guard let path = try? await AgentSocket.path(flag: nil) else { return [] }
+        guard let path = try? AgentSocket.path(flag: nil) else { return [] }
         return await withTaskGroup(of: [String].self) { group in
             group.addTask { await names(in: AgentClient(socketPath: path), from: word) }
             group.addTask {

@@ -19,7 +19,7 @@ extension CommonOptions {
     /// Runs a command's work, and says what went wrong as a person reads it, or as one JSON object.
     func run(_ body: (AgentClient) async throws -> Void) async throws {
         do {
-            var client = AgentClient(socketPath: try await AgentSocket.path(flag: socket))
+            var client = AgentClient(socketPath: try AgentSocket.path(flag: socket))
             client.timeout = .seconds(timeout)
             client.onSilence = { [timeout] in
                 Output.errorLine(
@@ -37,7 +37,7 @@ extension CommonOptions {
             case .connectionLost, .malformedReply: throw ExitStatus.failed
             }
         } catch let error as ConfigurationError {
-            Output.errorLine("avatarctl: \(error)")
+            for fault in error.faults { Output.errorLine("avatarctl: \(fault)") }
             throw ExitStatus.usage
         } catch let error as LocalError {
             Output.errorLine("avatarctl: \(error.description)")

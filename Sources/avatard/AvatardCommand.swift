@@ -59,10 +59,21 @@ struct AvatardCommand: ParsableCommand {
         return given.compactMapValues(\.self)
     }
 
+    /// What the program exits with after a wrong command line, as avatarctl does; ArgumentParser's own status for it is 64.
+    private static let usageStatus: Int32 = 2
+
     /// Begins the program; SIGHUP ends it at no time.
     static func main() {
         HangUpSignal.hold()
-        main(nil)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch  where exitCode(for: error) == .validationFailure {
+            FileHandle.standardError.write(Data((fullMessage(for: error) + "\n").utf8))
+            Foundation.exit(usageStatus)
+        } catch {
+            exit(withError: error)
+        }
     }
 
     func run() throws {
@@ -78,18 +89,17 @@ struct AvatardCommand: ParsableCommand {
                 if let config { return config }
                 return try directories.configurationFile("avatard/avatard.yaml")
             }
-            let layers: @Sendable () async throws(ConfigurationError) -> LayeredConfiguration<AgentKey> = {
+            let layers: @Sendable () throws(ConfigurationError) -> LayeredConfiguration<AgentKey> = {
                 () throws(ConfigurationError) in
-                try await LayeredConfiguration(flags: flags, environment: environment, file: try file())
+                LayeredConfiguration(flags: flags, environment: environment, file: try file())
             }
-            let read: @Sendable () async throws(ConfigurationError) -> AgentSettings = {
+            let read: @Sendable () throws(ConfigurationError) -> AgentSettings = {
                 () throws(ConfigurationError) in
-                try AgentSettings(try await layers(), directories)
+                try AgentSettings(try layers(), directories)
             }
-            let settings = try await read()
+            let settings = try read()
             if let showConfig {
-                let report = try ConfigurationReport(try await layers(), settings, file: try file())
-                for line in report.lines(showConfig) { print(line) }
+                for line in try ConfigurationReport(try layers(), settings).lines(showConfig) { print(line) }
                 return
             }
             let log = ProgramLog(level: settings.logLevel, form: settings.logFormat, environment: environment)
@@ -107,14 +117,15 @@ struct AvatardCommand: ParsableCommand {
                 try await group.run()
             }
         } catch {
-            FileHandle.standardError.write(Data("avatard: \(error)\n".utf8))
+            let lines = (error as? ConfigurationError)?.faults.map(\.description) ?? [ErrorWords.text(error)]
+            FileHandle.standardError.write(Data(lines.map { "avatard: \($0)\n" }.joined().utf8))
             throw ExitCode(Self.status(of: error))
         }
     }
 
     private static func status(of error: any Error) -> Int32 {
         switch error {
-        case is ConfigurationError: 78
+        case let error as ConfigurationError: error.isOfCommandLine ? usageStatus : 78
         case is Agent.EndFault: Agent.EndFault.exitStatus
         default: 1
         }

@@ -155,18 +155,18 @@ extension RealPrograms {
                     [
                         ("avatard", ["--config", yaml], agent.environment, 78, [yaml, "server.hots", "server.host"]),
                         ("avatard", [], misspelt, 78, ["AVATARD_SERVER_HOTS", "the environment", "SERVER_HOST"]),
-                        ("avatard", ["--server-hots", "x"], agent.environment, 64, ["--server-hots"]),
+                        ("avatard", ["--server-hots", "x"], agent.environment, 2, ["--server-hots"]),
                         (
-                            "avatard", ["--server-port", "65536"], agent.environment, 78,
-                            ["server.port", "65535", "the command line"]
+                            "avatard", ["--server-port", "65536"], agent.environment, 2,
+                            ["server.port", "65535", "--server-port"]
                         ),
                         (
-                            "avatard", ["--storage-sync", "maybe"], agent.environment, 78,
+                            "avatard", ["--storage-sync", "maybe"], agent.environment, 2,
                             ["storage.sync", "maybe", "full, none"]
                         ),
                         (
                             "avatar-server", ["serve", "--config", yaml], ["HOME": folder.path], 78,
-                            [yaml, "server.hots"]
+                            ["\(yaml):1: server: there is no such key"]
                         ),
                         (
                             "avatar-server", ["serve"], ["HOME": folder.path, "AVATAR_SERVER_LISTEN_PROT": "1"], 78,

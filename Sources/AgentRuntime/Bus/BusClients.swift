@@ -3,6 +3,7 @@ internal import Glibc
 internal import LabelBus
 internal import Logging
 internal import NIOCore
+internal import ProgramSupport
 internal import Synchronization
 
 /// The clients that are connected: who is let in, and who has to be closed in the end.
@@ -123,7 +124,7 @@ private final class BusErrorHandler: ChannelInboundHandler {
     init(logger: Logger) { self.logger = logger }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        logger.debug("a client of the label bus was closed", metadata: ["reason": "\(error)"])
+        logger.debug("a client of the label bus was closed", metadata: ["reason": "\(ErrorWords.text(error))"])
         // A violation closes by itself, after the replies before it.
         if !(error is BusMessageError) { context.close(promise: nil) }
     }

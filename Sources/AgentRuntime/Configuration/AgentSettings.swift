@@ -37,94 +37,88 @@ package struct AgentSettings: Sendable {
     package init(
         _ layers: LayeredConfiguration<AgentKey>, _ directories: BaseDirectories
     ) throws(ConfigurationError) {
-        try read(layers)
-        if cacheDirectory.isEmpty { cacheDirectory = try directories.path(.data) + "/avatard/avatars" }
-        if uploadDirectory.isEmpty { uploadDirectory = try directories.path(.data) + "/avatard/crops" }
-        if stateDirectory.isEmpty { stateDirectory = try directories.path(.state) + "/avatard" }
-        if busSocket.isEmpty { busSocket = try directories.busSocket() }
+        var values = ConfigurationValues(layers)
+        read(&values)
+        values.collect { () throws(ConfigurationError) in
+            if cacheDirectory.isEmpty { cacheDirectory = try directories.path(.data) + "/avatard/avatars" }
+            if uploadDirectory.isEmpty { uploadDirectory = try directories.path(.data) + "/avatard/crops" }
+        }
+        values.collect { () throws(ConfigurationError) in
+            if stateDirectory.isEmpty { stateDirectory = try directories.path(.state) + "/avatard" }
+            if busSocket.isEmpty { busSocket = try directories.busSocket() }
+        }
+        try values.finish()
+        // A key with a fault was thrown by now.
+        for key in [AgentKey.serverURL, .serverHost, .serverPort, .identityUID] {
+            switch try layers.value(of: key)?.source {
+            case .commandLine, .environment: isServerPinned = true
+            case .file, nil: break
+            }
+        }
     }
 
-    private mutating func read(_ layers: LayeredConfiguration<AgentKey>) throws(ConfigurationError) {
-        let values = ConfigurationValues(layers)
-        try values.address(.serverHost, .serverPort, host: { serverHost = $0 }, port: { serverPort = $0 })
-        try readURL(layers)
+    private mutating func read(_ values: inout ConfigurationValues<AgentKey>) {
+        values.address(.serverHost, .serverPort, host: { serverHost = $0 }, port: { serverPort = $0 })
+        readURL(&values)
         // The classic dialect is the only one for a server that is named by its host: `auto` means classic.
-        try values.text(.serverDialect, oneOf: ["auto", "classic"]) { _ in }
-        try values.number(.serverClassicChunkBytes, in: Limits.Wire.classicChunkBytes) {
-            manners.classicChunkBytes = $0
-        }
-        try values.path(.serverCAFile) { manners.caFile = $0 }
-        try readPin(layers)
-        try values.flag(.serverAllowPlaintext) { manners.allowsPlaintext = $0 }
-        try values.number(.identityUID, in: 1...Int.max) { uid = UserID(Int64($0)) }
-        try values.path(.identityTokenFile) { tokenFile = $0 }
-        try values.path(.cacheDirectory) { cacheDirectory = Self.trimmed($0) }
-        try values.bytes(.cacheBytesMax, in: 0...Int.max) { cacheBytesMax = $0 == 0 ? nil : Int64($0) }
-        try values.number(.cacheRecheckAfter, in: 0...Limits.Download.recheckSecondsMax) {
+        values.text(.serverDialect, oneOf: ["auto", "classic"]) { _ in }
+        values.number(.serverClassicChunkBytes, in: Limits.Wire.classicChunkBytes) { manners.classicChunkBytes = $0 }
+        values.path(.serverCAFile) { manners.caFile = $0 }
+        readPin(&values)
+        values.flag(.serverAllowPlaintext) { manners.allowsPlaintext = $0 }
+        values.number(.identityUID, in: 1...Int.max) { uid = UserID(Int64($0)) }
+        values.path(.identityTokenFile) { tokenFile = $0 }
+        values.path(.cacheDirectory) { cacheDirectory = Self.trimmed($0) }
+        values.bytes(.cacheBytesMax, in: 0...Int.max) { cacheBytesMax = $0 == 0 ? nil : Int64($0) }
+        values.number(.cacheRecheckAfter, in: 0...Limits.Download.recheckSecondsMax) {
             recheckAfter = $0 == 0 ? nil : .seconds($0)
         }
-        try values.path(.uploadDirectory) { uploadDirectory = Self.trimmed($0) }
-        try values.bytes(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
-        try values.choices(.picturesTypes) { pictureTypes = $0 }
-        try readIgnored(values, layers)
-        try values.path(.stateDirectory) { stateDirectory = Self.trimmed($0) }
-        try values.path(.busSocket) { busSocket = $0 }
-        try values.text(.storageSync, oneOf: ["full", "none"]) { sync = $0 == "none" ? .none : .full }
-        try values.text(.logLevel, oneOf: ProgramLog.levels) {
+        values.path(.uploadDirectory) { uploadDirectory = Self.trimmed($0) }
+        values.bytes(.uploadBytesMax, in: 1...Int(Limits.Picture.downloadBytesMax)) { uploadBytesMax = Int64($0) }
+        values.choices(.picturesTypes) { pictureTypes = $0 }
+        readIgnored(&values)
+        values.path(.stateDirectory) { stateDirectory = Self.trimmed($0) }
+        values.path(.busSocket) { busSocket = $0 }
+        values.text(.storageSync, oneOf: ["full", "none"]) { sync = $0 == "none" ? .none : .full }
+        values.text(.logLevel, oneOf: ProgramLog.levels) {
             logLevel = $0
         }
-        try values.choice(.logFormat) { logFormat = $0 }
-        for key in [AgentKey.serverURL, .serverHost, .serverPort, .identityUID] {
-            if let source = try layers.value(of: key)?.source,
-                source == "the command line" || source == "the environment"
-            {
-                isServerPinned = true
-            }
-        }
+        values.choice(.logFormat) { logFormat = $0 }
     }
 
-    /// The base URL. A server that is named both ways in one layer is an error; else the stronger layer wins.
-    private mutating func readURL(_ layers: LayeredConfiguration<AgentKey>) throws(ConfigurationError) {
-        guard let value = try layers.value(of: .serverURL), !value.text.isEmpty else { return }
-        if let host = try layers.value(of: .serverHost), !host.text.isEmpty {
-            guard host.rank != value.rank else {
-                throw ConfigurationError(
-                    key: AgentKey.serverURL.rawValue, source: value.source,
-                    reason: "server.url and server.host both name a server: keep server.url for HTTP, "
-                        + "or server.host for the classic dialect")
-            }
-            if host.rank < value.rank { return }
-            serverHost = nil
-        }
+    /// The base URL. A server that is named both ways in one layer is a fault; else the stronger layer wins.
+    private mutating func readURL(_ values: inout ConfigurationValues<AgentKey>) {
+        let both =
+            "server.url and server.host both name a server: keep server.url for HTTP, or server.host for the classic dialect"
+        guard values.chosen(.serverURL, or: .serverHost, both) == .serverURL else { return }
+        var text = ""
+        values.text(.serverURL) { text = $0 }
         do throws(ServerURL.Fault) {
-            serverURL = try ServerURL(value.text)
+            serverURL = try ServerURL(text)
+            serverHost = nil
         } catch {
-            throw ConfigurationError(
-                key: AgentKey.serverURL.rawValue, source: value.source, reason: "\"\(value.text)\" \(error)")
+            values.refuse(.serverURL, "\"\(text)\" \(error)")
         }
     }
 
-    private mutating func readPin(_ layers: LayeredConfiguration<AgentKey>) throws(ConfigurationError) {
-        guard let value = try layers.value(of: .serverPin), !value.text.isEmpty else { return }
-        guard let pin = SHA256Digest(hex: value.text.lowercased()) else {
-            throw ConfigurationError(
-                key: AgentKey.serverPin.rawValue, source: value.source,
-                reason: "\"\(value.text)\" must be the SHA-256 of the server's public key, 64 hexadecimal digits")
-        }
-        manners.pin = pin
+    private mutating func readPin(_ values: inout ConfigurationValues<AgentKey>) {
+        var text: String?
+        values.text(.serverPin) { text = $0 }
+        guard let text else { return }
+        manners.pin = SHA256Digest(hex: text.lowercased())
+        guard manners.pin == nil else { return }
+        values.refuse(
+            .serverPin, "\"\(text)\" must be the SHA-256 of the server's public key, 64 hexadecimal digits")
     }
 
-    private mutating func readIgnored(
-        _ values: ConfigurationValues<AgentKey>, _ layers: LayeredConfiguration<AgentKey>
-    ) throws(ConfigurationError) {
+    private mutating func readIgnored(_ values: inout ConfigurationValues<AgentKey>) {
         var list: String?
-        try values.text(.uploadIgnore) { list = $0 }
+        values.text(.uploadIgnore) { list = $0 }
         guard let list else { return }
         do throws(NamePatterns.Fault) {
             uploadIgnore = try NamePatterns(list: list)
         } catch {
-            let source = try layers.value(of: .uploadIgnore)?.source ?? ""
-            throw ConfigurationError(key: AgentKey.uploadIgnore.rawValue, source: source, reason: error.description)
+            values.refuse(.uploadIgnore, error.description)
         }
     }
 

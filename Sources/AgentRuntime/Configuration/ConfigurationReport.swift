@@ -29,38 +29,35 @@ package struct ConfigurationReport: Sendable {
     /// What a person should know beside it.
     private var remarks: [String] = []
 
-    /// Reads the layers, their file once more for the lines, and the login that was made over the bus.
+    /// Reads the layers, and the login that was made over the bus.
     package init(
-        _ layers: LayeredConfiguration<AgentKey>, _ settings: AgentSettings, file: String?
+        _ layers: LayeredConfiguration<AgentKey>, _ settings: AgentSettings
     ) throws(ConfigurationError) {
-        let lines = file.flatMap { try? String(contentsOfFile: $0, encoding: .utf8) }.map(YAMLLines.init)
         for key in AgentKey.allCases {
             let said = try layers.value(of: key, asList: true)
             guard let said, !said.text.isEmpty else {
                 rows.append(Row(key: key, value: settings.standardText(of: key), source: .standard))
                 continue
             }
-            rows.append(Row(key: key, value: said.text, source: Self.source(said, key, lines)))
+            rows.append(Row(key: key, value: said.text, source: Source(said.source)))
         }
         takePortOfHost(settings.serverPort)
         guard !settings.isServerPinned else { return }
         do throws(TokenFile.Fault) {
             let logins = LoginStore(stateDirectory: settings.stateDirectory)
-            guard let kept = try logins.load(classicChunkBytes: settings.classicChunkBytes) else { return }
+            guard let kept = try logins.load(settings.manners) else { return }
             let source = Source.login(logins.path)
-            change(.serverHost, to: kept.server.host, by: source)
-            change(.serverPort, to: "\(kept.server.port)", by: source)
+            if let url = kept.server.url {
+                change(.serverURL, to: url.description, by: source)
+                change(.serverHost, to: "", by: source)
+            } else {
+                change(.serverURL, to: "", by: source)
+                change(.serverHost, to: kept.server.host, by: source)
+                change(.serverPort, to: "\(kept.server.port)", by: source)
+            }
             change(.identityUID, to: "\(kept.uid.value)", by: source)
         } catch {
             remarks.append(error.description)
-        }
-    }
-
-    private static func source(_ said: ConfigurationValue, _ key: AgentKey, _ lines: YAMLLines?) -> Source {
-        switch said.source {
-        case "the command line": .commandLine(flag: "--" + key.flag)
-        case "the environment": .environment(variable: AgentKey.variablePrefix + key.variable)
-        default: .file(said.source, line: lines?.line(of: key.rawValue))
         }
     }
 
@@ -117,6 +114,14 @@ extension ConfigurationReport.Row {
 }
 
 extension ConfigurationReport.Source {
+    fileprivate init(_ source: ConfigurationSource) {
+        switch source {
+        case .commandLine(let flag): self = .commandLine(flag: flag)
+        case .environment(let variable): self = .environment(variable: variable)
+        case .file(let path, let line): self = .file(path, line: line)
+        }
+    }
+
     fileprivate var word: String {
         switch self {
         case .standard: "default"
@@ -146,10 +151,14 @@ extension AgentSettings {
     /// The value of a key that nobody has said anything about, as it would be written.
     fileprivate func standardText(of key: AgentKey) -> String {
         switch key {
+        case .serverURL: serverURL?.description ?? ""
+        case .serverCAFile: manners.caFile ?? ""
+        case .serverPin: manners.pin?.hex ?? ""
+        case .serverAllowPlaintext: manners.allowsPlaintext ? "true" : "false"
         case .serverHost: serverHost ?? ""
         case .serverPort: "\(serverPort)"
         case .serverDialect: "auto"
-        case .serverClassicChunkBytes: "\(classicChunkBytes)"
+        case .serverClassicChunkBytes: "\(manners.classicChunkBytes)"
         case .identityUID: uid.map { "\($0.value)" } ?? ""
         case .identityTokenFile: stateDirectory + "/token"
         case .cacheDirectory: cacheDirectory

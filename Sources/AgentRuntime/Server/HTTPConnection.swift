@@ -77,7 +77,7 @@ final class HTTPConnection: ServerLink {
         do {
             var fields = message.fields
             fields.add(name: "Authorization", value: account.basic)
-            fields.add(name: "User-Agent", value: "avatard/\(Agent.version)")
+            fields.add(name: "User-Agent", value: "avatard/\(Version.current)")
             fields.add(name: "Accept-Encoding", value: "identity")
             let atHand = message.body.map { HTTPClient.Body.bytes($0) }
             let body = atHand ?? message.bodyBytes.map { count in

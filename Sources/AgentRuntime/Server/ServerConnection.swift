@@ -2,6 +2,7 @@ internal import AvatarCore
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
+internal import ProgramSupport
 internal import TransferMachines
 internal import WireProtocol
 
@@ -75,19 +76,10 @@ final class ServerConnection: ServerLink {
     }
 
     private static func words(for error: any Error, host: String, port: Int) -> String {
-        if let failure = error as? NIOConnectionError {
-            if let dns = failure.dnsAError ?? failure.dnsAAAAError, failure.connectionErrors.isEmpty {
-                return "\(host) cannot be found: \(dns)"
-            }
-            if let first = failure.connectionErrors.first { return words(for: first.error, host: host, port: port) }
-        }
-        if let failure = error as? IOError {
-            return "\(HostPort.text(host: host, port: port)): \(kernelWords(failure.errnoCode))"
-        }
-        if error is ChannelError {
-            return "\(HostPort.text(host: host, port: port)): no answer in \(Limits.Connection.connectTimeout)"
-        }
-        return "\(HostPort.text(host: host, port: port)): \(error)"
+        let words = ErrorWords.text(error)
+        // A host that cannot be found is named by the words.
+        if let failure = error as? NIOConnectionError, failure.connectionErrors.isEmpty { return words }
+        return "\(HostPort.text(host: host, port: port)): \(words)"
     }
 }
 
@@ -132,11 +124,7 @@ private final class ReplyHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if let failure = error as? IOError {
-            cause = kernelWords(failure.errnoCode)
-        } else {
-            cause = "\(error)"
-        }
+        cause = ErrorWords.text(error)
         context.close(promise: nil)
     }
 

@@ -2,6 +2,7 @@ internal import AvatarCore
 internal import Glibc
 internal import Logging
 internal import NIOCore
+internal import ProgramSupport
 
 /// Stands on a listening socket and accepts only while there is room for a connection; the kernel's queue keeps the others.
 ///
@@ -47,7 +48,7 @@ final class AcceptGate: ChannelDuplexHandler {
             return context.fireErrorCaught(error)
         }
         guard pause == nil else { return }
-        logger.warning("accepting connections pauses", metadata: ["reason": "\(error)"])
+        logger.warning("accepting connections pauses", metadata: ["reason": "\(ErrorWords.text(error))"])
         setAutoRead(false, context)
         let me = NIOLoopBound((gate: self, context: context), eventLoop: context.eventLoop)
         registry.onNextClose { me.eventLoop.execute { me.value.gate.resume(me.value.context) } }
@@ -69,7 +70,7 @@ final class AcceptGate: ChannelDuplexHandler {
             try context.channel.syncOptions?.setOption(.autoRead, value: isOn)
         } catch {
             // The listening socket is closed, so that there is nothing to accept.
-            logger.debug("the listening socket is closed", metadata: ["reason": "\(error)"])
+            logger.debug("the listening socket is closed", metadata: ["reason": "\(ErrorWords.text(error))"])
         }
     }
 

@@ -1,6 +1,7 @@
 internal import AvatarCore
 internal import Logging
 internal import NIOCore
+internal import ProgramSupport
 internal import TransferMachines
 internal import WireProtocol
 
@@ -77,7 +78,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        logger.debug("connection failed", metadata: ["error": "\(error)"])
+        logger.debug("connection failed", metadata: ["error": "\(ErrorWords.text(error))"])
         context.close(promise: nil)
     }
 

@@ -133,7 +133,7 @@ package struct ClusterAvatars: AvatarStore {
         do {
             json = try JSONSerialization.data(withJSONObject: info, options: [.sortedKeys, .withoutEscapingSlashes])
         } catch {
-            throw StoreError(.unavailable, "the user \(user) cannot be written as JSON: \(error)")
+            throw StoreError(.unavailable, "the user \(user) cannot be written as JSON")
         }
         _ = try cluster.redis { (redis) throws(StoreError) in
             try redis.pipeline([

@@ -37,10 +37,12 @@ enum SQLValue: Sendable {
             made, settings.socket == nil ? settings.host : nil, settings.user, settings.password, settings.schema,
             UInt32(settings.port), settings.socket, UInt(CLIENT_FOUND_ROWS) | UInt(CLIENT_MULTI_STATEMENTS))
         guard unsafe connected != nil else {
-            let reason = unsafe String(cString: mysql_error(made))
+            let reason = unsafe ClusterWords.mariaDB(
+                code: mysql_errno(made), message: String(cString: mysql_error(made)), settings)
             unsafe mysql_close(made)
             throw StoreError(
-                .unavailable, "MariaDB at \(settings.socket ?? "\(settings.host):\(settings.port)"): \(reason)")
+                .unavailable,
+                "MariaDB at \(settings.socket ?? HostPort.text(host: settings.host, port: settings.port)): \(reason)")
         }
         unsafe handle = unsafe made
     }

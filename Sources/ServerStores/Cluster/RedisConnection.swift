@@ -19,6 +19,7 @@ enum RedisReply: Sendable, Equatable {
 /// One blocking connection to Redis. The pool sees to it that one thread at a time uses it.
 @safe final class RedisConnection: @unchecked Sendable {
     private let context: UnsafeMutablePointer<redisContext>
+    private let place: String
 
     init(_ settings: ServerSettings.Redis) throws(StoreError) {
         let wait = timeval(tv_sec: Limits.Cluster.connectSeconds, tv_usec: 0)
@@ -28,7 +29,7 @@ enum RedisReply: Sendable, Equatable {
             } else {
                 unsafe redisConnectWithTimeout(settings.host, Int32(settings.port), wait)
             }
-        let place = settings.socket ?? "\(settings.host):\(settings.port)"
+        place = settings.socket ?? HostPort.text(host: settings.host, port: settings.port)
         guard let made = unsafe made else { throw StoreError(.unavailable, "Redis at \(place): out of memory") }
         if unsafe made.pointee.err != 0 {
             let reason = unsafe Self.reason(made)
@@ -55,7 +56,7 @@ enum RedisReply: Sendable, Equatable {
             var raw: UnsafeMutableRawPointer?
             guard unsafe redisGetReply(context, &raw) == REDIS_OK, let raw = unsafe raw else {
                 let reason = unsafe Self.reason(context)
-                throw StoreError(.unavailable, "Redis, \(words.first ?? ""): \(reason)")
+                throw StoreError(.unavailable, "Redis at \(place), \(words.first ?? ""): \(reason)")
             }
             defer { unsafe freeReplyObject(raw) }
             let reply = unsafe raw.assumingMemoryBound(to: redisReply.self)
@@ -63,7 +64,7 @@ enum RedisReply: Sendable, Equatable {
             if unsafe reply.pointee.type == REDIS_REPLY_ERROR { refusal = unsafe Self.text(reply) ?? "refused" }
             replies.append(unsafe Self.read(reply))
         }
-        if let refusal { throw StoreError(.unavailable, "Redis, \(commands.first?.first ?? ""): \(refusal)") }
+        if let refusal { throw StoreError(.unavailable, "Redis at \(place): \(ClusterWords.redis(refusal))") }
         return replies
     }
 
@@ -79,7 +80,7 @@ enum RedisReply: Sendable, Equatable {
     func nextMessage() throws(StoreError) {
         var raw: UnsafeMutableRawPointer?
         guard unsafe redisGetReply(context, &raw) == REDIS_OK, let raw = unsafe raw else {
-            throw StoreError(.unavailable, "Redis, a subscription: \(unsafe Self.reason(context))")
+            throw StoreError(.unavailable, "Redis at \(place), a subscription: \(unsafe Self.reason(context))")
         }
         unsafe freeReplyObject(raw)
     }
@@ -104,7 +105,7 @@ enum RedisReply: Sendable, Equatable {
         }
         guard result == REDIS_OK else {
             let reason = unsafe Self.reason(context)
-            throw StoreError(.unavailable, "Redis: \(reason)")
+            throw StoreError(.unavailable, "Redis at \(place): \(reason)")
         }
     }
 

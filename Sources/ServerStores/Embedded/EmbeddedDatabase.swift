@@ -26,8 +26,7 @@ package final class EmbeddedDatabase: Sendable {
         do {
             let folder = (path as NSString).deletingLastPathComponent
             if !folder.isEmpty {
-                try FileManager.default.createDirectory(
-                    atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                _ = try Folder.make(path: folder)
             }
             try Self.makePrivate(path)
             var configuration = Configuration()
@@ -38,7 +37,17 @@ package final class EmbeddedDatabase: Sendable {
             try pool.writeWithoutTransaction { try $0.setSynchronous(isDurable ? "FULL" : "OFF") }
             try Self.migrations.migrate(pool)
         } catch {
-            throw StoreError(.unavailable, "the database \(path) cannot be opened: \(error)")
+            throw StoreError(.unavailable, "the database \(path) cannot be opened: \(Self.words(error))")
+        }
+    }
+
+    /// What GRDB and the kernel throw, in words.
+    private static func words(_ error: any Error) -> String {
+        switch error {
+        case let error as DatabaseError: SQLiteWords.text(code: error.resultCode.rawValue, message: error.message)
+        case let error as PosixError: error.description
+        case let error as StoreError: error.cause
+        default: "a row is not as this program writes it"
         }
     }
 
@@ -78,7 +87,7 @@ package final class EmbeddedDatabase: Sendable {
             _ = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM user") }
             return nil
         } catch {
-            return "it cannot be read: \(error)"
+            return "it cannot be read: \(Self.words(error))"
         }
     }
 
@@ -163,7 +172,7 @@ package final class EmbeddedDatabase: Sendable {
         do {
             return try pool.unsafeRead(body)
         } catch {
-            throw StoreError(.unavailable, "\(what): \(error)")
+            throw StoreError(.unavailable, "\(what): \(Self.words(error))")
         }
     }
 
@@ -196,9 +205,9 @@ package final class EmbeddedDatabase: Sendable {
                 return try body(database)
             }
         } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
-            throw StoreError(.full, "\(what): \(error)")
+            throw StoreError(.full, "\(what): \(Self.words(error))")
         } catch {
-            throw StoreError(.unavailable, "\(what): \(error)")
+            throw StoreError(.unavailable, "\(what): \(Self.words(error))")
         }
     }
 }

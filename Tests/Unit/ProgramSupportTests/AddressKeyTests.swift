@@ -14,7 +14,7 @@ import Testing
     ) async throws -> AgentSettings {
         let folder = try TemporaryFolder()
         if let yaml { try Data(yaml.utf8).write(to: URL(fileURLWithPath: folder.file("c.yaml"))) }
-        let layers = try await LayeredConfiguration<AgentKey>(
+        let layers = LayeredConfiguration<AgentKey>(
             flags: flags, environment: ProcessEnvironment(environment), file: yaml.map { _ in folder.file("c.yaml") })
         return try AgentSettings(layers, Self.everywhere)
     }
@@ -43,8 +43,9 @@ import Testing
         await #expect {
             _ = try await settings(flags: [.serverHost: "[::1]:9", .serverPort: "10"])
         } throws: { error in
-            guard let error = error as? ConfigurationError else { return false }
-            return error.key == "server.host" && error.source == "the command line" && error.reason.contains("10")
+            guard let fault = (error as? ConfigurationError)?.faults.first else { return false }
+            return fault.key == "server.host" && fault.source == .commandLine("--server-host")
+                && fault.reason.contains("10")
         }
     }
 
@@ -60,16 +61,14 @@ import Testing
         let folder = try TemporaryFolder()
         try Data("cache:\n  directory: \"/tmp/".utf8 + [0xFF] + "\"\n".utf8).write(
             to: URL(fileURLWithPath: folder.file("c.yaml")))
-        await #expect {
-            _ = try await LayeredConfiguration<AgentKey>(
-                flags: [:], environment: ProcessEnvironment([:]), file: folder.file("c.yaml"))
-        } throws: { "\($0)".contains("not UTF-8") }
+        let layers = LayeredConfiguration<AgentKey>(
+            flags: [:], environment: ProcessEnvironment([:]), file: folder.file("c.yaml"))
+        #expect(layers.faults.map(\.description) == ["\(folder.file("c.yaml")): is not UTF-8: save it as UTF-8"])
     }
 
-    @Test func aVariableThatIsNotUTF8IsRefused() async {
-        await #expect {
-            _ = try await LayeredConfiguration<AgentKey>(
-                flags: [:], environment: ProcessEnvironment([:], unreadable: ["AVATARD_CACHE_DIRECTORY"]), file: nil)
-        } throws: { ($0 as? ConfigurationError)?.key == "AVATARD_CACHE_DIRECTORY" }
+    @Test func aVariableThatIsNotUTF8IsRefused() {
+        let layers = LayeredConfiguration<AgentKey>(
+            flags: [:], environment: ProcessEnvironment([:], unreadable: ["AVATARD_CACHE_DIRECTORY"]), file: nil)
+        #expect(layers.faults.map(\.source) == [.environment("AVATARD_CACHE_DIRECTORY")])
     }
 }

@@ -29,15 +29,17 @@ import Testing
     ])
     func aHomeThatIsNoneIsSaidWhenItIsNeeded(_ variables: [String: String], _ reason: String) {
         #expect { try directories(variables).path(.state) } throws: { error in
-            guard let error = error as? ConfigurationError else { return false }
-            return error.key == "HOME" && error.reason.contains(reason) && error.reason.contains("XDG_STATE_HOME")
+            guard let fault = (error as? ConfigurationError)?.faults.first else { return false }
+            return fault.source == .environment("HOME") && fault.reason.contains(reason)
+                && fault.reason.contains("XDG_STATE_HOME")
         }
     }
 
     @Test(arguments: ["HOME", "XDG_DATA_HOME"])
     func aPathThatIsNotUTF8IsRefused(_ name: String) {
         #expect { try directories([:], unreadable: [name]).path(.data) } throws: { error in
-            (error as? ConfigurationError)?.key == name && "\(error)".contains("not UTF-8")
+            (error as? ConfigurationError)?.faults.first?.source == .environment(name)
+                && "\(error)".contains("not UTF-8")
         }
     }
 

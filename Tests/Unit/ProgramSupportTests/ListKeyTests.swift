@@ -11,7 +11,7 @@ import Testing
         let folder = try TemporaryFolder()
         try Data(yaml.utf8).write(to: URL(fileURLWithPath: folder.file("c.yaml")))
         return try AgentSettings(
-            try await LayeredConfiguration<AgentKey>(
+            LayeredConfiguration<AgentKey>(
                 flags: [:], environment: ProcessEnvironment([:]), file: folder.file("c.yaml")),
             BaseDirectories(
                 ProcessEnvironment(["XDG_DATA_HOME": "/d", "XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r"])))

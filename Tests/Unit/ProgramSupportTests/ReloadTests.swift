@@ -19,14 +19,14 @@ import Testing
 
     private func agent(_ values: [AgentKey: String]) async throws -> AgentSettings {
         try AgentSettings(
-            try await LayeredConfiguration(flags: values, environment: ProcessEnvironment([:]), file: nil),
+            LayeredConfiguration(flags: values, environment: ProcessEnvironment([:]), file: nil),
             BaseDirectories(
                 ProcessEnvironment(["XDG_DATA_HOME": "/d", "XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r"])))
     }
 
     private func server(_ values: [ServerKey: String]) async throws -> ServerSettings {
         try ServerSettings(
-            try await LayeredConfiguration(flags: values, environment: ProcessEnvironment([:]), file: nil))
+            LayeredConfiguration(flags: values, environment: ProcessEnvironment([:]), file: nil))
     }
 
     @Test(arguments: AgentKey.allCases)

@@ -144,14 +144,15 @@ final class RedisDaemon: Sendable {
     func command(_ words: [String]) throws -> String { try runProgram("redis-cli", ["-s", socket] + words) }
 }
 
-/// The one mariadbd of a test run, without a port; every test has its own schema in it.
+/// A mariadbd without a port. The tests of a run share one, in which every test has its own schema.
 final class MariaDBDaemon: Sendable {
     static let shared = Result { try MariaDBDaemon() }
 
     let socket: String
     private let daemon: Daemon
 
-    private init() throws {
+    /// - Parameter withAccounts: whether a login must be of an account that there is: root, without a password, to begin with.
+    init(withAccounts: Bool = false) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("avm-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let data = folder.appendingPathComponent("data").path
@@ -164,10 +165,13 @@ final class MariaDBDaemon: Sendable {
         daemon = try Daemon(
             [
                 "mariadbd", "--no-defaults", "--datadir=\(data)", "--socket=\(socket)", "--skip-networking",
-                "--skip-grant-tables", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
+                "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
                 "--max-connections=400",
-            ] + user, readyText: "ready for connections", removing: folder.path)
+            ] + (withAccounts ? [] : ["--skip-grant-tables"]) + user, readyText: "ready for connections",
+            removing: folder.path)
     }
+
+    func stop() { daemon.stop() }
 
     @discardableResult
     func run(_ sql: String, schema: String?) throws -> String {
