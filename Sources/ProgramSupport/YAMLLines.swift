@@ -15,7 +15,7 @@ package struct YAMLLines {
     /// Reads a file's text.
     package init(_ text: String) {
         var open: [(depth: Int, word: Substring)] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             guard
                 let match = line.prefixMatch(
                     of: /( *)(?:"([^"]+)"|'([^']+)'|([A-Za-z][\w.]*))[ \t]*:(?:[ \t\r]+(.*))?$/)
