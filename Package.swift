@@ -236,7 +236,7 @@ let package = Package(
             ], path: "Tests/Unit/ServerRuntimeTests", exclude: ["Python"],
             swiftSettings: strict),
         .testTarget(
-            name: "HTTPFrontTests", dependencies: ["HTTPFront", "ServerRuntime", "AvatarCore", nioCore],
+            name: "HTTPFrontTests", dependencies: ["HTTPFront", "ServerRuntime", "TransferMachines", "AvatarCore", nioCore],
             path: "Tests/Unit/HTTPFrontTests",
             swiftSettings: strict),
         .executableTarget(

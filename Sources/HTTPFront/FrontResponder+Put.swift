@@ -21,13 +21,13 @@ extension FrontResponder {
         {
             return taken(current.content.sha256, current.generation, .noContent)
         }
-        var isAskedFor = request.headers[.expect]?.lowercased() != "100-continue"
+        var isAskedFor = false
         var body = request.body.makeAsyncIterator()
         do {
             let result = try await service.put(key, of: user, size: size, expected: expected) {
                 if !isAskedFor {
                     isAskedFor = true
-                    try await context.channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
+                    try await goAhead(request, context)
                 }
                 return try await body.nextPiece()
             }
@@ -39,6 +39,12 @@ extension FrontResponder {
         } catch let refusal as AvatarService.Refusal {
             throw Problem(refusal, limits: service.limits)
         }
+    }
+
+    /// Has a client send its body that waits to be asked.
+    func goAhead(_ request: Request, _ context: FrontContext) async throws {
+        guard request.headers[.expect]?.lowercased() == "100-continue" else { return }
+        try await context.channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
     }
 
     private func length(_ request: Request) throws -> Int64 {
@@ -90,13 +96,18 @@ extension Problem {
         switch refusal {
         case .digestDiffers:
             self.init(
-                .unprocessableContent, "Another digest", "the body does not have the digest that Repr-Digest promised")
+                .unprocessableContent, "Another digest", "the picture does not have the digest that was promised")
         case .notAPicture(let fault):
             self.init(.unsupportedMediaType, "No whole picture", "\(fault)", code: .writePermission)
         case .quota:
             self.init(
                 .init(code: 507), "Quota", "all files of a user may have \(limits.quotaBytes ?? 0) bytes",
                 code: .writePermission)
+        case .tooManyUploads:
+            self.init(
+                .tooManyRequests, "Too many uploads",
+                "\(Limits.Server.uploadsPerUserMax) uploads are under way; end one of them", code: .writePermission,
+                fields: [.retryAfter: "\(Limits.HTTP.retryAfterSeconds)"])
         case .noSuchUser: self.init(.notFound, "Not found", "there is no such user any more", code: .uidInvalid)
         }
     }

@@ -27,6 +27,7 @@ struct FrontResponder: HTTPResponder {
     let version: String
     let gate: LoginGate
     let feed: ChangeFeed
+    let uploadGate: UploadGate
     let logger: Logger
 
     func respond(to request: Request, context: FrontContext) async throws -> Response {
@@ -75,6 +76,7 @@ struct FrontResponder: HTTPResponder {
             try await loginAs(user, request, context)
             guard try await service.removeAvatar(of: user) else { throw Problem.notFound }
             return Response(status: .noContent, headers: HTTPFields().secured)
+        case (.uploads, _), (.upload, _): return try await uploads(try route(request), request, context)
         case (let route, _): throw Self.notAllowed(route)
         }
     }
@@ -91,13 +93,15 @@ struct FrontResponder: HTTPResponder {
         }
     }
 
-    private static func notAllowed(_ route: Route) -> Problem {
+    static func notAllowed(_ route: Route) -> Problem {
         let allowed =
             switch route {
             case .avatar: "GET, HEAD, DELETE"
             case .file: "GET, HEAD, PUT"
             case .name, .me, .health, .ready: "GET, HEAD"
             case .changes: "GET, POST"
+            case .uploads: "POST, OPTIONS"
+            case .upload: "HEAD, PATCH, DELETE, OPTIONS"
             }
         return Problem(
             .methodNotAllowed, "Not that way", "this resource knows \(allowed)", fields: [.allow: allowed])
@@ -106,7 +110,7 @@ struct FrontResponder: HTTPResponder {
 
 // Who asks.
 extension FrontResponder {
-    private func loginAs(_ user: UserID, _ request: Request, _ context: FrontContext) async throws {
+    func loginAs(_ user: UserID, _ request: Request, _ context: FrontContext) async throws {
         guard try await login(request, context).user == user else { throw Problem.notFound }
     }
 

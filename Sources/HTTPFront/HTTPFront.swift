@@ -29,7 +29,8 @@ package struct HTTPFront: Service {
         self.settings = settings
         feed = ChangeFeed(service, heartbeat: heartbeat, logger: logger)
         let responder = FrontResponder(
-            service: service, settings: settings, version: version, gate: LoginGate(), feed: feed, logger: logger)
+            service: service, settings: settings, version: version, gate: LoginGate(), feed: feed,
+            uploadGate: UploadGate(), logger: logger)
         // Hummingbird tells of its start, which ours does in our own words.
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .notice)

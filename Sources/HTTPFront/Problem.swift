@@ -75,6 +75,16 @@ extension HTTPFields {
 extension HTTPField.Name {
     static let reprDigest = Self.known("Repr-Digest")
     static let avatarGeneration = Self.known("Avatar-Generation")
+    static let tusResumable = Self.known("Tus-Resumable")
+    static let tusVersion = Self.known("Tus-Version")
+    static let tusExtension = Self.known("Tus-Extension")
+    static let tusMaxSize = Self.known("Tus-Max-Size")
+    static let tusChecksumAlgorithm = Self.known("Tus-Checksum-Algorithm")
+    static let uploadOffset = Self.known("Upload-Offset")
+    static let uploadLength = Self.known("Upload-Length")
+    static let uploadMetadata = Self.known("Upload-Metadata")
+    static let uploadExpires = Self.known("Upload-Expires")
+    static let uploadChecksum = Self.known("Upload-Checksum")
     static let lastEventID = Self.known("Last-Event-ID")
     /// Tells nginx to pass the answer on as it comes.
     static let accelBuffering = Self.known("X-Accel-Buffering")

@@ -19,6 +19,10 @@ extension Limits {
         package static let loginWindow = Duration.seconds(60)
         /// Addresses and users whose wrong logins are remembered.
         package static let loginsRememberedMax = 10_000
+        /// Pieces with a checksum that wait in memory at once, each of at most `upload.bytesMax`.
+        package static let checkedPiecesMax = 8
+        /// How much earlier an upload in pieces is said to end than it does: stores renew its age only now and then.
+        package static let uploadLifeMarginSeconds: Int64 = 120
         /// What a client is told to wait while a store is down.
         package static let retryAfterSeconds = 5
     }

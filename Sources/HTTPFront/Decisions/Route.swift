@@ -1,4 +1,5 @@
 internal import AvatarCore
+internal import TransferMachines
 
 /// What a request's path names.
 enum Route: Hashable, Sendable {
@@ -7,6 +8,10 @@ enum Route: Hashable, Sendable {
     /// A picture by its name alone.
     case name(AvatarName)
     case changes
+    /// Where uploads in pieces begin.
+    case uploads(UserID)
+    /// One of them. Its path holds what the server need not keep.
+    case upload(UserID, UploadID, Tus.Metadata)
     case me
     case health
     case ready
@@ -32,8 +37,20 @@ enum Route: Hashable, Sendable {
             self = .avatar(try Self.user(parts[3]))
         case 6 where parts[1] == "v1" && parts[2] == "users" && parts[4] == "avatars":
             self = .file(try Self.user(parts[3]), try Self.name(parts[5]))
+        case 5 where parts[1] == "v1" && parts[2] == "users" && parts[4] == "uploads":
+            self = .uploads(try Self.user(parts[3]))
+        case 8 where parts[1] == "v1" && parts[2] == "users" && parts[4] == "uploads":
+            let digest = SHA256Digest(hex: parts[6])
+            guard let id = UploadID(hex: String(parts[5])), digest != nil || parts[6] == "-" else { throw .unknown }
+            self = .upload(
+                try Self.user(parts[3]), id, Tus.Metadata(name: try Self.name(parts[7]), sha256: digest))
         default: throw .unknown
         }
+    }
+
+    /// The path of an upload.
+    static func path(of id: UploadID, _ user: UserID, _ metadata: Tus.Metadata) -> String {
+        "/v1/users/\(user)/uploads/\(id)/\(metadata.sha256?.hex ?? "-")/\(encode(metadata.name))"
     }
 
     private static func user(_ text: Substring) throws(Fault) -> UserID {

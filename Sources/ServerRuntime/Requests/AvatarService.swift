@@ -23,6 +23,8 @@ package struct AvatarService: Sendable {
         case digestDiffers
         case notAPicture(ImageError)
         case quota
+        /// The user has ``AvatarCore/Limits/Server/uploadsPerUserMax`` unfinished ones.
+        case tooManyUploads
         case noSuchUser
     }
 
@@ -157,7 +159,7 @@ package struct AvatarService: Sendable {
         }
     }
 
-    private func reserve(
+    func reserve(
         _ size: Int64, _ key: ResourceKey, _ user: UserID, _ holder: QuotaReservations.Holder
     ) async throws {
         guard let bytes = limits.quotaBytes else { return }
@@ -167,7 +169,7 @@ package struct AvatarService: Sendable {
         guard quota.reserve(size, for: key, room: bytes - used, holder: holder) else { throw Refusal.quota }
     }
 
-    private func finish(
+    func finish(
         _ id: UploadID, _ key: ResourceKey, _ user: UserID, _ expected: SHA256Digest?
     ) async throws -> (avatar: Avatar, isNew: Bool) {
         let quotaBytes = limits.quotaBytes
@@ -188,7 +190,7 @@ package struct AvatarService: Sendable {
     }
 
     /// Runs `body` on a worker when the turn of `key` has come.
-    private func work<Value: Sendable>(
+    func work<Value: Sendable>(
         _ key: ResourceKey?, _ access: ResourceOrder.Access, icon: UserID? = nil,
         _ body: @escaping @Sendable () throws(StoreError) -> Value
     ) async throws(StoreError) -> Value {
