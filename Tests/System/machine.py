@@ -202,7 +202,7 @@ class Machine:
         inside = self.first_process()
         for status in pathlib.Path("/proc").glob("[0-9]*/status"):
             try:
-                line = next((line for line in status.open() if line.startswith("NSpid:")), "")
+                line = next((line for line in status.read_text().splitlines(keepends=True) if line.startswith("NSpid:")), "")
                 if line.endswith(wanted) and line.count("\t") > 1 and self.has_namespace_of(status.parent, inside):
                     return HeldThreads(status.parent, prefix)
             except OSError:

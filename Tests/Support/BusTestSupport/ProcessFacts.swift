@@ -23,15 +23,6 @@ package struct ProcessFacts: Sendable {
         return tasks.compactMap { field("voluntary_ctxt_switches", in: read("task/\($0)/status")) }.reduce(0, +)
     }
 
-    /// The nice value of each of its threads (field 19 of stat).
-    package func niceValues() -> [Int32] {
-        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(id)/task")) ?? []
-        return tasks.compactMap { task in
-            let fields = read("task/\(task)/stat").split(separator: ")").last?.split(separator: " ") ?? []
-            return fields.count > 16 ? Int32(fields[16]) : nil
-        }
-    }
-
     private func read(_ name: String) -> String {
         (try? String(contentsOfFile: "/proc/\(id)/\(name)", encoding: .utf8)) ?? ""
     }
