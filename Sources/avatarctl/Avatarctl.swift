@@ -14,11 +14,11 @@ struct Avatarctl: AsyncParsableCommand {
             configuration, else $XDG_RUNTIME_DIR/avatard/agent.sock.
 
             Exit status: 0 when all went well, 1 when something failed, 2 when the command line was wrong, 3 when the \
-            agent does not answer, 4 when the resource server cannot be reached.
+            agent does not answer, 4 when the resource server cannot be reached, 5 when doctor has only warnings.
             """,
         subcommands: [
             Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
-            Sync.self, Explain.self, Forget.self, Login.self, Logout.self, Register.self,
+            Sync.self, Explain.self, Forget.self, Dismiss.self, Login.self, Logout.self, Register.self,
         ])
 
     /// ArgumentParser's own status for a wrong command line is 64; ours is 2, as of most tools.
