@@ -135,6 +135,12 @@ public struct AgentClient: Sendable {
         _ = try await one(.forget(ForgetParameters(name: name)), NoFields.self)
     }
 
+    /// Takes a file of the upload folder that is not uploaded off the agent's problems; it stays there, and is not tried again until it is
+    /// changed or uploaded anew. Throws `AgentError.unknownAvatar` where the agent has no problem with it.
+    public func dismiss(_ name: String) async throws {
+        _ = try await one(.dismiss(DismissParameters(name: name)), NoFields.self)
+    }
+
     /// What the agent did about a name, step by step.
     public func explain(_ name: String) async throws -> [Step] {
         try await one(.explain(ExplainParameters(name: name)), ExplainReply.self).steps

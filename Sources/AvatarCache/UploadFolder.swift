@@ -169,6 +169,13 @@ package final class UploadFolder {
         }
     }
 
+    /// What lies at the name, whatever it is; nil for nothing.
+    package func lying(at name: AvatarName) throws(CacheError) -> RejectedFile? {
+        do throws(PosixError) { return try folder.facts(of: name.string).map { RejectedFile($0) } } catch {
+            throw CacheError(error, "looking at \(name) in the upload folder")
+        }
+    }
+
     /// Whether the file could be examined now; none of its bytes is read.
     package func reading(of name: AvatarName) -> Reading {
         do throws(PosixError) {

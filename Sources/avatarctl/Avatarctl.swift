@@ -15,12 +15,12 @@ struct Avatarctl: AsyncParsableCommand {
             configuration, else $XDG_RUNTIME_DIR/avatard/agent.sock.
 
             Exit status: 0 when all went well, 1 when something failed, 2 when the command line was wrong, 3 when the \
-            agent does not answer, 4 when the resource server cannot be reached.
+            agent does not answer, 4 when the resource server cannot be reached, 5 when doctor has only warnings.
             """,
         version: Version.current,
         subcommands: [
             Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
-            Sync.self, Explain.self, Forget.self, Login.self, Logout.self, Register.self, Show.self, Gallery.self,
+            Sync.self, Explain.self, Forget.self, Dismiss.self, Login.self, Logout.self, Register.self, Show.self, Gallery.self,
             Metrics.self, Config.self, Logs.self,
         ])
 

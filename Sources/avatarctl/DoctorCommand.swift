@@ -8,48 +8,37 @@ internal import PosixFiles
 struct Doctor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Looks for what keeps the agent from its work, and says what to do about it.",
-        discussion: "Works without the agent, too. Fails when something is wrong.")
+        discussion: """
+            Each line is ok, warn or FAIL, with the line to type. Works without the agent, too. Exits with 1 when something is wrong, and with 5 \
+            when there are only warnings.
+            """)
 
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
         try await common.run { client in
-            var isWell = true
-            var status: ExitStatus?
+            let places = AgentPlaces.current()
             // The question for the folders has the agent look where its paths lead, too: what it finds stands in the status.
             let folders = await Self.folderFindings(client)
-            for finding in await Self.agentFindings(client) + folders + [Self.inotifyFinding()] {
-                Output.line(common.json ? finding.json : finding.text)
-                if finding.problem != nil { isWell = false }
-                if finding.what == Self.agentAnswers, finding.problem != nil { status = .notReachable }
+            let status = try? await client.status()
+            let agent = await Self.agentFindings(client)
+            let findings =
+                [places.finding] + agent + folders + MachineFindings.folders(places, cached: status?.bytes)
+                + MachineFindings.socket(client.socketPath) + SystemdFindings.current()
+                + [MachineFindings.inotifyUse(), Self.inotifyFinding()]
+            for finding in findings { Output.line(common.json ? finding.json : finding.text) }
+            if agent.contains(where: { $0.what == Self.agentAnswers && $0.level == .bad }) {
+                throw ExitStatus.notReachable
             }
-            if !isWell { throw status ?? .failed }
+            switch findings.map(\.level).max() {
+            case .bad: throw ExitStatus.failed
+            case .warning: throw ExitStatus.warnings
+            case .ok, nil: break
+            }
         }
     }
 
     private static let agentAnswers = "the agent answers"
-
-    /// One thing that was looked at.
-    private struct Finding {
-        let what: String
-        var problem: String?
-        var remedy: String?
-
-        /// As a person reads it, in the manner of `avatar-server check`.
-        var text: String {
-            guard let problem else { return "ok    \(what)" }
-            return "FAIL  \(what): \(problem)" + (remedy.map { "; try: \($0)" } ?? "")
-        }
-
-        var json: String {
-            Output.json { writer in
-                writer.field("check", what)
-                writer.field("ok", problem == nil)
-                writer.field("problem", problem)
-                writer.field("remedy", remedy)
-            }
-        }
-    }
 
     private static func agentFindings(_ client: AgentClient) async -> [Finding] {
         let status: StatusReply
@@ -62,7 +51,10 @@ struct Doctor: AsyncParsableCommand {
                     remedy: "systemctl --user start avatard; journalctl --user --unit avatard says why it ended")
             ]
         }
-        var findings = [Finding(what: agentAnswers), Finding(what: "somebody is logged in")]
+        var findings = [
+            Finding(what: agentAnswers, detail: "avatard \(status.version)"), Finding(what: "somebody is logged in"),
+        ]
+        if let uid = status.uid { findings[1].detail = "user \(uid)" }
         if status.server == nil {
             findings[1].problem = "the agent has no server and no user"
             findings[1].remedy = "avatarctl login --host HOST --uid UID"
@@ -71,23 +63,31 @@ struct Doctor: AsyncParsableCommand {
         var held = Finding(what: "nothing is paused")
         if let paused = status.pausedTransfers {
             held.problem = "\(paused) are"
+            held.level = .warning
             held.remedy = "avatarctl resume"
         }
         findings.append(held)
         guard !status.problems.isEmpty else { return findings + [Finding(what: "the agent has no complaint")] }
         return findings
             + status.problems.map { problem in
-                Finding(what: "the agent complains", problem: problem.what, remedy: problem.remedy)
+                Finding(
+                    what: "the agent complains", level: isOfOneFile(problem) ? .warning : .bad, problem: problem.what,
+                    remedy: problem.remedy)
             }
     }
+
+    /// One file that is not uploaded is no fault of the agent's.
+    private static func isOfOneFile(_ problem: Problem) -> Bool { problem.what.hasPrefix("not uploaded") }
 
     /// Asks the server now: that somebody is logged in says nothing about what the server thinks of the login.
     private static func loginFinding(_ client: AgentClient) async -> Finding {
         var finding = Finding(what: "the server takes the login")
         do {
-            _ = try await answer(within: Limits.Connection.connectTimeout + Limits.Connection.replyTimeout) {
+            let reply = try await answer(within: Limits.Connection.connectTimeout + Limits.Connection.replyTimeout) {
                 try await client.verify()
             }
+            let address = HostPort.text(host: reply.server.host, port: reply.server.port)
+            finding.detail = "\(address), \(reply.dialect) protocol"
         } catch AgentError.methodNotFound {
             // An earlier agent cannot tell.
         } catch AgentError.serverUnreachable(let reason) {
@@ -96,6 +96,8 @@ struct Doctor: AsyncParsableCommand {
         } catch AgentError.serverRefused(_, let reason) {
             finding.problem = "it refuses it: \(reason)"
             finding.remedy = "avatarctl login with a fresh token"
+        } catch is CancellationError {
+            finding.problem = "no answer in time"
         } catch {
             finding.problem = "the agent could not ask it: \(error)"
         }
@@ -143,7 +145,7 @@ struct Doctor: AsyncParsableCommand {
     }
 
     /// The agent watches its folders; every program of this user takes from the same limits.
-    private static func inotifyFinding() -> Finding {
+    static func inotifyFinding() -> Finding {
         var finding = Finding(what: "this user may watch one more folder")
         do throws(PosixError) {
             try InotifyProbe.take()
@@ -155,10 +157,10 @@ struct Doctor: AsyncParsableCommand {
         return finding
     }
 
-    private static func remedy(_ limit: InotifyLimit) -> String { limit.remedy(current: current(limit)) }
+    static func remedy(_ limit: InotifyLimit) -> String { limit.remedy(current: current(limit)) }
 
     /// What the kernel allows now (proc(5)).
-    private static func current(_ limit: InotifyLimit) -> Int? {
+    static func current(_ limit: InotifyLimit) -> Int? {
         do throws(PosixError) {
             let file = try OpenFile.open(path: "/proc/sys/fs/inotify/\(limit.rawValue)")
             let text = String(decoding: try file.read(at: 0, count: 32), as: UTF8.self)

@@ -10,6 +10,8 @@ enum ExitStatus: Int32, Error {
     case usage = 2
     case notReachable = 3
     case serverNotReachable = 4
+    /// Of `doctor`: nothing is wrong, and something should be looked at.
+    case warnings = 5
 }
 
 /// Ends the program.

@@ -1,5 +1,6 @@
 import ArgumentParser
 internal import AvatarAgentClient
+internal import Foundation
 internal import LabelBus
 
 struct Watch: AsyncParsableCommand {
@@ -7,7 +8,8 @@ struct Watch: AsyncParsableCommand {
         abstract: "Prints every change as it happens, until it is interrupted.",
         discussion: """
             With --since and --epoch it begins with what happened after that change. When the agent's log does not reach \
-            back that far, it says so: read again with avatarctl list.
+            back that far, it says so: read again with avatarctl list. When the agent ends, it waits until the agent is back, and goes on with \
+            what happened in between.
             """)
 
     @Option(help: "The number of the last change that was seen.")
@@ -20,18 +22,50 @@ struct Watch: AsyncParsableCommand {
 
     func run() async throws {
         try await common.run { client in
-            for try await reply in try await client.watch(epoch: epoch, since: since) {
-                if reply.reset == true { reset(reply) }
-                for change in reply.changes {
-                    if common.json {
-                        Output.line(change)
-                    } else {
-                        Output.line("\(change.cursor)  \(change.kind)  \(Progress.sentence(change.avatar))")
+            var place = (epoch: epoch, since: since)
+            var returns: SocketReturns?
+            while true {
+                do {
+                    try await follow(client, &place) {
+                        if returns != nil { notice("the agent is back") }
+                        returns = nil
                     }
+                } catch let error as AgentClientError {
+                    // The first time nobody knows whether there is an agent at all.
+                    guard place.epoch != nil, error.code == .connectionLost || error.code == .notReachable else {
+                        throw error
+                    }
+                }
+                if returns == nil {
+                    notice("the agent is away; what changes meanwhile is told when it is back (Ctrl-C ends this)")
+                    returns = try SocketReturns(client.socketPath)
+                }
+                try await returns?.next()
+            }
+        }
+    }
+
+    /// Prints the changes after `place` until the agent hangs up. `isThere` is called with its first word.
+    private func follow(
+        _ client: AgentClient, _ place: inout (epoch: String?, since: Int?), isThere: () -> Void
+    ) async throws {
+        for try await reply in try await client.watch(epoch: place.epoch, since: place.since) {
+            isThere()
+            place = (reply.epoch, reply.cursor)
+            if reply.reset == true { reset(reply) }
+            for change in reply.changes {
+                if common.json {
+                    Output.line(change)
+                } else {
+                    let time = Date().formatted(.iso8601)
+                    Output.line("\(time)  \(change.cursor)  \(change.kind)  \(Progress.sentence(change.avatar))")
                 }
             }
         }
     }
+
+    /// On standard error: who reads the changes wants nothing else between them.
+    private func notice(_ text: String) { Output.errorLine("avatarctl: \(text)") }
 
     private func reset(_ reply: WatchReply) {
         if common.json { return Output.line(reply) }

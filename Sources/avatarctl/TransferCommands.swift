@@ -135,6 +135,36 @@ struct Forget: AsyncParsableCommand {
     }
 }
 
+struct Dismiss: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Takes a file that is not uploaded off the agent's problems.",
+        discussion: """
+            The file stays in the upload folder. It is not tried again until it is changed, or uploaded with avatarctl upload; a restart of the \
+            agent changes nothing about that.
+            """)
+
+    @Argument(help: "The file's name in the upload folder.")
+    var name: String
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await common.run { client in
+            do {
+                try await client.dismiss(name)
+            } catch AgentError.unknownAvatar where !common.json {
+                throw LocalError(
+                    description:
+                        "the agent has no problem with \(name) in its upload folder; avatarctl status lists those that it has"
+                )
+            }
+            common.done(
+                "\(name) is dismissed: it stays in the upload folder, and is not tried again until it is changed or uploaded anew"
+            )
+        }
+    }
+}
+
 extension Direction: ExpressibleByArgument {}
 
 extension Direction {

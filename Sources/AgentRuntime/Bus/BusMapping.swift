@@ -100,6 +100,7 @@ struct BusMapping: Sendable {
             guard parameters.path.utf8.first == UInt8(ascii: "/") else { throw .invalidParameter(parameter: "path") }
             return .upload(path: parameters.path, more: more)
         case .forget(let parameters): return .forget(try name(parameters.name))
+        case .dismiss(let parameters): return .dismiss(try name(parameters.name))
         case .pause(let parameters): return .pause(try direction(parameters.direction))
         case .resume(let parameters): return .resume(try direction(parameters.direction))
         case .explain(let parameters): return .explain(try target(name: parameters.name, owner: nil))

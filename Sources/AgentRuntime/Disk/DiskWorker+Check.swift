@@ -39,7 +39,7 @@ extension DiskWorker {
             let shown = String(name.name.prefix(Limits.Name.bytesMax))
             check.add(FolderDifference(.crops, shown, .refused, reason: name.description))
         }
-        for refused in try catalog.rejectedCrops() {
+        for refused in try catalog.rejectedCrops() where refused.reason != CropRule.dismissed {
             check.add(FolderDifference(.crops, refused.name.string, .refused, reason: refused.reason))
         }
     }

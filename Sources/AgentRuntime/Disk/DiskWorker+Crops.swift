@@ -83,7 +83,7 @@ extension DiskWorker {
     }
 
     func findRefused() throws(CacheError) {
-        results.append(.refusedFound(try catalog.rejectedCropsToRetry(but: [CropRule.superseded])))
+        results.append(.refusedFound(try catalog.rejectedCropsToRetry(but: CropRule.lasting)))
     }
 
     private func candidate(_ facts: CropFacts) throws(CacheError) -> CropRule.Candidate {
@@ -102,7 +102,7 @@ extension DiskWorker {
         let trace = trace(of: facts, since: row)
         // Of these rows no digest is kept.
         if row.state == .baseline { return row.identity.isSameFile(as: facts.identity) ? .baseline(trace) : nil }
-        if row.state == .rejected(CropRule.superseded) {
+        if CropRule.lasting.contains(where: { row.state == .rejected($0) }) {
             return row.identity.isSameFile(as: facts.identity) ? .superseded : nil
         }
         guard row.sha256 == facts.sha256 else { return nil }
@@ -236,6 +236,17 @@ extension DiskWorker {
         try catalog.recordRejected(
             facts.name, identity: facts.identity, changed: facts.changed, reason: reason, incomplete: false)
         cropFacts[id] = nil
+    }
+
+    /// Notes that the file is to be left alone as it lies there now. What was sent is nobody's problem.
+    func dismiss(_ stream: StreamID, _ name: AvatarName) throws(CacheError) {
+        let row = try catalog.crop(name)
+        guard let file = try crops.lying(at: name), row?.state != .done, row?.state != .baseline else {
+            return results.append(.refused(stream, .unknownAvatar(name.string)))
+        }
+        try catalog.recordRejected(
+            name, identity: file.identity, changed: file.changed, reason: CropRule.dismissed, incomplete: false)
+        results.append(.dismissed(stream, name))
     }
 
     func importCrop(_ stream: StreamID, path: String) {

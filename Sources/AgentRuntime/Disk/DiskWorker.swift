@@ -263,6 +263,7 @@ final class DiskWorker {
         case .audit(let name): try audit(after: name)
         case .evict(let kept): try evict(keep: kept)
         case .forget(let stream, let name): try forget(stream, name)
+        case .dismiss(let stream, let name): try dismiss(stream, name)
         case .importCrop(let stream, let path): importCrop(stream, path: path)
         case .readEvents(let stream, let since, let epoch): try readEvents(stream, since: since, epoch: epoch)
         case .list(let stream, let state, let after, let limit):

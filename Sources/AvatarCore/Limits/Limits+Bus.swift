@@ -37,5 +37,9 @@ extension Limits {
         package static let labelBytesMax = 256
         /// Bytes of a path in `Upload` (PATH_MAX).
         package static let pathBytesMax = 4096
+        /// How long a client that waits for the agent's return waits before each look, after something has happened in the socket's folder.
+        package static let returnLooks: [Duration] = [
+            .milliseconds(20), .milliseconds(100), .milliseconds(500), .seconds(2),
+        ]
     }
 }

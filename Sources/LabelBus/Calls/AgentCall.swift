@@ -10,6 +10,7 @@ package enum AgentCall: Hashable, Sendable {
     case fetch(FetchParameters)
     case upload(UploadParameters)
     case forget(ForgetParameters)
+    case dismiss(DismissParameters)
     case pause(PauseParameters)
     case resume(ResumeParameters)
     case login(LoginParameters)
@@ -21,8 +22,9 @@ package enum AgentCall: Hashable, Sendable {
 
     /// The interface's methods, without the interface's name, in its order.
     package static let methods = [
-        "Register", "Adjust", "Watch", "Get", "List", "Fetch", "Upload", "Forget", "Pause", "Resume", "Login", "Logout",
-        "Status", "Explain", "Check", "Verify",
+        "Register", "Adjust", "Watch", "Get", "List", "Fetch", "Upload", "Forget", "Dismiss", "Pause", "Resume",
+        "Login",
+        "Logout", "Status", "Explain", "Check", "Verify",
     ]
 
     /// The method's full name on the wire.
@@ -37,6 +39,7 @@ package enum AgentCall: Hashable, Sendable {
             case .fetch: "Fetch"
             case .upload: "Upload"
             case .forget: "Forget"
+            case .dismiss: "Dismiss"
             case .pause: "Pause"
             case .resume: "Resume"
             case .login: "Login"
@@ -67,6 +70,7 @@ package enum AgentCall: Hashable, Sendable {
         case "Fetch": self = .fetch(try read(FetchParameters.self))
         case "Upload": self = .upload(try read(UploadParameters.self))
         case "Forget": self = .forget(try read(ForgetParameters.self))
+        case "Dismiss": self = .dismiss(try read(DismissParameters.self))
         case "Pause": self = .pause(try read(PauseParameters.self))
         case "Resume": self = .resume(try read(ResumeParameters.self))
         case "Login": self = .login(try read(LoginParameters.self))
@@ -96,6 +100,7 @@ package enum AgentCall: Hashable, Sendable {
         case .fetch(let parameters): parameters.write(to: &writer)
         case .upload(let parameters): parameters.write(to: &writer)
         case .forget(let parameters): parameters.write(to: &writer)
+        case .dismiss(let parameters): parameters.write(to: &writer)
         case .pause(let parameters): parameters.write(to: &writer)
         case .resume(let parameters): parameters.write(to: &writer)
         case .login(let parameters): parameters.write(to: &writer)

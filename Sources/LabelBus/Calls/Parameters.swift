@@ -130,6 +130,27 @@ extension ForgetParameters: BusObject {
     }
 }
 
+/// What `Dismiss` takes.
+package struct DismissParameters: Hashable, Sendable {
+    /// The file's name in the upload folder.
+    package var name: String
+
+    /// Each field as it goes over the wire.
+    package init(name: String) {
+        self.name = name
+    }
+}
+
+extension DismissParameters: BusObject {
+    package init(from fields: inout ObjectReader) throws(FieldError) {
+        name = try fields.string("name")
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.field("name", name)
+    }
+}
+
 /// What `Pause` takes.
 package struct PauseParameters: Hashable, Sendable {
     /// `down`, `up`, or both when absent.

@@ -65,6 +65,9 @@ package enum AgentInterface {
         method Fetch(names: []string, visibility: ?string, again: ?bool) -> (accepted: int, avatar: ?Avatar)
         method Upload(path: string) -> (avatar: Avatar)
         method Forget(name: string) -> ()
+        # The person does not want to hear of this file of the upload folder any more: it stays there, is no problem, and is not tried again
+        # until it is changed or uploaded anew. UnknownAvatar where Status has no problem with the file.
+        method Dismiss(name: string) -> ()
         method Pause(direction: ?string) -> ()
         method Resume(direction: ?string) -> ()
         method Login(server: Server, uid: int, token: string) -> ()

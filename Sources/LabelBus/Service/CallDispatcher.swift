@@ -114,7 +114,7 @@ package struct CallDispatcher: Sendable {
             if parameters.server.host.isEmpty { throw .invalidParameter(parameter: "server.host") }
             let bytes = parameters.token.utf8.count
             if bytes == 0 || bytes > Limits.Token.bytesMax { throw .invalidParameter(parameter: "token") }
-        case .get, .forget, .logout, .status, .explain, .check, .verify: break
+        case .get, .forget, .dismiss, .logout, .status, .explain, .check, .verify: break
         }
     }
 

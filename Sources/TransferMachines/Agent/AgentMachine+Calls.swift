@@ -28,6 +28,7 @@ extension AgentMachine {
         case .get(let target): perform(subscribers.ask(.get, of: target, stream))
         case .explain(let target): perform(subscribers.ask(.explain, of: target, stream))
         case .forget(let name): perform(subscribers.ask(.forget, of: .name(name, owner: nil), stream))
+        case .dismiss(let name): dismiss(name, stream)
         case .check(let look): check(stream, look: look)
         case .verify: perform(session.verify(stream, now: now))
         case .list(let state, let after, let limit):
@@ -48,6 +49,15 @@ extension AgentMachine {
             actions.append(.bus(.done(stream)))
             hurry(isForToken: true)
         }
+    }
+
+    /// Only what Status complains of can be dismissed: everything else is to be uploaded, or is.
+    private mutating func dismiss(_ name: AvatarName, _ stream: StreamID) {
+        let key = ActivityLog.Entry.uploadKey(name.string)
+        guard activity.problems.contains(where: { $0.key == key }) else {
+            return actions.append(.bus(.failed(stream, .unknownAvatar(name.string))))
+        }
+        actions.append(.disk(.dismiss(stream, name)))
     }
 
     /// Whether so many more names can be cared for: what is wanted without a label has no other bound.

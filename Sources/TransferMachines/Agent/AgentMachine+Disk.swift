@@ -73,6 +73,9 @@ extension AgentMachine {
         case .adopted(let record, let events): adopted(record, events)
         case .evicted(let names, let events): vanished(names, events)
         case .forgotten(let stream): actions.append(.bus(.done(stream)))
+        case .dismissed(let stream, let name):
+            perform(discovery.dismissed(name))
+            actions.append(.bus(.done(stream)))
         case .imported(let stream, let name):
             let isFollowable = session.login != nil && session.refusal == nil
             perform(subscribers.imported(stream, name, isFollowable: isFollowable, waiting: waitingReason))
@@ -149,7 +152,7 @@ extension AgentMachine {
         // The next start, or the next person who asks, finds them.
         case .findRefused: break
         case .readEvents(let stream, _, _), .list(let stream, _, _, _), .importCrop(let stream, _),
-            .forget(let stream, _):
+            .forget(let stream, _), .dismiss(let stream, _):
             perform(subscribers.refused(stream, .storage("\(fault)")))
         // Each of these has results of its own for what can go wrong with it.
         case .beginPart, .append, .commit, .readCrop, .stageCrop: break

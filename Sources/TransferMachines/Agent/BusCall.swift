@@ -16,6 +16,7 @@ package enum BusCall: Hashable, Sendable {
     case pause(Direction?)
     case resume(Direction?)
     case forget(AvatarName)
+    case dismiss(AvatarName)
     case check(look: Bool)
     case verify
 

@@ -59,6 +59,8 @@ package enum DiskCommand: Hashable, Sendable {
     case evict(keep: [AvatarName])
     /// Take a picture out of the cache on a person's behalf.
     case forget(StreamID, AvatarName)
+    /// A person does not want to hear of this file of the upload folder any more.
+    case dismiss(StreamID, AvatarName)
     /// Copy a file into the upload folder on a person's behalf.
     case importCrop(StreamID, path: String)
     case readEvents(StreamID, since: Int64?, epoch: String?)

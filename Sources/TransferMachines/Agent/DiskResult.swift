@@ -51,6 +51,8 @@ package enum DiskResult: Hashable, Sendable {
     case evicted([AvatarName], [AvatarEvent])
     /// Nothing of the picture is kept any more, or it was not the agent's to remove.
     case forgotten(StreamID)
+    /// The catalog knows that the file is not to be tried until it is another one.
+    case dismissed(StreamID, AvatarName)
     case imported(StreamID, AvatarName)
     case refused(StreamID, BusFault)
     case events(StreamID, EventPage)

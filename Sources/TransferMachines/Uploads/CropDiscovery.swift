@@ -143,6 +143,14 @@ struct CropDiscovery: Sendable {
     /// These files were refused before, and are tried again.
     mutating func refusedFound(_ names: [AvatarName]) -> [Action] { names.flatMap { examine($0, .found) } }
 
+    /// A person does not want the file sent: a crop of it that waits is taken back.
+    func dismissed(_ name: AvatarName) -> [Action] {
+        [
+            .withdrawn(name), .log(.uploadSolved(name)), .log(.step(name: name.string, what: CropRule.dismissed)),
+            .refused(name, reason: CropRule.dismissed),
+        ]
+    }
+
     /// The last look through the folder lets those files go that waited for it.
     mutating func scanEnded(isScanDue: Bool) -> [Action] {
         pendingScans = max(0, pendingScans - 1)

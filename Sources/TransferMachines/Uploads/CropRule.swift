@@ -4,6 +4,12 @@ package enum CropRule {
     /// Why a crop that was set aside is not sent any more: it would take the icon from a later one.
     package static let superseded = "a later crop was uploaded before the server took it"
 
+    /// Why a file that a person has dismissed is left alone, until it is another one.
+    package static let dismissed = "dismissed until it is changed or uploaded again"
+
+    /// Refusals that no later look takes back.
+    package static let lasting = [superseded, dismissed]
+
     /// How a file lies there, compared with what was noted when its bytes were last dealt with. The bytes are the same.
     package enum Trace: Hashable, Sendable, CaseIterable {
         /// Nothing has happened to it.
@@ -25,7 +31,8 @@ package enum CropRule {
         case waitingForAnother(isSameFile: Bool)
         /// A crop that a server has; whether that is this server, and it was sent for this user.
         case sent(toThisAccount: Bool, Trace)
-        /// A crop that was set aside because a later one was uploaded before the server took it; the row was written for this very file.
+        /// A crop that was set aside because a later one was uploaded before the server took it, or because a person dismissed it; the row was
+        /// written for this very file.
         case superseded
         /// A file that was there when the catalog was made anew, and has the inode, size and mtime that it had then.
         case baseline(Trace)

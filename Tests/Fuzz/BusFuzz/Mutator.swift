@@ -31,6 +31,7 @@ struct Mutator {
         ("org.avatard.Agent.List", #"{"state":"ready","after":"a","limit":10}"#),
         ("org.avatard.Agent.Fetch", #"{"names":["a.png","\u00e9\ud83d\ude00.png"],"visibility":"hidden"}"#),
         ("org.avatard.Agent.Upload", #"{"path":"/tmp/a.png"}"#), ("org.avatard.Agent.Forget", #"{"name":"a.png"}"#),
+        ("org.avatard.Agent.Dismiss", #"{"name":"a.png"}"#),
         ("org.avatard.Agent.Pause", #"{"direction":"up"}"#), ("org.avatard.Agent.Resume", "null"),
         ("org.avatard.Agent.Login", #"{"server":{"host":"h","port":9090},"uid":7,"token":"t"}"#),
         ("org.avatard.Agent.Logout", "{}"), ("org.avatard.Agent.Status", "{}"),

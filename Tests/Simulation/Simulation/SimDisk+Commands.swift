@@ -67,7 +67,7 @@ extension SimDisk {
         case .touch: return isFull ? failed(command) : []
         // The start hands its facts over by itself, and a commit is driven step by step. The others are asked for by nobody in these
         // lives, or for one shared folder and after a boot.
-        case .start, .commit, .forgetCrop, .evict, .forget, .adopt, .audit: return []
+        case .start, .commit, .forgetCrop, .evict, .forget, .dismiss, .adopt, .audit: return []
         case .importCrop(let stream, let path): return importCrop(stream, path)
         case .readEvents(let stream, let since, let epoch): return [.events(stream, page(since: since, epoch: epoch))]
         case .list(let stream, _, _, _): return [.listed(stream, [], next: nil)]

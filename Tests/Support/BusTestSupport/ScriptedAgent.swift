@@ -1,3 +1,4 @@
+internal import AvatarCore
 package import LabelBus
 internal import Synchronization
 
@@ -20,6 +21,8 @@ package final class ScriptedAgent: AgentService {
         var paused: Set<String> = []
         /// What `Check` answers.
         var differences: [Difference] = []
+        /// Files of the upload folder that `Dismiss` takes.
+        var dismissable: Set<ExactString> = []
         var login: LoginParameters?
         var calls: [AgentCall] = []
         var onewayCalls = 0
@@ -57,6 +60,9 @@ package final class ScriptedAgent: AgentService {
         state.withLock { $0.fallback = fallback }
         (happened, events) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
     }
+
+    /// From now on the agent has a problem with the file, which may be dismissed once.
+    package func mayDismiss(_ name: String) { state.withLock { _ = $0.dismissable.insert(ExactString(name)) } }
 
     // MARK: The service
 

@@ -22,6 +22,11 @@ extension ScriptedAgent.State {
             }
             log.append(Change(cursor: logStart + log.count + 1, kind: .removed, avatar: avatar))
             reply.send(.done, continues: false)
+        case .dismiss(let parameters):
+            guard dismissable.remove(ExactString(parameters.name)) != nil else {
+                return reply.fail(.unknownAvatar(name: parameters.name))
+            }
+            reply.send(.done, continues: false)
         case .pause(let parameters):
             paused.formUnion(parameters.direction.map { [$0] } ?? ["down", "up"])
             reply.send(.done, continues: false)

@@ -79,6 +79,7 @@ private let inputs = [
     Sample(.input("List"), ListParameters(state: "s", after: "a", limit: 1)),
     Sample(.input("Fetch"), FetchParameters(names: ["n"], visibility: "near", again: true)),
     Sample(.input("Upload"), UploadParameters(path: "/p")), Sample(.input("Forget"), ForgetParameters(name: "n")),
+    Sample(.input("Dismiss"), DismissParameters(name: "n")),
     Sample(.input("Pause"), PauseParameters(direction: "up")),
     Sample(.input("Resume"), ResumeParameters(direction: "up")),
     Sample(.input("Login"), LoginParameters(server: server, uid: 7, token: "t")), Sample(.input("Logout"), NoFields()),
@@ -104,7 +105,7 @@ private let outputs =
         Sample(.output("Explain"), ExplainReply(steps: [step])),
         Sample(.output("Check"), CheckReply(differences: [difference], total: 1)),
         Sample(.output("Verify"), VerifyReply(server: server, uid: 7, dialect: "classic")),
-    ] + ["Adjust", "Forget", "Pause", "Resume", "Login", "Logout"].map { Sample(.output($0), NoFields()) }
+    ] + ["Adjust", "Forget", "Dismiss", "Pause", "Resume", "Login", "Logout"].map { Sample(.output($0), NoFields()) }
 
 private let errors = [
     AgentError.notLoggedIn, .unknownAvatar(name: "n"), .invalidName(name: "n", reason: "r"),

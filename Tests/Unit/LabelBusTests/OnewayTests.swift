@@ -8,7 +8,8 @@ struct OnewayTests {
     private static let parameters = [
         "Register": #"{"labels":[{"label":"a","name":"a.png"}]}"#, "Adjust": #"{"subscription":"none"}"#,
         "Get": #"{"name":"unknown.png"}"#, "Fetch": #"{"names":["a.png"]}"#, "Upload": #"{"path":"/tmp/a.png"}"#,
-        "Forget": #"{"name":"unknown.png"}"#, "Explain": #"{"name":"unknown.png"}"#,
+        "Forget": #"{"name":"unknown.png"}"#, "Dismiss": #"{"name":"unknown.png"}"#,
+        "Explain": #"{"name":"unknown.png"}"#,
         "Login": #"{"server":{"host":"h","port":1},"uid":1,"token":"t"}"#,
     ]
 

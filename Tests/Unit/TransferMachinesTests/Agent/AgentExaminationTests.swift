@@ -20,6 +20,21 @@ import TransferMachines
         #expect(agent.disk == [.examine(name("me.png"))])
     }
 
+    @Test func aRefusedFileThatIsDismissedIsNoProblemAnyMore() {
+        var agent = AgentScript()
+        agent.give(.bus(StreamID(1), .dismiss(name("me.png"))))
+        #expect(agent.told == [.failed(StreamID(1), .unknownAvatar("me.png"))], "nothing is wrong with it")
+        agent.give(.folder(.settled(.crops, name("me.png"))))
+        agent.give(.disk(.examined(name("me.png"), .refused(reason: "it is empty"))))
+        #expect(agent.machine.status.problems.map(\.key) == ["upload me.png"])
+        _ = agent.disk
+        agent.give(.bus(StreamID(2), .dismiss(name("me.png"))))
+        #expect(agent.disk == [.dismiss(StreamID(2), name("me.png"))])
+        agent.give(.disk(.dismissed(StreamID(2), name("me.png"))))
+        #expect(agent.told == [.done(StreamID(2))])
+        #expect(agent.machine.status.problems == [])
+    }
+
     /// The kernel's word of a close may come after a look through the folder has found the file.
     @Test func aCloseThatIsHeardLateTakesNoFileOutOfItsPlace() {
         var agent = AgentScript()

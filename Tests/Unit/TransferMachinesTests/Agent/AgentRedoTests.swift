@@ -106,7 +106,7 @@ import TransferMachines
     @Test func callsOfTheDiskThatFailAreAnsweredWithTheReason() {
         let stream = StreamID(5)
         let commands: [DiskCommand] = [
-            .forget(stream, name("a.png")), .importCrop(stream, path: "/p"),
+            .forget(stream, name("a.png")), .dismiss(stream, name("a.png")), .importCrop(stream, path: "/p"),
             .readEvents(stream, since: nil, epoch: nil), .list(stream, state: nil, after: nil, limit: 10),
         ]
         for command in commands {
