@@ -1,4 +1,5 @@
 import AvatarAgentClient
+import AvatarCore
 import BusTestSupport
 import Foundation
 import LabelBus
