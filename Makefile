@@ -103,7 +103,7 @@ test-deb: deb
 ## make test-container         what the container's image is made of, in a Debian folder beside real Redis and MariaDB; needs root
 test-container: container
 	@scripts/setup.sh container
-	cd Tests/System && unshare --mount python3 -B -m unittest --verbose container
+	cd Tests/System && unshare --mount /usr/bin/python3 -B -m unittest --verbose container
 
 ## make test-qt                the Qt library of Examples/qt, with Qt 5 and 6, beside a real agent and server
 test-qt: build

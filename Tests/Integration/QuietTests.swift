@@ -31,7 +31,7 @@ extension RealPrograms {
                 for id in [agent.pid, try stage.server.program.pid] {
                     let values = try niceValues(ofThreadsOf: id)
                     #expect(values.count > 1)
-                    #expect(values.filter { $0 < getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0) } == [])
+                    #expect(values.filter { $0 < getpriority(Int32(PRIO_PROCESS.rawValue), 0) } == [])
                 }
             }
         }

@@ -83,7 +83,7 @@ class Image:
     def run(self, command):
         subprocess.run(
             ["chroot", self.root, "env", "-i", f"PATH={PATHS}", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", command],
-            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            check=True, stdin=subprocess.DEVNULL, capture_output=True)
 
     def does(self, words, environment=()):
         """The command line that runs words in the image as its user."""
@@ -145,7 +145,7 @@ class ComposeTest(unittest.TestCase):
         self.start(["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={socket}", "--bind-address=127.0.0.1"])
         self.socket = socket
         machine.Machine.until(
-            lambda: subprocess.run(["mariadb-admin", "--no-defaults", f"--socket={socket}", "ping"], capture_output=True).returncode == 0,
+            lambda: subprocess.run(["mariadb", "--no-defaults", f"--socket={socket}", "--user=root", "--execute=SELECT 1"], capture_output=True).returncode == 0,
             "MariaDB answers", seconds=60)
         schema = asked["MARIADB_DATABASE"]
         self.sql(f"CREATE DATABASE {schema}; CREATE USER '{asked['MARIADB_USER']}'@'%' IDENTIFIED BY '{asked['MARIADB_PASSWORD']}';"
@@ -196,7 +196,7 @@ class ComposeTest(unittest.TestCase):
         picture = self.folder / "mine.png"
         picture.write_bytes(programs.RED)
         self.avatarctl("upload", str(picture))
-        self.assertEqual(self.sql(f"SELECT icon FROM user WHERE uid = {UID}", "llfc"), "mine.png")
-        self.assertEqual((self.image.root / f"var/lib/avatar-server/files/{UID}/mine.png").read_bytes(), programs.RED)
+        icon = self.sql(f"SELECT icon FROM user WHERE uid = {UID}", "llfc")
+        self.assertEqual((self.image.root / f"var/lib/avatar-server/files/{UID}" / icon).read_bytes(), programs.RED)
         server.terminate()
         self.assertEqual(server.wait(10), 0)
