@@ -1,62 +1,75 @@
 internal import AvatarCore
 internal import LabelBus
 
-/// Shows how transfers go on: one line that is drawn again and again on a terminal, plain lines at every tenth in a pipe,
+/// Shows how transfers go on: lines that are drawn again and again on a terminal, plain lines at every tenth in a pipe,
 /// every step as JSON.
 struct Progress {
     /// Where it is shown.
-    enum Style {
-        case terminal(columns: Int)
+    private enum Style {
+        case terminal
         case plain
         case json
     }
 
     private let style: Style
-    private var shown: [ExactString: (tenth: Int, state: AvatarState)] = [:]
-    private var isDrawn = false
+    private var shown: [ExactString: (tenth: Int, state: AvatarState, words: String)] = [:]
+    private var board: TransferBoard
+    private let start = ContinuousClock.now
+    /// Lines that stand drawn; the cursor is at the end of the last one.
+    private var drawn = 0
 
-    init(json: Bool) {
-        style = json ? .json : Output.isTerminal ? .terminal(columns: Output.columns) : .plain
+    /// - Parameters:
+    ///   - total: how many pictures the command is about.
+    ///   - onInterrupt: what Ctrl-C on a terminal says about what goes on.
+    init(json: Bool, total: Int, onInterrupt: String) {
+        style = json ? .json : Output.isTerminal ? .terminal : .plain
+        board = TransferBoard(total: total)
+        if case .terminal = style { Interruption.say(onInterrupt) }
     }
 
-    init(style: Style) { self.style = style }
-
-    /// Shows one avatar as it is now; `summary` stands before it on a terminal (`3 of 12`).
-    mutating func show(_ avatar: Avatar, summary: String = "") {
-        for text in lines(for: avatar, summary: summary) { Output.raw(text) }
-    }
-
-    /// What has to be written to show it; nothing when that would say nothing new.
-    mutating func lines(for avatar: Avatar, summary: String = "") -> [String] {
-        let name = Output.harmless(avatar.name ?? "(unnamed)")
+    /// Shows one avatar as it is now; nothing where that would say nothing new.
+    mutating func show(_ avatar: Avatar) {
         let tenth = avatar.tenth
-        let key = ExactString(name)
+        let key = ExactString(avatar.name ?? "")
         let known = shown[key]
-        let isNews = known.map { $0.tenth != tenth || $0.state != avatar.state } ?? true
-        shown[key] = (tenth, avatar.state)
+        let words = Progress.sentence(avatar)
+        shown[key] = (tenth, avatar.state, words)
         switch style {
-        case .json:
-            return [Output.json { avatar.write(to: &$0) } + "\n"]
+        case .json: Output.line(avatar)
         case .plain:
-            return isNews ? [Progress.sentence(avatar) + "\n"] : []
-        case .terminal(let columns):
-            if avatar.state.isFinal {
-                guard known?.state != avatar.state else { return [] }
-                defer { isDrawn = false }
-                return [(isDrawn ? Progress.erase : "") + Progress.sentence(avatar) + "\n"]
+            // An upload goes on by tenths, and its sentence may stay the same meanwhile.
+            guard known.map({ $0.tenth != tenth || $0.state != avatar.state }) ?? true, known?.words != words else {
+                return
             }
-            isDrawn = true
-            return [Progress.erase + Progress.bar(avatar, summary: summary, columns: columns)]
+            Output.line(words)
+        case .terminal:
+            guard !avatar.state.isFinal || known?.state != avatar.state else { return }
+            let now = ContinuousClock.now - start
+            board.take(avatar, now: now)
+            draw(avatar.state.isFinal ? words : nil, now: now)
         }
     }
 
-    /// Ends the line that is drawn, if any.
-    mutating func end() {
-        if isDrawn { Output.raw(Progress.erase) }
-        isDrawn = false
+    /// Draws the board anew, with a finished line above it where there is one. The size is asked for each time, so that a terminal that
+    /// has become another one is drawn as it is now.
+    private mutating func draw(_ finished: String?, now: Duration) {
+        let size = Output.terminalSize
+        let lines = board.lines(columns: size.columns, rows: size.rows, now: now)
+        Output.raw(eraser + (finished.map { $0 + "\n" } ?? "") + lines.joined(separator: "\n"))
+        drawn = lines.count
     }
 
-    private static let erase = "\r\u{1B}[K"
+    /// Takes away what is drawn, from the last line upwards (ECMA-48: EL, CUU).
+    private var eraser: String {
+        drawn == 0 ? "" : "\r\u{1B}[K" + String(repeating: "\u{1B}[A\u{1B}[K", count: drawn - 1)
+    }
+
+    /// Ends the lines that are drawn, if any.
+    mutating func end() {
+        if drawn > 0 { Output.raw(eraser) }
+        drawn = 0
+        if case .terminal = style { Interruption.sayNothing() }
+    }
 
     /// `cat.png: ready, 20.0 KiB, /home/…/cat.png`
     static func sentence(_ avatar: Avatar) -> String {
@@ -72,20 +85,6 @@ struct Progress {
         }
         if avatar.state.isFinal, let path = avatar.path { words.append(path) }
         return Output.harmless("\(avatar.name ?? "(unnamed)"): \(words.joined(separator: ", "))")
-    }
-
-    /// `3 of 12  cat.png  [#########.....]  62 %`, as wide as the terminal at most.
-    static func bar(_ avatar: Avatar, summary: String, columns: Int) -> String {
-        let size = avatar.size ?? 0
-        let transferred = min(avatar.transferred ?? 0, size)
-        let percent = size > 0 ? "\(transferred * 100 / size) %" : avatar.state.rawValue
-        let name = Output.harmless(avatar.name ?? "(unnamed)")
-        let head = summary.isEmpty ? name : summary + "  " + name
-        let width = max(0, min(40, columns - head.count - percent.count - 8))
-        guard width >= 5, size > 0 else { return String((head + "  " + percent).prefix(max(1, columns - 1))) }
-        let full = transferred * width / size
-        let cells = String(repeating: "#", count: full) + String(repeating: ".", count: width - full)
-        return "\(head)  [\(cells)]  \(percent)"
     }
 }
 

@@ -40,7 +40,8 @@ struct Status: AsyncParsableCommand {
         if let icon = status.icon { lines.append("your icon   \(Progress.sentence(icon))") }
         lines.append("transfers   \(status.downloads) down, \(status.uploads) up")
         lines.append("labels      \(status.labels)")
-        lines.append("cache       \(status.cached) pictures, \(ByteCount(status.bytes))")
+        lines.append(
+            "cache       \(status.cached) \(status.cached == 1 ? "picture" : "pictures"), \(ByteCount(status.bytes))")
         for problem in status.problems {
             lines.append("problem     \(problem.what) (\(Age.text(since: problem.since, now: now)))")
             if let remedy = problem.remedy { lines.append("            \(remedy)") }

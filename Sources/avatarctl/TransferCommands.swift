@@ -54,7 +54,9 @@ struct Upload: AsyncParsableCommand {
         guard pipes <= 1 else { throw ValidationError("- stands for standard input, which can be read once") }
         try await common.run { client in
             if pipes > 0 { try StandardInput.check() }
-            var progress = Progress(json: common.json)
+            var progress = Progress(
+                json: common.json, total: files.count,
+                onInterrupt: "the agent goes on with what it has by itself: avatarctl status")
             defer { progress.end() }
             for file in files {
                 if file == StandardInput.sign {
@@ -284,18 +286,21 @@ extension CommonOptions {
     /// Fetches pictures, and shows them until all are final; how many of them are not to be had. `again` asks also for those that are
     /// there.
     func follow(_ names: [String], _ client: AgentClient, again: Bool = false) async throws -> Int {
-        var progress = Progress(json: json)
-        defer { progress.end() }
         var open = Set(names.map { ExactString($0) })
-        let count = open.count
+        var progress = Progress(
+            json: json, total: open.count,
+            onInterrupt:
+                "what nobody else wants is not fetched further, and goes on from there the next time; --no-wait leaves it to the agent"
+        )
+        defer { progress.end() }
         var failed = 0
-        if !json, count > 0, let reason = try await client.status().reasonToWait(.down) {
+        if !json, !open.isEmpty, let reason = try await client.status().reasonToWait(.down) {
             Output.errorLine("avatarctl: \(reason); the pictures come when that is over")
         }
         for try await reply in try await client.fetchProgress(names, again: again) {
             guard let avatar = reply.avatar, let name = avatar.name else { continue }
             if avatar.state.isFinal, open.remove(ExactString(name)) != nil, avatar.isNotToBeHad { failed += 1 }
-            progress.show(avatar, summary: count > 1 ? "\(count - open.count) of \(count)" : "")
+            progress.show(avatar)
         }
         // What needs no fetching, such as a default head, has no progress.
         for name in open.sorted() {
