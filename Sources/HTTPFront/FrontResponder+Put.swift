@@ -21,15 +21,17 @@ extension FrontResponder {
         {
             return taken(current.content.sha256, current.generation, .noContent)
         }
-        var isAskedFor = false
-        var body = request.body.makeAsyncIterator()
         do {
-            let result = try await service.put(key, of: user, size: size, expected: expected) {
-                if !isAskedFor {
-                    isAskedFor = true
-                    try await goAhead(request, context)
-                }
-                return try await body.nextPiece()
+            var incoming = try await service.begin(key, of: user, size: size)
+            let result: (avatar: Avatar, isNew: Bool)
+            do {
+                try await goAhead(request, context)
+                var body = request.body.makeAsyncIterator()
+                while let piece = try await body.nextPiece() { try await incoming.write(piece) }
+                result = try await incoming.finish(expected)
+            } catch {
+                await incoming.discard()
+                throw error
             }
             let wasCurrent = current?.name == key.name && current?.content.sha256 == result.avatar.sha256
             var response = taken(

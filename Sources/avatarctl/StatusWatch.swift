@@ -60,7 +60,7 @@ final class StatusWatch: Sendable {
     private func draw(_ shown: inout Shown) {
         guard let status = shown.status else { return }
         let lines = Status.lines(status, now: Date(), isVerbose: isVerbose)
-        let width = Output.columns - 1
+        let width = Output.terminalSize.columns - 1
         var text = shown.height > 0 ? "\u{1B}[\(shown.height)A\u{1B}[J" : ""
         for line in lines { text += Output.harmless(String(line.prefix(width))) + "\n" }
         shown.height = lines.count

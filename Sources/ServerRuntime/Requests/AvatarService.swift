@@ -124,39 +124,68 @@ package struct AvatarService: Sendable {
         }
     }
 
-    /// Takes a whole picture, piece by piece, and makes it the user's avatar.
-    ///
-    /// - Parameters:
-    ///   - size: bytes that will come.
-    ///   - expected: the digest that the client promised; nil for none.
-    ///   - pieces: the next bytes, nil at the end. Throws when the client is gone or sends more than it said.
-    /// - Returns: the avatar, and whether a file of that name was there before.
-    package func put(
-        _ key: ResourceKey, of user: UserID, size: Int64, expected: SHA256Digest?, pieces: () async throws -> [UInt8]?
-    ) async throws -> (avatar: Avatar, isNew: Bool) {
-        let id = UploadID.random()
-        let holder = QuotaReservations.Holder.random(in: .min ... .max)
-        try await reserve(size, key, user, holder)
-        defer { quota.release(key, heldBy: holder) }
-        do {
-            var offset: Int64 = 0
-            while let piece = try await pieces() {
-                let at = offset
-                try await work(nil, .write) { () throws(StoreError) in
-                    if at == 0 {
-                        try stores.files.beginPart(id, bytes: piece)
-                    } else {
-                        try stores.files.writePart(id, bytes: piece, at: at)
-                    }
-                }
-                offset += Int64(piece.count)
-            }
-            guard offset > 0 else { throw Refusal.notAPicture(.empty) }
-            return try await finish(id, key, user, expected)
-        } catch {
-            try? await work(nil, .write) { () throws(StoreError) in try stores.files.removePart(id) }
-            throw error
+    /// Begins to take a whole picture of `size` bytes, which is to be the user's avatar: one of ``Incoming/finish(_:)`` and
+    /// ``Incoming/discard()`` ends it.
+    package func begin(_ key: ResourceKey, of user: UserID, size: Int64) async throws -> Incoming {
+        let incoming = Incoming(
+            service: self, key: key, user: user, id: UploadID.random(),
+            holder: QuotaReservations.Holder.random(in: .min ... .max))
+        try await reserve(size, key, user, incoming.holder)
+        return incoming
+    }
+
+    /// A picture on its way in, piece by piece.
+    package struct Incoming {
+        let service: AvatarService
+        let key: ResourceKey
+        let user: UserID
+        let id: UploadID
+        let holder: QuotaReservations.Holder
+        private var offset: Int64 = 0
+
+        init(
+            service: AvatarService, key: ResourceKey, user: UserID, id: UploadID, holder: QuotaReservations.Holder
+        ) {
+            (self.service, self.key, self.user, self.id, self.holder) = (service, key, user, id, holder)
         }
+
+        /// The next bytes.
+        package mutating func write(_ piece: [UInt8]) async throws {
+            try await service.write(piece, to: id, at: offset)
+            offset += Int64(piece.count)
+        }
+
+        /// All is there.
+        ///
+        /// - Parameter expected: the digest that the client promised; nil for none.
+        /// - Returns: the avatar, and whether a file of that name was there before.
+        package func finish(_ expected: SHA256Digest?) async throws -> (avatar: Avatar, isNew: Bool) {
+            guard offset > 0 else { throw Refusal.notAPicture(.empty) }
+            let result = try await service.finish(id, key, user, expected)
+            service.quota.release(key, heldBy: holder)
+            return result
+        }
+
+        /// Nothing comes of it.
+        package func discard() async {
+            await service.discard(id)
+            service.quota.release(key, heldBy: holder)
+        }
+    }
+
+    fileprivate func write(_ piece: [UInt8], to id: UploadID, at offset: Int64) async throws(StoreError) {
+        try await work(nil, .write) { () throws(StoreError) in
+            if offset == 0 {
+                try stores.files.beginPart(id, bytes: piece)
+            } else {
+                try stores.files.writePart(id, bytes: piece, at: offset)
+            }
+        }
+    }
+
+    fileprivate func discard(_ id: UploadID) async {
+        // A part that stays is removed with the next start.
+        try? await work(nil, .write) { () throws(StoreError) in try stores.files.removePart(id) }
     }
 
     func reserve(
