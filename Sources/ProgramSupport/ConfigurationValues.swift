@@ -117,6 +117,20 @@ package struct ConfigurationValues<Key: ConfigurationKey> {
         take(chosen)
     }
 
+    /// Any words, with commas between them or as a YAML list.
+    ///
+    /// - Parameter fault: what is wrong with a word; nil when it is right.
+    package func words(
+        _ key: Key, unless fault: (String) -> String?, _ take: ([String]) -> Void
+    ) throws(ConfigurationError) {
+        guard let value = try configuration.value(of: key, asList: true), !value.text.isEmpty else { return }
+        let words = value.text.split(whereSeparator: { $0 == "," || $0 == " " }).map(String.init)
+        for word in words {
+            if let reason = fault(word) { throw self.fault(key, value, "has the word \"\(word)\", which \(reason)") }
+        }
+        take(words)
+    }
+
     private func fault(
         _ key: Key, _ value: ConfigurationValue, _ reason: String
     ) -> ConfigurationError {
