@@ -31,15 +31,21 @@ struct FrontResponder: HTTPResponder {
     let logger: Logger
 
     func respond(to request: Request, context: FrontContext) async throws -> Response {
+        let cors = CrossOrigin(settings.corsOrigins, request.headers[.origin])
         var response: Response
         do {
-            response = try await answer(request, context)
+            if let preflight = cors.preflight(request) {
+                response = preflight
+            } else {
+                response = try await answer(request, context)
+            }
         } catch let problem as Problem {
             response = problem.response
         } catch let error as StoreError {
             logger.debug("a store failed", metadata: ["cause": "\(error.cause)"])
             response = Problem.store(error.code).response
         }
+        cors.addFields(to: &response.headers)
         return request.method == .head ? response.createHeadResponse() : response
     }
 

@@ -146,6 +146,18 @@ package struct ConfigurationValues<Key: ConfigurationKey> {
         take(chosen)
     }
 
+    /// Any words, with commas between them or as a YAML list.
+    ///
+    /// - Parameter fault: what is wrong with a word; nil when it is right.
+    package mutating func words(_ key: Key, unless fault: (String) -> String?, _ take: ([String]) -> Void) {
+        guard let value = value(of: key, asList: true) else { return }
+        let words = value.text.split(whereSeparator: { $0 == "," || $0 == " " }).map(String.init)
+        for word in words {
+            if let reason = fault(word) { return self.fault(key, value, "has the word \"\(word)\", which \(reason)") }
+        }
+        take(words)
+    }
+
     /// A key that is asked for twice is told of once.
     private mutating func add(_ more: [ConfigurationFault]) { faults += more.filter { !faults.contains($0) } }
 

@@ -37,6 +37,7 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(help: "The certificate's key, PEM.") var httpTlsKeyFile: String?
     @Option(help: "HTTP without TLS, for a proxy on this machine.") var httpPlaintext: String?
     @Option(help: "Whether current avatars need no login over HTTP.") var httpPublicAvatars: String?
+    @Option(help: "Origins of web pages that may read answers over HTTP.") var httpCorsOrigins: String?
     @Option(help: "Loopback address for Prometheus, perhaps with its port.") var metricsHost: String?
     @Option(help: "Loopback port for Prometheus; 0 for none.") var metricsPort: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
@@ -54,6 +55,7 @@ struct ConfigurationOptions: ParsableArguments {
             .httpListenHost: httpListenHost, .httpListenPort: httpListenPort,
             .httpTLSCertificateFile: httpTlsCertificateFile,
             .httpTLSKeyFile: httpTlsKeyFile, .httpPlaintext: httpPlaintext, .httpPublicAvatars: httpPublicAvatars,
+            .httpCORSOrigins: httpCorsOrigins,
             .metricsPort: metricsPort, .logLevel: logLevel, .logFormat: logFormat,
         ]
         return given.compactMapValues { $0 }

@@ -78,6 +78,7 @@ import Testing
     private static func statuses(of program: String, in files: [String]) async throws -> Set<Int> {
         let forms = [
             /case \w+ = (\d+)/, /ExitCode\((\d+)\)/, /exitStatus: Int32 = (\d+)/, /(?:case is \w+|default): (\d+)/,
+            /usageStatus : (\d+)/,
         ]
         var found: Set<Int> = [0]
         for file in files {

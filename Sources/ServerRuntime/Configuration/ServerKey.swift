@@ -32,6 +32,7 @@ package enum ServerKey: String, ConfigurationKey {
     case httpTLSKeyFile = "http.tls.keyFile"
     case httpPlaintext = "http.plaintext"
     case httpPublicAvatars = "http.publicAvatars"
+    case httpCORSOrigins = "http.corsOrigins"
     case metricsHost = "metrics.host"
     case metricsPort = "metrics.port"
     case logLevel = "log.level"
@@ -48,7 +49,7 @@ package enum ServerKey: String, ConfigurationKey {
             .redisPort, .redisSocket, .redisPassword, .mysqlHost, .mysqlPort, .mysqlSocket, .mysqlUser, .mysqlPassword,
             .mysqlSchema, .classicChunkBytes, .classicBodyBytesMax, .httpListenHost, .httpListenPort,
             .httpTLSCertificateFile, .httpTLSKeyFile,
-            .httpPlaintext, .httpPublicAvatars, .metricsHost, .metricsPort:
+            .httpPlaintext, .httpPublicAvatars, .httpCORSOrigins, .metricsHost, .metricsPort:
             false
         }
     }

@@ -42,6 +42,9 @@ extension ServerSettings {
         values.path(.httpTLSKeyFile) { key = $0 }
         values.flag(.httpPlaintext) { http.isPlaintext = $0 }
         values.flag(.httpPublicAvatars) { http.publicAvatars = $0 }
+        values.words(.httpCORSOrigins, unless: Self.originFault) {
+            http.corsOrigins = Set($0.map { ExactString($0) })
+        }
         if let certificate, let key { http.tls = .init(certificateFile: certificate, keyFile: key) }
         if (certificate == nil) != (key == nil) {
             values.refuse(
@@ -55,6 +58,13 @@ extension ServerSettings {
                 .httpPlaintext,
                 "is only for a proxy on this machine: http.listen.host must be of the loopback, such as 127.0.0.1")
         }
+    }
+
+    /// Why a word is no origin as browsers write it (RFC 6454, 6.2); nil when it is one.
+    private static func originFault(_ word: String) -> String? {
+        let host = word.hasPrefix("https://") ? word.dropFirst(8) : word.hasPrefix("http://") ? word.dropFirst(7) : ""
+        let isOrigin = !host.isEmpty && !host.contains { "/?#@*".contains($0) } && word == word.lowercased()
+        return isOrigin ? nil : "is no origin, such as https://chat.example.org or http://localhost:8080"
     }
 
     private static func isLoopback(_ host: String) -> Bool {

@@ -1,3 +1,4 @@
+internal import AvatarCore
 package import ProgramSupport
 
 // Configuration that was read again against the one in force.
@@ -47,6 +48,7 @@ extension ServerSettings {
         case .httpTLSKeyFile: http.tls?.keyFile ?? ""
         case .httpPlaintext: "\(http.isPlaintext)"
         case .httpPublicAvatars: "\(http.publicAvatars)"
+        case .httpCORSOrigins: http.corsOrigins.map(\.string).sorted().joined(separator: ",")
         case .metricsHost: metricsHost
         case .metricsPort: "\(metricsPort ?? 0)"
         case .logLevel: logLevel

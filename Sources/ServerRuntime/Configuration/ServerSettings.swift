@@ -1,4 +1,4 @@
-import AvatarCore
+package import AvatarCore
 package import ProgramSupport
 import TransferMachines
 
@@ -59,6 +59,8 @@ package struct ServerSettings: Sendable {
         package var isPlaintext = false
         /// Whether current avatars are shown to everybody.
         package var publicAvatars = false
+        /// Web pages of these origins may read answers (`https://chat.example.org`), with a login too.
+        package var corsOrigins: Set<ExactString> = []
         package var isOn: Bool { tls != nil || isPlaintext }
 
         package init() {}

@@ -55,6 +55,7 @@ import Testing
             .listenPort: "1", .redisPort: "1", .mysqlPort: "1", .metricsPort: "1", .uploadBytesMax: "1",
             .quotaBytesPerUser: "1", .httpListenHost: "::1", .httpListenPort: "1", .httpTLSCertificateFile: "/x",
             .httpTLSKeyFile: "/x", .httpPlaintext: "true", .httpPublicAvatars: "true",
+            .httpCORSOrigins: "https://a.example",
         ]
         let value = values[key] ?? "other"
         // Neither of the two is of use alone.
