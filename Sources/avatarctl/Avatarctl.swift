@@ -20,7 +20,8 @@ struct Avatarctl: AsyncParsableCommand {
         version: Version.current,
         subcommands: [
             Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
-            Sync.self, Explain.self, Forget.self, Dismiss.self, Login.self, Logout.self, Register.self, Show.self, Gallery.self,
+            Sync.self, Explain.self, Forget.self, Dismiss.self, Login.self, Logout.self, Register.self, Show.self,
+            Gallery.self,
             Metrics.self, Config.self, Logs.self,
         ])
 

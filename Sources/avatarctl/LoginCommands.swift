@@ -19,7 +19,8 @@ struct Login: AsyncParsableCommand {
     @Option(help: "The base URL of a server that speaks HTTP: https://avatars.example.org, https://192.0.2.7:9443.")
     var url: String?
 
-    @Option(help: "The host name or address of a server of the classic dialect, perhaps with its port: example.org:9090.")
+    @Option(
+        help: "The host name or address of a server of the classic dialect, perhaps with its port: example.org:9090.")
     var host: String?
 
     @Option(help: "The server's TCP port, 9090 when --host does not say either.")
@@ -62,7 +63,8 @@ struct Login: AsyncParsableCommand {
     private func server() throws -> Server {
         if let url {
             guard host == nil, port == nil else {
-                throw ValidationError("--url names the server for HTTP, --host and --port for the classic dialect: give one of them")
+                throw ValidationError(
+                    "--url names the server for HTTP, --host and --port for the classic dialect: give one of them")
             }
             do throws(ServerURL.Fault) {
                 let read = try ServerURL(url)

@@ -27,7 +27,8 @@ struct AvatardCommand: ParsableCommand {
     @Option(help: "auto or classic.") var serverDialect: String?
     @Option(help: "Bytes of an upload's chunk (2048).") var serverClassicChunkBytes: String?
     @Option(help: "A file of certificates (PEM) to trust instead of the system's.") var serverCaFile: String?
-    @Option(help: "SHA-256 of the public key in the server's certificate, to trust instead of an issuer.") var serverPin: String?
+    @Option(help: "SHA-256 of the public key in the server's certificate, to trust instead of an issuer.")
+    var serverPin: String?
     @Option(help: "true: speak without encryption to a server anywhere.") var serverAllowPlaintext: String?
     @Option(help: "The user's number.") var identityUid: String?
     @Option(help: "The file that holds the token, mode 0600.") var identityTokenFile: String?
@@ -47,7 +48,8 @@ struct AvatardCommand: ParsableCommand {
     private var flags: [AgentKey: String] {
         let given: [AgentKey: String?] = [
             .serverURL: serverUrl, .serverCAFile: serverCaFile, .serverPin: serverPin,
-            .serverAllowPlaintext: serverAllowPlaintext, .serverHost: serverHost, .serverPort: serverPort, .serverDialect: serverDialect,
+            .serverAllowPlaintext: serverAllowPlaintext, .serverHost: serverHost, .serverPort: serverPort,
+            .serverDialect: serverDialect,
             .serverClassicChunkBytes: serverClassicChunkBytes, .identityUID: identityUid,
             .identityTokenFile: identityTokenFile, .cacheDirectory: cacheDirectory, .cacheBytesMax: cacheBytesMax,
             .cacheRecheckAfter: cacheRecheckAfter,

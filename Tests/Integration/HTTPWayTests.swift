@@ -39,9 +39,10 @@ extension RealPrograms {
         func up() async throws {
             try await WebStage.run { stage in
                 try await stage.startAgent()
-                let pictures = try pictures().filter { $0.name != "size-2047.png" } + [
-                    ("last.png", try TestPictures.padded(.png, to: 5000, seed: 9))
-                ]
+                let pictures =
+                    try pictures().filter { $0.name != "size-2047.png" } + [
+                        ("last.png", try TestPictures.padded(.png, to: 5000, seed: 9))
+                    ]
                 for (name, bytes) in pictures { try write(bytes, to: stage.agent.crop(name)) }
                 try await stage.agent.change(.icon, of: "last.png")
                 for (name, bytes) in pictures {
@@ -165,7 +166,9 @@ extension RealPrograms {
         @Test("a server far away is not spoken to without encryption")
         func plaintext() async throws {
             try await WebStage.run { stage in
-                for flags in [["--server-url", "http://avatars.example.org"], ["--server-host", "avatars.example.org"]] {
+                for flags in [
+                    ["--server-url", "http://avatars.example.org"], ["--server-host", "avatars.example.org"],
+                ] {
                     try await stage.agent.start(
                         flags + ["--identity-uid", "1001", "--identity-token-file", stage.ada.tokenFile])
                     let error = await #expect(throws: AgentError.self) { try await stage.agent.client.verify() }
@@ -179,26 +182,49 @@ extension RealPrograms {
 
         /// Answers to a request for a picture of 5,000 bytes, and the words in the reason why it is not to be had.
         static let odd: [(what: String, answer: @Sendable ([UInt8], String) -> OddWebServer.Answer?, words: String)] = [
-            ("no length", { bytes, _ in .init("HTTP/1.1 200 OK\nConnection: close", bytes, closes: true) }, "how large"),
+            (
+                "no length", { bytes, _ in .init("HTTP/1.1 200 OK\nConnection: close", bytes, closes: true) },
+                "how large"
+            ),
             ("empty", { _, _ in .init("HTTP/1.1 200 OK\nContent-Length: 0") }, "empty"),
-            ("compressed", { bytes, _ in
-                .init("HTTP/1.1 200 OK\nContent-Length: 5000\nContent-Encoding: gzip", bytes)
-            }, "compressed"),
+            (
+                "compressed",
+                { bytes, _ in
+                    .init("HTTP/1.1 200 OK\nContent-Length: 5000\nContent-Encoding: gzip", bytes)
+                }, "compressed"
+            ),
             ("gigantic", { _, _ in .init("HTTP/1.1 200 OK\nContent-Length: 99999999999") }, "promises"),
-            ("other bytes than the digest", { bytes, _ in
-                .init("HTTP/1.1 200 OK\nContent-Length: 5000\nRepr-Digest: sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:", bytes)
-            }, "the server promised"),
-            ("no picture", { _, _ in
-                .init("HTTP/1.1 200 OK\nContent-Length: 5", Array("hello".utf8))
-            }, "no picture"),
+            (
+                "other bytes than the digest",
+                { bytes, _ in
+                    .init(
+                        "HTTP/1.1 200 OK\nContent-Length: 5000\nRepr-Digest: sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:",
+                        bytes)
+                }, "the server promised"
+            ),
+            (
+                "no picture",
+                { _, _ in
+                    .init("HTTP/1.1 200 OK\nContent-Length: 5", Array("hello".utf8))
+                }, "no picture"
+            ),
             ("not modified", { _, _ in .init("HTTP/1.1 304 Not Modified") }, "304"),
-            ("a part unasked", { bytes, _ in
-                .init("HTTP/1.1 206 Partial Content\nContent-Length: 5000\nContent-Range: bytes 0-4999/5000", bytes)
-            }, "nobody asked"),
-            ("elsewhere", { _, _ in
-                .init("HTTP/1.1 302 Found\nLocation: https://elsewhere.example.org/\nContent-Length: 0")
-            }, "redirect"),
-            ("in circles", { _, path in .init("HTTP/1.1 302 Found\nLocation: \(path)\nContent-Length: 0") }, "redirect"),
+            (
+                "a part unasked",
+                { bytes, _ in
+                    .init("HTTP/1.1 206 Partial Content\nContent-Length: 5000\nContent-Range: bytes 0-4999/5000", bytes)
+                }, "nobody asked"
+            ),
+            (
+                "elsewhere",
+                { _, _ in
+                    .init("HTTP/1.1 302 Found\nLocation: https://elsewhere.example.org/\nContent-Length: 0")
+                }, "redirect"
+            ),
+            (
+                "in circles", { _, path in .init("HTTP/1.1 302 Found\nLocation: \(path)\nContent-Length: 0") },
+                "redirect"
+            ),
             ("forbidden", { _, _ in .init("HTTP/1.1 403 Forbidden\nContent-Length: 0") }, "forbidden"),
             ("broken", { _, _ in .init("HTTP/1.1 500 Oops\nContent-Length: 0") }, "500"),
         ]
@@ -209,7 +235,8 @@ extension RealPrograms {
             let bytes = try TestPictures.padded(.png, to: 5000, seed: 5)
             let odd = try await OddWebServer { head in
                 let path = head.split(separator: " ").dropFirst().first.map(String.init) ?? ""
-                return path.hasSuffix("/v1/me") ? .init("HTTP/1.1 404 Not Found\nContent-Length: 0") : answer(bytes, path)
+                return path.hasSuffix("/v1/me")
+                    ? .init("HTTP/1.1 404 Not Found\nContent-Length: 0") : answer(bytes, path)
             }
             try await WebStage.run { stage in
                 try await stage.agent.start(WebStage.login(stage.ada, odd.url))
@@ -225,17 +252,30 @@ extension RealPrograms {
 
         /// Answers that break off or break the rules, after which the agent asks again and gets the picture.
         static let passing: [(what: String, answer: @Sendable ([UInt8]) -> OddWebServer.Answer)] = [
-            ("half of a response", {
-                .init("HTTP/1.1 200 OK\nContent-Length: 5000\nETag: \"a\"", Array($0.prefix(2500)), closes: true)
-            }),
+            (
+                "half of a response",
+                {
+                    .init("HTTP/1.1 200 OK\nContent-Length: 5000\nETag: \"a\"", Array($0.prefix(2500)), closes: true)
+                }
+            ),
             ("a closed connection", { _ in .init(raw: [], closes: true) }),
             ("no HTTP", { _ in .init(raw: Array("SSH-2.0-OpenSSH\r\n\r\n".utf8), closes: true) }),
-            ("a head without end", { _ in
-                .init(raw: Array(("HTTP/1.1 200 OK\r\n" + String(repeating: "X: y\r\n", count: 50_000)).utf8), closes: true)
-            }),
-            ("a flood of 1xx", { _ in
-                .init(raw: Array(String(repeating: "HTTP/1.1 102 Processing\r\n\r\n", count: 5000).utf8), closes: true)
-            }),
+            (
+                "a head without end",
+                { _ in
+                    .init(
+                        raw: Array(("HTTP/1.1 200 OK\r\n" + String(repeating: "X: y\r\n", count: 50_000)).utf8),
+                        closes: true)
+                }
+            ),
+            (
+                "a flood of 1xx",
+                { _ in
+                    .init(
+                        raw: Array(String(repeating: "HTTP/1.1 102 Processing\r\n\r\n", count: 5000).utf8), closes: true
+                    )
+                }
+            ),
             ("not now", { _ in .init("HTTP/1.1 503 Not Now\nRetry-After: 1\nContent-Length: 0") }),
             ("too many", { _ in .init("HTTP/1.1 429 Slow Down\nRetry-After: 1\nContent-Length: 0") }),
         ]

@@ -37,7 +37,8 @@ package enum AgentKey: String, ConfigurationKey {
             .storageSync:
             false
         case .serverURL, .serverHost, .serverPort, .serverDialect, .serverClassicChunkBytes, .serverCAFile, .serverPin,
-            .serverAllowPlaintext, .identityUID, .identityTokenFile, .cacheBytesMax, .uploadBytesMax, .logLevel, .logFormat:
+            .serverAllowPlaintext, .identityUID, .identityTokenFile, .cacheBytesMax, .uploadBytesMax, .logLevel,
+            .logFormat:
             true
         }
     }

@@ -32,8 +32,11 @@ package struct ServerAddress: Hashable, Sendable {
 
     /// Why the agent does not speak to it without encryption, and what to do; nil where it does.
     package var plaintextRefusal: String? {
-        guard !(url?.isSecure ?? false), !manners.allowsPlaintext, HostReach(host: host) == .anywhere else { return nil }
-        return "\(key) would be spoken to without encryption, so that everybody on the way could read and use the token: "
+        guard !(url?.isSecure ?? false), !manners.allowsPlaintext, HostReach(host: host) == .anywhere else {
+            return nil
+        }
+        return
+            "\(key) would be spoken to without encryption, so that everybody on the way could read and use the token: "
             + "use server.url: https://…, or set server.allowPlaintext: true"
     }
 

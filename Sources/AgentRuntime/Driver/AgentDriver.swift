@@ -51,7 +51,8 @@ final class AgentDriver {
     init(
         seed: UInt64, isShared: Bool, uploadBytesMax: Int64, places: PlaceNames, recheckAfter: Duration?,
         mapping: BusMapping, disk: DiskThread, loop: any EventLoop, logger: Logger, tokens: TokenSource?,
-        proxies: ProxyRule, attach: @escaping @Sendable (WatchedFolder) -> Void, bindBus: @escaping @Sendable () -> Void,
+        proxies: ProxyRule, attach: @escaping @Sendable (WatchedFolder) -> Void,
+        bindBus: @escaping @Sendable () -> Void,
         end: @escaping @Sendable (_ reason: String) -> Void
     ) {
         self.attach = attach
@@ -216,7 +217,10 @@ final class AgentDriver {
                 driver.value.feed(.connection(.closed(number, cause: cause)))
             })
         if let url = account.server.url {
-            connection = (number, HTTPConnection(url, account, on: loop, disk: disk, proxy: proxies.proxy(to: url), events: events))
+            connection = (
+                number,
+                HTTPConnection(url, account, on: loop, disk: disk, proxy: proxies.proxy(to: url), events: events)
+            )
         } else {
             connection = (number, ServerConnection(account, on: loop, events: events))
         }

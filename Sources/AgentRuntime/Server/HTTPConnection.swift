@@ -80,13 +80,15 @@ final class HTTPConnection: ServerLink {
             fields.add(name: "User-Agent", value: "avatard/\(Version.current)")
             fields.add(name: "Accept-Encoding", value: "identity")
             let atHand = message.body.map { HTTPClient.Body.bytes($0) }
-            let body = atHand ?? message.bodyBytes.map { count in
-                let writer = BodyWriter(bytes: count, on: loop) { sent in
-                    if let id { bound.value.deliver([.http(id, .sent(bytes: Int64(sent)))], of: exchange, id) }
+            let body =
+                atHand
+                ?? message.bodyBytes.map { count in
+                    let writer = BodyWriter(bytes: count, on: loop) { sent in
+                        if let id { bound.value.deliver([.http(id, .sent(bytes: Int64(sent)))], of: exchange, id) }
+                    }
+                    exchange.body = writer
+                    return writer.body
                 }
-                exchange.body = writer
-                return writer.body
-            }
             let request = try HTTPClient.Request(
                 url: "\(url.isSecure ? "https" : "http")://\(url.authority)\(message.path)", method: message.method,
                 headers: fields, body: body)
@@ -115,7 +117,10 @@ final class HTTPConnection: ServerLink {
     }
 
     private func put(_ exchange: HTTPExchange, _ id: HTTPCallID?, instead old: HTTPExchange? = nil) {
-        if let id { return calls[id] = exchange }
+        if let id {
+            calls[id] = exchange
+            return
+        }
         if let old { greetings[ObjectIdentifier(old)] = nil }
         greetings[ObjectIdentifier(exchange)] = exchange
     }
@@ -247,7 +252,8 @@ final class HTTPExchange {
 
     /// The same request for the place at the same origin that the head leads to; nil where it leads nowhere that may be followed.
     func redirected(by head: HTTPHead) -> HTTPExchange? {
-        guard [301, 302, 303, 307, 308].contains(head.status), message.bodyBytes == nil, message.body == nil, let place = head.location,
+        guard [301, 302, 303, 307, 308].contains(head.status), message.bodyBytes == nil, message.body == nil,
+            let place = head.location,
             redirects < Limits.HTTPWay.redirectsMax
         else { return nil }
         var next = message

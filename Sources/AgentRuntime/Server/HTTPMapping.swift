@@ -48,7 +48,8 @@ enum HTTPMapping {
             message.fields.add(name: "Tus-Resumable", value: "1.0.0")
             message.fields.add(name: "Upload-Length", value: "\(crop.size)")
             let name = Data(crop.name.string.utf8).base64EncodedString()
-            message.fields.add(name: "Upload-Metadata", value: "filename \(name),sha256 \(base64(text: crop.sha256.hex))")
+            message.fields.add(
+                name: "Upload-Metadata", value: "filename \(name),sha256 \(base64(text: crop.sha256.hex))")
             message.body = []
             return message
         case .askOffset(let location):

@@ -9,7 +9,11 @@ extension AgentMachine {
             case .disk(let command):
                 actions.append(.disk(command))
                 guard case .keepFollowed(let users, _) = command else { continue }
-                log(.note(Note(.debug, "followed: the server tells when these avatars change", detail: "\(users.count) users")))
+                log(
+                    .note(
+                        Note(
+                            .debug, "followed: the server tells when these avatars change",
+                            detail: "\(users.count) users")))
             case .avatar(let user, let name, let digest): avatarChanged(of: user, name, digest)
             case .mayBeOld(let users): askAgain(users)
             case .loginRefused(let refusal): perform(session.refuse(refusal, now: now))

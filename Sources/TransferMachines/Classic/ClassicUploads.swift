@@ -210,7 +210,8 @@ struct ClassicUploads: UploadWay {
     }
 
     /// 1006 came.
-    private mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime) -> [UploadEvent]
+    private mutating func progress(name: ExactString?, _ progress: ClassicUpload.Progress, now: MonotonicTime)
+        -> [UploadEvent]
     {
         let asking = transfers.indices.filter { transfers[$0].upload.isAsking }
         let own = name.flatMap { name in asking.first { transfers[$0].crop.name.exact == name } }

@@ -470,7 +470,8 @@ struct Downloads: Sendable {
     mutating func recheckIfOld(_ name: AvatarName, _ conditions: Conditions, now: MonotonicTime) {
         guard conditions.isShown, let recheckAfter, let checkedAt = entries[name]?.checkedAt else { return }
         // One of which the server's stream of changes said that it is old counts as unheard of for longer than anything.
-        let isDue = conditions.isFollowed ? now - checkedAt >= Limits.Download.longAgo / 2 : now - checkedAt >= recheckAfter
+        let isDue =
+            conditions.isFollowed ? now - checkedAt >= Limits.Download.longAgo / 2 : now - checkedAt >= recheckAfter
         guard isDue else { return }
         recheck(name, .old, conditions)
     }
@@ -681,7 +682,11 @@ extension Downloads {
             ]
         case .unchanged:
             actions.append(.answered(name))
-            guard entries[name]?.recheck != nil else { return actions += fail(name, .serverError, detail: "it has not changed, says the server, and it is not there", now: now) }
+            guard entries[name]?.recheck != nil else {
+                actions += fail(
+                    name, .serverError, detail: "it has not changed, says the server, and it is not there", now: now)
+                return
+            }
             entries[name]?.checkedAt = now
             actions.append(.disk(.noteChecked(name)))
             actions += keep(name, reason: nil, isStorageFine: false)

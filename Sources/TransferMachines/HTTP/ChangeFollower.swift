@@ -68,7 +68,8 @@ struct ChangeFollower: Sendable {
 
     /// Whom labels and wanted pictures name now.
     mutating func follow(_ wanted: Set<UserID>, now: MonotonicTime) {
-        users = wanted.count <= Limits.HTTPWay.followedMax
+        users =
+            wanted.count <= Limits.HTTPWay.followedMax
             ? wanted : Set(wanted.sorted().prefix(Limits.HTTPWay.followedMax))
         guard let stream, !users.isSubset(of: stream.users) else { return }
         end(openAt: now)

@@ -128,7 +128,9 @@ struct HTTPDownload: Sendable {
 
     /// 200: the whole picture comes, be it that a range was asked for.
     private mutating func whole(_ number: Int, _ head: HTTPHead, now: MonotonicTime) -> [DownloadEvent] {
-        guard !head.isEncoded else { return fail(.serverError, "the server sends it compressed, which nobody asked for") }
+        guard !head.isEncoded else {
+            return fail(.serverError, "the server sends it compressed, which nobody asked for")
+        }
         guard let size = head.length else { return fail(.serverError, "the server does not say how large it is") }
         guard size > 0 else { return fail(.corrupt, "the file is empty on the server") }
         guard size <= Limits.Picture.downloadBytesMax else {

@@ -78,7 +78,8 @@ package struct HTTPHead: Hashable, Sendable {
 
     package init(
         status: Int, length: Int64? = nil, range: Range<Int64>? = nil, totalSize: Int64? = nil, tag: String? = nil,
-        sha256: SHA256Digest? = nil, owner: UserID? = nil, name: AvatarName? = nil, isEncoded: Bool = false, retryAfter: Duration? = nil,
+        sha256: SHA256Digest? = nil, owner: UserID? = nil, name: AvatarName? = nil, isEncoded: Bool = false,
+        retryAfter: Duration? = nil,
         location: String? = nil, uploadOffset: Int64? = nil, detail: String? = nil
     ) {
         self.status = status

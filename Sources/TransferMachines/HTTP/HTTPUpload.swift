@@ -128,7 +128,9 @@ struct HTTPUpload: Sendable {
 
     /// Bytes that were asked for, from the first on.
     mutating func read(at offset: Int64, bytes: [UInt8]) {
-        guard let range = reading, range.lowerBound == offset, !bytes.isEmpty, bytes.count <= range.count else { return }
+        guard let range = reading, range.lowerBound == offset, !bytes.isEmpty, bytes.count <= range.count else {
+            return
+        }
         reading = nil
         pieces.append(bytes)
         ahead += Int64(bytes.count)

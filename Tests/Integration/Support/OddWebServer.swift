@@ -30,10 +30,11 @@ final class OddWebServer: Sendable {
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Head { head in
-                        asked.heads.withLock { $0.append(head) }
-                        return script(head)
-                    })
+                    try channel.pipeline.syncOperations.addHandler(
+                        Head { head in
+                            asked.heads.withLock { $0.append(head) }
+                            return script(head)
+                        })
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()

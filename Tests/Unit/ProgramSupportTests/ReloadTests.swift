@@ -10,7 +10,8 @@ import Testing
     /// Another value than the default for each key.
     private static let agentValues: [AgentKey: String] = [
         .serverURL: "https://example.org:443", .serverCAFile: "/ca", .serverAllowPlaintext: "true",
-        .serverPin: String(repeating: "ab", count: 32), .serverHost: "example.org", .serverPort: "1", .serverClassicChunkBytes: "1024", .identityUID: "7",
+        .serverPin: String(repeating: "ab", count: 32), .serverHost: "example.org", .serverPort: "1",
+        .serverClassicChunkBytes: "1024", .identityUID: "7",
         .identityTokenFile: "/t", .cacheDirectory: "/c", .cacheBytesMax: "5", .cacheRecheckAfter: "60",
         .uploadDirectory: "/u", .uploadIgnore: "*.new, old?",
         .uploadBytesMax: "6", .picturesTypes: "bmp,png", .stateDirectory: "/st", .busSocket: "/b",

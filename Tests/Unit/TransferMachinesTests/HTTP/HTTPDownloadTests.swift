@@ -13,7 +13,8 @@ import Testing
         .head(HTTPHead(status: status, length: length, tag: tag, sha256: digest))
     }
 
-    private func rest(from: Int64, total: Int64 = 10, tag: String? = "\"v1\"", digest: SHA256Digest? = nil) -> HTTPReply {
+    private func rest(from: Int64, total: Int64 = 10, tag: String? = "\"v1\"", digest: SHA256Digest? = nil) -> HTTPReply
+    {
         .head(
             HTTPHead(
                 status: 206, length: total - from, range: from..<total, totalSize: total, tag: tag,
@@ -37,7 +38,9 @@ import Testing
         #expect(download.replied(head(200), now: at(.seconds(0)), random: &random) == [.began(plan)])
         let bytes = [UInt8](1...10)
         #expect(
-            download.replied(.bytes(bytes), now: at(.seconds(0)), random: &random) == [.received(offset: 0, bytes: bytes)])
+            download.replied(.bytes(bytes), now: at(.seconds(0)), random: &random) == [
+                .received(offset: 0, bytes: bytes)
+            ])
         #expect(download.isReceived)
         #expect(download.replied(.end, now: at(.seconds(0)), random: &random) == [])
         #expect(download.call == nil && !download.wantsToAsk)
@@ -47,18 +50,22 @@ import Testing
 
     @Test mutating func afterACutItGoesOnWhereItWas() {
         var download = cut(after: 4)
-        #expect(download.ask(name, number: 2, now: at(.seconds(1))) == .picture(name, from: 4, tag: "\"v1\"", known: nil))
+        #expect(
+            download.ask(name, number: 2, now: at(.seconds(1))) == .picture(name, from: 4, tag: "\"v1\"", known: nil))
         #expect(download.replied(rest(from: 4), now: at(.seconds(1)), random: &random) == [])
         let bytes = [UInt8](repeating: 2, count: 6)
         #expect(
-            download.replied(.bytes(bytes), now: at(.seconds(1)), random: &random) == [.received(offset: 4, bytes: bytes)])
+            download.replied(.bytes(bytes), now: at(.seconds(1)), random: &random) == [
+                .received(offset: 4, bytes: bytes)
+            ])
         #expect(download.isReceived)
     }
 
     @Test mutating func aPartOfAnEarlierRunIsGoneOnWithByItsTag() {
         let plan = PartPlan(totalSize: 10, chunkSize: nil, sha256: digest, tag: "\"v1\"")
         var download = HTTPDownload(part: Part(plan: plan, held: 7, begun: at(.seconds(0))), known: nil)
-        #expect(download.ask(name, number: 1, now: at(.seconds(1))) == .picture(name, from: 7, tag: "\"v1\"", known: nil))
+        #expect(
+            download.ask(name, number: 1, now: at(.seconds(1))) == .picture(name, from: 7, tag: "\"v1\"", known: nil))
         #expect(download.replied(rest(from: 7), now: at(.seconds(1)), random: &random) == [])
     }
 
@@ -102,7 +109,9 @@ import Testing
         _ = download.ask(name, number: 2, now: at(.seconds(1)))
         let other = SHA256Digest(hex: String(repeating: "cd", count: 32))!
         #expect(
-            download.replied(rest(from: 4, digest: other), now: at(.seconds(1)), random: &random) == [.startedOver(times: 1)])
+            download.replied(rest(from: 4, digest: other), now: at(.seconds(1)), random: &random) == [
+                .startedOver(times: 1)
+            ])
     }
 
     @Test mutating func a200ToARangeIsTheWholePictureAnew() {
@@ -137,7 +146,8 @@ import Testing
         var random = SeededRandom(seed: 1)
         var download = HTTPDownload(part: nil, known: nil)
         _ = download.ask(name, number: 1, now: at(.seconds(0)))
-        guard case .failed(reason, _)? = download.replied(.head(answer), now: at(.seconds(0)), random: &random).first else {
+        guard case .failed(reason, _)? = download.replied(.head(answer), now: at(.seconds(0)), random: &random).first
+        else {
             Issue.record("\(answer.status)")
             return
         }
@@ -149,7 +159,8 @@ import Testing
         _ = download.ask(name, number: 1, now: at(.seconds(0)))
         guard
             case .loginRefused(let refusal)? = download.replied(
-                .head(HTTPHead(status: 401)), now: at(.seconds(0)), random: &random).first
+                .head(HTTPHead(status: 401)), now: at(.seconds(0)), random: &random
+            ).first
         else {
             Issue.record("not refused")
             return

@@ -55,7 +55,9 @@ import Testing
     }
 
     private func done(_ uploads: inout HTTPUploads) -> [Crop] {
-        uploads.goOn(newest: nil, now: at(.seconds(0))).compactMap { if case .uploaded(let crop) = $0 { crop } else { nil } }
+        uploads.goOn(newest: nil, now: at(.seconds(0))).compactMap {
+            if case .uploaded(let crop) = $0 { crop } else { nil }
+        }
     }
 
     @Test func aSmallCropGoesInOnePut() {
