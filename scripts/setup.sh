@@ -12,7 +12,7 @@ set -eu
 
 say() { printf 'setup: %s\n' "$*"; }
 
-build="libinotifytools0-dev libssl-dev libsqlite3-dev libhiredis-dev libmariadb-dev pkg-config git make python3 python3-pip"
+build="libinotifytools0-dev libssl-dev openssl libsqlite3-dev libhiredis-dev libmariadb-dev pkg-config git make python3 python3-pip"
 # MariaDB without its service: mariadb-server-core is the programs alone.
 tests="redis-server mariadb-server-core mariadb-client-core systemd util-linux python3-pyqt5"
 # What asks the HTTP front, and makes its certificates; the decoders that docs/pictures.md compares.

@@ -67,7 +67,7 @@ class Demonstration:
         self.stage.start_server()
         formats = sorted({signature(self.shelf / name) for name in self.names})
         total = sum((self.shelf / name).stat().st_size for name in self.names)
-        say(f"   It listens on 127.0.0.1:{self.stage.port} (process {self.stage.server.pid}).")
+        say(f"   It listens on 127.0.0.1:{self.stage.port} (process {self.stage.server.pid}), and for HTTPS on {self.stage.http_port}.")
         say(f"   Ada's folder there has {len(self.names)} pictures ({', '.join(formats)}), {size_words(total)}.")
 
     def arrive(self):
@@ -218,16 +218,28 @@ class Demonstration:
         self.wait_change(self.ada, "icon", name)
         self.compare(name, "uploaded", crop, self.shelf / name)
         say(f"   Noticed, uploaded, and on the server as Ada's icon: {size_words(crop.stat().st_size)}.")
-        bob = self.stage.start_agent("bob", BOB, self.bob_token)
-        bob.bus.stream("labels", "Register", labels=[{"label": "friend", "name": name, "owner": ADA}])
-        while True:
-            said = bob.bus.next_said("Ada's new icon at Bob's")
-            states = [state["avatar"] for state in said.reply["labels"]]
-            if any(avatar["state"] == "ready" for avatar in states):
-                break
-            self.check(all(avatar["state"] == "pending" for avatar in states), f"Bob's label was told {states}")
-        self.compare(name, "fetched by Bob", crop, bob.cache / name)
-        say("   Bob's label was told: his cache has it too.")
+        self.bob = self.stage.start_agent("bob", BOB, self.bob_token, is_secure=True)
+        self.bob.bus.stream("labels", "Register", labels=[{"label": "friend", "owner": ADA}], keep=True)
+        self.follow_friend(name, crop)
+        say(f"   Bob's agent speaks {self.bob.bus.call('Status')['dialect']}. His label names Ada alone: it shows her avatar.")
+
+    def follow_friend(self, name, crop):
+        """Waits until Bob's label shows Ada's avatar of that name, held against the server's digest."""
+        avatar = {}
+        while avatar.get("name") != name or avatar["state"] != "ready":
+            said = self.bob.bus.next_said("Ada's avatar at Bob's")
+            avatar = said.reply["labels"][-1]["avatar"]
+            self.check(avatar["state"] in ("pending", "ready"), f"Bob's label was told {avatar}")
+        self.check(avatar["assurance"] == "digest", f"{name} was not held against a digest: {avatar}")
+        self.compare(name, "fetched by Bob", crop, self.bob.cache / name)
+
+    def change(self):
+        self.act("Ada changes her avatar; nobody asks for it")
+        name = "ada-in-the-rain.jpg"
+        crop = self.ada.crops / name
+        shutil.copyfile(FIXTURES / "emeka.jpg", crop)
+        self.follow_friend(name, crop)
+        say("   The server told Bob's agent, and his label shows the new one.")
 
     def close(self):
         self.act("SIGTERM")
@@ -254,6 +266,7 @@ class Demonstration:
         self.interrupt()
         self.delete()
         self.crop()
+        self.change()
         self.close()
         self.table()
 

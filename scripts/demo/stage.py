@@ -131,6 +131,7 @@ class Stage:
         self.buses = []
         self.server = None
         self.port = 0
+        self.http_port = 0
         self.folder = None
 
     def set_up(self):
@@ -139,9 +140,27 @@ class Stage:
             self.folder = self._make_folder()
         self.server_root = self.folder / "server"
         self.server_root.mkdir()
+        self.certificate, self.key = self.folder / "cert.pem", self.folder / "key.pem"
+        self.make_certificate()
         self.storage = [
             f"--storage-root={self.server_root}", f"--stores-sqlite-file={self.folder / 'server.sqlite'}"
         ]
+
+    def make_certificate(self):
+        """A certificate for this machine that nobody has signed but itself, as docs/http.md says."""
+        made = subprocess.run(
+            [
+                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-days", "2", "-keyout", self.key, "-out", self.certificate, "-subj", "/CN=localhost", "-addext",
+                "subjectAltName=DNS:localhost",
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        if made.returncode != 0:
+            raise DemoFailure(f"openssl ended with {made.returncode}: {made.stderr.strip()}")
 
     def take_down(self):
         """Hangs up, ends every process that still runs, and removes the folders."""
@@ -202,8 +221,9 @@ class Stage:
 
     def start_server(self):
         """Starts the server and returns once it listens; a second start takes the same port again."""
-        port_file = self.folder / "port"
-        port_file.unlink(missing_ok=True)
+        port_file, http_port_file = self.folder / "port", self.folder / "http-port"
+        for file in (port_file, http_port_file):
+            file.unlink(missing_ok=True)
         ready, given = os.pipe()
         try:
             self.server = self.start(
@@ -211,6 +231,9 @@ class Stage:
                 [
                     self.programs / "avatar-server", "serve", *self.storage, "--listen-host=127.0.0.1",
                     f"--listen-port={self.port}", f"--port-file={port_file}", f"--ready-fd={given}",
+                    "--http-listen-host=127.0.0.1", f"--http-listen-port={self.http_port}",
+                    f"--http-port-file={http_port_file}", f"--http-tls-certificate-file={self.certificate}",
+                    f"--http-tls-key-file={self.key}",
                 ],
                 self.environment(self.folder),
                 self.folder / "server.log",
@@ -226,9 +249,15 @@ class Stage:
             if given is not None:
                 os.close(given)
         self.port = int(port_file.read_text())
+        self.http_port = int(http_port_file.read_text())
 
-    def start_agent(self, name, uid, token_file):
-        """Starts one user's agent in a home of its own, and returns once it says READY (sd_notify(3))."""
+    def start_agent(self, name, uid, token_file, is_secure=False):
+        """Starts one user's agent in a home of its own, and returns once it says READY (sd_notify(3)).
+
+        `is_secure` for HTTPS, otherwise it speaks the classic dialect.
+        """
+        classic = ["--server-host=127.0.0.1", f"--server-port={self.port}"]
+        secure = [f"--server-url=https://localhost:{self.http_port}", f"--server-ca-file={self.certificate}"]
         home = self.folder / name
         (home / "run").mkdir(parents=True, mode=0o700)
         notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
@@ -237,7 +266,7 @@ class Stage:
             process = self.start(
                 f"{name}'s avatard",
                 [
-                    self.programs / "avatard", "--server-host=127.0.0.1", f"--server-port={self.port}",
+                    self.programs / "avatard", *(secure if is_secure else classic),
                     f"--identity-uid={uid}", f"--identity-token-file={token_file}",
                 ],
                 self.environment(home) | {"NOTIFY_SOCKET": str(home / "notify")},
