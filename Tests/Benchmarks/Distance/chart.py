@@ -3,7 +3,7 @@
 from html import escape
 
 WIDTH, LEFT, BAR, GAP = 860, 190, 13, 16
-COLOURS = ["#d9480f", "#868e96", "#74c0fc", "#1c7ed6", "#1864ab", "#37b24d"]
+COLOURS = ["#d9480f", "#f08c00", "#868e96", "#74c0fc", "#1c7ed6", "#1864ab", "#37b24d"]
 
 
 def bars(title, groups, columns):

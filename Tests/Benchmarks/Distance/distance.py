@@ -4,7 +4,8 @@
 Agent and server run in two network namespaces with a delay between them (0 is loopback). Every figure is the median of its rounds; the
 programs take turns within a round. Ours commit durably (storage.sync: full) unless a row says otherwise, the others do not sync. The
 floor is one round trip, the bytes at the rate that one TCP connection reaches over the link in this run, and the time that this disk takes
-to sync as many files. Without root only the figures without delay are taken.
+to sync as many files. Without root only the figures without delay are taken. "ours" is the classic dialect, to which the ratios and the
+processor's seconds belong; "ours, HTTPS" is the same agent and server over TLS and HTTP/2, on a connection that stands.
 """
 
 import argparse
@@ -26,7 +27,8 @@ from pictures import write_pictures
 
 SECONDS_MAX = 60
 KIB, MIB = 1024, 1024 * 1024
-COLUMNS = ["ours", "floor", "curl", "curl -Z", "curl -Z, HTTP/2 and TLS", "rsync"]
+OURS = ["ours", "ours, HTTPS"]
+COLUMNS = [*OURS, "floor", "curl", "curl -Z", "curl -Z, HTTP/2 and TLS", "rsync"]
 
 
 class Row:
@@ -106,7 +108,8 @@ class Stage:
         self.running = []
         self.made = 0
         self.server = self._run(Server(programs, self._folder("server"), link, sync, chunk_bytes))
-        self.agent = None
+        # By column.
+        self.agents = {}
         self.nginx = self.rsync = None
 
     def add_peers(self):
@@ -123,25 +126,29 @@ class Stage:
         return path
 
     def fresh_agent(self):
-        if self.agent:
-            self.agent.stop()
-            self.running.remove(self.agent)
+        for agent in self.agents.values():
+            agent.stop()
+            self.running.remove(agent)
         self.made += 1
-        folder = os.path.join(self.place, f"agent-{self.made}")
-        self.agent = self._run(Agent(self.programs, folder, self.link, self.server, self.sync))
+        for column in OURS:
+            folder = os.path.join(self.place, f"agent-{self.made}-{OURS.index(column)}")
+            self.agents[column] = self._run(
+                Agent(self.programs, folder, self.link, self.server, self.sync, column != OURS[0])
+            )
 
-    def ours(self, row, number):
+    def ours(self, column, row, number):
         """One round of ours: the seconds, and the seconds of the processor that agent and server took."""
-        names = [f"{self.made}-{number}-{index}.png" for index in range(row.count)]
-        before = self.agent.processor_seconds + self.server.processor_seconds
+        agent, mark = self.agents[column], f"{self.made}-{OURS.index(column)}-{number}"
+        names = [f"{mark}-{index}.png" for index in range(row.count)]
+        before = agent.processor_seconds + self.server.processor_seconds
         if row.direction == "down":
             write_pictures(self.server.folder, names, row.size)
-            took = fetch(self.agent, names, SECONDS_MAX)
+            took = fetch(agent, names, SECONDS_MAX)
         else:
-            folder = os.path.join(self.place, f"cut-{self.made}-{number}")
+            folder = os.path.join(self.place, f"cut-{mark}")
             write_pictures(folder, names, row.size)
-            took = upload(self.agent, folder, names, SECONDS_MAX)
-        return took, self.agent.processor_seconds + self.server.processor_seconds - before
+            took = upload(agent, folder, names, SECONDS_MAX)
+        return took, agent.processor_seconds + self.server.processor_seconds - before
 
     def peer(self, column, row):
         names = [f"{index}.png" for index in range(row.count)]
@@ -167,7 +174,7 @@ class Stage:
         """The seconds of so many fetches of a picture each, one after the other on a connection that stands; sorted."""
         names = [f"single-{self.made}-{index}.png" for index in range(count)]
         write_pictures(self.server.folder, names, 20 * KIB)
-        return sorted(fetch(self.agent, [name], SECONDS_MAX) for name in names)
+        return sorted(fetch(self.agents[OURS[0]], [name], SECONDS_MAX) for name in names)
 
     def close(self):
         for program in reversed(self.running):
@@ -186,15 +193,16 @@ def measure(stage, row, rounds, rate):
             if column == "floor" or is_slow or (column == "curl" and row.count > 200):
                 continue
             try:
-                if column == "ours":
-                    took, used = stage.ours(row, number)
-                    processor.append(used)
+                if column in OURS:
+                    took, used = stage.ours(column, row, number)
+                    if column == OURS[0]:
+                        processor.append(used)
                 else:
                     took = stage.peer(column, row)
                 seconds[column].append(took)
             except (TimeoutError, OSError):
                 seconds[column].append(float("inf"))
-                if column == "ours":
+                if column in OURS:
                     stage.fresh_agent()
     figures = {column: statistics.median(values) for column, values in seconds.items() if values}
     sync = sync_seconds(stage.place, row.count, row.size)

@@ -41,6 +41,19 @@ def await_listener(near, address, port):
         time.sleep(0.05)
 
 
+def make_certificate(folder, link):
+    """A certificate for the far end of the link, and its key; the two paths."""
+    certificate, key = os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem")
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "2", "-subj", "/CN=bench", "-addext", f"subjectAltName=IP:{link.address}", "-keyout", key, "-out", certificate,
+        ],
+        check=True, stderr=subprocess.DEVNULL,
+    )
+    return certificate, key
+
+
 class Server(Program):
     def __init__(self, programs, folder, link, sync, chunk_bytes):
         self.root = os.path.join(folder, "files")
@@ -53,12 +66,14 @@ class Server(Program):
         self.token = added.stdout.strip()
         self.folder = os.path.join(self.root, str(UID))
         os.makedirs(self.folder, exist_ok=True)
-        port_file = os.path.join(folder, "port")
+        port_file, http_port_file = os.path.join(folder, "port"), os.path.join(folder, "http-port")
+        self.certificate, key = make_certificate(folder, link)
         super().__init__(
             [
                 *link.far, program, "serve", *stores, "--storage-sync", sync, "--listen-host", link.address,
                 "--listen-port", "0", "--port-file", port_file, "--classic-chunk-bytes", str(chunk_bytes),
-                "--log-level", "warning",
+                "--http-listen-host", link.address, "--http-listen-port", "0", "--http-port-file", http_port_file,
+                "--http-tls-certificate-file", self.certificate, "--http-tls-key-file", key, "--log-level", "warning",
             ]
         )
         until = time.monotonic() + 20
@@ -67,10 +82,13 @@ class Server(Program):
                 raise RuntimeError("avatar-server did not start")
             time.sleep(0.01)
         self.port = int(open(port_file).read())
+        self.http_port = int(open(http_port_file).read())
 
 
 class Agent(Program):
-    def __init__(self, programs, folder, link, server, sync):
+    """An agent near, which speaks the classic dialect, or HTTPS."""
+
+    def __init__(self, programs, folder, link, server, sync, is_secure):
         self.programs = programs
         self.crops = os.path.join(folder, "crops")
         self.cache = os.path.join(folder, "cache")
@@ -79,10 +97,11 @@ class Agent(Program):
         token = os.path.join(folder, "token")
         with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
             file.write(server.token)
+        classic = ["--server-host", link.address, "--server-port", str(server.port)]
+        secure = ["--server-url", f"https://{link.address}:{server.http_port}", "--server-ca-file", server.certificate]
         super().__init__(
             [
-                *link.near, os.path.join(programs, "avatard"), "--server-host", link.address, "--server-port",
-                str(server.port), "--identity-uid", str(UID), "--identity-token-file", token, "--cache-directory",
+                *link.near, os.path.join(programs, "avatard"), *(secure if is_secure else classic), "--identity-uid", str(UID), "--identity-token-file", token, "--cache-directory",
                 self.cache, "--upload-directory", self.crops, "--state-directory", os.path.join(folder, "state"),
                 "--bus-socket", self.socket, "--storage-sync", sync, "--log-level", "warning",
             ]

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from ours import Program, await_listener
+from ours import Program, await_listener, make_certificate
 
 HTTP, HTTPS, RSYNC = 8080, 8443, 8730
 runs = itertools.count(1)
@@ -34,16 +34,7 @@ class Nginx(Program):
         self.folder, self.link = folder, link
         self.files = os.path.join(folder, "files")
         os.makedirs(self.files)
-        self.certificate = os.path.join(folder, "certificate.pem")
-        key = os.path.join(folder, "key.pem")
-        subprocess.run(
-            [
-                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-                "2", "-subj", "/CN=bench", "-addext", f"subjectAltName=IP:{link.address}", "-keyout", key, "-out",
-                self.certificate,
-            ],
-            check=True, stderr=subprocess.DEVNULL,
-        )
+        self.certificate, key = make_certificate(folder, link)
         temporary = "".join(
             f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
