@@ -119,8 +119,7 @@ struct HTTPDownloads: DownloadWay {
         transfers[name] = transfer
         if isOver {
             end(id.number)
-            // What is left of a response that is of no use is not waited for.
-            if reply != .end { cancelled.append(.cancel(id)) }
+            if reply.mayHaveMore { cancelled.append(.cancel(id)) }
         }
         return .of(name, events)
     }
@@ -137,6 +136,18 @@ struct HTTPDownloads: DownloadWay {
     mutating func connectionLost() {
         for name in transfers.keys { transfers[name]?.callEnded() }
         (names, cancelled, silentAt, pausedUntil) = ([:], [], nil, .zero)
+    }
+}
+
+extension HTTPReply {
+    /// Whether bytes of the response may follow that nobody waits for any more. Of an error nothing follows that matters, and a request that is
+    /// reset costs the server more than it saves.
+    fileprivate var mayHaveMore: Bool {
+        switch self {
+        case .head(let head): (200..<300).contains(head.status)
+        case .bytes: true
+        case .sent, .change, .end: false
+        }
     }
 }
 

@@ -133,6 +133,23 @@ import Testing
             download.replied(.head(HTTPHead(status: 304)), now: at(.seconds(0)), random: &random) == [.unchanged])
     }
 
+    /// Thousands of pictures may be asked for again at once: a server takes so many resets for an attack.
+    @Test(arguments: [304, 404, 503, 200])
+    func onlyAResponseWithBytesToComeIsGivenUp(_ status: Int) throws {
+        var random = SeededRandom(seed: 1)
+        var downloads = HTTPDownloads()
+        downloads.begin(name, from: nil, known: digest)
+        let place = Downloads.Place(name: name, priority: .visible, isByAge: false)
+        let asked = downloads.ask([place], now: at(.seconds(0)))
+        guard case .http(let id, _)? = asked.first else { throw Missing() }
+        // A whole picture that does not say how large it is.
+        let head = HTTPReply.head(HTTPHead(status: status))
+        _ = downloads.replied(.http(id, head), places: [place], now: at(.seconds(0)), random: &random)
+        #expect(downloads.takeCancelled() == (status == 200 ? [.cancel(id)] : []))
+    }
+
+    private struct Missing: Error {}
+
     /// Heads that end a download, and why.
     @Test(arguments: [
         (HTTPHead(status: 304), AbsenceReason.serverError), (HTTPHead(status: 404), .absent),
