@@ -32,9 +32,8 @@ struct Watch: AsyncParsableCommand {
                     }
                 } catch let error as AgentClientError {
                     // The first time nobody knows whether there is an agent at all.
-                    guard place.epoch != nil, error.code == .connectionLost || error.code == .notReachable else {
-                        throw error
-                    }
+                    let isAway = [.connectionLost, .unanswered, .notReachable].contains(error.code)
+                    guard place.epoch != nil, isAway else { throw error }
                 }
                 if returns == nil {
                     notice("the agent is away; what changes meanwhile is told when it is back (Ctrl-C ends this)")

@@ -128,7 +128,7 @@ struct AvatarctlViewTests {
         try await withBus { bus in
             // Ctrl-C, as soon as the second picture of it is there.
             async let running = onTerminal(
-                "status", "--watch", prompt: "cache       1 pictures", answer: "\u{3}", on: bus)
+                "status", "--watch", prompt: "cache       1 picture,", answer: "\u{3}", on: bus)
             await bus.agent.untilCalled("Status")
             bus.agent.complete("a.png", path: "/tmp/a.png")
             let output = try await running.output
