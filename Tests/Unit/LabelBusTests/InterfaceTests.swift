@@ -57,7 +57,7 @@ private let avatar = Avatar(
     assurance: "digest", generation: 1, reason: "r", retryAt: "t")
 private let request = LabelRequest(label: "l", name: "a.png", owner: 7, visibility: "near")
 private let change = Change(cursor: 1, kind: .ready, avatar: avatar)
-private let server = Server(host: "h", port: 1)
+private let server = Server(host: "h", port: 1, url: "u")
 private let problem = Problem(what: "w", since: "s", remedy: "r")
 private let difference = Difference(folder: "crops", name: "n", what: "new", reason: "r")
 private let step = Step(at: "a", what: "w", detail: "d")

@@ -46,6 +46,7 @@ with varlink.Client(address) as client:
         say("oneway", reply=agent.Forget("b.png", _oneway=True))
         say("forgotten", names=[avatar["name"] for avatar in agent.List()["avatars"]])
         say("forget", reply=agent.Forget("a.png"))
+        say("dismiss", reply=agent.Dismiss("refused.png"))
         say("logout", reply=agent.Logout())
 
         error("NotLoggedIn", lambda: agent.Logout())
