@@ -49,6 +49,11 @@ final class Wire: Sendable {
         }
     }
 
+    /// Lets nothing more come down once so many more bytes have, until the connection ends.
+    func hold(after bytes: Int) {
+        strike(after: bytes, .down) { [self] in traffic.hold() }
+    }
+
     /// Hears everything that passes, with the moment.
     func listen(_ heard: @escaping @Sendable (Direction, ByteBuffer, NIODeadline) -> Void) {
         traffic.state.withLock { $0.listeners.append(heard) }
@@ -85,6 +90,7 @@ private final class Traffic: Sendable {
         var arrivalWaiters: [(count: Int, enough: Occasion<[NIODeadline]>)] = []
         var trap: Trap?
         var inner: [any Channel] = []
+        var outer: [any Channel] = []
         var listeners: [@Sendable (Wire.Direction, ByteBuffer, NIODeadline) -> Void] = []
     }
 
@@ -108,7 +114,7 @@ private final class Traffic: Sendable {
                 }
             }
             .connect(host: "127.0.0.1", port: port)
-            .map { _ in }
+            .map { [self] outer in state.withLock { $0.outer.append(outer) } }
     }
 
     func breakAll() {
@@ -117,6 +123,10 @@ private final class Traffic: Sendable {
             return state.inner
         }
         for channel in channels { channel.close(promise: nil) }
+    }
+
+    func hold() {
+        for channel in state.withLock({ $0.outer }) { channel.setOption(.autoRead, value: false).whenComplete { _ in } }
     }
 
     private func pass(_ bytes: ByteBuffer, _ direction: Wire.Direction) {

@@ -66,7 +66,7 @@ import Testing
     ])
     func aPageIsListedByItsOrigin(word: String) throws {
         let result = try ServerProcess.run(["serve", "--http-cors-origins", "https://b.example,\(word)"])
-        #expect(result.code == 78)
+        #expect(result.code == 2)
         #expect(result.errors.contains("http.corsOrigins") && result.errors.contains("is no origin"))
     }
 }
