@@ -19,6 +19,11 @@ extension FrontResponder {
         if let expected, let current, current.name == key.name, current.content.sha256 == expected,
             current.file.size == size
         {
+            // Who did not ask whether to send the body is sending it, and some clients of HTTP/2 wait for ever where nobody reads it.
+            if !asksFirst(request) {
+                var body = request.body.makeAsyncIterator()
+                while try await body.nextPiece() != nil {}
+            }
             return taken(current.content.sha256, current.generation, .noContent)
         }
         do {
@@ -43,9 +48,11 @@ extension FrontResponder {
         }
     }
 
+    private func asksFirst(_ request: Request) -> Bool { request.headers[.expect]?.lowercased() == "100-continue" }
+
     /// Has a client send its body that waits to be asked.
     func goAhead(_ request: Request, _ context: FrontContext) async throws {
-        guard request.headers[.expect]?.lowercased() == "100-continue" else { return }
+        guard asksFirst(request) else { return }
         try await context.channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
     }
 
