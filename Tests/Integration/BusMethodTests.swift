@@ -148,7 +148,9 @@ extension RealPrograms {
                 // The last of these calls are the ones that must fail.
                 let failures = calls.filter { !$0.errors.isEmpty }
                 #expect(failures.map(\.name) == ["Forget", "Dismiss", "Adjust", "Fetch"], "\(failures)")
-                for (call, error) in zip(failures, ["UnknownAvatar", "UnknownAvatar", "UnknownSubscription", "NotLoggedIn"]) {
+                for (call, error) in zip(
+                    failures, ["UnknownAvatar", "UnknownAvatar", "UnknownSubscription", "NotLoggedIn"])
+                {
                     #expect(call.errors.contains("org.avatard.Agent." + error), "\(call)")
                 }
             }

@@ -53,7 +53,9 @@ struct PythonClientTests {
             #expect(steps["problems"] == ["what": ["up is paused"]])
             #expect(steps["oneway"] == ["reply": NSNull()])
             #expect(steps["forgotten"] == ["names": ["a.png", "crop.png"]])
-            for done in ["login", "pause", "resume", "forget", "dismiss", "logout"] { #expect(steps[done] == ["reply": [:]]) }
+            for done in ["login", "pause", "resume", "forget", "dismiss", "logout"] {
+                #expect(steps[done] == ["reply": [:]])
+            }
             #expect(Set(bus.agent.calls.map(\.method)).count == AgentCall.methods.count)
             try checkErrors(steps)
         }

@@ -230,7 +230,9 @@ import Testing
                     return nil
                 }
                 uploads[place]?.held = offset + body.count
-                guard offset + body.count == crop.size else { return HTTPHead(status: 204, uploadOffset: offset + body.count) }
+                guard offset + body.count == crop.size else {
+                    return HTTPHead(status: 204, uploadOffset: offset + body.count)
+                }
                 finish(crop, crop.size)
                 return HTTPHead(status: 204, uploadOffset: crop.size)
             default: return nil
