@@ -3,7 +3,7 @@ internal import Foundation
 internal import NIOHTTP1
 internal import TransferMachines
 
-/// Between what the machine means and what stands in HTTP (`shared/HTTP.md`, "Resources"). Nothing is decided here.
+/// Between what the machine means and what stands in HTTP (`docs/http.md`, "Resources"). Nothing is decided here.
 enum HTTPMapping {
     /// A request before it has a body.
     struct Message: Sendable {

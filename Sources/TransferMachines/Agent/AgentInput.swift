@@ -52,7 +52,7 @@ package struct Login: Hashable, Sendable {
     package enum Way: Hashable, Sendable {
         /// The classic dialect. The server does not tell its chunk size for uploads, in bytes: the configuration does.
         case classic(uploadChunkBytes: Int64)
-        /// HTTP (`shared/HTTP.md`).
+        /// HTTP (`docs/http.md`).
         case http
     }
 

@@ -18,7 +18,7 @@ package struct HTTPCallID: Hashable, Sendable {
     }
 }
 
-/// A request of the HTTP way; the driver adds the login, and says it in HTTP (`shared/HTTP.md`, "Resources").
+/// A request of the HTTP way; the driver adds the login, and says it in HTTP (`docs/http.md`, "Resources").
 package enum HTTPCall: Hashable, Sendable {
     /// GET of a picture by its name, from byte `from` on where that belongs to the version `tag` (`Range`, `If-Range`). `known` is the picture
     /// that is there: nothing comes where the server has the same (`If-None-Match`).

@@ -1,6 +1,6 @@
 package import AvatarCore
 
-/// What the server's stream of changes says (`shared/HTTP.md`, "Changes"), with the place in the log up to which all is told then.
+/// What the server's stream of changes says (`docs/http.md`, "Changes"), with the place in the log up to which all is told then.
 package struct ServerChange: Hashable, Sendable {
     /// What happened.
     package enum Kind: Hashable, Sendable {
