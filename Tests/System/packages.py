@@ -66,7 +66,7 @@ class Built(unittest.TestCase):
             self.assertIn(library, server)
         # The license of libinotifytools is the agent's alone (debian/copyright).
         self.assertNotIn("libinotifytools0", server)
-        self.assertEqual(field(package("avatard"), "Recommends"), "chafa")
+        self.assertEqual(field(package("avatard"), "Recommends"), "ca-certificates, chafa")
 
     def test_lintian_finds_no_errors(self):
         result = subprocess.run(
