@@ -185,8 +185,10 @@ struct ChangeFollower: Sendable {
             return [.disk(.keepFollowed(kept.sorted(), position: position))]
                 + (unknown.isEmpty ? [] : [.mayBeOld(unknown)])
         case .reset:
-            kept = []
-            return []
+            // At the beginning of a stream `ready` follows. One that has been ready goes on from here without another word.
+            kept = stream.isReady ? stream.users : []
+            guard stream.isReady else { return [] }
+            return [.disk(.keepFollowed(kept.sorted(), position: position)), .mayBeOld(kept)]
         }
     }
 
