@@ -36,6 +36,7 @@ extension RealPrograms {
                 }
                 try write(try TestPictures.picture("ada.png"), to: stage.agent.cached("me.png"))
                 try await stage.agent.change(.icon, of: "me.png")
+                try await stage.agent.change(.ready, of: "me.png")
                 #expect(try await stage.agent.changes(.uploaded) == ["uploaded me.png"])
                 #expect(try visibleNames(in: "\(stage.server.root)/\(stage.ada.uid)") == ["me.png"])
                 #expect(sha256(ofFile: stage.agent.cached("me.png")) == sha256(try TestPictures.picture("ada.png")))

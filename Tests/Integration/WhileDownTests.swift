@@ -30,7 +30,7 @@ extension RealPrograms {
 
         @Test("a new crop, a replaced one and a renamed one are uploaded, the oldest first; what did not change is not")
         func crops() async throws {
-            try await withHistory { stage, _, _, _ in
+            try await withHistory { stage, _, _, cursor in
                 let replaced = try TestPictures.picture("ada.png")
                 let renamed = try TestPictures.picture("hana.jpg")
                 try write(replaced, to: stage.agent.crop("mine.png"))
@@ -39,6 +39,8 @@ extension RealPrograms {
                 try setTime(stage.agent.crop("renamed.jpg"), 1_700_000_100)
                 try await stage.startAgent()
                 try await stage.agent.change(.icon, of: "renamed.jpg")
+                // The icon is told when the server has it; the copies in the cache come after that.
+                try await stage.agent.change(.changed, of: "mine.png", after: cursor)
                 #expect(sha256(ofFile: stage.server.path(stage.ada, "mine.png")) == sha256(replaced))
                 #expect(sha256(ofFile: stage.agent.cached("mine.png")) == sha256(replaced))
                 #expect(sha256(ofFile: stage.server.path(stage.ada, "renamed.jpg")) == sha256(renamed))
