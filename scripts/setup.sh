@@ -19,6 +19,8 @@ tests="redis-server mariadb-server-core mariadb-client-core systemd util-linux p
 tests="$tests curl openssl python3-pil python3-pyqt6 qt6-image-formats-plugins imagemagick libmagickcore-6.q16-6-extra"
 # What shows pictures in terminals, and a browser without a window for the page of avatarctl gallery.
 tests="$tests chafa chromium"
+# What stands before the server, or in its place.
+tests="$tests nginx-light"
 peers="nginx-light curl rsync openssl iproute2"
 packing="build-essential debhelper dpkg-dev lintian"
 machine="mmdebstrap systemd-container python3 binutils"

@@ -47,9 +47,7 @@ enum HTTPMapping {
             var message = Message(method: .POST, path: "\(url.prefix)/v1/users/\(uid)/uploads")
             message.fields.add(name: "Tus-Resumable", value: "1.0.0")
             message.fields.add(name: "Upload-Length", value: "\(crop.size)")
-            let name = Data(crop.name.string.utf8).base64EncodedString()
-            message.fields.add(
-                name: "Upload-Metadata", value: "filename \(name),sha256 \(base64(text: crop.sha256.hex))")
+            message.fields.add(name: "Upload-Metadata", value: metadata(of: crop))
             message.body = []
             return message
         case .askOffset(let location):
@@ -146,6 +144,19 @@ enum HTTPMapping {
         else { return nil }
         let path = text.drop { $0 != "/" }.dropFirst(2).drop { $0 != "/" }
         return path.isEmpty ? "/" : String(path)
+    }
+
+    /// What tus servers are told of a crop. Ours looks at the name and the digest; others want a type, and believe it (tusd, tuspyserver).
+    private static func metadata(of crop: Crop) -> String {
+        let name = crop.name.string.lowercased()
+        let format = ImageFormat.allCases.first {
+            name.hasSuffix(".\($0.rawValue)") || name.hasSuffix(".\($0.fileExtension)")
+        }
+        return [
+            ("filename", crop.name.string),
+            ("filetype", format.map { "image/\($0.rawValue)" } ?? "application/octet-stream"),
+            ("sha256", crop.sha256.hex),
+        ].map { "\($0) \(base64(text: $1))" }.joined(separator: ",")
     }
 
     private static func base64(_ digest: SHA256Digest) -> String {

@@ -101,8 +101,10 @@ package struct ClusterAvatars: AvatarStore {
     ) throws(StoreError) -> (record: [String?]?, user: [String?]?) {
         try schema.prepare(cluster)
         let uid = SQLValue.integer(user.value)
+        // The log's row comes first: users without a record would lock the same gap of avatard_avatar, and then wait for each other.
         let batch: Batch =
-            [("START TRANSACTION", [])] + body + [
+            [("START TRANSACTION", []), ("DO (SELECT position FROM avatard_log WHERE id = 1 FOR UPDATE)", [])] + body
+            + [
                 ("UPDATE avatard_log SET position = position + 1 WHERE id = 1 AND @avatard_new", []),
                 (
                     """

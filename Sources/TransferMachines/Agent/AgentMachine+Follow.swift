@@ -17,6 +17,12 @@ extension AgentMachine {
             case .avatar(let user, let name, let digest): avatarChanged(of: user, name, digest)
             case .mayBeOld(let users): askAgain(users)
             case .loginRefused(let refusal): perform(session.refuse(refusal, now: now))
+            case .tellsNothing:
+                log(
+                    .note(
+                        Note(
+                            .info, "the server does not tell of changes",
+                            detail: "a picture that is shown is asked for again after cache.recheckAfter")))
             }
         }
     }

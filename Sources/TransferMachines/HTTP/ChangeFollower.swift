@@ -15,6 +15,8 @@ struct ChangeFollower: Sendable {
         /// What is known of these users' pictures may be old.
         case mayBeOld(Set<UserID>)
         case loginRefused(LoginRefusal)
+        /// The server has no stream of changes.
+        case tellsNothing
     }
 
     private struct Stream: Sendable {
@@ -157,6 +159,7 @@ struct ChangeFollower: Sendable {
         case 404, 405, 501:
             isUnknown = true
             end(openAt: .never)
+            return [.tellsNothing]
         case 429, 503:
             failures += 1
             end(openAt: now + head.pause(tries: failures))

@@ -108,6 +108,7 @@ package struct HTTPHead: Hashable, Sendable {
             case 401: "the login is not accepted"
             case 403: "forbidden"
             case 404: "not found"
+            case 405, 501: "the server takes no such request"
             case 409: "conflict"
             case 412: "another version"
             case 413: "too large"

@@ -2,7 +2,7 @@ import BusTestSupport
 import Foundation
 import Glibc
 
-/// One of our programs, running; it is killed when it is let go of.
+/// A program, running, mostly one of ours; it is killed when it is let go of.
 final class RunningProgram: Sendable {
     /// How a program ended.
     struct Ending: Hashable, Sendable {
@@ -28,8 +28,8 @@ final class RunningProgram: Sendable {
     private let notices: ReadyNotices
     private let process: Process
 
-    /// Starts a product of this build with these variables and no others but PATH and the sanitizers'; `through` is a command that
-    /// becomes the program it is given.
+    /// Starts a product of this build, or the program at a path, with these variables and no others but PATH and the sanitizers'; `through` is a
+    /// command that becomes the program it is given.
     init(
         _ product: String, _ arguments: [String], through wrapper: [String] = [], environment: [String: String],
         in folder: TemporaryFolder
@@ -41,7 +41,8 @@ final class RunningProgram: Sendable {
             if $0.contains("READY=1") { beginning.happen(true) }
         }
         process = Process()
-        let command = wrapper + [Program.product(product)] + arguments
+        let path = product.hasPrefix("/") ? product : Program.product(product)
+        let command = wrapper + [path] + arguments
         process.executableURL = URL(fileURLWithPath: command[0])
         process.arguments = Array(command.dropFirst())
         let inherited = ProcessInfo.processInfo.environment.filter { key, _ in

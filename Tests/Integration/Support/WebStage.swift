@@ -56,19 +56,26 @@ final class WebStage: Sendable {
         guard made.status == 0 else { throw RunningProgram.NotReady(description: made.errors) }
     }
 
-    /// Starts the server, or starts it again on another port.
-    func startServer() async throws {
+    /// Starts the server, or starts it again on another port. `isPlain` is for a proxy in front of it.
+    func startServer(_ arguments: [String] = [], isPlain: Bool = false) async throws {
+        let secure = ["--http-tls-certificate-file", certificate, "--http-tls-key-file", folder.file("key.pem")]
         let portFile = folder.file("http-port-" + UUID().uuidString.prefix(8))
-        try await server.start([
-            "--http-listen-host", "127.0.0.1", "--http-listen-port", "0", "--http-port-file", portFile,
-            "--http-tls-certificate-file", certificate, "--http-tls-key-file", folder.file("key.pem"),
-        ])
-        let text = contents(portFile).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        guard let bound = Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
-            throw RunningProgram.NotReady(description: "no port in \(portFile)")
-        }
-        port.current.withLock { $0 = bound }
+        let place = ["--http-listen-host", "127.0.0.1", "--http-listen-port", "0", "--http-port-file", portFile]
+        try await server.start(place + (isPlain ? ["--http-plaintext", "true"] : secure) + arguments)
+        lead(to: try boundPort(in: portFile))
     }
+
+    /// Ends the server and starts it with other arguments.
+    func restartServer(_ arguments: [String], isPlain: Bool = false) async throws {
+        _ = try await server.program.terminate()
+        try await startServer(arguments, isPlain: isPlain)
+    }
+
+    /// The port to which ``url`` leads.
+    var frontPort: Int { port.current.withLock { $0 } }
+
+    /// Whoever connects to ``url`` from now on comes to that port.
+    func lead(to port: Int) { self.port.current.withLock { $0 = port } }
 
     /// The server by way of the wire.
     var url: String { "https://localhost:\(wire.port)" }

@@ -41,11 +41,11 @@ final class Wire: Sendable {
         }
     }
 
-    /// Breaks every connection each time so many more bytes have come down, so many times.
-    func cut(every bytes: Int, times: Int) {
-        strike(after: bytes, .down) { [self] in
+    /// Breaks every connection each time so many more bytes have come down, or up, so many times.
+    func cut(every bytes: Int, _ direction: Direction = .down, times: Int) {
+        strike(after: bytes, direction) { [self] in
             traffic.breakAll()
-            if times > 1 { cut(every: bytes, times: times - 1) }
+            if times > 1 { cut(every: bytes, direction, times: times - 1) }
         }
     }
 

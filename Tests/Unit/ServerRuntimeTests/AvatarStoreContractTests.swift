@@ -140,6 +140,26 @@ import TransferMachines
         }
     }
 
+    /// None of them has a row yet, so that all insert side by side.
+    @Test(arguments: StoreKind.allCases) func manyUsersGetTheirFirstAvatarsAtOnce(kind: StoreKind) async throws {
+        try await TestBackend.with(kind) { backend async throws in
+            let users = try (2000..<2100).map { try #require(UserID(Int64($0))) }
+            for user in users { try backend.addUser(user.value) }
+            let (avatars, name) = (try backend.stores().avatars, try AvatarName("a.png"))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for lane in 0..<10 {
+                    group.addTask {
+                        for user in users.dropFirst(lane * 10).prefix(10) {
+                            _ = try avatars.setAvatar(name, content("\(user)"), of: user, .uploaded)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(try avatars.logRange().newest == 100)
+        }
+    }
+
     @Test(arguments: StoreKind.allCases) func changesFromManyThreadsHaveOneOrderWithoutGaps(kind: StoreKind)
         async throws
     {

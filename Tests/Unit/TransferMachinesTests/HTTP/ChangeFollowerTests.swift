@@ -38,6 +38,21 @@ import Testing
         #expect(follower.follows(ada))
     }
 
+    @Test(arguments: [404, 405, 501])
+    func aServerWithoutSuchAStreamIsToldOfOnceAndNotAskedAgain(status: Int) {
+        var follower = ChangeFollower()
+        follower.accountOpened(nil, followed: [])
+        follower.follow([ada], now: at(.seconds(0)))
+        guard case .send(.http(let id, _))? = follower.pump(now: at(.seconds(0))).first else {
+            Issue.record("no stream was asked for")
+            return
+        }
+        #expect(follower.replied(id.number, .head(HTTPHead(status: status)), now: at(.seconds(1))) == [.tellsNothing])
+        follower.follow([ada, bob], now: at(.seconds(2)))
+        #expect(follower.pump(now: at(.seconds(1000))) == [])
+        #expect(!follower.follows(ada))
+    }
+
     @Test func usersThatAreNewMayHaveChangedBefore() {
         var (follower, number) = following([ada, bob], from: "e.7", kept: [ada])
         #expect(
