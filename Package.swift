@@ -31,10 +31,10 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
-let hummingbirdHTTP2 = Target.Dependency.product(name: "HummingbirdHTTP2", package: "hummingbird")
-let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioHTTPTypesHTTP2 = Target.Dependency.product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -126,7 +126,7 @@ let package = Package(
             name: "HTTPFront",
             dependencies: [
                 "AvatarCore", "TransferMachines", "PosixFiles", "ServerRuntime",
-                hummingbird, hummingbirdCore, hummingbirdHTTP2, hummingbirdTLS, nioSSL, nioHTTPTypes, nioHTTP2, httpTypes,
+                hummingbird, hummingbirdCore, nioSSL, nioTLS, nioHTTPTypes, nioHTTPTypesHTTP2, nioHTTP2, httpTypes,
                 nioCore, nioPosix, logging, lifecycle,
             ], swiftSettings: strict),
         .target(

@@ -1,10 +1,9 @@
 internal import AvatarCore
 internal import Hummingbird
 internal import HummingbirdCore
-internal import HummingbirdHTTP2
-internal import HummingbirdTLS
 package import Logging
 internal import NIOCore
+internal import NIOHTTP2
 internal import NIOSSL
 internal import PosixFiles
 package import ServerRuntime
@@ -38,15 +37,16 @@ package struct HTTPFront: Service {
         connection.httpDecoder = .init(
             maxHeaderFieldSize: Limits.HTTP.headBytesMax, maxHeaderListSize: Limits.HTTP.headBytesMax,
             maxHeaderFieldCount: Limits.HTTP.headFieldsMax)
-        let server: HTTPServerBuilder =
-            if let files = settings.tls {
-                try .http2Upgrade(
-                    tlsConfiguration: try Self.tls(files),
-                    configuration: .init(
-                        idleTimeout: .seconds(Limits.HTTP.idleSeconds), streamConfiguration: connection))
-            } else {
-                .http1(configuration: connection)
+        let http1 = connection
+        let server: HTTPServerBuilder
+        if let files = settings.tls {
+            let tls = try Self.tls(files)
+            server = HTTPServerBuilder {
+                SecureChannel(tls, HTTP1Channel(responder: $0, configuration: http1))
             }
+        } else {
+            server = .http1(configuration: http1)
+        }
         application = Application(
             responder: responder, server: server,
             configuration: ApplicationConfiguration(
@@ -55,7 +55,7 @@ package struct HTTPFront: Service {
             onServerRunning: { channel in whenListening(channel.localAddress?.port ?? 0) }, logger: quiet)
     }
 
-    private static func tls(_ files: ServerSettings.HTTP.TLS) throws(ListenFault) -> TLSConfiguration {
+    private static func tls(_ files: ServerSettings.HTTP.TLS) throws(ListenFault) -> NIOSSLContext {
         // What the library throws says neither which file nor what to do.
         func step<Value>(_ fault: String, _ body: () throws -> Value) throws(ListenFault) -> Value {
             do { return try body() } catch { throw ListenFault(fault) }
@@ -79,12 +79,11 @@ package struct HTTPFront: Service {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: chain, privateKey: .privateKey(key))
         configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = NIOHTTP2SupportedALPNProtocols
         // Refuses a key that is not the certificate's now, and not with the first connection.
-        _ = try step("http.tls.keyFile: \(files.keyFile) is not the key of the certificate in \(files.certificateFile)")
-        {
-            try NIOSSLContext(configuration: configuration)
-        }
-        return configuration
+        return try step(
+            "http.tls.keyFile: \(files.keyFile) is not the key of the certificate in \(files.certificateFile)"
+        ) { try NIOSSLContext(configuration: configuration) }
     }
 
     package func run() async throws {

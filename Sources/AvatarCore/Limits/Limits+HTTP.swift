@@ -9,6 +9,20 @@ extension Limits {
         package static let headFieldsMax = 100
         /// A connection on which nothing comes or goes for this time is closed.
         package static let idleSeconds: Int64 = 60
+        /// A connection whose TLS handshake has not ended after this time is closed.
+        package static let handshakeSeconds: Int64 = 15
+        /// Requests that a client of HTTP/2 may have under way on one connection.
+        package static let streamsMax = 128
+        /// Bytes that a client of HTTP/2 may send in one request before the server has taken any of them. At a distance of 100 ms a request
+        /// gets at most this much in 100 ms. It is a promise and no memory, unless the server takes bodies more slowly than they come:
+        /// then one connection may fill ``streamsMax`` times as much.
+        package static let streamWindowBytes = 1024 * 1024
+        /// The same for all requests of one connection together; renewed as bytes come, whoever they are for.
+        package static let connectionWindowBytes = 8 * 1024 * 1024
+        /// Requests that a client of HTTP/2 may take back within ``resetsWindowSeconds``; one more ends the connection (CVE-2023-44487).
+        package static let resetsMax = 200
+        /// How long requests that were taken back count.
+        package static let resetsWindowSeconds: Int64 = 30
         /// Bytes of a picture that are read and written at once.
         package static let pieceBytes = 64 * 1024
         /// Wrong logins for one user within ``loginWindow``, after which their address must wait with that user.

@@ -99,4 +99,23 @@ struct TestFront {
             body: Array((try? Data(contentsOf: body)) ?? Data()),
             output: output)
     }
+
+    /// What `Python/http2.py` prints.
+    func http2(_ command: String, _ arguments: String...) async throws -> String {
+        let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let package = sources.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let port = url.split(separator: ":").last.map(String.init) ?? ""
+        let script = sources.appendingPathComponent("Python/http2.py").path
+        let words = [script, command, "127.0.0.1", port, certificate] + arguments
+        return try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Result {
+                        let packages = try runProgram(package.appendingPathComponent("scripts/python-env").path, [])
+                        return try runProgram(
+                            "env", ["PYTHONPATH=" + packages.trimmingCharacters(in: .newlines), "python3"] + words)
+                    })
+            }
+        }
+    }
 }
