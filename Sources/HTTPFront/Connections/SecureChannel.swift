@@ -82,10 +82,19 @@ struct SecureChannel: ServerChildChannel {
             }
             try pipeline.addHandler(manager)
             // The channel has been active since before the handshake, and the manager begins its time with the news of it.
-            manager.channelActive(context: try pipeline.context(handler: manager))
+            let context = try pipeline.context(handler: manager)
+            manager.channelActive(context: context)
+            // NIO widens the connection's window when the first bytes have come, which would cost a client its first round trip.
+            let wider = Limits.HTTP.connectionWindowBytes - Self.firstConnectionWindowBytes
+            context.writeAndFlush(
+                NIOAny(HTTP2Frame(streamID: .rootStream, payload: .windowUpdate(windowSizeIncrement: wider))),
+                promise: nil)
             return streams
         }
     }
+
+    /// What every connection begins with (RFC 9113, 6.9.2).
+    private static let firstConnectionWindowBytes = 65_535
 
     private static var configuration: NIOHTTP2Handler.Configuration {
         var configuration = NIOHTTP2Handler.Configuration()
