@@ -46,7 +46,8 @@ for program in $programs; do
     # A running program keeps its file; the next start takes the new one.
     mv -f "$bin/$program.new" "$bin/$program"
     install -d "$share/bash-completion/completions" "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
-    "$built/$program" --generate-completion-script bash >"$share/bash-completion/completions/$program"
+    # The shell reads that file and never runs it, so that the line which names an interpreter has no meaning there.
+    "$built/$program" --generate-completion-script bash | sed '1{/^#!/d}' >"$share/bash-completion/completions/$program"
     "$built/$program" --generate-completion-script zsh >"$share/zsh/site-functions/_$program"
     "$built/$program" --generate-completion-script fish >"$share/fish/vendor_completions.d/$program.fish"
 done

@@ -21,6 +21,8 @@ tests="$tests curl openssl python3-pil python3-pyqt6 qt6-image-formats-plugins i
 tests="$tests chafa chromium"
 # What stands before the server, or in its place.
 tests="$tests nginx-light"
+# promtool, which reads figures and queries as Prometheus does.
+tests="$tests prometheus"
 peers="nginx-light curl rsync openssl iproute2"
 packing="build-essential debhelper dpkg-dev lintian"
 machine="mmdebstrap systemd-container python3 binutils"
@@ -80,7 +82,7 @@ fi
 $as_root apt-get update --quiet --quiet
 # shellcheck disable=SC2086  # one word for each package
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --quiet --no-install-recommends $missing
-for service in redis-server nginx-light rsync; do
+for service in redis-server nginx-light rsync prometheus; do
     case " $missing " in
     *" $service "*)
         unit=${service%-light}.service

@@ -19,8 +19,11 @@ package struct SystemClock: Sendable {
     }
 
     /// A moment as RFC 3339 in UTC, to the second; empty for one that no calendar has.
-    package func rfc3339(_ moment: MonotonicTime) -> String {
-        var seconds = time_t((Double(wall(of: moment).milliseconds) / 1000).rounded(.down))
+    package func rfc3339(_ moment: MonotonicTime) -> String { Self.rfc3339(wall(of: moment)) }
+
+    /// The same of a moment on the wall clock.
+    package static func rfc3339(_ moment: UnixTime) -> String {
+        var seconds = time_t((Double(moment.milliseconds) / 1000).rounded(.down))
         var parts = unsafe tm()
         guard unsafe gmtime_r(&seconds, &parts) != nil else { return "" }
         let (year, month, day) = unsafe (parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday)

@@ -19,10 +19,9 @@ struct Avatarctl: AsyncParsableCommand {
             """,
         version: Version.current,
         subcommands: [
-            Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, Upload.self, Pause.self, Resume.self,
-            Sync.self, Explain.self, Forget.self, Dismiss.self, Login.self, Logout.self, Register.self, Show.self,
-            Gallery.self,
-            Metrics.self, Config.self, Logs.self,
+            Status.self, Doctor.self, List.self, Get.self, Fetch.self, Watch.self, History.self, Upload.self,
+            Pause.self, Resume.self, Sync.self, Explain.self, Forget.self, Dismiss.self, Login.self, Logout.self,
+            Register.self, Show.self, Gallery.self, Metrics.self, Config.self, Logs.self,
         ])
 
     /// ArgumentParser's own status for a wrong command line is 64; ours is 2, as of most tools.

@@ -1,6 +1,7 @@
 import ArgumentParser
 internal import AvatarAgentClient
 internal import AvatarCore
+internal import Foundation
 internal import Glibc
 internal import LabelBus
 internal import PosixFiles
@@ -57,9 +58,9 @@ struct Doctor: AsyncParsableCommand {
         if let uid = status.uid { findings[1].detail = "user \(uid)" }
         if status.server == nil {
             findings[1].problem = "the agent has no server and no user"
-            findings[1].remedy = "avatarctl login --host HOST --uid UID"
+            findings[1].remedy = LoginLine.toType
         }
-        if status.server != nil { findings.append(await loginFinding(client)) }
+        if status.server != nil { findings += await serverFindings(client) }
         var held = Finding(what: "nothing is paused")
         if let paused = status.pausedTransfers {
             held.problem = "\(paused) are"
@@ -80,7 +81,7 @@ struct Doctor: AsyncParsableCommand {
     private static func isOfOneFile(_ problem: Problem) -> Bool { problem.what.hasPrefix("not uploaded") }
 
     /// Asks the server now: that somebody is logged in says nothing about what the server thinks of the login.
-    private static func loginFinding(_ client: AgentClient) async -> Finding {
+    private static func serverFindings(_ client: AgentClient) async -> [Finding] {
         var finding = Finding(what: "the server takes the login")
         do {
             let reply = try await answer(within: Limits.Connection.connectTimeout + Limits.Connection.replyTimeout) {
@@ -88,6 +89,7 @@ struct Doctor: AsyncParsableCommand {
             }
             let address = HostPort.text(host: reply.server.host, port: reply.server.port)
             finding.detail = "\(address), \(reply.dialect) protocol"
+            return [finding] + ServerFindings.findings(reply, now: Date())
         } catch AgentError.methodNotFound {
             // An earlier agent cannot tell.
         } catch AgentError.serverUnreachable(let reason) {
@@ -101,7 +103,7 @@ struct Doctor: AsyncParsableCommand {
         } catch {
             finding.problem = "the agent could not ask it: \(error)"
         }
-        return finding
+        return [finding]
     }
 
     /// What lies in the folders is what the agent knows. Refused files are among the agent's complaints.

@@ -89,6 +89,11 @@ struct Login: AsyncParsableCommand {
     }
 }
 
+/// What whoever is not logged in is told to type.
+enum LoginLine {
+    static let toType = "avatarctl login --url https://HOST --uid UID, or --host HOST for the classic dialect"
+}
+
 struct Logout: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Makes the agent forget the server, the user and the token.")

@@ -78,7 +78,8 @@ struct LongList {
     private func origin(_ avatar: LabelBus.Avatar) -> String? {
         switch avatar.state {
         case .builtin: return "default head"
-        case .ready, .outgoing:
+        case .outgoing: return "own"
+        case .ready:
             guard let owner = avatar.owner else { return "server" }
             return owner == uid ? "own" : "user \(owner)"
         default: return nil

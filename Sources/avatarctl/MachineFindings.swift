@@ -20,7 +20,10 @@ enum MachineFindings {
             do throws(PosixError) {
                 let folder = try Folder.open(path: path, making: .nothing)
                 return [folderFinding(what, path, permissions: try folder.facts().permissions)]
-                    + [space(word, free: try folder.freeBytes(), growth: growth)]
+                    + [
+                        space(word, free: try folder.freeBytes(), growth: growth),
+                        cookie(word, path, DiskCookie.write(into: path)),
+                    ]
             } catch {
                 if error.isMissing {
                     return [Finding(what: what, detail: "\(path) is not there yet; the agent makes it")]
@@ -66,6 +69,28 @@ enum MachineFindings {
         }
         return finding
     }
+
+    /// How a file went that was written as the agent writes pictures.
+    static func cookie(_ word: String, _ path: String, _ outcome: DiskCookie.Outcome) -> Finding {
+        var finding = Finding(what: "the \(word) folder takes files")
+        switch outcome {
+        case .took(let time):
+            finding.detail = "written, synced, renamed and removed in \(milliseconds(time))"
+            guard time > Limits.Doctor.cookieSlow else { break }
+            finding.level = .warning
+            finding.problem = "its disk is slow: a small file took \(milliseconds(time))"
+            finding.remedy = "see what else uses that disk: iotop, or cat /proc/pressure/io"
+        case .failed(let error):
+            finding.problem = "a small file could not be written there: \(error)"
+            finding.remedy = "df -h and df -i, and look whether the file system is read-only: findmnt --target \(path)"
+        case .hangs(let patience):
+            finding.problem = "its disk has not answered for \(patience.components.seconds) s"
+            finding.remedy = "look at the file system: findmnt --target \(path); journalctl --dmesg"
+        }
+        return finding
+    }
+
+    private static func milliseconds(_ time: Duration) -> String { "\(Int((time / .milliseconds(1)).rounded(.up))) ms" }
 
     // MARK: The socket
 

@@ -6,24 +6,19 @@ internal import LabelBus
 struct Progress {
     /// Where it is shown.
     private enum Style {
-        case terminal
+        case terminal(TransferScreen)
         case plain
         case json
     }
 
     private let style: Style
     private var shown: [ExactString: (tenth: Int, state: AvatarState, words: String)] = [:]
-    private var board: TransferBoard
-    private let start = ContinuousClock.now
-    /// Lines that stand drawn; the cursor is at the end of the last one.
-    private var drawn = 0
 
     /// - Parameters:
     ///   - total: how many pictures the command is about.
     ///   - onInterrupt: what Ctrl-C on a terminal says about what goes on.
     init(json: Bool, total: Int, onInterrupt: String) {
-        style = json ? .json : Output.isTerminal ? .terminal : .plain
-        board = TransferBoard(total: total)
+        style = json ? .json : Output.isTerminal ? .terminal(TransferScreen(total: total)) : .plain
         if case .terminal = style { Interruption.say(onInterrupt) }
     }
 
@@ -42,33 +37,17 @@ struct Progress {
                 return
             }
             Output.line(words)
-        case .terminal:
+        case .terminal(let screen):
             guard !avatar.state.isFinal || known?.state != avatar.state else { return }
-            let now = ContinuousClock.now - start
-            board.take(avatar, now: now)
-            draw(avatar.state.isFinal ? words : nil, now: now)
+            screen.take(avatar, finished: avatar.state.isFinal ? words : nil)
         }
     }
 
-    /// Draws the board anew, with a finished line above it where there is one. The size is asked for each time, so that a terminal that
-    /// has become another one is drawn as it is now.
-    private mutating func draw(_ finished: String?, now: Duration) {
-        let size = Output.terminalSize
-        let lines = board.lines(columns: size.columns, rows: size.rows, now: now)
-        Output.raw(eraser + (finished.map { $0 + "\n" } ?? "") + lines.joined(separator: "\n"))
-        drawn = lines.count
-    }
-
-    /// Takes away what is drawn, from the last line upwards (ECMA-48: EL, CUU).
-    private var eraser: String {
-        drawn == 0 ? "" : "\r\u{1B}[K" + String(repeating: "\u{1B}[A\u{1B}[K", count: drawn - 1)
-    }
-
     /// Ends the lines that are drawn, if any.
-    mutating func end() {
-        if drawn > 0 { Output.raw(eraser) }
-        drawn = 0
-        if case .terminal = style { Interruption.sayNothing() }
+    func end() {
+        guard case .terminal(let screen) = style else { return }
+        screen.clear()
+        Interruption.sayNothing()
     }
 
     /// `cat.png: ready, 20.0 KiB, /home/…/cat.png`

@@ -31,7 +31,7 @@ struct Status: AsyncParsableCommand {
         let server = status.server.map { " (\(HostPort.text(host: $0.host, port: $0.port)))" } ?? ""
         lines.append("connection  \(status.connection) \(Age.text(since: status.since, now: now))\(server)")
         if status.server == nil {
-            lines.append("user        nobody is logged in: avatarctl login --host HOST --uid UID")
+            lines.append("user        nobody is logged in: \(LoginLine.toType)")
         } else if let uid = status.uid {
             lines.append("user        \(uid)")
         }

@@ -56,7 +56,8 @@ struct Watch: AsyncParsableCommand {
                 if common.json {
                     Output.line(change)
                 } else {
-                    let time = Date().formatted(.iso8601)
+                    // An earlier agent does not tell when it was.
+                    let time = change.at ?? Date().formatted(.iso8601)
                     Output.line("\(time)  \(change.cursor)  \(change.kind)  \(Progress.sentence(change.avatar))")
                 }
             }

@@ -49,7 +49,9 @@ enum SystemdFindings {
         guard value("LoadState", of: "avatard.socket") == "loaded" else { return [runs, watchdog] }
         var socket = Finding(what: "the socket unit is active", level: .warning)
         let socketState = value("ActiveState", of: "avatard.socket") ?? "unknown"
-        if socketState != "active" {
+        if socketState != "active", state == "active" {
+            socket.detail = "it is not, and need not be: the agent that runs makes its socket itself"
+        } else if socketState != "active" {
             socket.problem = "avatard.socket is \(socketState)"
             socket.remedy = "systemctl --user enable --now avatard.socket"
         }

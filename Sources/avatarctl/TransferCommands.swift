@@ -61,11 +61,11 @@ struct Upload: AsyncParsableCommand {
             for file in files {
                 if file == StandardInput.sign {
                     try await StandardInput.handOver(to: client) { path, isTaken in
-                        try await upload(path, client, &progress, isTaken: isTaken)
+                        try await upload(path, typed: file, client, &progress, isTaken: isTaken)
                     }
                 } else {
                     do {
-                        try await upload(absolute(file), client, &progress) {}
+                        try await upload(absolute(file), typed: file, client, &progress) {}
                     } catch AgentError.notAnImage(_, let reason) where !common.json {
                         // The agent knows the whole path, a person the word that was typed.
                         throw AgentError.notAnImage(path: file, reason: reason)
@@ -77,19 +77,26 @@ struct Upload: AsyncParsableCommand {
         }
     }
 
+    /// The picture under the name that a person typed; its own, which the agent made from its bytes, stands in its path.
+    private func named(_ file: String, _ avatar: Avatar) -> Avatar {
+        var avatar = avatar
+        if !common.json, file != StandardInput.sign { avatar.name = file }
+        return avatar
+    }
+
     private func upload(
-        _ path: String, _ client: AgentClient, _ progress: inout Progress, isTaken: () -> Void
+        _ path: String, typed file: String, _ client: AgentClient, _ progress: inout Progress, isTaken: () -> Void
     ) async throws {
         if noWait {
             let avatar = try await client.upload(path)
             isTaken()
-            return progress.show(avatar)
+            return progress.show(named(file, avatar))
         }
         var last: Avatar?
         for try await avatar in try await client.uploadProgress(path) {
             // The agent's first word comes when the picture lies in its own folder.
             isTaken()
-            progress.show(avatar)
+            progress.show(named(file, avatar))
             last = avatar
         }
         if last?.isNotToBeHad ?? true { throw ExitStatus.failed }
@@ -228,13 +235,17 @@ struct Sync: AsyncParsableCommand {
             // Whatever is on its way needs the server: without it nothing below would ever end.
             do { _ = try await client.verify() } catch AgentError.methodNotFound {}
             var missing: [String] = []
+            var isAnythingOnItsWay = false
             for try await avatar in client.list() {
                 switch avatar.state {
                 case .ready, .builtin: break
-                case .outgoing: if common.json { Output.line(avatar) } else { Output.line(Progress.sentence(avatar)) }
+                case .outgoing:
+                    isAnythingOnItsWay = true
+                    if common.json { Output.line(avatar) } else { Output.line(Progress.sentence(avatar)) }
                 default: missing += avatar.name.map { [$0] } ?? []
                 }
             }
+            let isAllThere = refused == 0 && missing.isEmpty && !isAnythingOnItsWay
             // With no names too: whoever asks for anything ends the wait.
             var failed = 0
             repeat {
@@ -243,7 +254,7 @@ struct Sync: AsyncParsableCommand {
                 failed += try await common.follow(Array(some), client)
             } while !missing.isEmpty
             if failed > 0 || refused > 0 { throw ExitStatus.failed }
-            if !common.json { Output.line("nothing else is missing") }
+            if !common.json { Output.line(isAllThere ? "nothing is missing" : "nothing else is missing") }
         }
     }
 

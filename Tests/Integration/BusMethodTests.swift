@@ -73,6 +73,7 @@ extension RealPrograms {
                 #expect(steps["nothing new"] == ["changes": []])
                 #expect(steps["oneway"] == ["reply": NSNull()])
                 #expect(steps["removed"] == ["kind": "removed", "name": name, "gapless": true])
+                #expect(steps["when"] == ["at": true, "size": true])
                 #expect(steps["parts"] == ["largest": 500, "whole": true])
                 #expect(steps["end"] == ["connection": "offline"])
                 for done in ["login", "adjust", "pause", "resume", "logout"] {

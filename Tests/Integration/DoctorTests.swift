@@ -22,8 +22,7 @@ extension RealPrograms {
         func well() async throws {
             try await Stage.run { stage in
                 try await stage.startAgent()
-                // Its answer comes once the catalog is open.
-                _ = try await stage.agent.client.listPage()
+                // At once: the answer about the folders comes when the catalog is open.
                 let result = try await doctor(stage)
                 #expect(result.status == 0, "\(result)")
                 #expect(result.lines.allSatisfy { $0.hasPrefix("ok ") }, "\(result)")
@@ -33,6 +32,8 @@ extension RealPrograms {
                     "the server takes the login (127.0.0.1:\(stage.wire.port), classic",
                     "nothing is paused", "the agent has no complaint", "the folders are as the agent knows them",
                     "the state folder can be used (\(stage.agent.state))", "there is room for the cache folder",
+                    "the cache folder takes files (written, synced, renamed and removed in ",
+                    "the server's version (the classic protocol tells none)",
                     "the upload folder can be used (\(stage.agent.crops))", "the agent's socket is this user's alone",
                     "inotify's limits are not near", "this user may watch one more folder",
                 ] {
@@ -109,6 +110,9 @@ extension RealPrograms {
                 #expect(full.status == 1)
                 #expect(
                     full.output.contains("FAIL  there is room for the cache folder: 0 bytes are free; try: df -h"),
+                    "\(full)")
+                #expect(
+                    full.output.contains("FAIL  the cache folder takes files: a small file could not be written there"),
                     "\(full)")
                 disk.unmount()
             }

@@ -102,6 +102,29 @@ extension RealPrograms {
             }
         }
 
+        @Test("Prometheus itself takes the figures of agent and server, and the dashboard's queries")
+        func promtool() async throws {
+            try await Stage.run { stage in
+                try await stage.startAgent()
+                let server = ServerMetrics().prometheusText(health: [("redis", true), ("mysql", false)])
+                for text in [try await stage.ctl("metrics").output, server] {
+                    let checked = try await Program.run(
+                        "/usr/bin/promtool", ["check", "metrics"], input: text, in: stage.folder)
+                    #expect(checked.status == 0 && checked.errors == "", "\(checked)")
+                }
+                // Each query as a rule, with what Grafana puts in the place of its variables.
+                var rules = "groups:\n- name: dashboard\n  rules:\n"
+                for (index, query) in try Self.queries().enumerated() where !query.hasPrefix("label_values(") {
+                    let filled = query.replacing("$__rate_interval", with: "5m").replacing(/\$\w+/, with: ".*")
+                    rules += "  - record: query:\(index)\n    expr: '\(filled.replacing("'", with: "''"))'\n"
+                }
+                let file = stage.folder.file("rules.yml")
+                try write(Array(rules.utf8), to: file)
+                let checked = try await Program.run("/usr/bin/promtool", ["check", "rules", file], in: stage.folder)
+                #expect(checked.status == 0, "\(checked)")
+            }
+        }
+
         /// Every query of the dashboard's panels and variables.
         private static func queries() throws -> [String] {
             let data = try Data(

@@ -38,6 +38,7 @@ extension RealPrograms {
                 try await run("avatar", "get", "bruno.png")
                 try await run("avatar", "list")
                 try await run("step", "explain", "bruno.png")
+                try await run("change", "history")
                 try await run("labels", "register", "bruno.png", "nobody.png")
                 try await sync(stage, printed)
                 // A file that is no picture is a warning.

@@ -37,7 +37,9 @@ struct BusMapping: Sendable {
 
     func change(_ change: AvatarChange) -> Change {
         Change(
-            cursor: Int(change.cursor), kind: ChangeKind(rawValue: change.kind.rawValue), avatar: avatar(change.avatar))
+            cursor: Int(change.cursor), at: SystemClock.rfc3339(change.event.at),
+            kind: ChangeKind(rawValue: change.kind.rawValue), size: change.event.size.map { Int($0) },
+            reason: change.event.reason, avatar: avatar(change.avatar))
     }
 
     func check(_ check: FolderCheck) -> CheckReply {

@@ -190,7 +190,9 @@ extension AvatarRecord {
 
 extension AvatarEvent {
     init(_ row: EventRow) {
-        self.init(cursor: row.cursor, kind: Kind(row.kind), name: row.name)
+        self.init(
+            cursor: row.cursor, kind: Kind(row.kind), name: row.name, at: row.at, size: row.facts.size,
+            reason: row.facts.reason)
     }
 }
 

@@ -252,11 +252,14 @@ final class AgentDriver {
         case .checked(let stream, let check): send(.check(mapping.check(check)), to: stream, continues: false)
         case .verified(let stream):
             guard let account else { return send(.done, to: stream, continues: false) }
+            let facts = connection?.link.facts ?? ServerFacts()
             send(
                 .verify(
                     VerifyReply(
                         server: Server(account.server), uid: Int(account.uid.value),
-                        dialect: account.server.dialect)), to: stream, continues: false)
+                        dialect: account.server.dialect, version: facts.version,
+                        date: facts.date.map(SystemClock.rfc3339), tls: facts.tls, certificate: facts.certificate)),
+                to: stream, continues: false)
         case .done(let stream): send(.done, to: stream, continues: false)
         case .failed(let stream, let fault):
             guard let reply = forget(stream) else { return }

@@ -5,6 +5,7 @@ internal import LabelBus
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOSSL
+internal import Synchronization
 internal import TransferMachines
 
 /// What the agent takes for one connection to a server that speaks HTTP: requests out, responses in, nothing decided.
@@ -18,6 +19,11 @@ final class HTTPConnection: ServerLink {
     private let disk: DiskThread
     private let events: LinkEvents
     private let client: HTTPClient?
+    private let proxy: HostPort?
+    private let seen = TLSSeen()
+    private var told = ServerFacts()
+    /// Whether the certificate of a server that is not trusted is being looked at.
+    private var isLooking = false
     private var calls: [HTTPCallID: HTTPExchange] = [:]
     private var greetings: [ObjectIdentifier: HTTPExchange] = [:]
     private var isOpened = false
@@ -32,8 +38,9 @@ final class HTTPConnection: ServerLink {
         events: LinkEvents
     ) {
         (self.url, self.account, self.loop, self.disk, self.events) = (url, account, loop, disk, events)
+        self.proxy = proxy
         do {
-            let configuration = try HTTPClient.Configuration(account.server, proxy: proxy)
+            let configuration = try HTTPClient.Configuration(account.server, proxy: proxy, seen: seen)
             client = HTTPClient(eventLoopGroupProvider: .shared(loop), configuration: configuration)
             greet()
         } catch {
@@ -63,6 +70,12 @@ final class HTTPConnection: ServerLink {
     func ask(_ question: ServerQuestion) { greet() }
 
     func flush() {}
+
+    var facts: ServerFacts {
+        var facts = told
+        (facts.tls, facts.certificate) = seen.facts
+        return facts
+    }
 
     /// Asks who the login is: every server that speaks HTTP answers somehow.
     private func greet() {
@@ -113,7 +126,12 @@ final class HTTPConnection: ServerLink {
             return execute(next, id)
         }
         exchange.head = read
-        if read.status < 400 { tell(read, of: exchange, id) }
+        if id == nil {
+            told.date = head.headers.first(name: "Date").flatMap(ServerFacts.date)
+            told.version = head.headers.first(name: "Server").map(HTTPMapping.shown)
+        }
+        // A greeting that was taken is told with its body, which may have the version.
+        if read.status < 400, id != nil || read.status != 200 { tell(read, of: exchange, id) }
     }
 
     private func put(_ exchange: HTTPExchange, _ id: HTTPCallID?, instead old: HTTPExchange? = nil) {
@@ -145,11 +163,10 @@ final class HTTPConnection: ServerLink {
         let ready = loop.makeSucceededVoidFuture()
         guard isCurrent(exchange, id), let head = exchange.head else { return ready }
         let bytes = Array(buffer.readableBytesView)
-        if head.status >= 400 {
-            exchange.problem += bytes.prefix(Limits.HTTPWay.problemBytesMax - exchange.problem.count)
+        guard let id, head.status < 400 else {
+            exchange.words += bytes.prefix(Limits.HTTPWay.problemBytesMax - exchange.words.count)
             return ready
         }
-        guard let id else { return ready }
         if id.purpose == .changes, head.status == 200 {
             guard let changes = exchange.changes.decode(bytes) else {
                 end("\(url) sends events that are longer than any")
@@ -186,7 +203,10 @@ final class HTTPConnection: ServerLink {
     func ended(_ exchange: HTTPExchange, _ id: HTTPCallID?) {
         guard isCurrent(exchange, id), var head = exchange.head else { return }
         if head.status >= 400 {
-            head.detail = HTTPMapping.detail(ofProblem: exchange.problem)
+            head.detail = HTTPMapping.detail(ofProblem: exchange.words)
+            tell(head, of: exchange, id)
+        } else if id == nil, head.status == 200 {
+            if let version = ServerFacts.version(in: exchange.words) { told.version = version }
             tell(head, of: exchange, id)
         }
         guard let id, isCurrent(exchange, id) else { return }
@@ -195,8 +215,17 @@ final class HTTPConnection: ServerLink {
     }
 
     func failed(_ exchange: HTTPExchange, _ id: HTTPCallID?, _ error: any Error) {
-        guard isCurrent(exchange, id) else { return }
-        end("\(url): \(ServerWords.words(for: error))")
+        guard isCurrent(exchange, id), !isLooking else { return }
+        guard ServerWords.isUntrusted(error) else { return end("\(url): \(ServerWords.words(for: error))") }
+        // The library says no more than that: what is wrong with the certificate stands in it.
+        isLooking = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        CertificateLook.look(at: account.server, proxy: proxy, on: loop).whenComplete { result in
+            switch result {
+            case .success(let fault): bound.value.end("\(bound.value.url): \(fault.words)")
+            case .failure: bound.value.end("\(bound.value.url): \(ServerWords.words(for: error))")
+            }
+        }
     }
 
     private func isCurrent(_ exchange: HTTPExchange, _ id: HTTPCallID?) -> Bool {
@@ -240,7 +269,8 @@ final class HTTPExchange {
     let message: HTTPMapping.Message
     private let redirects: Int
     var head: HTTPHead?
-    var problem: [UInt8] = []
+    /// The body of an error or of an answer to a greeting, as far as it is read.
+    var words: [UInt8] = []
     /// What the response is read by where it is the stream of changes.
     var changes = ChangeDecoder()
     var body: BodyWriter?
@@ -304,8 +334,8 @@ extension Account {
 }
 
 extension HTTPClient.Configuration {
-    /// How a server is reached. Throws where the configured certificates cannot be read.
-    fileprivate init(_ server: ServerAddress, proxy: HostPort?) throws {
+    /// How a server is reached; `seen` is told how each connection is encrypted. Throws where the configured certificates cannot be read.
+    fileprivate init(_ server: ServerAddress, proxy: HostPort?, seen: TLSSeen) throws {
         var tls = TLSConfiguration.makeClientConfiguration()
         if let file = server.manners.caFile {
             do {
@@ -317,21 +347,46 @@ extension HTTPClient.Configuration {
         let pin = server.manners.pin
         if pin != nil { tls.certificateVerification = .none }
         self.init(tlsConfiguration: tls, redirectConfiguration: .disallow)
-        timeout = HTTPClient.Configuration.Timeout(
-            connect: .nanoseconds(Limits.Connection.connectTimeout.wholeNanoseconds))
-        // A try that fails is told, and tried again by whoever decides.
-        connectionPool.retryConnectionEstablishment = false
         connectionPool.idleTimeout = .seconds(3600)
-        if let proxy { self.proxy = .server(host: proxy.host, port: proxy.port ?? 3128) }
-        guard let pin else { return }
+        reach(proxy)
+        guard server.url?.isSecure ?? false else { return }
         // Before a request is sent on it, and with it the login.
-        let check: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
-            channel.nioSSL_peerCertificate().flatMapThrowing { certificate in
+        inspect { certificate, version in
+            if let pin {
                 guard let certificate else { throw PinFault(found: nil) }
                 let found = try certificate.publicKeyDigest()
                 guard found == pin else { throw PinFault(found: found) }
             }
+            seen.take(version, pin == nil ? certificate : nil)
+        }
+    }
+
+    /// How long to wait for a connection, and through which proxy.
+    mutating func reach(_ proxy: HostPort?) {
+        timeout = HTTPClient.Configuration.Timeout(
+            connect: .nanoseconds(Limits.Connection.connectTimeout.wholeNanoseconds))
+        // A try that fails is told, and tried again by whoever decides.
+        connectionPool.retryConnectionEstablishment = false
+        if let proxy { self.proxy = .server(host: proxy.host, port: proxy.port ?? 3128) }
+    }
+
+    /// Has each connection looked at when it is encrypted, before a request goes out on it; the connection ends with what `look` throws.
+    mutating func inspect(_ look: @escaping @Sendable (NIOSSLCertificate?, TLSVersion?) throws -> Void) {
+        let check: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
+            channel.nioSSL_peerCertificate().and(channel.nioSSL_tlsVersion()).flatMapThrowing { try look($0, $1) }
         }
         (http1_1ConnectionDebugInitializer, http2ConnectionDebugInitializer) = (check, check)
+    }
+}
+
+/// How the newest connection to a server is encrypted.
+private final class TLSSeen: Sendable {
+    private let state = Mutex<(version: String?, certificate: LabelBus.Certificate?)>((nil, nil))
+
+    var facts: (String?, LabelBus.Certificate?) { state.withLock { ($0.version, $0.certificate) } }
+
+    func take(_ version: TLSVersion?, _ certificate: NIOSSLCertificate?) {
+        let facts = (version?.words, certificate.map { LabelBus.Certificate($0) })
+        state.withLock { $0 = facts }
     }
 }

@@ -84,10 +84,15 @@ enum HTTPMapping {
             guard case .string(let text)? = members.first(where: { $0.name == ExactString(member) })?.value,
                 !text.string.isEmpty
             else { continue }
-            let shown = text.string.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? " " : Character($0) }
-            return String(shown.prefix(Limits.HTTPWay.detailCharactersMax))
+            return shown(text.string)
         }
         return nil
+    }
+
+    /// A server's text as a person is shown it: in one line, and not longer than a sentence.
+    static func shown(_ text: String) -> String {
+        let harmless = text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? " " : Character($0) }
+        return String(harmless.prefix(Limits.HTTPWay.detailCharactersMax))
     }
 
     // MARK: Fields

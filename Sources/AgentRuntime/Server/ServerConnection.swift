@@ -10,6 +10,8 @@ internal import WireProtocol
 ///
 /// All of it runs on one event loop, the same as the agent's driver.
 final class ServerConnection: ServerLink {
+    /// The classic dialect tells neither version nor time.
+    let facts = ServerFacts()
     private let account: Account
     private let channel: EventLoopFuture<any Channel>
     private let loop: any EventLoop

@@ -11,6 +11,8 @@ protocol ServerLink: AnyObject {
     func ask(_ question: ServerQuestion)
     /// Hands what was sent to the kernel.
     func flush()
+    /// What is known of the server by now.
+    var facts: ServerFacts { get }
     /// Closes it, or gives up opening it; no event comes after that. Done when nothing of it is left.
     @discardableResult
     func close() -> EventLoopFuture<Void>

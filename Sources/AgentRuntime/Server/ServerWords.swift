@@ -57,13 +57,22 @@ enum ServerWords {
         }
     }
 
+    /// Whether the handshake ended because the server's certificate is not trusted.
+    static func isUntrusted(_ error: any Error) -> Bool {
+        if let failure = error as? NIOConnectionError {
+            return failure.connectionErrors.contains { isUntrusted($0.error) }
+        }
+        guard case .handshakeFailed(let cause)? = error as? NIOSSLError else { return false }
+        return "\(cause)".contains("CERTIFICATE_VERIFY_FAILED")
+    }
+
     private static func words(for error: NIOSSLError) -> String {
         guard case .handshakeFailed(let cause) = error else { return "the encrypted connection broke" }
-        let text = "\(cause)"
-        if text.contains("CERTIFICATE_VERIFY_FAILED") {
+        if isUntrusted(error) {
             return "its certificate is not trusted: it has expired, or its issuer is unknown; "
                 + "for a certificate of your own set server.caFile or server.pin"
         }
+        let text = "\(cause)"
         if text.contains("WRONG_VERSION_NUMBER") || text.contains("HTTP_REQUEST") {
             return "it does not speak TLS there: check the port, or use http:// in a network of your own"
         }

@@ -216,14 +216,29 @@ public struct VerifyReply: Hashable, Sendable {
     public var server: Server
     /// The user whom it took.
     public var uid: Int
-    /// `classic`: what it speaks.
+    /// `classic`, `http` or `https`: what it speaks.
     public var dialect: String
+    /// What version the server says it is; nil where it does not, as in the classic dialect.
+    public var version: String?
+    /// What time the server says it is, RFC 3339, in UTC; nil where it does not.
+    public var date: String?
+    /// `TLS 1.3`: what encrypts the connection; nil where nothing does.
+    public var tls: String?
+    /// The certificate that the server is trusted by; nil where its key is that of `server.pin`, or nothing is encrypted.
+    public var certificate: Certificate?
 
     /// Each field as it goes over the wire.
-    public init(server: Server, uid: Int, dialect: String) {
+    public init(
+        server: Server, uid: Int, dialect: String, version: String? = nil, date: String? = nil, tls: String? = nil,
+        certificate: Certificate? = nil
+    ) {
         self.server = server
         self.uid = uid
         self.dialect = dialect
+        self.version = version
+        self.date = date
+        self.tls = tls
+        self.certificate = certificate
     }
 }
 
@@ -232,11 +247,45 @@ extension VerifyReply: BusObject {
         server = try fields.object("server", Server.self)
         uid = try fields.int("uid")
         dialect = try fields.string("dialect")
+        version = try fields.optionalString("version")
+        date = try fields.optionalString("date")
+        tls = try fields.optionalString("tls")
+        certificate = try fields.optionalObject("certificate", Certificate.self)
     }
 
     package func write(to writer: inout JSONWriter) {
         writer.field("server", server)
         writer.field("uid", uid)
         writer.field("dialect", dialect)
+        writer.field("version", version)
+        writer.field("date", date)
+        writer.field("tls", tls)
+        writer.field("certificate", certificate)
+    }
+}
+
+/// A server's certificate (RFC 5280), as far as a person looks after it.
+public struct Certificate: Hashable, Sendable {
+    /// Who issued it, by the common name and the organization.
+    public var issuer: String
+    /// The last moment at which it is valid, RFC 3339, in UTC.
+    public var until: String
+
+    /// A certificate.
+    public init(issuer: String, until: String) {
+        self.issuer = issuer
+        self.until = until
+    }
+}
+
+extension Certificate: BusObject {
+    package init(from fields: inout ObjectReader) throws(FieldError) {
+        issuer = try fields.string("issuer")
+        until = try fields.string("until")
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.field("issuer", issuer)
+        writer.field("until", until)
     }
 }

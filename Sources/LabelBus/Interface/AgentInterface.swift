@@ -33,10 +33,13 @@ package enum AgentInterface {
         type LabelRequest (label: string, name: ?string, owner: ?int, visibility: ?string)
         type LabelState (label: string, avatar: Avatar)
         # kind: "ready", "changed", "removed", "failed", "uploaded", "icon" (the user's own avatar is now this one)
-        type Change (cursor: int, kind: string, avatar: Avatar)
+        # at, size, reason: when it happened, the bytes of the picture, and why, as they were then; avatar: how the picture is now.
+        type Change (cursor: int, at: ?string, kind: string, size: ?int, reason: ?string, avatar: Avatar)
         type Step (at: string, what: string, detail: ?string)
         # url: the base URL of a server that is spoken to in HTTP; host and port are those of the URL then.
         type Server (host: string, port: int, url: ?string)
+        # until: the last moment at which the certificate is valid
+        type Certificate (issuer: string, until: string)
         type Problem (what: string, since: string, remedy: ?string)
         # Where a folder is not as the agent knows it. folder: "crops", "cache". what: "new" (never looked at), "changed" (another file
         # than was looked at), "gone" (known and not there), "refused" (not uploaded, for this reason).
@@ -94,7 +97,9 @@ package enum AgentInterface {
         # refused files again. total: how many differences there are, of which at most 500 are told.
         method Check(look: ?bool) -> (differences: []Difference, total: int)
         # Asks the server whether it takes the login; answered as soon as that is known, or the server cannot be reached.
-        method Verify() -> (server: Server, uid: int, dialect: string)
+        # version, date, tls, certificate: what the server says it is and what time, and how the connection is encrypted, where it is.
+        method Verify() ->
+          (server: Server, uid: int, dialect: string, version: ?string, date: ?string, tls: ?string, certificate: ?Certificate)
 
         error NotLoggedIn ()
         error UnknownAvatar (name: string)

@@ -4,15 +4,26 @@ package import AvatarCore
 public struct Change: Hashable, Sendable {
     /// Its number within the epoch: no gaps, never back.
     public var cursor: Int
+    /// When it happened, RFC 3339, in UTC; nil from an earlier agent.
+    public var at: String?
     /// What happened.
     public var kind: ChangeKind
-    /// The avatar as it was just after.
+    /// Bytes of the picture that came, went or was sent.
+    public var size: Int?
+    /// Why it failed or went.
+    public var reason: String?
+    /// The avatar as it is when the change is told.
     public var avatar: Avatar
 
     /// A change.
-    public init(cursor: Int, kind: ChangeKind, avatar: Avatar) {
+    public init(
+        cursor: Int, at: String? = nil, kind: ChangeKind, size: Int? = nil, reason: String? = nil, avatar: Avatar
+    ) {
         self.cursor = cursor
+        self.at = at
         self.kind = kind
+        self.size = size
+        self.reason = reason
         self.avatar = avatar
     }
 }
@@ -96,13 +107,19 @@ public struct Problem: Hashable, Sendable {
 extension Change: BusObject {
     package init(from fields: inout ObjectReader) throws(FieldError) {
         cursor = try fields.int("cursor")
+        at = try fields.optionalString("at")
         kind = ChangeKind(rawValue: try fields.string("kind"))
+        size = try fields.optionalInt("size")
+        reason = try fields.optionalString("reason")
         avatar = try fields.object("avatar", Avatar.self)
     }
 
     package func write(to writer: inout JSONWriter) {
         writer.field("cursor", cursor)
+        writer.field("at", at)
         writer.field("kind", kind.rawValue)
+        writer.field("size", size)
+        writer.field("reason", reason)
         writer.field("avatar", avatar)
     }
 }

@@ -114,6 +114,10 @@ extension AgentMachine {
             log(.note(Note(.info, "the machine went down under the last run; every picture is read again")))
             actions.append(.disk(.audit(after: nil)))
         }
+        let early = earlyChecks
+        earlyChecks = []
+        // The look that a start begins with is the one that these wait for.
+        for (stream, look) in early { if look { checks.append(stream) } else { check(stream, look: false) } }
     }
 
     /// A command was not carried out. Whoever waits for it is told or waits on; what nobody else asks for again is kept to be done again.
@@ -128,7 +132,11 @@ extension AgentMachine {
         storageFailed(fault)
         switch command {
         case .probe: perform(storage.probed(fault, now: now, random: &random))
-        case .start, .trimParts, .restoreState: break  // Each is tried again of itself.
+        case .start:
+            // It is tried again of itself; whoever asks about the folders is not kept waiting for that.
+            for (stream, _) in earlyChecks { perform(subscribers.refused(stream, .storage("\(fault)"))) }
+            earlyChecks = []
+        case .trimParts, .restoreState: break  // Each is tried again of itself.
         case .comparePaths: perform(paths.compared([], now: now, random: &random))
         case .lookUp(let names, _):
             for name in names where downloads.lookUpFailed(name) {

@@ -26,6 +26,8 @@ package struct AgentMachine: Sendable {
     var followAt: MonotonicTime?
     /// Persons who wait for what the folders and the catalog differ in, until every file that was heard of has been examined.
     var checks: [StreamID] = []
+    /// Those that asked before the catalog was open, and whether they want a look.
+    var earlyChecks: [(stream: StreamID, look: Bool)] = []
     /// What `Status` and `Explain` tell.
     package internal(set) var activity = ActivityLog()
 
@@ -79,6 +81,7 @@ package struct AgentMachine: Sendable {
         case .bus(let stream, let call): handle(call, stream)
         case .hungUp(let stream):
             checks.removeAll { $0 == stream }
+            earlyChecks.removeAll { $0.stream == stream }
             session.hungUp(stream)
             perform(subscribers.hungUp(stream))
         case .networkChanged: perform(session.networkChanged(now: self.now))
@@ -327,9 +330,8 @@ package struct AgentMachine: Sendable {
 
     /// Compares the folders with the catalog for a person; `look` to examine first what differs and what was refused.
     mutating func check(_ stream: StreamID, look: Bool) {
-        guard hasStarted else {
-            return actions.append(.bus(.failed(stream, .storage("the catalog is not open yet"))))
-        }
+        // Right after a start the answer takes a moment; a catalog that cannot be opened has none.
+        guard hasStarted else { return earlyChecks.append((stream, look)) }
         guard look else { return actions.append(.disk(.check(stream))) }
         // First, so that they are being examined when the look through the folder is over.
         actions.append(.disk(.findRefused))

@@ -64,12 +64,22 @@ package struct AvatarEvent: Hashable, Sendable {
     package let cursor: Int64
     package let kind: Kind
     package let name: AvatarName
+    package let at: UnixTime
+    /// Bytes of the picture that it is about, where there is or was one.
+    package let size: Int64?
+    /// Why it failed or went.
+    package let reason: String?
 
     /// An event of the catalog's log.
-    package init(cursor: Int64, kind: Kind, name: AvatarName) {
+    package init(
+        cursor: Int64, kind: Kind, name: AvatarName, at: UnixTime, size: Int64? = nil, reason: String? = nil
+    ) {
         self.cursor = cursor
         self.kind = kind
         self.name = name
+        self.at = at
+        self.size = size
+        self.reason = reason
     }
 }
 

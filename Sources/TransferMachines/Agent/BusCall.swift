@@ -49,9 +49,11 @@ package enum BusOutput: Hashable, Sendable {
 
 /// An event with the picture as it is now.
 package struct AvatarChange: Hashable, Sendable {
-    package let cursor: Int64
-    package let kind: AvatarEvent.Kind
+    package let event: AvatarEvent
     package let avatar: AvatarView
+
+    package var cursor: Int64 { event.cursor }
+    package var kind: AvatarEvent.Kind { event.kind }
 }
 
 /// Why a call failed; `docs/label-bus.md` has the errors that a client reads.

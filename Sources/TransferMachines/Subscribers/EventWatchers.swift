@@ -31,7 +31,7 @@ struct EventWatchers: Sendable {
     mutating func read(
         _ stream: StreamID, _ page: EventPage, views: [AvatarView], now: MonotonicTime
     ) -> [Subscribers.Action] {
-        let changes = zip(page.events, views).map { AvatarChange(cursor: $0.cursor, kind: $0.kind, avatar: $1) }
+        let changes = zip(page.events, views).map { AvatarChange(event: $0, avatar: $1) }
         let told = page.events.last?.cursor ?? page.cursor
         let isWatcher = watchers[stream] != nil
         let reply = Subscribers.Action.bus(

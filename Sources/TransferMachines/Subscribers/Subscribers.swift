@@ -379,7 +379,7 @@ struct Subscribers: Sendable {
     }
 
     mutating func logged(_ events: [AvatarEvent], views: [AvatarView], now: MonotonicTime) -> [Action] {
-        watchers.logged(zip(events, views).map { AvatarChange(cursor: $0.cursor, kind: $0.kind, avatar: $1) }, now: now)
+        watchers.logged(zip(events, views).map { AvatarChange(event: $0, avatar: $1) }, now: now)
     }
 
     mutating func heartbeats(now: MonotonicTime) -> [Action] {

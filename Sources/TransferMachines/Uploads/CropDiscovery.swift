@@ -186,7 +186,12 @@ struct CropDiscovery: Sendable {
             if unnameables.count >= Limits.Upload.unnameableMax { unnameables.removeFirst() }
             unnameables.append(name)
         }
-        return [.log(.notUploaded(Self.shown(name), reason: name.description, remedy: "rename or remove the file"))]
+        return [
+            .log(
+                .notUploaded(
+                    Self.shown(name), reason: name.description, remedy: "rename or remove the file",
+                    isDismissable: false))
+        ]
     }
 
     private mutating func endUnnameable(_ name: AvatarNameError) -> [Action] {
@@ -297,21 +302,30 @@ extension ActivityLog.Entry {
     /// Under which problem it stands that a file of the upload folder is not sent.
     static func uploadKey(_ name: String) -> ExactString { ExactString("upload \(name)") }
 
-    /// A file of the upload folder is not sent: said once, in `Status` and the log.
+    /// A file of the upload folder is not sent: said once, in `Status` and the log. A file whose name is no picture's cannot be dismissed.
     static func notUploaded(
         _ name: String, reason: String,
-        remedy: String = "put right or remove the file; avatarctl upload FILE tries again"
+        remedy: String = "put right or remove the file; avatarctl upload FILE tries again", isDismissable: Bool = true
     ) -> ActivityLog.Entry {
         .problem(
-            key: uploadKey(name), what: "not uploaded: \(name): \(reason)", remedy: remedy,
+            key: uploadKey(name), what: "not uploaded: \(name): \(reason)",
+            remedy: remedy + (isDismissable ? dismissal(of: name) : ""),
             note: Note(.warning, "not uploaded", name: name, detail: reason))
     }
 
     /// The server refuses a crop that waits: a person should know until the server takes it.
     static func notUploaded(_ name: String, reason: UploadRefusal) -> ActivityLog.Entry {
         .problem(
-            key: uploadKey(name), what: "not uploaded yet: \(name): \(reason.detail)", remedy: reason.remedy,
+            key: uploadKey(name), what: "not uploaded yet: \(name): \(reason.detail)",
+            remedy: reason.remedy + dismissal(of: name),
             note: Note(.warning, "upload refused", name: name, detail: reason.detail))
+    }
+
+    /// The line to type that leaves the file alone, the name as a shell takes it.
+    private static func dismissal(of name: String) -> String {
+        let plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._+@%:,="
+        let word = name.allSatisfy(plain.contains) ? name : "'" + name.replacing("'", with: "'\\''") + "'"
+        return "; avatarctl dismiss \(name.hasPrefix("-") ? "-- " : "")\(word) leaves it as it is"
     }
 
     /// The file is sent after all, or is none of the user's any more.

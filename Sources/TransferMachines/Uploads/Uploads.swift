@@ -134,9 +134,10 @@ struct Uploads: Sendable {
         if let old = queue.waitingCrop(of: crop.name), old != crop.id { actions.append(.disk(.forgetCrop(old))) }
         setAside.removeAll { $0.name == crop.name }
         reexamined.remove(crop.name)
+        let waitsAlready = queue.crop(crop.id) != nil
         queue.add(crop)
         let note = Note(.info, "new crop", name: crop.name.string, detail: "\(crop.size) bytes")
-        return actions + [.log(.note(note)), .changed(crop.name)]
+        return actions + (waitsAlready ? [] : [.log(.note(note))]) + [.changed(crop.name)]
     }
 
     /// The file is gone, or no picture any more, before its crop was sent.

@@ -3,6 +3,7 @@ hanging up. Arguments: socket, port of the server, token file, a picture, its na
 object for each step."""
 import json
 import os
+import re
 import sys
 
 import varlink
@@ -123,6 +124,8 @@ say("nothing new", changes=next(changes)["changes"])
 say("oneway", reply=agent.Forget(name, _oneway=True))
 change = next(changes)["changes"][0]
 say("removed", kind=change["kind"], name=change["avatar"]["name"], gapless=change["cursor"] == log["cursor"] + 1)
+came = next(entry for entry in log["changes"] if entry["kind"] == "ready" and entry["avatar"]["name"] == name)
+say("when", at=bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", change["at"])), size=change["size"] == came["size"])
 following.close()
 
 say("pause", reply=agent.Pause("down"))

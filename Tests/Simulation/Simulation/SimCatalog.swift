@@ -56,9 +56,11 @@ struct SimCatalog {
     /// The own icon of each account.
     var icons: [String: AvatarName] = [:]
 
-    mutating func log(_ kind: AvatarEvent.Kind, _ name: AvatarName, repeating: Bool) -> AvatarEvent {
+    mutating func log(
+        _ kind: AvatarEvent.Kind, _ name: AvatarName, at wall: UnixTime, repeating: Bool
+    ) -> AvatarEvent {
         if !repeating || lastCursor == 0 { lastCursor += 1 }
-        let event = AvatarEvent(cursor: lastCursor, kind: kind, name: name)
+        let event = AvatarEvent(cursor: lastCursor, kind: kind, name: name, at: wall)
         events.append(event)
         return event
     }

@@ -114,7 +114,7 @@ extension SimDisk {
     }
 
     func log(_ kind: AvatarEvent.Kind, _ name: AvatarName) -> AvatarEvent {
-        catalog.log(kind, name, repeating: mutation == .repeatCursor && random.happens(0.2))
+        catalog.log(kind, name, at: wall, repeating: mutation == .repeatCursor && random.happens(0.2))
     }
 
     func remove(_ name: AvatarName) -> [AvatarEvent] {

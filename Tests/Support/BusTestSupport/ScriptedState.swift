@@ -152,11 +152,14 @@ extension ScriptedAgent.State {
         let since = parameters.since ?? last
         let isKnown = parameters.epoch == nil || parameters.epoch == ScriptedAgent.epoch
         let reaches = isKnown && (logStart...last).contains(since)
-        let changes = reaches ? Array(log.dropFirst(since - logStart)) : []
+        let behind = reaches ? log.dropFirst(since - logStart) : []
+        let changes = Array(more ? behind : behind.prefix(Limits.Labels.changesPerReplyMax))
         if more { watchers[reply.id] = reply }
         reply.send(
             .watch(
-                WatchReply(epoch: ScriptedAgent.epoch, cursor: last, reset: reaches ? nil : true, changes: changes)),
+                WatchReply(
+                    epoch: ScriptedAgent.epoch, cursor: changes.last?.cursor ?? last, reset: reaches ? nil : true,
+                    changes: changes)),
             continues: more)
     }
 

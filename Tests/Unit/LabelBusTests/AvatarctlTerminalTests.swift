@@ -61,6 +61,25 @@ struct AvatarctlTerminalTests {
         }
     }
 
+    @Test("a terminal that becomes narrower is drawn anew at once, though no transfer comes further")
+    func resized() async throws {
+        try await withBus { bus in
+            let script = Program.packageFolder + "/Tests/Unit/LabelBusTests/Python/resize.py"
+            async let running = Program.run(
+                "/usr/bin/python3",
+                [script, "50 %", Program.product("avatarctl"), "fetch", "a.png", "--socket", bus.path], in: bus.folder)
+            await bus.agent.untilCalled("Fetch", more: true)
+            bus.agent.progress("a.png", transferred: 50, size: 100)
+            let drawn = try await running.output
+            let lines = drawn.split { $0 == "\r\n" || $0 == "\r" || $0 == "\n" }
+                .map { String($0).replacing(/\u{1B}\[[AK]|\^C/, with: "") }.filter { !$0.isEmpty }
+            #expect(lines.first?.hasPrefix("a.png  ") == true && lines.first?.contains("50 %") == true, "\(lines)")
+            #expect(lines.prefix(2).allSatisfy { $0.count < 40 }, "\(lines)")
+            // The line of the wide terminal stands in two or three rows by now, and the one for all in two.
+            #expect(drawn.hasPrefix("\r\u{1B}[K\u{1B}[A\u{1B}[K\u{1B}[A\u{1B}[K"), "\(drawn.debugDescription)")
+        }
+    }
+
     @Test("in a pipe: a plain line at every tenth and at the end, nothing that steers a terminal")
     func pipe() async throws {
         try await withBus { bus in

@@ -73,13 +73,13 @@ struct AvatarctlTests {
             try Data([1, 2, 3]).write(to: URL(fileURLWithPath: file))
             #expect(
                 try await avatarctl("upload", "--no-wait", file, on: bus).lines == [
-                    "crop.png: pending, 0 % of 100 bytes"
+                    "\(file): pending, 0 % of 100 bytes"
                 ])
             async let result = avatarctl("upload", file, on: bus)
             await bus.agent.untilCalled("Upload", more: true)
             bus.agent.complete("crop.png", path: file, size: 100)
             let ended = try await result
-            #expect(ended.lines.last == "crop.png: ready, 100 bytes, \(file)")
+            #expect(ended.lines.last == "\(file): ready, 100 bytes, \(file)", "called as it was typed")
             let missing = try await avatarctl("upload", bus.folder.file("none.png"), on: bus)
             #expect(missing.status == 1)
             #expect(missing.errors.hasSuffix("No such file or directory\n"))

@@ -56,7 +56,9 @@ private let avatar = Avatar(
     name: "a.png", owner: 7, state: .ready, path: "/a", fallback: "/f", size: 1, transferred: 1, sha256: "00",
     assurance: "digest", generation: 1, reason: "r", retryAt: "t")
 private let request = LabelRequest(label: "l", name: "a.png", owner: 7, visibility: "near")
-private let change = Change(cursor: 1, kind: .ready, avatar: avatar)
+private let certificate = Certificate(issuer: "Some CA", until: "2026-09-26T09:00:00Z")
+private let change = Change(
+    cursor: 1, at: "2026-09-26T09:00:00Z", kind: .ready, size: 20_480, reason: "gone", avatar: avatar)
 private let server = Server(host: "h", port: 1, url: "u")
 private let problem = Problem(what: "w", since: "s", remedy: "r")
 private let difference = Difference(folder: "crops", name: "n", what: "new", reason: "r")
@@ -66,7 +68,7 @@ private let types = [
     Sample(.type("Avatar"), avatar), Sample(.type("LabelRequest"), request),
     Sample(.type("LabelState"), LabelState(label: "l", avatar: avatar)), Sample(.type("Change"), change),
     Sample(.type("Step"), step), Sample(.type("Server"), server), Sample(.type("Problem"), problem),
-    Sample(.type("Difference"), difference),
+    Sample(.type("Difference"), difference), Sample(.type("Certificate"), certificate),
 ]
 
 private let inputs = [
@@ -104,7 +106,11 @@ private let outputs =
                 downloads: 1, uploads: 1, labels: 1, cached: 1, bytes: 1, problems: [problem], figures: ["f": 0.5])),
         Sample(.output("Explain"), ExplainReply(steps: [step])),
         Sample(.output("Check"), CheckReply(differences: [difference], total: 1)),
-        Sample(.output("Verify"), VerifyReply(server: server, uid: 7, dialect: "classic")),
+        Sample(
+            .output("Verify"),
+            VerifyReply(
+                server: server, uid: 7, dialect: "https", version: "1.0", date: "2026-09-26T09:00:00Z", tls: "TLS 1.3",
+                certificate: certificate)),
     ] + ["Adjust", "Forget", "Dismiss", "Pause", "Resume", "Login", "Logout"].map { Sample(.output($0), NoFields()) }
 
 private let errors = [

@@ -35,6 +35,18 @@ import TransferMachines
         #expect(agent.machine.status.problems == [])
     }
 
+    @Test(arguments: [
+        ("me.png", "me.png"), ("-a.png", "-- -a.png"), ("at home.png", "'at home.png'"),
+        ("it's me.png", "'it'\\''s me.png'"), ("$HOME.png", "'$HOME.png'"),
+    ])
+    func aRefusedFileIsToldWithTheLineThatLeavesItAlone(file: String, words: String) {
+        var agent = AgentScript()
+        agent.give(.folder(.settled(.crops, name(file))))
+        agent.give(.disk(.examined(name(file), .refused(reason: "it is empty"))))
+        let remedy = agent.machine.status.problems.first?.remedy
+        #expect(remedy?.hasSuffix("; avatarctl dismiss \(words) leaves it as it is") == true, "\(remedy ?? "")")
+    }
+
     /// The kernel's word of a close may come after a look through the folder has found the file.
     @Test func aCloseThatIsHeardLateTakesNoFileOutOfItsPlace() {
         var agent = AgentScript()

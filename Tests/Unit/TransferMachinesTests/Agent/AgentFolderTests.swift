@@ -138,6 +138,33 @@ import TransferMachines
         #expect(agent.told == [.failed(StreamID(1), .storage("no"))])
     }
 
+    /// The agent right after its start, with a check of each kind.
+    private func early() -> AgentMachine {
+        var machine = AgentMachine(now: at(0), seed: 1)
+        for (stream, look) in [(1, false), (2, true)] {
+            #expect(machine.handle(.bus(StreamID(UInt64(stream)), .check(look: look)), now: at(0)) == [])
+        }
+        return machine
+    }
+
+    @Test func aCheckBeforeTheCatalogIsOpenIsAnsweredWhenItIs() {
+        var machine = early()
+        let actions = machine.handle(.disk(.started(StartFacts())), now: at(0))
+        #expect(actions.contains(.disk(.check(StreamID(1)))))
+        #expect(!actions.contains(.disk(.check(StreamID(2)))), "its look is not over")
+        let looked = machine.handle(
+            .disk(.rescanned(.crops, settled: [], unnameable: [], vanished: [], events: [])), now: at(0))
+        #expect(looked.contains(.disk(.check(StreamID(2)))))
+    }
+
+    @Test func aCheckBeforeTheCatalogIsOpenEndsWithAnErrorWhereItCannotBeOpened() {
+        var machine = early()
+        let actions = machine.handle(.disk(.failed(.start, .failed("no"))), now: at(0))
+        for stream in [StreamID(1), StreamID(2)] {
+            #expect(actions.contains(.bus(.failed(stream, .storage("no")))))
+        }
+    }
+
     @Test func whoHangsUpIsNotCheckedFor() {
         var agent = AgentScript()
         agent.give(.bus(StreamID(1), .check(look: true)))

@@ -186,3 +186,10 @@ struct AgentScript {
         }
     }
 }
+
+extension AvatarEvent {
+    /// An event of some time, where a test is not about when.
+    init(cursor: Int64, kind: Kind, name: AvatarName) {
+        self.init(cursor: cursor, kind: kind, name: name, at: UnixTime(milliseconds: 1_790_000_000_000))
+    }
+}

@@ -50,6 +50,17 @@ import TransferMachines
         #expect(agent.machine.status.uploads == 0)
     }
 
+    @Test func aCropThatIsFoundAgainWhileItWaitsIsNoNewOne() {
+        let only = crop(1, "me.png", size: 100)
+        var agent = AgentScript(online: false)
+        agent.logIn()
+        agent.find(only)
+        #expect(agent.notes == ["new crop"])
+        agent.find(only)
+        #expect(agent.notes == [])
+        #expect(agent.machine.status.uploads == 1)
+    }
+
     @Test func aNameThatCannotBeOneIsSaidOnceAndNeverExamined() {
         var agent = AgentScript()
         agent.give(.folder(.unnameable(.crops, notAName(".hidden.png"))))
@@ -57,6 +68,7 @@ import TransferMachines
         #expect(agent.notes == ["not uploaded"])
         agent.give(.folder(.unnameable(.crops, notAName(".hidden.png"))))
         #expect(agent.notes == [], "said already")
+        #expect(agent.machine.status.problems.first?.remedy == "rename or remove the file", "it cannot be dismissed")
         #expect(agent.machine.status.problems.count == 1)
     }
 
