@@ -65,6 +65,10 @@ bench:
 	    $$(swift build --configuration release --show-bin-path)/$$benchmark; done
 	python3 -B Tests/Benchmarks/Distance/distance.py --programs $$(swift build --configuration release --show-bin-path) \
 	    $(if $(QUICK),--rounds 1,--out docs/benchmarks)
+	python3 -B Tests/Benchmarks/HTTPS/https.py --programs $$(swift build --configuration release --show-bin-path) \
+	    $(if $(QUICK),--quick,--out docs/benchmarks)
+	python3 -B Tests/Benchmarks/HTTPS/scaling.py --programs $$(swift build --configuration release --show-bin-path) \
+	    $(if $(QUICK),--quick)
 
 static: setup
 	@echo "Building for release, with Swift's libraries in the programs. From nothing this is the long part (minutes)."

@@ -2,7 +2,7 @@
 # Installs what building, running and testing need from Debian, and nothing when all is there already.
 #   scripts/setup.sh build    what the compiler needs, and Python for the demonstration (make run)
 #   scripts/setup.sh test     that, and the programs that the tests start (make test)
-#   scripts/setup.sh bench    what building needs, and the programs that avatar-server is measured beside (make bench)
+#   scripts/setup.sh bench    what building needs, and what avatar-server is measured with and beside (make bench)
 #   scripts/setup.sh qt       what Examples/qt needs with Qt 5 and Qt 6, and a screen for its test (make test-qt)
 #   scripts/setup.sh deb      what building needs, and Debian's tools for packages (make deb)
 #   scripts/setup.sh systemd  what making and booting a Debian needs (make test-systemd)
@@ -23,7 +23,7 @@ tests="$tests chafa chromium"
 tests="$tests nginx-light"
 # promtool, which reads figures and queries as Prometheus does.
 tests="$tests prometheus"
-peers="nginx-light curl rsync openssl iproute2"
+peers="nginx-light curl rsync openssl iproute2 wrk nghttp2-client redis-server mariadb-server-core mariadb-client-core"
 packing="build-essential debhelper dpkg-dev lintian"
 machine="mmdebstrap systemd-container python3 binutils"
 case ${1:-test} in
