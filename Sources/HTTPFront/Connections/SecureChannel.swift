@@ -81,6 +81,7 @@ struct SecureChannel: ServerChildChannel {
                 }
             }
             try pipeline.addHandler(manager)
+            try pipeline.addHandler(ClosesWithItsClient())
             // The channel has been active since before the handshake, and the manager begins its time with the news of it.
             let context = try pipeline.context(handler: manager)
             manager.channelActive(context: context)
@@ -109,5 +110,15 @@ struct SecureChannel: ServerChildChannel {
         configuration.stream.streamResetFrameRateLimit.maximumCount = Limits.HTTP.resetsMax
         configuration.stream.streamResetFrameRateLimit.windowLength = .seconds(Limits.HTTP.resetsWindowSeconds)
         return configuration
+    }
+}
+
+/// Closes a connection whose client sends no more. Hummingbird keeps connections half open for HTTP/1.1; over TLS a client waits for the server's end.
+private final class ClosesWithItsClient: ChannelInboundHandler {
+    typealias InboundIn = Any
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { return context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
     }
 }
