@@ -23,6 +23,10 @@ import Testing
         }
     }
 
+    @Test func aConnectionThatItsClientEndsIsEnded() async throws {
+        try await TestFront.with { front async throws in #expect(try await front.http2("end") == "closed\n") }
+    }
+
     /// CVE-2023-44487.
     @Test func aThousandRequestsThatAreTakenBackEndTheirConnectionAlone() async throws {
         try await TestFront.with { front async throws in

@@ -1,6 +1,7 @@
 """Speaks HTTP/2 in ways that curl does not: http2.py COMMAND HOST PORT CERTIFICATE [ARGUMENT…]
 
 settings            prints what the server allows, as JSON
+end                 ends the connection after an answer; prints `closed` when the server has ended its side too
 resets COUNT        opens so many requests and takes each back at once; prints the error code that the server ends the connection with
 """
 
@@ -65,6 +66,15 @@ def settings(connection):
     }))
 
 
+def end(connection):
+    stream = connection.request("/healthz")
+    connection.send()
+    next(event for event in connection.events() if isinstance(event, h2.events.StreamEnded) and event.stream_id == stream)
+    connection.socket.settimeout(10)
+    connection.socket.unwrap()
+    print("closed")
+
+
 def resets(connection, count):
     events = connection.events()
     next(event for event in events if isinstance(event, h2.events.RemoteSettingsChanged))
@@ -81,4 +91,4 @@ def resets(connection, count):
 
 
 command, host, port, certificate = sys.argv[1:5]
-{"settings": settings, "resets": resets}[command](Connection(host, port, certificate), *sys.argv[5:])
+{"settings": settings, "end": end, "resets": resets}[command](Connection(host, port, certificate), *sys.argv[5:])
