@@ -12,7 +12,10 @@ extension RealPrograms {
     struct SharedFolder {
         private func run(_ body: (Stage, RunningProgram) async throws -> Void) async throws {
             try await Stage.run { stage in
-                try await body(stage, try await stage.startAgent(["--upload-directory", stage.agent.cache]))
+                let program = try await stage.startAgent(["--upload-directory", stage.agent.cache])
+                // The disk thread answers behind its first look through the folder: what it found there it would take in without an event.
+                _ = try await stage.agent.cursor()
+                try await body(stage, program)
             }
         }
 
