@@ -102,7 +102,7 @@ test-systemd: static
 ## make test-deb               the packages installed, upgraded and purged in such a Debian; needs root
 test-deb: deb
 	@scripts/setup.sh systemd
-	cd Tests/System && unshare --mount python3 -B -m unittest --verbose packages
+	cd Tests/System && unshare --mount python3 -B -m unittest --verbose packages first_run
 
 ## make test-container         what the container's image is made of, in a Debian folder beside real Redis and MariaDB; needs root
 test-container: container

@@ -58,14 +58,15 @@ struct Upload: AsyncParsableCommand {
                 json: common.json, total: files.count,
                 onInterrupt: "the agent goes on with what it has by itself: avatarctl status")
             defer { progress.end() }
+            var name: String?
             for file in files {
                 if file == StandardInput.sign {
                     try await StandardInput.handOver(to: client) { path, isTaken in
-                        try await upload(path, typed: file, client, &progress, isTaken: isTaken)
+                        name = try await upload(path, typed: file, client, &progress, isTaken: isTaken)
                     }
                 } else {
                     do {
-                        try await upload(absolute(file), typed: file, client, &progress) {}
+                        name = try await upload(absolute(file), typed: file, client, &progress) {}
                     } catch AgentError.notAnImage(_, let reason) where !common.json {
                         // The agent knows the whole path, a person the word that was typed.
                         throw AgentError.notAnImage(path: file, reason: reason)
@@ -74,6 +75,12 @@ struct Upload: AsyncParsableCommand {
                     }
                 }
             }
+            // A picture from outside of the upload folder is fetched, shown and forgotten by another name than its file's.
+            guard let name, !common.json, files.last?.split(separator: "/").last.map(String.init) != name else {
+                return
+            }
+            progress.end()
+            Output.line("your avatar now, under the name \(name)")
         }
     }
 
@@ -84,13 +91,15 @@ struct Upload: AsyncParsableCommand {
         return avatar
     }
 
+    /// Uploads one, and returns the name that it got, once it is on the server.
     private func upload(
         _ path: String, typed file: String, _ client: AgentClient, _ progress: inout Progress, isTaken: () -> Void
-    ) async throws {
+    ) async throws -> String? {
         if noWait {
             let avatar = try await client.upload(path)
             isTaken()
-            return progress.show(named(file, avatar))
+            progress.show(named(file, avatar))
+            return nil
         }
         var last: Avatar?
         for try await avatar in try await client.uploadProgress(path) {
@@ -99,7 +108,8 @@ struct Upload: AsyncParsableCommand {
             progress.show(named(file, avatar))
             last = avatar
         }
-        if last?.isNotToBeHad ?? true { throw ExitStatus.failed }
+        guard let last, !last.isNotToBeHad else { throw ExitStatus.failed }
+        return last.name
     }
 
     /// The agent has a working folder of its own, so it is given whole paths.

@@ -20,7 +20,9 @@ package struct ActivityLog: Sendable {
         /// How a picture is at that moment.
         init(_ view: AvatarView, at now: MonotonicTime) {
             let size = view.size.map { "\($0) bytes" }
-            self.init(at: now, name: view.name ?? "", what: "is \(view.state.rawValue)", detail: view.reason ?? size)
+            // "is absent: absent" says nothing more.
+            let reason = view.reason == view.state.rawValue ? nil : view.reason
+            self.init(at: now, name: view.name ?? "", what: "is \(view.state.rawValue)", detail: reason ?? size)
         }
     }
 
