@@ -104,7 +104,7 @@ let package = Package(
 
         // What every main needs: configuration in layers, a word to the service manager, the executor, the limit of descriptors.
         .target(
-            name: "ProgramSupport", dependencies: ["AvatarCore", configuration, yams, nioPosix, logging], swiftSettings: strict),
+            name: "ProgramSupport", dependencies: ["AvatarCore", "PosixFiles", configuration, yams, nioPosix, logging], swiftSettings: strict),
 
         // Runtimes: drive the machines with real sockets, files and timers.
         .target(
@@ -125,7 +125,7 @@ let package = Package(
         .target(
             name: "HTTPFront",
             dependencies: [
-                "AvatarCore", "TransferMachines", "PosixFiles", "ServerRuntime",
+                "AvatarCore", "TransferMachines", "PosixFiles", "ProgramSupport", "ServerRuntime",
                 hummingbird, hummingbirdCore, nioSSL, nioTLS, nioHTTPTypes, nioHTTPTypesHTTP2, nioHTTP2, httpTypes,
                 nioCore, nioPosix, logging, lifecycle,
             ], swiftSettings: strict),

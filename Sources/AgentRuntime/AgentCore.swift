@@ -21,7 +21,7 @@ final class AgentCore: AgentService {
     private let disk: DiskThread
     private let watch: FolderWatch
     private let inbox: AgentInbox
-    private let tokenWatch: TokenWatch
+    private let tokenWatch: FileWatch
     private let environment: ProcessEnvironment
     private let paths: HeldPaths
     private let mounts: MountWatch?
@@ -75,7 +75,9 @@ final class AgentCore: AgentService {
         inbox.connect { inputs in
             loop.execute { driver.value.feed(inputs) }
         }
-        tokenWatch = TokenWatch(tokens?.places ?? [], on: loop) { driver.value.readToken(isAsked: false) }
+        tokenWatch = FileWatch(tokens?.places ?? [], on: loop, settleTime: Limits.Token.settleTime) {
+            driver.value.readToken(isAsked: false)
+        }
     }
 
     private static func worker(

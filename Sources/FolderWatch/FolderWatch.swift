@@ -2,6 +2,7 @@ internal import AvatarCore
 internal import CInotifyTools
 internal import Dispatch
 internal import Glibc
+package import PosixFiles
 internal import Synchronization
 
 /// One thread that owns libinotifytools and turns its events into values.

@@ -3,9 +3,6 @@ internal import Hummingbird
 internal import HummingbirdCore
 package import Logging
 internal import NIOCore
-internal import NIOHTTP2
-internal import NIOSSL
-internal import PosixFiles
 package import ServerRuntime
 internal import ServiceLifecycle
 
@@ -14,6 +11,7 @@ package struct HTTPFront: Service {
     private let application: Application<FrontResponder>
     private let settings: ServerSettings.HTTP
     private let feed: ChangeFeed
+    private let certificate: ServedCertificate?
 
     /// - Parameters:
     ///   - connectionsMax: connections that are open at once.
@@ -26,23 +24,26 @@ package struct HTTPFront: Service {
         whenListening: @escaping @Sendable (Int) -> Void
     ) throws {
         self.settings = settings
+        do {
+            certificate = try settings.tls.map { try ServedCertificate($0, logger: logger) }
+        } catch let fault as CertificatePair.Fault {
+            throw ListenFault("\(fault)")
+        }
+        let certificate = certificate
         feed = ChangeFeed(service, heartbeat: heartbeat, logger: logger)
         let responder = FrontResponder(
             service: service, settings: settings, version: version, gate: LoginGate(), feed: feed,
             uploadGate: UploadGate(), logger: logger)
-        // Hummingbird tells of its start, which ours does in our own words.
-        var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .notice)
+        let quiet = LibraryLog.logger(logger)
         var connection = HTTP1Channel.Configuration(idleTimeout: .seconds(Limits.HTTP.idleSeconds))
         connection.httpDecoder = .init(
             maxHeaderFieldSize: Limits.HTTP.headBytesMax, maxHeaderListSize: Limits.HTTP.headBytesMax,
             maxHeaderFieldCount: Limits.HTTP.headFieldsMax)
         let http1 = connection
         let server: HTTPServerBuilder
-        if let files = settings.tls {
-            let tls = try Self.tls(files)
+        if let certificate {
             server = HTTPServerBuilder {
-                SecureChannel(tls, HTTP1Channel(responder: $0, configuration: http1))
+                SecureChannel(certificate, HTTP1Channel(responder: $0, configuration: http1))
             }
         } else {
             server = .http1(configuration: http1)
@@ -55,42 +56,15 @@ package struct HTTPFront: Service {
             onServerRunning: { channel in whenListening(channel.localAddress?.port ?? 0) }, logger: quiet)
     }
 
-    private static func tls(_ files: ServerSettings.HTTP.TLS) throws(ListenFault) -> NIOSSLContext {
-        // What the library throws says neither which file nor what to do.
-        func step<Value>(_ fault: String, _ body: () throws -> Value) throws(ListenFault) -> Value {
-            do { return try body() } catch { throw ListenFault(fault) }
-        }
-        for (key, path) in [
-            ("http.tls.certificateFile", files.certificateFile), ("http.tls.keyFile", files.keyFile),
-        ] {
-            do throws(PosixError) { _ = try OpenFile.open(path: path) } catch {
-                throw ListenFault("\(key) cannot be read: \(error)")
-            }
-        }
-        let chain = try step("http.tls.certificateFile: \(files.certificateFile) has no certificates in PEM") {
-            try NIOSSLCertificate.fromPEMFile(files.certificateFile).map { NIOSSLCertificateSource.certificate($0) }
-        }
-        guard !chain.isEmpty else {
-            throw ListenFault("http.tls.certificateFile: \(files.certificateFile) has no certificate")
-        }
-        let key = try step("http.tls.keyFile: \(files.keyFile) has no private key in PEM") {
-            try NIOSSLPrivateKey(file: files.keyFile, format: .pem)
-        }
-        var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: chain, privateKey: .privateKey(key))
-        configuration.minimumTLSVersion = .tlsv12
-        configuration.applicationProtocols = NIOHTTP2SupportedALPNProtocols
-        // Refuses a key that is not the certificate's now, and not with the first connection.
-        return try step(
-            "http.tls.keyFile: \(files.keyFile) is not the key of the certificate in \(files.certificateFile)"
-        ) { try NIOSSLContext(configuration: configuration) }
-    }
+    /// Reads certificate and key again, as after a change of their files.
+    package func readCertificateAgain() { certificate?.readAgain(isAsked: true) }
 
     package func run() async throws {
         do {
             try await withThrowingTaskGroup { tasks in
                 tasks.addTask { try await application.run() }
                 tasks.addTask { await feed.run() }
+                if let certificate { tasks.addTask { await certificate.follow() } }
                 tasks.addTask {
                     try await gracefulShutdown()
                     // Streams end now. Answers under way get this long to end; then their connections are closed.

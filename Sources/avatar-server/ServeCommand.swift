@@ -62,8 +62,8 @@ struct ServeCommand: ParsableCommand {
                 ])
             try readiness.listening(classicPort: address.port ?? 0)
         }
-        var services: [any Service] = [server]
-        if settings.http.isOn { services.append(try front(settings, server, readiness, httpConnections, logger)) }
+        let front = settings.http.isOn ? try front(settings, server, readiness, httpConnections, logger) : nil
+        let services: [any Service] = [server] + (front.map { [$0] } ?? [])
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
@@ -71,7 +71,7 @@ struct ServeCommand: ParsableCommand {
         let requests = EndSignal.occurrences()
         try await withThrowingTaskGroup { tasks in
             tasks.addTask { for await _ in requests { await group.triggerGracefulShutdown() } }
-            tasks.addTask { await reloadOnHangUps(server, manager, log) }
+            tasks.addTask { await reloadOnHangUps(server, front, manager, log) }
             defer { tasks.cancelAll() }
             try await group.run()
         }
@@ -104,8 +104,10 @@ struct ServeCommand: ParsableCommand {
         }
     }
 
-    /// Reads the configuration again whenever SIGHUP comes, until the task is cancelled.
-    private func reloadOnHangUps(_ server: AvatarServer, _ manager: ServiceManager, _ log: ProgramLog) async {
+    /// Reads configuration and certificate again whenever SIGHUP comes, until the task is cancelled.
+    private func reloadOnHangUps(
+        _ server: AvatarServer, _ front: HTTPFront?, _ manager: ServiceManager, _ log: ProgramLog
+    ) async {
         let logger = log.logger("avatar-server")
         for await _ in HangUpSignal.occurrences() {
             manager.reloading()
@@ -120,6 +122,7 @@ struct ServeCommand: ParsableCommand {
             } catch {
                 logger.error("the configuration was not taken over", metadata: ["detail": "\(error)"])
             }
+            front?.readCertificateAgain()
             manager.ready()
         }
     }

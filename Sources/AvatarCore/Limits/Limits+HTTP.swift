@@ -11,6 +11,10 @@ extension Limits {
         package static let idleSeconds: Int64 = 60
         /// A connection whose TLS handshake has not ended after this time is closed.
         package static let handshakeSeconds: Int64 = 15
+        /// Bytes of a certificate's file with its chain, and of its key's.
+        package static let pemBytesMax = 1024 * 1024
+        /// How long after a change near certificate and key both are read again: they are replaced one after the other.
+        package static let certificateSettleTime = Duration.milliseconds(300)
         /// Requests that a client of HTTP/2 may have under way on one connection.
         package static let streamsMax = 128
         /// Bytes that a client of HTTP/2 may send in one request before the server has taken any of them. At a distance of 100 ms a request

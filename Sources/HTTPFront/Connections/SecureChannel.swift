@@ -20,17 +20,17 @@ struct SecureChannel: ServerChildChannel {
         let channel: any Channel
     }
 
-    private let tls: NIOSSLContext
+    private let certificate: ServedCertificate
     private let http1: HTTP1Channel
 
-    init(_ tls: NIOSSLContext, _ http1: HTTP1Channel) {
-        self.tls = tls
+    init(_ certificate: ServedCertificate, _ http1: HTTP1Channel) {
+        self.certificate = certificate
         self.http1 = http1
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
+            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: certificate.context))
         }.flatMap {
             channel.configureHTTP2AsyncSecureUpgrade { channel in
                 http1.setup(channel: channel, logger: logger)

@@ -15,7 +15,7 @@ enum Rules {
         "WireProtocol": ["AvatarCore"],
         "LabelBus": ["AvatarCore"],
         "PosixFiles": ["AvatarCore", "CLinux", "CCrypto"],
-        "ProgramSupport": ["AvatarCore"],
+        "ProgramSupport": ["AvatarCore", "PosixFiles"],
         "AvatarCache": ["AvatarCore", "PosixFiles"],
         "FolderWatch": ["AvatarCore", "PosixFiles", "CInotifyTools"],
         "AvatarAgentClient": ["AvatarCore", "LabelBus", "PosixFiles"],
@@ -29,7 +29,7 @@ enum Rules {
         "ServerStores": [
             "ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles", "CHiredis", "CMariaDB",
         ],
-        "HTTPFront": ["ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles"],
+        "HTTPFront": ["ServerRuntime", "TransferMachines", "AvatarCore", "PosixFiles", "ProgramSupport"],
         "avatard": ["AgentRuntime", "AvatarCore", "ProgramSupport"],
         "avatarctl": ["AvatarAgentClient", "LabelBus", "AvatarCore", "PosixFiles", "ProgramSupport"],
         "avatar-server": [

@@ -1,5 +1,6 @@
 import AvatarCore
 import Foundation
+import PosixFiles
 import TestMounts
 import Testing
 

@@ -120,8 +120,8 @@ import Testing
                         + ServerProcess.storage(folder)
                 ).errors
             }
-            #expect(try refusal("/none.pem", words.path).contains("http.tls.certificateFile cannot be read: open"))
-            #expect(try refusal(words.path, "/none.pem").contains("http.tls.keyFile cannot be read: open"))
+            #expect(try refusal("/none.pem", words.path).contains("http.tls.certificateFile: cannot be read: open"))
+            #expect(try refusal(words.path, "/none.pem").contains("http.tls.keyFile: cannot be read: open"))
             let none = try refusal(words.path, words.path)
             #expect(none.contains("http.tls.certificateFile: \(words.path) has no certificate"), "\(none)")
         }

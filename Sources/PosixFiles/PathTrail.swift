@@ -19,15 +19,17 @@ package struct FollowedPath: Hashable, Sendable {
 /// A folder on the way is watched for being moved or removed itself. Its entries are watched only where one of them decides: the folder at
 /// the end, since it is held open and the kernel then keeps its removal back; a symlink; and the first component that is missing. So
 /// nothing is heard of a busy folder such as a home that the path merely passes through.
-struct PathTrail {
-    struct Step: Hashable {
-        let folder: String
-        var names: Set<[UInt8]>
+package struct PathTrail: Sendable {
+    /// A folder on the way.
+    package struct Step: Hashable, Sendable {
+        package let folder: String
+        /// Entries that could lead the path elsewhere; none where only the folder itself matters.
+        package let names: Set<[UInt8]>
     }
 
-    private(set) var steps: [Step] = []
+    package private(set) var steps: [Step] = []
 
-    init(to path: FollowedPath) {
+    package init(to path: FollowedPath) {
         guard path.folder.utf8.first == UInt8(ascii: "/") else { return }
         var rest = Self.components(path.folder)
         var place = "/"

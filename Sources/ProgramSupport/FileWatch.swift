@@ -1,14 +1,15 @@
 internal import AvatarCore
-internal import NIOCore
+package import NIOCore
 internal import NIOPosix
 internal import PosixFiles
 internal import Synchronization
 
-/// Hears when the token's file may be another one: editors and secret stores replace it by a rename, shells write into it.
-final class TokenWatch: Sendable {
+/// Hears when a file may be another one: editors and secret stores replace it by a rename, shells write into it, and certbot and Kubernetes
+/// lead a symlink on the way to it elsewhere.
+package final class FileWatch: Sendable {
     private struct State {
         var channel: (any Channel)?
-        var folders: [String] = []
+        var files: [String] = []
         /// How often the folders were opened: what is open of an earlier time is closed.
         var looks = 0
         var isStopped = false
@@ -16,28 +17,34 @@ final class TokenWatch: Sendable {
     }
 
     private let loop: any EventLoop
+    private let settleTime: Duration
     private let changed: @Sendable () -> Void
     private let state = Mutex(State())
 
-    /// Watches the folders of these files; `changed` is called on the loop, a moment after the last of several changes. A folder that is not there
-    /// is not watched before ``look()`` is called again.
-    init(_ files: [String], on loop: any EventLoop, changed: @escaping @Sendable () -> Void) {
+    /// Watches every folder of which an entry decides what lies at the paths of these files; `changed` is called on the loop, `settleTime` after the
+    /// first of several changes. A folder that may not be read is not watched.
+    package init(
+        _ files: [String], on loop: any EventLoop, settleTime: Duration, changed: @escaping @Sendable () -> Void
+    ) {
         self.loop = loop
+        self.settleTime = settleTime
         self.changed = changed
         watch(files)
     }
 
-    /// Watches the folders of these files in place of those before; none for nothing.
-    func watch(_ files: [String]) {
-        let folders = files.map { path in String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]) }
-        state.withLock { $0.folders = folders.map { $0.isEmpty ? "/" : $0 } }
+    /// Watches for these files in place of those before; none for nothing.
+    package func watch(_ files: [String]) {
+        state.withLock { $0.files = files }
         look()
     }
 
-    /// Watches the folders that lie at the paths now, in place of those that lay there before.
-    func look() {
-        let (folders, isStopped) = state.withLock { ($0.folders, $0.isStopped) }
+    /// Watches the folders that lie on the ways to the files now, in place of those that lay there before.
+    package func look() {
+        let (files, isStopped) = state.withLock { ($0.files, $0.isStopped) }
         guard !isStopped else { return }
+        let folders = files.flatMap { file in
+            PathTrail(to: FollowedPath(folder: file)).steps.filter { !$0.names.isEmpty }.map(\.folder)
+        }
         guard !folders.isEmpty else { return follow(nil, of: nextLook()) }
         // Where no more can be watched, what is watched already goes on to be.
         guard let file = try? FolderChanges.open(folders) else { return }
@@ -53,7 +60,7 @@ final class TokenWatch: Sendable {
     }
 
     /// Hears no more.
-    func stop() async {
+    package func stop() async {
         let channel = state.withLock { state in
             state.isStopped = true
             return state.channel
@@ -86,7 +93,7 @@ final class TokenWatch: Sendable {
             return !state.isDue
         }
         guard isFirst else { return }
-        loop.scheduleTask(in: .nanoseconds(Limits.Token.settleTime.wholeNanoseconds)) { [self] in
+        loop.scheduleTask(in: .nanoseconds(settleTime.wholeNanoseconds)) { [self] in
             let isStopped = state.withLock { state in
                 state.isDue = false
                 return state.isStopped
