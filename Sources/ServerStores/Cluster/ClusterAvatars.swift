@@ -1,7 +1,6 @@
 package import AvatarCore
 internal import Foundation
 package import ServerRuntime
-internal import Synchronization
 internal import TransferMachines
 
 /// Keeps avatars and their changes in MariaDB, for all instances, and rings through Redis.
@@ -19,7 +18,7 @@ package struct ClusterAvatars: AvatarStore {
 
     private let cluster: Cluster
     private let changesKept: Int
-    private let schema = SchemaState()
+    private let schema = ClusterSchema()
     private let listener: ChangeListener
 
     /// - Parameter changesKept: how many changes the log has at most; fewer in tests.
@@ -200,42 +199,4 @@ package struct ClusterAvatars: AvatarStore {
         try schema.prepare(cluster)
         return try cluster.mysql { (mysql) throws(StoreError) in try mysql.run(sql, values).rows }
     }
-}
-
-/// Makes our tables, once in the life of the process.
-private final class SchemaState: Sendable {
-    private let isThere = Mutex(false)
-
-    func prepare(_ cluster: Cluster) throws(StoreError) {
-        if isThere.withLock({ $0 }) { return }
-        let epoch = String(UInt64.random(in: .min ... .max), radix: 16)
-        try cluster.mysql { (mysql) throws(StoreError) in
-            for table in Self.tables { _ = try mysql.run("CREATE TABLE IF NOT EXISTS \(table)") }
-            _ = try mysql.run("INSERT IGNORE INTO avatard_log (id, epoch, position) VALUES (1, ?, 0)", [.text(epoch)])
-        }
-        isThere.withLock { $0 = true }
-    }
-
-    private static let tables = [
-        """
-        avatard_avatar (
-            uid BIGINT NOT NULL PRIMARY KEY, generation BIGINT NOT NULL,
-            name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '',
-            sha256 CHAR(64) CHARACTER SET ascii NOT NULL DEFAULT '', size BIGINT NOT NULL DEFAULT 0,
-            format VARCHAR(16) CHARACTER SET ascii NOT NULL DEFAULT '', inode BIGINT NOT NULL DEFAULT 0,
-            modified BIGINT NOT NULL DEFAULT 0) ENGINE=InnoDB
-        """,
-        """
-        avatard_change (
-            position BIGINT NOT NULL PRIMARY KEY, uid BIGINT NOT NULL, generation BIGINT NOT NULL,
-            name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-            sha256 CHAR(64) CHARACTER SET ascii NOT NULL, size BIGINT NOT NULL,
-            format VARCHAR(16) CHARACTER SET ascii NOT NULL) ENGINE=InnoDB
-        """,
-        """
-        avatard_log (
-            id INT NOT NULL PRIMARY KEY, epoch VARCHAR(32) CHARACTER SET ascii NOT NULL, position BIGINT NOT NULL
-        ) ENGINE=InnoDB
-        """,
-    ]
 }

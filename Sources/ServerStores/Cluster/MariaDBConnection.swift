@@ -64,6 +64,22 @@ enum SQLValue: Sendable {
         return unsafe (try fetch(statement, sql, columns: columns), affected)
     }
 
+    /// Whether the user may execute a statement. It is prepared and thrown away, which reads and changes nothing; a table that is not there is
+    /// forbidden to nobody for that.
+    func mayExecute(_ sql: String) throws(StoreError) -> Bool {
+        guard let statement = unsafe mysql_stmt_init(handle) else {
+            throw StoreError(.unavailable, "MariaDB: out of memory")
+        }
+        defer { unsafe mysql_stmt_close(statement) }
+        if unsafe mysql_stmt_prepare(statement, sql, UInt(sql.utf8.count)) == 0 { return true }
+        // ER_NO_SUCH_TABLE, ER_TABLEACCESS_DENIED_ERROR and ER_COLUMNACCESS_DENIED_ERROR.
+        switch unsafe mysql_stmt_errno(statement) {
+        case 1146: return true
+        case 1142, 1143: return false
+        default: throw unsafe fault(statement, sql)
+        }
+    }
+
     /// Runs statements one after the other in one round trip. Fails as soon as one fails; the caller drops the connection then, and the
     /// server rolls back what is not committed.
     ///
