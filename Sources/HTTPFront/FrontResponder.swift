@@ -61,18 +61,18 @@ struct FrontResponder: HTTPResponder {
         case (.avatar(let user), .get), (.avatar(let user), .head):
             if !settings.publicAvatars { _ = try await login(request, context) }
             guard let found = try await service.avatar(of: user) else { throw Problem.notFound }
-            var response = show(found, request, isPublic: settings.publicAvatars)
+            var response = try await show(found, request, isPublic: settings.publicAvatars)
             response.headers[.contentLocation] = "/v1/users/\(user)/avatars/\(Route.encode(found.name))"
             return response
         case (.file(let user, let name), .get), (.file(let user, let name), .head):
             let isKnown = !settings.publicAvatars || request.headers[.authorization] != nil
             let asker = isKnown ? try await login(request, context).user : nil
             guard let found = try await service.file(name, of: user, for: asker) else { throw Problem.notFound }
-            return show(found, request, isPublic: asker == nil)
+            return try await show(found, request, isPublic: asker == nil)
         case (.name(let name), .get), (.name(let name), .head):
             let asker = try await login(request, context).user
             guard let (owner, found) = try await service.file(name, for: asker) else { throw Problem.notFound }
-            var response = show(found, request, isPublic: false)
+            var response = try await show(found, request, isPublic: false)
             response.headers[.contentLocation] = "/v1/users/\(owner)/avatars/\(Route.encode(name))"
             return response
         case (.file(let user, let name), .put):
@@ -166,7 +166,9 @@ extension FrontResponder {
 
 // Pictures down.
 extension FrontResponder {
-    private func show(_ found: AvatarService.Found, _ request: Request, isPublic: Bool) -> Response {
+    private func show(
+        _ found: AvatarService.Found, _ request: Request, isPublic: Bool
+    ) async throws(StoreError) -> Response {
         let size = found.file.size
         let tag = "\"\(found.content.sha256.hex)\""
         var fields: HTTPFields = [
@@ -196,10 +198,20 @@ extension FrontResponder {
             fields[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
         }
         fields[.contentType] = mediaType(found.content.format)
-        return Response(status: status, headers: fields.secured, body: body(found.file, bytes))
+        let isHead = request.method == .head
+        let body = isHead ? ResponseBody(contentLength: bytes.count) { _ in } : try await body(found.file, bytes)
+        return Response(status: status, headers: fields.secured, body: body)
     }
 
-    private func body(_ file: any StoredFile, _ bytes: Range<Int64>) -> ResponseBody {
+    private func body(_ file: any StoredFile, _ bytes: Range<Int64>) async throws(StoreError) -> ResponseBody {
+        // What fits one piece goes out with its head, in one write.
+        if bytes.count <= Limits.HTTP.pieceBytes {
+            let whole = try await service.read(file, at: bytes.lowerBound, count: bytes.count)
+            guard whole.count == bytes.count else {
+                throw StoreError(.missing, "a picture became shorter while it was read")
+            }
+            return ResponseBody(byteBuffer: ByteBuffer(bytes: whole))
+        }
         let service = service
         return ResponseBody(contentLength: bytes.count) { writer in
             var offset = bytes.lowerBound

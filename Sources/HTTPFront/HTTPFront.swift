@@ -43,10 +43,13 @@ package struct HTTPFront: Service {
         let server: HTTPServerBuilder
         if let certificate {
             server = HTTPServerBuilder {
-                SecureChannel(certificate, HTTP1Channel(responder: $0, configuration: http1))
+                OnItsEventLoop(
+                    connection: SecureChannel(certificate, HTTP1Channel(responder: $0, configuration: http1)))
             }
         } else {
-            server = .http1(configuration: http1)
+            server = HTTPServerBuilder {
+                OnItsEventLoop(connection: HTTP1Channel(responder: $0, configuration: http1))
+            }
         }
         application = Application(
             responder: responder, server: server,

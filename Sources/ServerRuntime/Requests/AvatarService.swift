@@ -43,16 +43,18 @@ package struct AvatarService: Sendable {
     /// A file that another server has put there, or that was changed since, is read and taken into the change log.
     package func avatar(of user: UserID) async throws(StoreError) -> Found? {
         try await work(nil, .read) { () throws(StoreError) in
-            guard let icon = try stores.users.icon(of: user), let name = try? AvatarName(icon) else { return nil }
-            return try current(user, name)
+            guard let icon = try stores.avatars.current(of: user), let name = try? AvatarName(icon.name) else {
+                return nil
+            }
+            return try current(user, name, icon)
         }
     }
 
     /// A file of `user` by its name: any for the user, for others only the current avatar. Nil for what `asker` may not see, too.
     package func file(_ name: AvatarName, of user: UserID, for asker: UserID?) async throws(StoreError) -> Found? {
         try await work(ResourceKey(owner: user, name: name), .read) { () throws(StoreError) in
-            if let icon = try stores.users.icon(of: user), ExactString(icon) == name.exact {
-                return try current(user, name)
+            if let icon = try stores.avatars.current(of: user), ExactString(icon.name) == name.exact {
+                return try current(user, name, icon)
             }
             guard asker == user, let file = try stores.files.open(ResourceKey(owner: user, name: name)) else {
                 return nil
@@ -67,25 +69,23 @@ package struct AvatarService: Sendable {
     ) async throws(StoreError) -> (owner: UserID, found: Found)? {
         try await work(ResourceKey(owner: asker, name: name), .read) {
             () throws(StoreError) -> (owner: UserID, found: Found)? in
-            let icon = try stores.users.icon(of: asker)
-            if icon.map({ ExactString($0) }) != name.exact,
-                let file = try stores.files.open(ResourceKey(owner: asker, name: name))
-            {
+            if let icon = try stores.avatars.current(of: asker), ExactString(icon.name) == name.exact {
+                if let found = try current(asker, name, icon) { return (asker, found) }
+            } else if let file = try stores.files.open(ResourceKey(owner: asker, name: name)) {
                 let content = try FileContent(reading: file)
                 return (asker, Found(name: name, file: file, content: content, generation: nil))
             }
-            if icon.map({ ExactString($0) }) == name.exact, let found = try current(asker, name) {
-                return (asker, found)
-            }
             let owners = try stores.users.users(withIcon: name)
-            guard owners.count == 1, let owner = owners.first, let found = try current(owner, name) else { return nil }
+            guard owners.count == 1, let owner = owners.first, let icon = try stores.avatars.current(of: owner),
+                let found = try current(owner, name, icon)
+            else { return nil }
             return (owner, found)
         }
     }
 
-    private func current(_ user: UserID, _ name: AvatarName) throws(StoreError) -> Found? {
+    private func current(_ user: UserID, _ name: AvatarName, _ icon: CurrentIcon) throws(StoreError) -> Found? {
         guard let file = try stores.files.open(ResourceKey(owner: user, name: name)) else { return nil }
-        if let known = try stores.avatars.record(of: user), known.avatar.name == name, known.stamp == file.stamp {
+        if let known = icon.record, known.avatar.name == name, known.stamp == file.stamp {
             let content = FileContent(sha256: known.avatar.sha256, format: known.avatar.format, stamp: known.stamp)
             return Found(name: name, file: file, content: content, generation: known.avatar.generation)
         }

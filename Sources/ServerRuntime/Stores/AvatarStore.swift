@@ -76,6 +76,29 @@ package struct Avatar: Hashable, Sendable {
     }
 }
 
+/// A user's icon, and what is known of it.
+package struct CurrentIcon: Hashable, Sendable {
+    /// As any server has set it.
+    package let name: String
+    /// The last avatar that was recorded, and the file that it was made from; perhaps of another icon, and nil when there is none.
+    package let record: Record?
+
+    package struct Record: Hashable, Sendable {
+        package let avatar: Avatar
+        package let stamp: FileStamp
+
+        package init(avatar: Avatar, stamp: FileStamp) {
+            self.avatar = avatar
+            self.stamp = stamp
+        }
+    }
+
+    package init(name: String, record: Record?) {
+        self.name = name
+        self.record = record
+    }
+}
+
 /// One line of the change log.
 package struct LoggedChange: Hashable, Sendable {
     /// The place in the log: one more than that of the change before.
@@ -124,8 +147,8 @@ package protocol AvatarStore: Sendable {
     ) throws(StoreError) -> Avatar?
     /// Takes the icon from `user`. Returns false when there was none; then nothing has changed.
     func removeAvatar(of user: UserID) throws(StoreError) -> Bool
-    /// The record of the user's avatar, and the file that it was made from; nil when there is none.
-    func record(of user: UserID) throws(StoreError) -> (avatar: Avatar, stamp: FileStamp)?
+    /// The user's icon, and in the same look the record of it; nil for a user without an icon, or none at all.
+    func current(of user: UserID) throws(StoreError) -> CurrentIcon?
     /// How far the log reaches now.
     func logRange() throws(StoreError) -> ChangeLogRange
     /// The changes behind `cursor`, oldest first, at most `limit`.

@@ -144,16 +144,20 @@ package struct ClusterAvatars: AvatarStore {
         }
     }
 
-    package func record(of user: UserID) throws(StoreError) -> (avatar: Avatar, stamp: FileStamp)? {
+    package func current(of user: UserID) throws(StoreError) -> CurrentIcon? {
         let rows = try rows(
             """
-            SELECT generation, name, sha256, size, format, inode, modified FROM avatard_avatar
-                WHERE uid = ? AND name <> ''
+            SELECT generation, avatard_avatar.name, sha256, size, format, icon, inode, modified
+                FROM user LEFT JOIN avatard_avatar ON avatard_avatar.uid = user.uid AND avatard_avatar.name <> ''
+                WHERE user.uid = ?
             """, [.integer(user.value)])
-        guard let row = rows.first, row.count == 7, let avatar = Self.avatar(row[..<5]),
-            let inode = row[5].flatMap({ Int64($0) }), let modified = row[6].flatMap({ Int64($0) })
-        else { return nil }
-        return (avatar, FileStamp(inode: UInt64(bitPattern: inode), size: avatar.size, modified: modified))
+        // The chat system's column is empty where there is no icon.
+        guard let row = rows.first, row.count == 8, let icon = row[5], !icon.isEmpty else { return nil }
+        guard let avatar = Self.avatar(row[..<5]), let inode = row[6].flatMap({ Int64($0) }),
+            let modified = row[7].flatMap({ Int64($0) })
+        else { return CurrentIcon(name: icon, record: nil) }
+        let stamp = FileStamp(inode: UInt64(bitPattern: inode), size: avatar.size, modified: modified)
+        return CurrentIcon(name: icon, record: CurrentIcon.Record(avatar: avatar, stamp: stamp))
     }
 
     /// - Parameter row: generation, name, SHA-256, size and format.

@@ -97,27 +97,32 @@ package struct EmbeddedAvatars: AvatarStore {
         ).map { ($0["generation"], $0["name"], ($0["sha256"] as Data?).map(Array.init)) }
     }
 
-    package func record(of user: UserID) throws(StoreError) -> (avatar: Avatar, stamp: FileStamp)? {
+    package func current(of user: UserID) throws(StoreError) -> CurrentIcon? {
         try database.read("looking up an avatar") { database in
             guard
                 let row = try Row.fetchOne(
-                    database.cachedStatement(sql: "SELECT * FROM avatar WHERE uid = ? AND name IS NOT NULL"),
-                    arguments: [user.value]),
-                let avatar = Self.avatar(row)
+                    database.cachedStatement(
+                        sql: """
+                            SELECT generation, avatar.name, sha256, size, format, icon, inode, modified
+                            FROM user LEFT JOIN avatar ON avatar.uid = user.uid WHERE user.uid = ?
+                            """), arguments: [user.value]), let icon: String = row[5]
             else { return nil }
-            let inode: Int64 = row["inode"]
-            return (avatar, FileStamp(inode: UInt64(bitPattern: inode), size: avatar.size, modified: row["modified"]))
+            guard let avatar = Self.avatar(row), let inode: Int64 = row[6], let modified: Int64 = row[7] else {
+                return CurrentIcon(name: icon, record: nil)
+            }
+            let stamp = FileStamp(inode: UInt64(bitPattern: inode), size: avatar.size, modified: modified)
+            return CurrentIcon(name: icon, record: CurrentIcon.Record(avatar: avatar, stamp: stamp))
         }
     }
 
+    /// - Parameter row: generation, name, SHA-256, size and format, perhaps with more behind them.
     private static func avatar(_ row: Row) -> Avatar? {
-        guard let text: String = row["name"], let name = try? AvatarName(text), let bytes: Data = row["sha256"],
-            let sha256 = SHA256Digest(bytes: Array(bytes)), let size: Int64 = row["size"]
+        guard let generation: Int64 = row[0], let text: String = row[1], let name = try? AvatarName(text),
+            let bytes: Data = row[2], let sha256 = SHA256Digest(bytes: Array(bytes)), let size: Int64 = row[3]
         else { return nil }
         return Avatar(
             name: name, sha256: sha256, size: size,
-            format: (row["format"] as String?).flatMap { ImageFormat(rawValue: $0) },
-            generation: row["generation"])
+            format: (row[4] as String?).flatMap { ImageFormat(rawValue: $0) }, generation: generation)
     }
 
     package func logRange() throws(StoreError) -> ChangeLogRange {
@@ -136,12 +141,15 @@ package struct EmbeddedAvatars: AvatarStore {
     package func changes(after cursor: Int64, limit: Int) throws(StoreError) -> [LoggedChange] {
         let rows = try database.read("reading the change log") { database in
             try Row.fetchAll(
-                database.cachedStatement(sql: "SELECT * FROM avatar_change WHERE cursor > ? ORDER BY cursor LIMIT ?"),
-                arguments: [cursor, limit])
+                database.cachedStatement(
+                    sql: """
+                        SELECT generation, name, sha256, size, format, uid, cursor
+                        FROM avatar_change WHERE cursor > ? ORDER BY cursor LIMIT ?
+                        """), arguments: [cursor, limit])
         }
         return rows.compactMap { row in
-            UserID(row["uid"]).map {
-                LoggedChange(cursor: row["cursor"], user: $0, generation: row["generation"], avatar: Self.avatar(row))
+            UserID(row[5] as Int64).map {
+                LoggedChange(cursor: row[6], user: $0, generation: row[0], avatar: Self.avatar(row))
             }
         }
     }

@@ -39,7 +39,7 @@ import TransferMachines
             #expect(try stores.users.users(withIcon: AvatarName("kopf 头像 'x'; -- ?.png")) == [])
             #expect(try stores.avatars.setAvatar(name, content, of: other, .uploaded) != nil)
             #expect(try stores.users.users(withIcon: name) == [user, other])
-            let record = try #require(try backend.stores().avatars.record(of: user))
+            let record = try #require(try backend.stores().avatars.current(of: user)?.record)
             #expect(record.avatar == avatar)
             #expect(record.stamp == content.stamp)
         }
@@ -50,7 +50,7 @@ import TransferMachines
             let stores = try backend.stores()
             #expect(try stores.avatars.setAvatar(AvatarName("a.png"), content("one"), of: stranger, .uploaded) == nil)
             #expect(try stores.users.icon(of: stranger) == nil)
-            #expect(try stores.avatars.record(of: stranger) == nil)
+            #expect(try stores.avatars.current(of: stranger) == nil)
             #expect(try stores.avatars.logRange().newest == 0)
         }
     }
@@ -72,7 +72,7 @@ import TransferMachines
                 try changes.map { $0.avatar?.sha256 } == [
                     content("one").sha256, content("two").sha256, content("two").sha256,
                 ])
-            #expect(try avatars.record(of: user)?.stamp.inode == 4)
+            #expect(try avatars.current(of: user)?.record?.stamp.inode == 4)
         }
     }
 
@@ -82,7 +82,7 @@ import TransferMachines
             let (a, b) = (try AvatarName("a.png"), try AvatarName("b.png"))
             _ = try avatars.setAvatar(a, content("one"), of: user, .uploaded)
             #expect(try avatars.setAvatar(b, content("two"), of: user, .found) == nil)
-            #expect(try avatars.record(of: user)?.avatar.name == a)
+            #expect(try avatars.current(of: user)?.record?.avatar.name == a)
             #expect(try avatars.setAvatar(a, content("two"), of: user, .found)?.generation == 2)
             #expect(try avatars.changes(after: 1, limit: 10).count == 1)
         }
@@ -96,7 +96,7 @@ import TransferMachines
             #expect(try stores.avatars.removeAvatar(of: user))
             #expect(try !stores.avatars.removeAvatar(of: user))
             #expect(try stores.users.icon(of: user) ?? "" == "")
-            #expect(try stores.avatars.record(of: user) == nil)
+            #expect(try stores.avatars.current(of: user) == nil)
             let removal = try #require(try stores.avatars.changes(after: 1, limit: 10).first)
             #expect(removal == LoggedChange(cursor: 2, user: user, generation: 2, avatar: nil))
             // The same picture again is news.

@@ -26,7 +26,7 @@ import WireProtocol
             let key = ResourceKey(owner: user, name: try AvatarName("a.png"))
             let file = try #require(try server.backend.stores().files.open(key))
             // Who opens the file finds the one that was recorded, and need not read it again.
-            #expect(try avatars.record(of: user)?.stamp == file.stamp)
+            #expect(try avatars.current(of: user)?.record?.stamp == file.stamp)
         }
     }
 }

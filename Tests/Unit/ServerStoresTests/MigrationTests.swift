@@ -22,7 +22,7 @@ import Testing
         let user = try #require(UserID(Int64(7)))
         #expect(try EmbeddedUsers(database).icon(of: user) == "a.png")
         let avatars = EmbeddedAvatars(database)
-        #expect(try avatars.record(of: user) == nil)
+        #expect(try avatars.current(of: user) == CurrentIcon(name: "a.png", record: nil))
         let range = try avatars.logRange()
         #expect(range.epoch.count == 16)
         #expect(range == ChangeLogRange(epoch: range.epoch, oldest: 1, newest: 0))
