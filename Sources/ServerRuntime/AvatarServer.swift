@@ -29,6 +29,7 @@ package final class AvatarServer: Service {
     private let timeouts: ServerSession.Timeouts
     private let queue = WorkQueue(threadCount: Limits.Server.workerThreads)
     private let quota = QuotaLedger()
+    private let whole = WholeUploads()
     private let registry: ConnectionRegistry
     private let descriptors: DescriptorBudget
     private let whenListening: @Sendable (SocketAddress) throws -> Void
@@ -40,7 +41,9 @@ package final class AvatarServer: Service {
     package var metricsPort: Int? { metricsListener.withLock { $0?.localAddress?.port } }
 
     /// The same files, rules and workers for another front.
-    package var avatars: AvatarService { AvatarService(stores: stores, queue: queue, upload: uploads, quota: quota) }
+    package var avatars: AvatarService {
+        AvatarService(stores: stores, queue: queue, upload: uploads, quota: quota, whole: whole)
+    }
 
     /// What the server counts about itself.
     package let metrics = ServerMetrics()

@@ -87,6 +87,10 @@ extension Limits {
         package static let windowedCutsMax = 2
         /// Crops that the server has and the catalog does not know of yet. After a crash they are sent again.
         package static let unnotedMax = 32
+        /// Crops that the server has, and that are copied into the cache together while others are on their way.
+        package static let copiesTogetherMax = 64
+        /// How long such a copy waits.
+        package static let copyDelay = Duration.seconds(1)
         /// Crops that settled while the folder is looked through.
         package static let deferredMax = 1024
         /// How long a file without its own end mark must be closed and unchanged before it counts as whole.

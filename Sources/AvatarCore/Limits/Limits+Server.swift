@@ -54,6 +54,8 @@ extension Limits {
         package static let workerThreads = 4
         /// Jobs of one resource that a worker does in a row before it looks at the others.
         package static let jobsInTurnMax = 16
+        /// Whole uploads of one user that are put into place together.
+        package static let finishedTogetherMax = 32
         /// Connections that are open at once, if the process may have as many descriptors. More wait in the kernel's queue, or the kernel
         /// refuses them.
         package static let connectionsMax = 20_000

@@ -8,6 +8,7 @@ package struct AvatarService: Sendable {
     let queue: WorkQueue
     let upload: UploadSettings
     let quota: QuotaLedger
+    let whole: WholeUploads
 
     /// A file that may be shown to who asks.
     package struct Found: Sendable {
@@ -201,21 +202,21 @@ package struct AvatarService: Sendable {
     func finish(
         _ id: UploadID, _ key: ResourceKey, _ user: UserID, _ expected: SHA256Digest?
     ) async throws -> (avatar: Avatar, isNew: Bool) {
-        let quotaBytes = limits.quotaBytes
-        let result = try await work(key, .write, icon: user) {
-            () throws(StoreError) -> Result<(Avatar, Bool), Refusal> in
+        let upload = try await work(nil, .write) {
+            () throws(StoreError) -> Result<WholeUploads.Upload, Refusal> in
             let digest = try stores.files.digestPart(id)
             if let expected, expected != digest.content.sha256 { return .failure(.digestDiffers) }
             if let fault = try stores.files.pictureFault(ofPart: id) { return .failure(.notAPicture(fault)) }
-            let isNew = try stores.files.open(key) == nil
-            guard try stores.files.commitPart(id, as: key, quotaBytes: quotaBytes) else { return .failure(.quota) }
-            guard let avatar = try stores.avatars.setAvatar(key.name, digest.content, of: user, .uploaded) else {
-                return .failure(.noSuchUser)
-            }
-            return .success((avatar, isNew))
+            try stores.files.syncPart(id)
+            return .success(WholeUploads.Upload(id, key, digest.content))
+        }.get()
+        let quotaBytes = limits.quotaBytes
+        whole.add(upload, of: user)
+        try await work(key, .write, icon: user) { () throws(StoreError) in
+            whole.finish(upload, of: user, in: stores, quotaBytes: quotaBytes)
         }
-        let (avatar, isNew) = try result.get()
-        return (avatar, isNew)
+        guard let outcome = upload.outcome else { throw StoreError(.unavailable, "an upload did not have its turn") }
+        return try outcome.get().get()
     }
 
     /// Runs `body` on a worker when the turn of `key` has come.

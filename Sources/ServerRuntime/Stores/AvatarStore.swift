@@ -145,6 +145,12 @@ package protocol AvatarStore: Sendable {
     func setAvatar(
         _ name: AvatarName, _ content: FileContent, of user: UserID, _ cause: AvatarCause
     ) throws(StoreError) -> Avatar?
+    /// Makes files that the user has uploaded the user's avatar one after the other, so that the last of them is it in the end.
+    ///
+    /// - Returns: each file's avatar, nil where there is no such user.
+    func setAvatars(
+        _ files: [(name: AvatarName, content: FileContent)], of user: UserID
+    ) throws(StoreError) -> [Avatar?]
     /// Takes the icon from `user`. Returns false when there was none; then nothing has changed.
     func removeAvatar(of user: UserID) throws(StoreError) -> Bool
     /// The user's icon, and in the same look the record of it; nil for a user without an icon, or none at all.
@@ -185,4 +191,14 @@ extension Digester {
 
 extension ImageFormat {
     fileprivate init?(firstBytes bytes: [UInt8]) { self.init(firstBytes: bytes.span.bytes) }
+}
+
+extension AvatarStore {
+    package func setAvatars(
+        _ files: [(name: AvatarName, content: FileContent)], of user: UserID
+    ) throws(StoreError) -> [Avatar?] {
+        var avatars: [Avatar?] = []
+        for file in files { avatars.append(try setAvatar(file.name, file.content, of: user, .uploaded)) }
+        return avatars
+    }
 }

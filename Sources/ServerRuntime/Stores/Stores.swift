@@ -54,6 +54,14 @@ package protocol FileStore: Sendable {
     ///   all threads and all instances that share the folder.
     /// - Returns: false when the files would have more; then nothing has changed.
     func commitPart(_ id: UploadID, as key: ResourceKey, quotaBytes: Int64?) throws(StoreError) -> Bool
+    /// Syncs the part as configured, in any order with other parts. When that fails, the part is removed and the error is
+    /// ``TransferMachines/StoreErrorCode/unsynced``.
+    func syncPart(_ id: UploadID) throws(StoreError)
+    /// Renames a synced part, as ``commitPart(_:as:quotaBytes:)`` does. A power cut may undo that until ``syncNames(of:)``.
+    func placePart(_ id: UploadID, as key: ResourceKey, quotaBytes: Int64?) throws(StoreError) -> Bool
+    /// Syncs the names of files that were placed. When that fails, the files are removed and the error is
+    /// ``TransferMachines/StoreErrorCode/unsynced``.
+    func syncNames(of keys: [ResourceKey]) throws(StoreError)
     /// Removes a part, if there is one.
     func removePart(_ id: UploadID) throws(StoreError)
     /// Removes the parts that were last written to longer ago than an upload lives, and returns how many.

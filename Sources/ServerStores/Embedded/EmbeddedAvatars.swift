@@ -19,29 +19,46 @@ package struct EmbeddedAvatars: AvatarStore {
     package func setAvatar(
         _ name: AvatarName, _ content: FileContent, of user: UserID, _ cause: AvatarCause
     ) throws(StoreError) -> Avatar? {
-        let result = try database.write("setting an avatar") { database -> (avatar: Avatar, isChange: Bool)? in
-            var result: (avatar: Avatar, isChange: Bool)?
+        try set([(name, content)], of: user, cause).first ?? nil
+    }
+
+    package func setAvatars(
+        _ files: [(name: AvatarName, content: FileContent)], of user: UserID
+    ) throws(StoreError) -> [Avatar?] { try set(files, of: user, .uploaded) }
+
+    /// All in one transaction.
+    private func set(
+        _ files: [(name: AvatarName, content: FileContent)], of user: UserID, _ cause: AvatarCause
+    ) throws(StoreError) -> [Avatar?] {
+        let results = try database.write("setting an avatar") { database in
+            var results: [(avatar: Avatar, isChange: Bool)?] = []
             try database.inTransaction(.immediate) {
-                guard try setIcon(name, of: user, cause, database) else { return .rollback }
-                let last = try Self.row(of: user, database)
-                let isChange = last?.name != name.string || last?.sha256 != content.sha256.bytes
-                let avatar = Avatar(
-                    name: name, sha256: content.sha256, size: content.stamp.size, format: content.format,
-                    generation: (last?.generation ?? 0) + (isChange ? 1 : 0))
-                try database.change(
-                    "INSERT OR REPLACE INTO avatar (uid, generation, name, sha256, size, format, inode, modified) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        user.value, avatar.generation, name.string, Data(avatar.sha256.bytes), avatar.size,
-                        avatar.format?.rawValue, Int64(bitPattern: content.stamp.inode), content.stamp.modified,
-                    ])
-                if isChange { try log(user, avatar.generation, avatar, database) }
-                result = (avatar, isChange)
-                return .commit
+                for (name, content) in files { results.append(try set(name, content, of: user, cause, database)) }
+                return results.contains { $0 != nil } ? .commit : .rollback
             }
-            return result
+            return results
         }
-        if result?.isChange == true { bells.ring() }
-        return result?.avatar
+        if results.contains(where: { $0?.isChange == true }) { bells.ring() }
+        return results.map { $0?.avatar }
+    }
+
+    private func set(
+        _ name: AvatarName, _ content: FileContent, of user: UserID, _ cause: AvatarCause, _ database: Database
+    ) throws -> (avatar: Avatar, isChange: Bool)? {
+        guard try setIcon(name, of: user, cause, database) else { return nil }
+        let last = try Self.row(of: user, database)
+        let isChange = last?.name != name.string || last?.sha256 != content.sha256.bytes
+        let avatar = Avatar(
+            name: name, sha256: content.sha256, size: content.stamp.size, format: content.format,
+            generation: (last?.generation ?? 0) + (isChange ? 1 : 0))
+        try database.change(
+            "INSERT OR REPLACE INTO avatar (uid, generation, name, sha256, size, format, inode, modified) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                user.value, avatar.generation, name.string, Data(avatar.sha256.bytes), avatar.size,
+                avatar.format?.rawValue, Int64(bitPattern: content.stamp.inode), content.stamp.modified,
+            ])
+        if isChange { try log(user, avatar.generation, avatar, database) }
+        return (avatar, isChange)
     }
 
     /// Returns false when the user or the icon is not there.

@@ -113,10 +113,10 @@ package final class FolderFileStore: FileStore {
             let file = try openFile(key)
             do throws(PosixError) {
                 try sync.data(file)
-                try syncFolders(of: key)
             } catch {
-                throw discard(key, after: error)
+                throw discard([key], after: error)
             }
+            try syncNames(of: [key])
             return try Self.digest(file)
         }
     }
@@ -153,26 +153,56 @@ package final class FolderFileStore: FileStore {
     package func commitPart(
         _ id: UploadID, as key: ResourceKey, quotaBytes: Int64?
     ) throws(StoreError) -> Bool {
+        guard
+            try withLocked(
+                id,
+                { part, size in
+                    try syncBytes(of: part, id)
+                    return try place(id, size, at: key, quotaBytes: quotaBytes)
+                })
+        else { return false }
+        try syncNames(of: [key])
+        return true
+    }
+
+    package func syncPart(_ id: UploadID) throws(StoreError) {
+        try withLocked(id) { part, _ in try syncBytes(of: part, id) }
+    }
+
+    package func placePart(
+        _ id: UploadID, as key: ResourceKey, quotaBytes: Int64?
+    ) throws(StoreError) -> Bool {
+        try withLocked(id) { _, size in try place(id, size, at: key, quotaBytes: quotaBytes) }
+    }
+
+    package func syncNames(of keys: [ResourceKey]) throws(StoreError) {
+        do throws(PosixError) {
+            for owner in Set(keys.compactMap(\.owner)).sorted() { try sync.folder(userFolder(owner)) }
+            try sync.folder(root)
+        } catch {
+            throw discard(keys, after: error)
+        }
+    }
+
+    /// With the part to itself among all instances.
+    private func withLocked<Value>(
+        _ id: UploadID, _ body: (PartFile, Int64) throws -> Value
+    ) throws(StoreError) -> Value {
         try storing {
             let part = try part(id)
             try part.file.lock()
             defer { part.file.unlock() }
-            let size = try heldBytes(part, id)
-            do {
-                try sync.data(part.file)
-            } catch {
-                // The kernel may have dropped pages of this file, and a second sync of it would succeed all the same (fsync(2)).
-                try removePart(id)
-                throw StoreError(.unsynced, "\(error); the part \(id) was removed")
-            }
-            guard try place(id, size, at: key, quotaBytes: quotaBytes) else { return false }
-            openParts.remove(id)
-            do throws(PosixError) {
-                try syncFolders(of: key)
-            } catch {
-                throw discard(key, after: error)
-            }
-            return true
+            return try body(part, try heldBytes(part, id))
+        }
+    }
+
+    private func syncBytes(of part: PartFile, _ id: UploadID) throws {
+        do {
+            try sync.data(part.file)
+        } catch {
+            // The kernel may have dropped pages of this file, and a second sync of it would succeed all the same (fsync(2)).
+            try removePart(id)
+            throw StoreError(.unsynced, "\(error); the part \(id) was removed")
         }
     }
 
@@ -181,43 +211,44 @@ package final class FolderFileStore: FileStore {
         _ id: UploadID, _ size: Int64, at key: ResourceKey, quotaBytes: Int64?
     ) throws -> Bool {
         guard let owner = key.owner else {
-            try parts.rename(id.hex, to: key.name.string, in: root)
-            return true
+            return try rename(id, key, into: root)
         }
         let folder = try userFolder(owner)
         guard let quotaBytes else {
-            try parts.rename(id.hex, to: key.name.string, in: folder)
-            return true
+            return try rename(id, key, into: folder)
         }
         let locks = try root.subfolder(Self.locksFolder)
         let lock = try locks.openForWriting(String(owner.value % Limits.Server.quotaLocks))
         try lock.lock()
         defer { lock.unlock() }
         guard try bytesUsed(by: owner, besides: key) <= quotaBytes - size else { return false }
+        return try rename(id, key, into: folder)
+    }
+
+    private func rename(_ id: UploadID, _ key: ResourceKey, into folder: borrowing Folder) throws -> Bool {
         try parts.rename(id.hex, to: key.name.string, in: folder)
+        openParts.remove(id)
         return true
     }
 
-    /// Syncs the names that a rename has changed.
-    private func syncFolders(of key: ResourceKey) throws(PosixError) {
-        if let owner = key.owner { try sync.folder(userFolder(owner)) }
-        try sync.folder(root)
-    }
-
-    /// Removes a renamed file that could not be synced, so that the client sends it again.
+    /// Removes renamed files that could not be synced, so that their clients send them again.
     ///
     /// - Returns: the error to throw.
-    private func discard(_ key: ResourceKey, after error: PosixError) -> StoreError {
-        do throws(PosixError) {
-            if let owner = key.owner {
-                try root.openSubfolder(String(owner.value)).remove(key.name.string)
-            } else {
-                try root.remove(key.name.string)
+    private func discard(_ keys: [ResourceKey], after error: PosixError) -> StoreError {
+        var fates: [String] = []
+        for key in keys {
+            do throws(PosixError) {
+                if let owner = key.owner {
+                    try root.openSubfolder(String(owner.value)).remove(key.name.string)
+                } else {
+                    try root.remove(key.name.string)
+                }
+                fates.append("the file \(key) was removed")
+            } catch let removal {
+                fates.append("the file \(key) could not be removed: \(removal)")
             }
-            return StoreError(.unsynced, "\(error); the file \(key) was removed")
-        } catch let removal {
-            return StoreError(.unsynced, "\(error); the file \(key) could not be removed: \(removal)")
         }
+        return StoreError(.unsynced, "\(error); \(fates.joined(separator: ", "))")
     }
 
     package func removePart(_ id: UploadID) throws(StoreError) {

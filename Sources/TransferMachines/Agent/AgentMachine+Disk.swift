@@ -52,7 +52,7 @@ extension AgentMachine {
             storageFailed(fault)
             uploads.copyStalled(id)
         case .cropFinished(let id, let name, let events):
-            perform(uploads.cropFinished(id, name))
+            perform(uploads.cropFinished(id, name, now: now))
             logged(events)
         case .vanished(let name, let events): vanished([name], events)
         case .rescanned(let folder, let settled, let unnameable, let gone, let events):

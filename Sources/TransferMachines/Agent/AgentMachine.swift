@@ -160,6 +160,8 @@ package struct AgentMachine: Sendable {
             perform(uploads.takeCancelled())
             perform(follower.takeCancelled())
         }
+        let sendsCrops = session.isOnline && !session.paused.contains(.up) && uploads.hasWork
+        perform(uploads.copy(othersCome: sendsCrops || discovery.isExamining, now: now))
         perform(session.questions(isQuiet: isQuiet, now: now))
         if hasWork { perform(session.work(now: now)) }
     }

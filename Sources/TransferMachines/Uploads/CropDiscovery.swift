@@ -56,6 +56,8 @@ struct CropDiscovery: Sendable {
     var deferredCount: Int { max(deferred.count, askedFor.count) }
     /// Whether every file that was heard of has been examined, but those that get time to end.
     var isIdle: Bool { pendingScans == 0 && deferred.isEmpty && askedFor.isEmpty && queue.isEmpty }
+    /// Whether a file is examined, or waits for that.
+    var isExamining: Bool { !queue.isEmpty }
     /// Whether the file is still to be examined.
     func isDue(_ name: AvatarName) -> Bool {
         queue.contains(name) || deferred.contains(name) || unended[name] != nil || askedFor.contains { $0.name == name }

@@ -32,6 +32,10 @@ struct Uploads: Sendable {
     private(set) var icon: AvatarName?
     /// Whether the catalog has told of the account: until then no crop is anybody's.
     private var isAccountOpen = false
+    /// Crops that the server has, and that are to be copied into the cache.
+    private var copies: [CropID] = []
+    /// When they are copied at the latest.
+    private var copyAt: MonotonicTime?
     /// Crops that could not be copied into the cache because the disk failed.
     private var unstaged: [CropID] = []
     /// Crops over which the server hung up too often. The catalog keeps them as crops that wait, so that a start or a login tries again; and
@@ -56,7 +60,7 @@ struct Uploads: Sendable {
         return (id, queue.hangUps)
     }
     var isQuiet: Bool { queue.isQuiet }
-    var deadline: MonotonicTime { queue.deadline }
+    var deadline: MonotonicTime { min(queue.deadline, copyAt ?? .never) }
     func isSilent(now: MonotonicTime) -> Bool { queue.isSilent(now: now) }
 
     /// The crop of this name that is not in the cache yet, and how much of it the server has.
@@ -83,6 +87,7 @@ struct Uploads: Sendable {
             setAsideSolved() + (icon.map { [.iconChanged($0)] } ?? [])
             + dropped.flatMap { [.notPlaced($0), .changed($0), .ended($0, failure: nil)] }
         (icon, unstaged, setAside, lastUploaded, reexamined) = (nil, [], [], nil, [])
+        (copies, copyAt) = ([], nil)
         return actions
     }
 
@@ -314,11 +319,22 @@ struct Uploads: Sendable {
 
     /// The catalog knows that the server has it: it is the user's avatar, and the next crop may go. Its copy in the cache comes last, since
     /// nothing but a download is lost with it.
-    mutating func cropFinished(_ id: CropID, _ name: AvatarName) -> [Action] {
+    mutating func cropFinished(_ id: CropID, _ name: AvatarName, now: MonotonicTime) -> [Action] {
         queue.noted(id)
         // Uploaded for an account that is another's by now: that user's icon is in the catalog.
         guard queue.finishingCrop(id) != nil else { return note() }
-        return note() + become(name) + [.disk(.stageCrop(id))]
+        copies.append(id)
+        if copyAt == nil { copyAt = now + Limits.Upload.copyDelay }
+        return note() + become(name)
+    }
+
+    /// Has crops copied into the cache, many at once where others are on their way: the disk then has time for those, and syncs the copies
+    /// together. `othersCome` when crops are found or sent now.
+    mutating func copy(othersCome: Bool, now: MonotonicTime) -> [Action] {
+        guard let copyAt else { return [] }
+        guard !othersCome || copyAt <= now || copies.count >= Limits.Upload.copiesTogetherMax else { return [] }
+        defer { (copies, self.copyAt) = ([], nil) }
+        return copies.map { .disk(.stageCrop($0)) }
     }
 
     /// The catalog could not take the note.
