@@ -3,6 +3,8 @@ internal import Hummingbird
 internal import HummingbirdCore
 package import Logging
 internal import NIOCore
+internal import PosixFiles
+internal import ProgramSupport
 package import ServerRuntime
 internal import ServiceLifecycle
 
@@ -12,11 +14,12 @@ package struct HTTPFront: Service {
     private let settings: ServerSettings.HTTP
     private let feed: ChangeFeed
     private let certificate: ServedCertificate?
+    private let socket: FrontSocket?
 
     /// - Parameters:
     ///   - connectionsMax: connections that are open at once.
     ///   - heartbeat: shorter in tests.
-    ///   - whenListening: called once with the bound port.
+    ///   - whenListening: called once with the bound port, which is 0 for a Unix socket.
     package init(
         _ settings: ServerSettings.HTTP, service: AvatarService, version: String,
         connectionsMax: Int = Limits.HTTP.connectionsMax, heartbeat: Duration = Limits.Changes.heartbeat,
@@ -30,6 +33,8 @@ package struct HTTPFront: Service {
             throw ListenFault("\(fault)")
         }
         let certificate = certificate
+        let socket = settings.socket.map { FrontSocket($0, mode: settings.socketMode) }
+        self.socket = socket
         feed = ChangeFeed(service, heartbeat: heartbeat, logger: logger)
         let responder = FrontResponder(
             service: service, settings: settings, version: version, gate: LoginGate(), feed: feed,
@@ -54,15 +59,26 @@ package struct HTTPFront: Service {
         application = Application(
             responder: responder, server: server,
             configuration: ApplicationConfiguration(
-                address: .hostname(settings.host, port: settings.port),
+                address: socket.map { .unixDomainSocket(path: $0.path) }
+                    ?? .hostname(settings.host, port: settings.port),
                 availableConnectionsDelegate: MaximumAvailableConnections(connectionsMax, logger: quiet)),
-            onServerRunning: { channel in whenListening(channel.localAddress?.port ?? 0) }, logger: quiet)
+            onServerRunning: { channel in
+                do throws(PosixError) {
+                    try socket?.opened()
+                } catch {
+                    logger.error(
+                        "a proxy may not connect", metadata: ["detail": "\(error); see http.listen.socketMode"])
+                }
+                whenListening(channel.localAddress?.port ?? 0)
+            }, logger: quiet)
     }
 
     /// Reads certificate and key again, as after a change of their files.
     package func readCertificateAgain() { certificate?.readAgain(isAsked: true) }
 
     package func run() async throws {
+        try socket?.makeRoom()
+        defer { socket?.remove() }
         do {
             try await withThrowingTaskGroup { tasks in
                 tasks.addTask { try await application.run() }
@@ -80,7 +96,8 @@ package struct HTTPFront: Service {
         } catch is CancellationError {
             // Whoever cancels knows.
         } catch let error as IOError {
-            throw ListenFault(host: settings.host, port: settings.port, error)
+            guard let socket else { throw ListenFault(host: settings.host, port: settings.port, error) }
+            throw ListenFault("cannot listen on \(socket.path): \(ErrorWords.text(error))")
         }
     }
 }

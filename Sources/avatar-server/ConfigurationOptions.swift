@@ -33,6 +33,8 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(help: "Largest sum of one user's files; 0 for no bound.") var quotaBytesPerUser: String?
     @Option(help: "Address for HTTP, perhaps with its port.") var httpListenHost: String?
     @Option(help: "Port for HTTP; 0 for any free one.") var httpListenPort: String?
+    @Option(help: "Unix socket for HTTP without TLS, instead of host and port.") var httpListenSocket: String?
+    @Option(help: "Octal mode of that socket.") var httpListenSocketMode: String?
     @Option(help: "Certificate and its chain, PEM: turns HTTPS on.") var httpTlsCertificateFile: String?
     @Option(help: "The certificate's key, PEM.") var httpTlsKeyFile: String?
     @Option(help: "HTTP without TLS, for a proxy on this machine.") var httpPlaintext: String?
@@ -53,6 +55,7 @@ struct ConfigurationOptions: ParsableArguments {
             .classicBodyBytesMax: classicBodyBytesMax, .classicOpenUpload: classicOpenUpload,
             .uploadBytesMax: uploadBytesMax, .quotaBytesPerUser: quotaBytesPerUser, .metricsHost: metricsHost,
             .httpListenHost: httpListenHost, .httpListenPort: httpListenPort,
+            .httpListenSocket: httpListenSocket, .httpListenSocketMode: httpListenSocketMode,
             .httpTLSCertificateFile: httpTlsCertificateFile,
             .httpTLSKeyFile: httpTlsKeyFile, .httpPlaintext: httpPlaintext, .httpPublicAvatars: httpPublicAvatars,
             .httpCORSOrigins: httpCorsOrigins,

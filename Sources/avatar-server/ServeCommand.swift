@@ -90,9 +90,8 @@ struct ServeCommand: ParsableCommand {
         ) { port in
             logger.info(
                 "listening for HTTP",
-                metadata: [
-                    "address": "\(settings.http.host)", "port": "\(port)", "tls": "\(settings.http.tls != nil)",
-                ])
+                metadata: settings.http.socket.map { ["socket": "\($0)", "tls": "false"] }
+                    ?? ["address": "\(settings.http.host)", "port": "\(port)", "tls": "\(settings.http.tls != nil)"])
             do {
                 if let portFile {
                     try Data("\(port)\n".utf8).write(to: URL(fileURLWithPath: portFile), options: .atomic)

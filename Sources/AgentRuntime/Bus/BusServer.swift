@@ -4,6 +4,7 @@ package import LabelBus
 package import Logging
 package import NIOCore
 internal import NIOPosix
+internal import PosixFiles
 internal import ProgramSupport
 internal import ServiceLifecycle
 internal import Synchronization

@@ -50,18 +50,7 @@ package struct BusSocket: ~Copyable {
     }
 
     private static func make(_ path: String, in folder: borrowing Folder) throws(PosixError) -> BusSocket {
-        let name = SocketPlace.split(path).name
-        if let facts = try folder.facts(of: name) {
-            // Anything but a socket of ours is not ours to remove.
-            guard facts.kind == .other, facts.owner == geteuid() else {
-                throw PosixError("bind", path: path, code: EEXIST)
-            }
-            switch try UnixSocket.probe(path) {
-            case .answered: throw PosixError("bind", path: path, code: EADDRINUSE)
-            case .abandoned: try folder.remove(name)
-            case .missing: break
-            }
-        }
+        try SocketPlace.clear(path, in: folder)
         let file = try UnixSocket.listen(path, backlog: Limits.Bus.listenBacklog)
         return BusSocket(file: file, place: SocketPlace(path: path, isOwned: true))
     }
@@ -75,38 +64,6 @@ package struct BusSocket: ~Copyable {
     consuming func release() -> (descriptor: Int32, place: SocketPlace?) {
         let place = place
         return (file.release(), place)
-    }
-}
-
-/// A socket's path, and what lay there when the socket was made or handed over.
-struct SocketPlace: Sendable {
-    let path: String
-    /// Whether the path is unlinked in the end: not where systemd made the socket.
-    let isOwned: Bool
-    private let made: FileFacts?
-
-    init(path: String, isOwned: Bool) {
-        self.path = path
-        self.isOwned = isOwned
-        made = try? FileFacts.lying(at: path)
-    }
-
-    var folder: String { Self.split(path).folder }
-    var name: String { Self.split(path).name }
-
-    /// Where the path leads now: clients reach the socket only while that is the very one that was made.
-    var standing: PathStanding {
-        guard let made else { return .missing }
-        return FileFacts.standing(of: path, device: made.device, inode: made.inode)
-    }
-
-    /// Unlinks the path, unless another socket has taken it since.
-    func unlinkIfOurs() { if isOwned, standing == .held { unlink(path) } }
-
-    static func split(_ path: String) -> (folder: String, name: String) {
-        guard let slash = path.lastIndex(of: "/") else { return (".", path) }
-        let folder = path[..<slash]
-        return (folder.isEmpty ? "/" : String(folder), String(path[path.index(after: slash)...]))
     }
 }
 

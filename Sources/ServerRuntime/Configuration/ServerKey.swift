@@ -28,6 +28,8 @@ package enum ServerKey: String, ConfigurationKey {
     case quotaBytesPerUser = "quota.bytesPerUser"
     case httpListenHost = "http.listen.host"
     case httpListenPort = "http.listen.port"
+    case httpListenSocket = "http.listen.socket"
+    case httpListenSocketMode = "http.listen.socketMode"
     case httpTLSCertificateFile = "http.tls.certificateFile"
     case httpTLSKeyFile = "http.tls.keyFile"
     case httpPlaintext = "http.plaintext"
@@ -48,7 +50,7 @@ package enum ServerKey: String, ConfigurationKey {
         case .listenHost, .listenPort, .storageRoot, .storageSync, .storesKind, .storesSQLiteFile, .redisHost,
             .redisPort, .redisSocket, .redisPassword, .mysqlHost, .mysqlPort, .mysqlSocket, .mysqlUser, .mysqlPassword,
             .mysqlSchema, .classicChunkBytes, .classicBodyBytesMax, .httpListenHost, .httpListenPort,
-            .httpTLSCertificateFile, .httpTLSKeyFile,
+            .httpListenSocket, .httpListenSocketMode, .httpTLSCertificateFile, .httpTLSKeyFile,
             .httpPlaintext, .httpPublicAvatars, .httpCORSOrigins, .metricsHost, .metricsPort:
             false
         }

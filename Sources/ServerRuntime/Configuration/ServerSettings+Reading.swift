@@ -1,4 +1,5 @@
 internal import AvatarCore
+internal import PosixFiles
 package import ProgramSupport
 
 extension ServerSettings {
@@ -35,8 +36,19 @@ extension ServerSettings {
     }
 
     private mutating func readHTTP(_ values: inout ConfigurationValues<ServerKey>) {
+        var modeFault: String?
         values.address(
             .httpListenHost, .httpListenPort, ports: 0...65_535, host: { http.host = $0 }, port: { http.port = $0 })
+        values.path(.httpListenSocket) { http.socket = $0 }
+        values.text(.httpListenSocketMode) { mode in
+            // Whoever may connect must be able to write; nothing of a socket is ever executed.
+            guard let bits = UInt32(mode, radix: 8), bits & ~0o666 == 0, bits & 0o600 == 0o600 else {
+                modeFault = "\"\(mode)\" must be an octal mode in quotes, such as \"0660\", with 6 for the owner"
+                return
+            }
+            http.socketMode = bits
+        }
+        if let modeFault { values.refuse(.httpListenSocketMode, modeFault) }
         var (certificate, key) = (String?.none, String?.none)
         values.path(.httpTLSCertificateFile) { certificate = $0 }
         values.path(.httpTLSKeyFile) { key = $0 }
@@ -51,12 +63,21 @@ extension ServerSettings {
                 certificate == nil ? .httpTLSKeyFile : .httpTLSCertificateFile,
                 "http.tls.certificateFile and http.tls.keyFile are only of use together")
         }
+        if http.socket != nil, !http.isPlaintext {
+            values.refuse(.httpListenSocket, "is only for a proxy on this machine: http.plaintext must be true")
+        }
+        if let socket = http.socket, socket.utf8.count > UnixSocket.pathBytesMax {
+            values.refuse(
+                .httpListenSocket,
+                "has more than \(UnixSocket.pathBytesMax) bytes, which is as long as a socket's path may be")
+        }
         guard http.isPlaintext else { return }
         if http.tls != nil { values.refuse(.httpPlaintext, "cannot be true where there is a certificate") }
-        if !Self.isLoopback(http.host) {
+        if http.socket == nil, !Self.isLoopback(http.host) {
             values.refuse(
                 .httpPlaintext,
-                "is only for a proxy on this machine: http.listen.host must be of the loopback, such as 127.0.0.1")
+                "is only for a proxy on this machine: http.listen.host must be of the loopback, such as 127.0.0.1, or http.listen.socket a path"
+            )
         }
     }
 

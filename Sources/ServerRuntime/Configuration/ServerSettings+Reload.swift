@@ -44,6 +44,8 @@ extension ServerSettings {
         case .quotaBytesPerUser: "\(quotaBytesPerUser ?? 0)"
         case .httpListenHost: http.host
         case .httpListenPort: "\(http.port)"
+        case .httpListenSocket: http.socket ?? ""
+        case .httpListenSocketMode: "0" + String(http.socketMode, radix: 8)
         case .httpTLSCertificateFile: http.tls?.certificateFile ?? ""
         case .httpTLSKeyFile: http.tls?.keyFile ?? ""
         case .httpPlaintext: "\(http.isPlaintext)"

@@ -54,6 +54,10 @@ package struct ServerSettings: Sendable {
 
         package var host = "127.0.0.1"
         package var port = 9443
+        /// A Unix socket, in place of host and port; for a proxy, without TLS.
+        package var socket: String?
+        /// Who may connect to it.
+        package var socketMode: UInt32 = 0o660
         package var tls: TLS?
         /// Without TLS, for a proxy on this machine.
         package var isPlaintext = false

@@ -151,15 +151,20 @@ extension RealPrograms {
         // MARK: nginx in front
 
         /// avatar-server without TLS behind nginx, to which the stage's url leads.
-        private func withProxy(_ body: (WebStage, NginxProgram) async throws -> Void) async throws {
+        private func withProxy(
+            bySocket: Bool = false, _ body: (WebStage, NginxProgram) async throws -> Void
+        ) async throws {
             try await WebStage.run { stage in
-                try await stage.restartServer(["--http-public-avatars", "true"], isPlain: true)
+                let socket = stage.folder.file("http")
+                try await stage.restartServer(
+                    ["--http-public-avatars", "true"] + (bySocket ? ["--http-listen-socket", socket] : []),
+                    isPlain: true)
                 let nginx = try await NginxProgram(
                     try documented(
                         "proxy_cache_path", stage,
                         [
                             ("/var/cache/nginx/avatars", "@FOLDER@/cache"),
-                            ("127.0.0.1:9080", "127.0.0.1:\(stage.frontPort)"),
+                            ("127.0.0.1:9080", bySocket ? "unix:\(socket)" : "127.0.0.1:\(stage.frontPort)"),
                         ]), in: stage.folder)
                 stage.lead(to: nginx.port)
                 do {
@@ -186,9 +191,11 @@ extension RealPrograms {
             return (status, got.output.lowercased(), sha256(ofFile: body))
         }
 
-        @Test("the agent goes through it: down by digest, up by PUT and in pieces, and it hears of changes")
-        func through() async throws {
-            try await withProxy { stage, _ in
+        @Test(
+            "the agent goes through it: down by digest, up by PUT and in pieces, and it hears of changes",
+            arguments: [false, true])
+        func through(bySocket: Bool) async throws {
+            try await withProxy(bySocket: bySocket) { stage, _ in
                 let (first, second) = (
                     try TestPictures.padded(.png, to: 6000, seed: 1), try TestPictures.padded(.png, to: 6000, seed: 2)
                 )

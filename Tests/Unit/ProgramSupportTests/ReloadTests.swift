@@ -54,14 +54,18 @@ import Testing
             .redisSocket: "/x", .mysqlSocket: "/x", .classicChunkBytes: "1024", .classicBodyBytesMax: "5000",
             .classicOpenUpload: "true", .logLevel: "debug", .logFormat: "json", .listenHost: "::1", .metricsHost: "::1",
             .listenPort: "1", .redisPort: "1", .mysqlPort: "1", .metricsPort: "1", .uploadBytesMax: "1",
-            .quotaBytesPerUser: "1", .httpListenHost: "::1", .httpListenPort: "1", .httpTLSCertificateFile: "/x",
+            .quotaBytesPerUser: "1", .httpListenHost: "::1", .httpListenPort: "1", .httpListenSocket: "/x",
+            .httpListenSocketMode: "0600", .httpTLSCertificateFile: "/x",
             .httpTLSKeyFile: "/x", .httpPlaintext: "true", .httpPublicAvatars: "true",
             .httpCORSOrigins: "https://a.example",
         ]
         let value = values[key] ?? "other"
         // Neither of the two is of use alone.
         let isTLS = key == .httpTLSCertificateFile || key == .httpTLSKeyFile
-        let before: [ServerKey: String] = isTLS ? [.httpTLSCertificateFile: "/cert", .httpTLSKeyFile: "/key"] : [:]
+        let before: [ServerKey: String] =
+            isTLS
+            ? [.httpTLSCertificateFile: "/cert", .httpTLSKeyFile: "/key"]
+            : key == .httpListenSocket ? [.httpPlaintext: "true"] : [:]
         let running = try await server(before)
         let new = try await server(before.merging([key: value]) { $1 })
         #expect(running.changes(to: new).map(\.key) == [key])
