@@ -34,6 +34,7 @@ let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioHTTPTypesHTTP2 = Target.Dependency.product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras")
+let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
@@ -126,7 +127,8 @@ let package = Package(
             name: "HTTPFront",
             dependencies: [
                 "AvatarCore", "TransferMachines", "PosixFiles", "ProgramSupport", "ServerRuntime",
-                hummingbird, hummingbirdCore, nioSSL, nioTLS, nioHTTPTypes, nioHTTPTypesHTTP2, nioHTTP2, httpTypes,
+                hummingbird, hummingbirdCore, nioSSL, nioTLS, nioHTTPTypes, nioHTTPTypesHTTP1, nioHTTPTypesHTTP2,
+                nioHTTP1, nioHTTP2, httpTypes,
                 nioCore, nioPosix, logging, lifecycle,
             ], swiftSettings: strict),
         .target(

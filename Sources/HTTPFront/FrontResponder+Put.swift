@@ -10,6 +10,13 @@ internal import TransferMachines
 extension FrontResponder {
     /// Everything that can be refused from the head alone is refused before the body is asked for.
     func put(_ key: ResourceKey, _ user: UserID, _ request: Request, _ context: FrontContext) async throws -> Response {
+        // RFC 9110, 14.5: a part must not be taken for the whole.
+        guard request.headers[.contentRange] == nil else {
+            throw Problem(.badRequest, "Only whole pictures", "a picture in pieces goes to /v1/users/\(user)/uploads")
+        }
+        if let coding = request.headers[.contentEncoding], coding.lowercased() != "identity" {
+            throw Problem(.unsupportedMediaType, "No coding", "a picture comes as it is, without a Content-Encoding")
+        }
         let size = try length(request)
         let expected = try digest(request)
         let current = try await service.avatar(of: user)
@@ -31,8 +38,15 @@ extension FrontResponder {
             let result: (avatar: Avatar, isNew: Bool)
             do {
                 try await goAhead(request, context)
-                var body = request.body.makeAsyncIterator()
-                while let piece = try await body.nextPiece() { try await incoming.write(piece) }
+                var (body, came) = (request.body.makeAsyncIterator(), Int64(0))
+                while let piece = try await body.nextPiece() {
+                    try await incoming.write(piece)
+                    came += Int64(piece.count)
+                }
+                // A connection that ends in the middle can look like the end of the body.
+                guard came == size else {
+                    throw Problem(.badRequest, "Too short", "\(size) bytes were promised, and \(came) came")
+                }
                 result = try await incoming.finish(expected)
             } catch {
                 await incoming.discard()

@@ -34,6 +34,11 @@ struct FrontResponder: HTTPResponder {
         let cors = CrossOrigin(settings.corsOrigins, request.headers[.origin])
         var response: Response
         do {
+            // HTTP/1.1's decoder has refused such a head before it was whole, and HTTP/2's one with too many bytes.
+            guard request.headers.count <= Limits.HTTP.headFieldsMax else { throw Problem.headTooLarge }
+            guard request.namesOneHost else {
+                throw Problem(.badRequest, "Which host?", "the request names more than one host")
+            }
             if let preflight = cors.preflight(request) {
                 response = preflight
             } else {
@@ -111,6 +116,16 @@ struct FrontResponder: HTTPResponder {
             }
         return Problem(
             .methodNotAllowed, "Not that way", "this resource knows \(allowed)", fields: [.allow: allowed])
+    }
+}
+
+extension Request {
+    /// Two that differ are a sign that somebody in between has taken one request for another.
+    fileprivate var namesOneHost: Bool {
+        guard let authority = head.authority, let name = HTTPField.Name("Host"), let host = headers[name] else {
+            return true
+        }
+        return ExactString(host) == ExactString(authority)
     }
 }
 

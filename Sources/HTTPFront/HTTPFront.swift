@@ -19,11 +19,12 @@ package struct HTTPFront: Service {
     /// - Parameters:
     ///   - connectionsMax: connections that are open at once.
     ///   - heartbeat: shorter in tests.
+    ///   - bounds: narrower in tests.
     ///   - whenListening: called once with the bound port, which is 0 for a Unix socket.
     package init(
         _ settings: ServerSettings.HTTP, service: AvatarService, version: String,
         connectionsMax: Int = Limits.HTTP.connectionsMax, heartbeat: Duration = Limits.Changes.heartbeat,
-        logger: Logger,
+        bounds: ExchangeBounds = ExchangeBounds(), logger: Logger,
         whenListening: @escaping @Sendable (Int) -> Void
     ) throws {
         self.settings = settings
@@ -48,12 +49,12 @@ package struct HTTPFront: Service {
         let server: HTTPServerBuilder
         if let certificate {
             server = HTTPServerBuilder {
-                OnItsEventLoop(
-                    connection: SecureChannel(certificate, HTTP1Channel(responder: $0, configuration: http1)))
+                let plain = PlainChannel(HTTP1Channel(responder: $0, configuration: http1), bounds)
+                return OnItsEventLoop(connection: SecureChannel(certificate, plain))
             }
         } else {
             server = HTTPServerBuilder {
-                OnItsEventLoop(connection: HTTP1Channel(responder: $0, configuration: http1))
+                OnItsEventLoop(connection: PlainChannel(HTTP1Channel(responder: $0, configuration: http1), bounds))
             }
         }
         application = Application(

@@ -46,7 +46,12 @@ struct Problem: Error, Sendable {
         }
     }
 
-    var response: Response {
+    static let headTooLarge = Problem(
+        .requestHeaderFieldsTooLarge, "Too large",
+        "a request's head may have \(Limits.HTTP.headBytesMax) bytes and \(Limits.HTTP.headFieldsMax) fields")
+
+    /// The body.
+    var json: [UInt8] {
         var json = JSONWriter()
         json.object { json in
             json.field("type", "about:blank")
@@ -55,9 +60,13 @@ struct Problem: Error, Sendable {
             json.field("detail", detail)
             json.field("code", code.map { Int64($0.rawValue) })
         }
+        return json.bytes
+    }
+
+    var response: Response {
         var fields = fields
         fields[.contentType] = "application/problem+json"
-        return Response(status: status, headers: fields.secured, body: .init(byteBuffer: ByteBuffer(bytes: json.bytes)))
+        return Response(status: status, headers: fields.secured, body: .init(byteBuffer: ByteBuffer(bytes: json)))
     }
 }
 

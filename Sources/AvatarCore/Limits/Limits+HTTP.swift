@@ -3,10 +3,22 @@ extension Limits {
     package enum HTTP {
         /// Connections that are open at once.
         package static let connectionsMax = 16_384
-        /// Bytes of all fields of a request's head.
+        /// Bytes of a request's head: its path and all fields.
         package static let headBytesMax = 16 * 1024
         /// Fields of a request's head.
         package static let headFieldsMax = 100
+        /// How long a request's head of HTTP/1.1 may be on its way, from its first byte on.
+        package static let headTime = Duration.seconds(20)
+        /// How long the server waits for a body, beside a second for each ``bodyBytesPerSecondMin`` that have come.
+        package static let bodyGrace = Duration.seconds(30)
+        /// The slowest that a body may come.
+        package static let bodyBytesPerSecondMin = 512
+        /// How long the rest of a request is taken, and thrown away, when its answer is out.
+        package static let drainTime = Duration.seconds(20)
+        /// How many bytes of it.
+        package static let drainBytesMax = 32 * 1024 * 1024
+        /// How long a client may take to read an answer behind which the connection ends.
+        package static let lingerTime = Duration.seconds(5)
         /// A connection on which nothing comes or goes for this time is closed.
         package static let idleSeconds: Int64 = 60
         /// A connection whose TLS handshake has not ended after this time is closed.

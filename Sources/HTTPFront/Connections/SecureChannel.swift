@@ -21,9 +21,9 @@ struct SecureChannel: ServerChildChannel {
     }
 
     private let certificate: ServedCertificate
-    private let http1: HTTP1Channel
+    private let http1: PlainChannel
 
-    init(_ certificate: ServedCertificate, _ http1: HTTP1Channel) {
+    init(_ certificate: ServedCertificate, _ http1: PlainChannel) {
         self.certificate = certificate
         self.http1 = http1
     }
@@ -65,16 +65,19 @@ struct SecureChannel: ServerChildChannel {
     private func setUpStreams(_ channel: any Channel, _ logger: Logger) -> EventLoopFuture<Streams> {
         channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
+            let bounds = http1.bounds
             let idle = TimeAmount.seconds(Limits.HTTP.idleSeconds)
             let manager = NIOHTTP2ServerConnectionManagementHandler(
                 eventLoop: channel.eventLoop,
                 configuration: .init(maxIdleTime: idle, maxAge: nil, maxGraceTime: nil, keepalive: nil))
             let streams = try pipeline.configureAsyncHTTP2Pipeline(
-                mode: .server, streamDelegate: manager.http2StreamDelegate, configuration: Self.configuration
+                mode: .server, streamDelegate: manager.http2StreamDelegate, frameDelegate: ClosesBehindFaults(channel),
+                configuration: Self.configuration
             ) { stream in
                 stream.eventLoop.makeCompletedFuture {
                     try stream.pipeline.syncOperations.addHandlers([
-                        HTTP2FramePayloadToHTTPServerCodec(),
+                        StreamEnd(), HTTP2FramePayloadToHTTPServerCodec(),
+                        ExchangeGuard(bounds, isStream: true),
                         HTTPConnectionStateHandler(idleTimeout: .seconds(Limits.HTTP.idleSeconds), logger: logger),
                     ])
                     return try Exchange(wrappingChannelSynchronously: stream)
@@ -120,5 +123,18 @@ private final class ClosesWithItsClient: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed? = event as? ChannelEvent { return context.close(promise: nil) }
         context.fireUserInboundEventTriggered(event)
+    }
+}
+
+/// Closes a connection behind a GOAWAY that tells its client of an error, which NIO leaves to whoever uses it.
+private struct ClosesBehindFaults: NIOHTTP2FrameDelegate {
+    private let channel: any Channel
+
+    init(_ channel: any Channel) { self.channel = channel }
+
+    func wroteFrame(_ frame: HTTP2Frame) {
+        guard case .goAway(_, let code, _) = frame.payload, code != .noError else { return }
+        // The frame leaves first.
+        channel.eventLoop.execute { [channel] in channel.close(promise: nil) }
     }
 }

@@ -25,7 +25,7 @@ enum Route: Hashable, Sendable {
 
     /// - Parameter target: the request's target; its query is no part of the route.
     init(_ target: String) throws(Fault) {
-        let path = target.prefix { $0 != "?" }
+        let path = Self.origin(target).prefix { $0 != "?" }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         switch parts.count {
         case 2 where parts[1] == "healthz": self = .health
@@ -46,6 +46,15 @@ enum Route: Hashable, Sendable {
                 try Self.user(parts[3]), id, Tus.Metadata(name: try Self.name(parts[7]), sha256: digest))
         default: throw .unknown
         }
+    }
+
+    /// Without scheme and authority, which a client puts in front that takes the server for a proxy (RFC 9112, 3.2.2).
+    private static func origin(_ target: String) -> Substring {
+        guard target.utf8.first != UInt8(ascii: "/") else { return target[...] }
+        for scheme in ["http://", "https://"] where target.lowercased().hasPrefix(scheme) {
+            return target.dropFirst(scheme.count).drop { $0 != "/" && $0 != "?" }
+        }
+        return target[...]
     }
 
     /// The path of an upload.

@@ -16,6 +16,7 @@ import Testing
         // Decoded once, not twice.
         #expect(try Route("/v1/users/7/avatars/%2561") == .file(seven, AvatarName("%61")))
         #expect(try Route("/v1/me") == .me)
+        #expect(try Route("http://host:80/v1/me?x") == .me, "as to a proxy")
         #expect(try Route("/v1/changes?user=7") == .changes)
         #expect(try Route("/healthz") == .health)
         #expect(try Route("/readyz") == .ready)
@@ -24,7 +25,8 @@ import Testing
     @Test(arguments: [
         "", "/", "*", "v1/me", "/v1", "/v1/me/", "/v1//me", "/V1/me", "/v1/%6De", "/v2/me", "/v1/users/7",
         "/v1/users/7/avatar/",
-        "/v1/users/7/avatars", "/v1/users/7/avatars/a/b", "/v1/users/7/../7/avatar", "http://host/v1/me",
+        "/v1/users/7/avatars", "/v1/users/7/avatars/a/b", "/v1/users/7/../7/avatar",
+        "http://host", "ftp://host/v1/me",
     ])
     func otherPathsNameNothing(_ path: String) {
         #expect(throws: Route.Fault.unknown) { try Route(path) }

@@ -22,7 +22,8 @@ struct TestFront {
 
     static func with(
         _ kind: StoreKind = .embedded, _ settings: ServerSettings = ServerSettings(),
-        heartbeat: Duration = Limits.Changes.heartbeat, _ body: (TestFront) async throws -> Void
+        heartbeat: Duration = Limits.Changes.heartbeat, bounds: ExchangeBounds = ExchangeBounds(),
+        _ body: (TestFront) async throws -> Void
     ) async throws {
         try await TestServer.with(kind, settings) { server async throws in
             let (certificate, key) = (
@@ -42,7 +43,7 @@ struct TestFront {
             if !http.isPlaintext { http.tls = .init(certificateFile: certificate, keyFile: key) }
             let (ports, port) = AsyncStream.makeStream(of: Int.self)
             let front = try HTTPFront(
-                http, service: server.avatars, version: "1.2.3", heartbeat: heartbeat,
+                http, service: server.avatars, version: "1.2.3", heartbeat: heartbeat, bounds: bounds,
                 logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             ) { port.yield($0) }
             let running = Task { try? await front.run() }
@@ -100,13 +101,24 @@ struct TestFront {
             output: output)
     }
 
+    /// Where it listens.
+    var port: Int { url.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
+
     /// What `Python/http2.py` prints.
     func http2(_ command: String, _ arguments: String...) async throws -> String {
+        try await python("http2.py", [command], arguments)
+    }
+
+    /// What a program of the folder `Python` prints that is told where the front is.
+    func python(_ program: String, _ arguments: String...) async throws -> String {
+        try await python(program, [], arguments)
+    }
+
+    private func python(_ program: String, _ before: [String], _ behind: [String]) async throws -> String {
         let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         let package = sources.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let port = url.split(separator: ":").last.map(String.init) ?? ""
-        let script = sources.appendingPathComponent("Python/http2.py").path
-        let words = [script, command, "127.0.0.1", port, certificate] + arguments
+        let script = sources.appendingPathComponent("Python/\(program)").path
+        let words = [script] + before + ["127.0.0.1", "\(port)", certificate] + behind
         return try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
                 continuation.resume(

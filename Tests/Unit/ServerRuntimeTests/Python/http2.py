@@ -3,8 +3,12 @@
 settings            prints what the server allows, as JSON
 end                 ends the connection after an answer; prints `closed` when the server has ended its side too
 resets COUNT        opens so many requests and takes each back at once; prints the error code that the server ends the connection with
+slow LOGIN          sends the beginning of a picture and waits; prints the answer, how its stream ended, and the answer to a request behind it
+early BYTES         sends a body of so many bytes whatever the answer is; prints the same
 """
 
+import base64
+import itertools
 import json
 import socket
 import ssl
@@ -82,7 +86,7 @@ def resets(connection, count):
         for _ in range(int(count)):
             connection.http.reset_stream(connection.request("/v1/me"), h2.errors.ErrorCodes.CANCEL)
             connection.send()
-    except ConnectionError:
+    except (ConnectionError, ssl.SSLError):
         pass
     for event in events:
         if event is None or isinstance(event, h2.events.ConnectionTerminated):
@@ -90,5 +94,64 @@ def resets(connection, count):
             return
 
 
+def put(connection, length, login=None):
+    stream = connection.http.get_next_available_stream_id()
+    head = [(":method", "PUT"), (":scheme", "https"), (":authority", "localhost"), (":path", "/v1/users/1019/avatars/x.png"),
+            ("content-length", str(length))]
+    if login:
+        head.append(("authorization", "Basic " + base64.b64encode(login.encode()).decode()))
+    connection.http.send_headers(stream, head)
+    connection.send()
+    return stream
+
+
+def status(event):
+    return next(value for name, value in event.headers if name == ":status")
+
+
+def tell(connection, events, stream, answer):
+    """Waits for the answer and for the end of its stream, and asks for something else on the same connection."""
+    for event in events:
+        if event is None:
+            sys.exit("the connection was closed")
+        if isinstance(event, h2.events.ResponseReceived) and event.stream_id == stream:
+            answer = status(event)
+        elif isinstance(event, h2.events.StreamReset) and event.stream_id == stream:
+            end = h2.errors.ErrorCodes(event.error_code).name
+            break
+    second = connection.request("/healthz")
+    connection.send()
+    for event in events:
+        if isinstance(event, h2.events.ResponseReceived) and event.stream_id == second:
+            print(f"{answer}, then {end}, then {status(event)}")
+            return
+
+
+def slow(connection, login):
+    stream = put(connection, 10_000, login)
+    connection.http.send_data(stream, b"\x89PNG")
+    connection.send()
+    tell(connection, connection.events(), stream, None)
+
+
+def early(connection, count):
+    stream, left, answer = put(connection, int(count)), int(count), None
+    events = connection.events()
+    while left:
+        room = min(left, connection.http.local_flow_control_window(stream), connection.http.max_outbound_frame_size)
+        if room:
+            connection.http.send_data(stream, bytes(room))
+            connection.send()
+            left -= room
+            continue
+        event = next(events)
+        if isinstance(event, h2.events.ResponseReceived):
+            answer = status(event)
+        elif isinstance(event, h2.events.StreamReset):
+            events = itertools.chain([event], events)
+            break
+    tell(connection, events, stream, answer)
+
+
 command, host, port, certificate = sys.argv[1:5]
-{"settings": settings, "end": end, "resets": resets}[command](Connection(host, port, certificate), *sys.argv[5:])
+{"settings": settings, "end": end, "resets": resets, "slow": slow, "early": early}[command](Connection(host, port, certificate), *sys.argv[5:])
