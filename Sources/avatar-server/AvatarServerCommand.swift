@@ -15,7 +15,7 @@ struct AvatarServerCommand: ParsableCommand {
             (AVATAR_SERVER_LISTEN_PORT). Flags come before the environment, the environment before the file.
             """,
         version: Version.current,
-        subcommands: [ServeCommand.self, UserCommand.self, CheckCommand.self])
+        subcommands: [ServeCommand.self, UserCommand.self, CheckCommand.self, RebuildCommand.self])
 
     /// Begins the program. Every file that it makes from here on is for its own user alone, whatever library makes it. SIGHUP
     /// ends it at no time.
