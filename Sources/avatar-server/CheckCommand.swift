@@ -32,6 +32,13 @@ struct CheckCommand: ParsableCommand {
         case .cluster: Self.check(Cluster(redis: settings.redis, mysql: settings.mysql), &report)
         }
         if let files = settings.http.tls { Self.check(files, &report) }
+        if let socket = settings.http.socket {
+            report.add(
+                "socket \(socket)", FrontSocket.problem(socket),
+                remedy:
+                    "see http.listen.socket; its folder must be there, and the server's user must be able to write there"
+            )
+        }
         report.add(
             "chunk and body sizes", sizesProblem(settings),
             remedy: "raise classic.bodyBytesMax, or lower classic.chunkBytes to what clients send")

@@ -48,7 +48,8 @@ final class ExchangeGuard: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !watch.isOver else { return }
         switch unwrapInboundIn(data) {
-        case .head: watch.headCame(now: now)
+        case .head(let head):
+            watch.headCame(waits: head.headerFields[.expect]?.lowercased() == "100-continue", now: now)
         case .body(let bytes):
             let isForNobody = watch.isDraining
             let action = watch.bodyCame(bytes.readableBytes)
@@ -151,7 +152,7 @@ final class ExchangeGuard: ChannelDuplexHandler {
 }
 
 /// Tells ``ExchangeGuard`` of every byte that a connection of HTTP/1.1 brings: the decoder keeps a head to itself until it is whole.
-final class ByteCount: ChannelInboundHandler {
+final class ByteListener: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 

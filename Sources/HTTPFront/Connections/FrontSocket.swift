@@ -1,11 +1,12 @@
 internal import AvatarCore
 internal import Glibc
 internal import PosixFiles
+internal import ProgramSupport
 internal import ServerRuntime
 internal import Synchronization
 
 /// The Unix socket of a front that a proxy on this machine connects to.
-final class FrontSocket: Sendable {
+package final class FrontSocket: Sendable {
     let path: String
     private let mode: UInt32
     private let place = Mutex<SocketPlace?>(nil)
@@ -13,6 +14,13 @@ final class FrontSocket: Sendable {
     init(_ path: String, mode: UInt32) {
         self.path = path
         self.mode = mode
+    }
+
+    /// Why no socket can be made at a path; nil when one can. Changes nothing.
+    package static func problem(_ path: String) -> String? {
+        let folder = SocketPlace.split(path).folder
+        guard access(folder, W_OK | X_OK) != 0 else { return nil }
+        return "\(folder): \(ErrorWords.kernel(errno))"
     }
 
     /// Takes away what a server left there that did not end by itself. Whoever listens there now is left alone.

@@ -18,7 +18,7 @@ struct PlainChannel: ServerChildChannel {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         let exchanges = ExchangeGuard(bounds, isStream: false)
         do {
-            try channel.pipeline.syncOperations.addHandler(ByteCount(exchanges))
+            try channel.pipeline.syncOperations.addHandler(ByteListener(exchanges))
         } catch {
             return channel.eventLoop.makeFailedFuture(error)
         }

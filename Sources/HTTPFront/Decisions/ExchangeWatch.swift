@@ -83,15 +83,16 @@ struct ExchangeWatch {
         return .nothing
     }
 
-    mutating func headCame(now: MonotonicTime) {
+    /// - Parameter waits: whether the client sends its body only when it is asked to (`Expect: 100-continue`).
+    mutating func headCame(waits: Bool, now: MonotonicTime) {
         owed += 1
-        coming = .body(BodyPace(waitingSince: isReading ? now : nil))
+        coming = .body(BodyPace(isDue: !waits, waitingSince: isReading ? now : nil))
     }
 
     mutating func bodyCame(_ count: Int) -> Action {
         if rest != nil { return take(count) }
         if case .body(var pace) = coming {
-            pace.bytes += count
+            pace.came(count)
             coming = .body(pace)
         }
         return .nothing
@@ -120,7 +121,7 @@ struct ExchangeWatch {
 
     /// The client has been asked to send its body now.
     mutating func bodyWasAskedFor(now: MonotonicTime) {
-        if case .body = coming { coming = .body(BodyPace(waitingSince: isReading ? now : nil)) }
+        if case .body = coming { coming = .body(BodyPace(isDue: true, waitingSince: isReading ? now : nil)) }
     }
 
     mutating func answerBegins() { isAnswering = true }
@@ -182,11 +183,22 @@ struct ExchangeWatch {
 
 /// How long the server has waited for a body, and how long it may.
 private struct BodyPace {
-    var bytes = 0
+    private var bytes = 0
     private var waited = Duration.zero
     private var waitingSince: MonotonicTime?
+    /// Whether it is the client's turn.
+    private var isDue: Bool
 
-    init(waitingSince: MonotonicTime?) { self.waitingSince = waitingSince }
+    init(isDue: Bool, waitingSince: MonotonicTime?) {
+        self.isDue = isDue
+        self.waitingSince = waitingSince
+    }
+
+    mutating func came(_ count: Int) {
+        bytes += count
+        // Some do not wait.
+        isDue = true
+    }
 
     mutating func begin(_ now: MonotonicTime) { if waitingSince == nil { waitingSince = now } }
 
@@ -196,6 +208,7 @@ private struct BodyPace {
     }
 
     func deadline(_ bounds: ExchangeBounds) -> MonotonicTime? {
-        waitingSince.map { $0 + (bounds.bodyGrace + .seconds(bytes) / bounds.bodyBytesPerSecondMin - waited) }
+        guard isDue, let waitingSince else { return nil }
+        return waitingSince + (bounds.bodyGrace + .seconds(bytes) / bounds.bodyBytesPerSecondMin - waited)
     }
 }

@@ -15,11 +15,11 @@ import Testing
     private func at(_ seconds: Int) -> MonotonicTime { .zero + .seconds(seconds) }
 
     /// A request whose head has come at second 0, with the server waiting for its body.
-    private func inBody() -> ExchangeWatch {
+    private func inBody(waits: Bool = false) -> ExchangeWatch {
         var watch = ExchangeWatch(Self.bounds)
         watch.readBegins(now: at(0))
         _ = watch.bytesCame(10, now: at(0))
-        watch.headCame(now: at(0))
+        watch.headCame(waits: waits, now: at(0))
         return watch
     }
 
@@ -68,9 +68,13 @@ import Testing
     }
 
     @Test func aClientThatWaitsToBeAskedHasTimeFromThenOn() {
-        var watch = inBody()
-        watch.bodyWasAskedFor(now: at(29))
-        #expect(watch.deadline == at(59))
+        var watch = inBody(waits: true)
+        #expect(watch.deadline == nil)
+        watch.bodyWasAskedFor(now: at(100))
+        #expect(watch.deadline == at(130))
+        var hasty = inBody(waits: true)
+        _ = hasty.bodyCame(100)
+        #expect(hasty.deadline == at(31))
     }
 
     @Test func anAnsweredBodyIsThrownAwayForAWhile() {

@@ -67,6 +67,12 @@ import Testing
                 ["serve", "--listen-port", "0"] + flags(folder.path + "/none/http") + ServerProcess.storage(folder))
             #expect(nowhere.code == 69)
             #expect(nowhere.errors.contains("the folder of http.listen.socket must be there"), "\(nowhere.errors)")
+            let check = try ServerProcess.run(
+                ["check"] + flags(folder.path + "/none/http") + ServerProcess.storage(folder))
+            #expect(
+                check.output.contains(
+                    "FAIL  socket \(folder.path)/none/http: \(folder.path)/none: No such file or directory"),
+                "\(check.output)")
         }
     }
 
