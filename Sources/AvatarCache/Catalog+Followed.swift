@@ -14,25 +14,27 @@ extension Catalog {
         }
     }
 
-    /// These users, and no others, are followed without a gap up to `position`.
-    package func setFollowed(_ users: [UserID], by account: String, position: String?) throws(CacheError) {
-        try write("noting whom \(account) follows") { db in
-            try db.execute(sql: "DELETE FROM followed WHERE account = ?", arguments: [account])
-            let insert = try db.cachedStatement(sql: "INSERT INTO followed VALUES (?, ?)")
-            for user in users { try insert.execute(arguments: [account, user.value]) }
-            try Self.setPosition(position, of: account, db)
-        }
-    }
-
-    /// The server said that the picture of this name is another one: where it is there with other bytes, nobody has checked it since. In
-    /// one transaction with the place up to which the server has told.
-    package func noteChange(
-        _ name: AvatarName, _ sha256: SHA256Digest, of account: String, position: String?
+    /// What the server's stream of changes told, in one transaction with the place in its log up to which that is all.
+    ///
+    /// - Parameters:
+    ///   - changes: names whose pictures are these now. One that is there with other bytes nobody has checked since.
+    ///   - mayBeOld: users of whose pictures nobody has checked any since.
+    ///   - followed: these users, and no others, are followed without a gap up to `position`; nil for those of before.
+    package func noteChanges(
+        _ changes: [AvatarName: SHA256Digest], mayBeOld: Set<UserID>, followed: [UserID]?, by account: String,
+        position: String?
     ) throws(CacheError) {
-        try write("noting that \(name) changed") { db in
-            try db.execute(
-                sql: "UPDATE avatars SET checked = NULL WHERE name = ? AND sha256 <> ?",
-                arguments: [name.string, sha256.hex])
+        try write("noting what the server of \(account) told") { db in
+            let change = try db.cachedStatement(
+                sql: "UPDATE avatars SET checked = NULL WHERE name = ? AND sha256 <> ?")
+            for (name, sha256) in changes { try change.execute(arguments: [name.string, sha256.hex]) }
+            let doubt = try db.cachedStatement(sql: "UPDATE avatars SET checked = NULL WHERE owner = ?")
+            for user in mayBeOld { try doubt.execute(arguments: [user.value]) }
+            if let followed {
+                try db.execute(sql: "DELETE FROM followed WHERE account = ?", arguments: [account])
+                let insert = try db.cachedStatement(sql: "INSERT INTO followed VALUES (?, ?)")
+                for user in followed { try insert.execute(arguments: [account, user.value]) }
+            }
             try Self.setPosition(position, of: account, db)
         }
     }

@@ -42,6 +42,14 @@ package enum AbsenceReason: RawRepresentable, Hashable, Sendable {
     /// A picture of the format with this name, which is not taken (`pictures.types`).
     case unsupportedFormat(String)
 
+    /// Whether the next answer may be another without anybody's doing.
+    package var mayPass: Bool {
+        switch self {
+        case .corrupt, .serverError: true
+        case .absent, .forbidden, .nameTaken, .tooLarge, .unsupported, .unsupportedFormat: false
+        }
+    }
+
     private static let plain: [AbsenceReason] = [
         .absent, .forbidden, .corrupt, .serverError, .nameTaken, .tooLarge, .unsupported,
     ]

@@ -150,7 +150,7 @@ extension FrontResponder {
                 fields: [.retryAfter: "\(max(1, wait.components.seconds))"])
         }
         guard try await service.checkToken(credentials.token.string, of: credentials.user) == .valid else {
-            gate.failed(keys)
+            gate.failed(keys, credentials)
             throw Problem.unauthorized("no user has this id with this token")
         }
         return credentials
@@ -251,5 +251,7 @@ final class LoginGate: Sendable {
 
     func wait(_ keys: [LoginLimiter.Key]) -> Duration? { limiter.withLock { $0.wait(keys, now: SystemClock().now) } }
 
-    func failed(_ keys: [LoginLimiter.Key]) { limiter.withLock { $0.failed(keys, now: SystemClock().now) } }
+    func failed(_ keys: [LoginLimiter.Key], _ login: Credentials) {
+        limiter.withLock { $0.failed(keys, login, now: SystemClock().now) }
+    }
 }

@@ -250,12 +250,13 @@ final class DiskWorker {
         case .setCropAside(let id, let reason): try setAside(id, reason: reason)
         case .setNegative(let name, let reason, let attempts): try setNegative(name, reason, attempts: attempts)
         case .noteChecked(let name): try catalog.noteChecked([name], at: now())
-        case .noteChange(let name, let digest, let position):
-            guard let accountKey else { return }
-            try catalog.noteChange(name, digest, of: accountKey, position: position?.string)
-        case .keepFollowed(let users, let position):
-            guard let accountKey else { return }
-            try catalog.setFollowed(users, by: accountKey, position: position?.string)
+        case .noteChanges(let notes):
+            if let accountKey {
+                try catalog.noteChanges(
+                    notes.changes, mayBeOld: notes.mayBeOld, followed: notes.followed, by: accountKey,
+                    position: notes.position?.string)
+            }
+            results.append(.changesNoted(notes))
         case .clearNegatives(let names): try catalog.clearNegatives(names)
         case .inspect(let name): try inspect(name)
         case .rescan(.cache): try rescanCache()

@@ -208,7 +208,11 @@ final class AgentDriver {
         }
         let driver = NIOLoopBound(self, eventLoop: loop)
         let events = LinkEvents(
-            opened: { driver.value.feed(.connection(.opened(number))) },
+            opened: { kinds in
+                // Together, so that what came already is not asked for.
+                let replies = kinds.map { ServerReply(connection: number, kind: $0) }
+                driver.value.feed([.connection(.opened(number))] + (replies.isEmpty ? [] : [.replies(replies)]))
+            },
             replied: { kinds in
                 driver.value.feed(.replies(kinds.map { ServerReply(connection: number, kind: $0) }))
             },

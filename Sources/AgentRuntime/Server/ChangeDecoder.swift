@@ -1,8 +1,8 @@
 internal import AvatarCore
-internal import TransferMachines
+package import TransferMachines
 
 /// Reads the server's stream of changes out of the bytes of a WHATWG event stream, however they are cut.
-struct ChangeDecoder {
+package struct ChangeDecoder {
     private var line: [UInt8] = []
     private var afterCR = false
     private var kind = ""
@@ -10,8 +10,11 @@ struct ChangeDecoder {
     private var position: ExactString?
     private var isFirstLine = true
 
+    /// At the beginning of a stream.
+    package init() {}
+
     /// The changes that these bytes complete; nil where a line or an event has more than ``Limits/HTTPWay/eventBytesMax`` bytes.
-    mutating func decode(_ bytes: [UInt8]) -> [ServerChange]? {
+    package mutating func decode(_ bytes: [UInt8]) -> [ServerChange]? {
         var changes: [ServerChange] = []
         for byte in bytes {
             defer { afterCR = byte == UInt8(ascii: "\r") }

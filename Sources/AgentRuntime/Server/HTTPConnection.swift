@@ -153,9 +153,9 @@ final class HTTPConnection: ServerLink {
         if !isOpened {
             if head.status >= 500 { return end("\(url) answers \(head.words)") }
             isOpened = true
-            events.opened()
+            return events.opened([.greeting(head)])
         }
-        if closed == nil { events.replied([.greeting(head)]) }
+        events.replied([.greeting(head)])
     }
 
     /// Bytes of a response; the next ones are read when the future is done.

@@ -1,26 +1,28 @@
-internal import AvatarCore
+package import AvatarCore
 internal import Foundation
-internal import NIOHTTP1
-internal import TransferMachines
+package import NIOHTTP1
+package import TransferMachines
 
-/// Between what the machine means and what stands in HTTP (`docs/http.md`, "Resources"). Nothing is decided here.
-enum HTTPMapping {
+/// Between what the machine means and what stands in HTTP (`docs/http.md`, "Resources").
+///
+/// Nothing is decided here; the simulation uses the same mapping, so that its two sides exchange real heads.
+package enum HTTPMapping {
     /// A request before it has a body.
-    struct Message: Sendable {
-        var method: HTTPMethod
+    package struct Message: Sendable {
+        package var method: HTTPMethod
         /// Below the server's origin, with the base URL's prefix.
-        var path: String
-        var fields: HTTPHeaders = [:]
+        package var path: String
+        package var fields: HTTPHeaders = [:]
         /// Bytes of the body that follow; nil for none.
-        var bodyBytes: Int64?
+        package var bodyBytes: Int64?
         /// The body, where it is at hand.
-        var body: [UInt8]?
+        package var body: [UInt8]?
     }
 
     /// The request that asks who the login is.
-    static func greeting(_ url: ServerURL) -> Message { Message(method: .GET, path: url.prefix + "/v1/me") }
+    package static func greeting(_ url: ServerURL) -> Message { Message(method: .GET, path: url.prefix + "/v1/me") }
 
-    static func message(for call: HTTPCall, uid: UserID, at url: ServerURL) -> Message {
+    package static func message(for call: HTTPCall, uid: UserID, at url: ServerURL) -> Message {
         switch call {
         case .picture(let name, let from, let tag, let known):
             var message = Message(method: .GET, path: "\(url.prefix)/v1/avatars/\(encode(name))")
@@ -62,7 +64,7 @@ enum HTTPMapping {
     }
 
     /// What a response's head says.
-    static func head(_ head: HTTPResponseHead, at url: ServerURL) -> HTTPHead {
+    package static func head(_ head: HTTPResponseHead, at url: ServerURL) -> HTTPHead {
         let fields = head.headers
         let range = fields.first(name: "Content-Range").flatMap(contentRange)
         let place = fields.first(name: "Content-Location").flatMap(place)
@@ -78,7 +80,7 @@ enum HTTPMapping {
     }
 
     /// What the body of an error says to a person: `detail` or `title` of a problem (RFC 9457), else nothing.
-    static func detail(ofProblem bytes: [UInt8]) -> String? {
+    package static func detail(ofProblem bytes: [UInt8]) -> String? {
         guard case .object(let members)? = try? JSON.parse(bytes) else { return nil }
         for member in ["detail", "title"] {
             guard case .string(let text)? = members.first(where: { $0.name == ExactString(member) })?.value,

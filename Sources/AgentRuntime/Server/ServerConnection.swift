@@ -39,7 +39,7 @@ final class ServerConnection: ServerLink {
         channel = bootstrap.connect(host: host, port: port)
         channel.whenComplete { result in
             switch result {
-            case .success: events.opened()
+            case .success: events.opened([])
             case .failure(let error): events.closed(Self.words(for: error, host: host, port: port))
             }
         }

@@ -20,7 +20,8 @@ protocol ServerLink: AnyObject {
 
 /// What the driver hears of a connection, on its loop.
 struct LinkEvents: Sendable {
-    let opened: @Sendable () -> Void
+    /// It is open; with what came on it by then.
+    let opened: @Sendable ([ServerReply.Kind]) -> Void
     /// All replies that came together.
     let replied: @Sendable ([ServerReply.Kind]) -> Void
     /// The connection is gone, or did not come about; said once.

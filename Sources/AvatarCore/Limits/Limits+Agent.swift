@@ -11,6 +11,9 @@ extension Limits {
         package static let networkWatchesMax = 64
         /// How long a connection may take to come about.
         package static let connectTimeout = Duration.seconds(10)
+        /// How long a connection may take until it is open in the driver's eyes, which over HTTP includes the first answer: that of
+        /// ``connectTimeout``, and as long as a server may owe an answer.
+        package static let openTimeout = connectTimeout + replyTimeout
         /// How long a server may leave the oldest request unanswered before the connection counts as dead.
         package static let replyTimeout = Duration.seconds(20)
         /// How long a connection is silent before the kernel probes it (TCP_KEEPIDLE): no wake-up of the agent.

@@ -35,6 +35,10 @@ extension Limits {
         package static let followDelay = Duration.milliseconds(200)
         /// A stream of changes on which nothing came for so long is dead: our server gives a sign of life every 30 seconds.
         package static let streamSilence = Duration.seconds(95)
+        /// Changes that the stream told and the catalog could not note, before the stream is ended, to be told them again later.
+        package static let notesMax = 20_000
+        /// How often in a row a server may send another picture than its stream of changes told of, before what it sends is believed.
+        package static let contradictionsMax = 3
         /// Questions at once for the names of users' avatars.
         package static let asksMax = 16
         /// Bytes of one event of the stream of changes.

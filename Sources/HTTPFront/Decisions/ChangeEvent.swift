@@ -1,10 +1,10 @@
 internal import AvatarCore
-internal import ServerRuntime
+package import ServerRuntime
 
 /// What a stream of changes says, as bytes of the WHATWG event stream (`text/event-stream`).
-enum ChangeEvent {
+package enum ChangeEvent {
     /// Somebody's avatar is another, or is gone.
-    static func avatar(_ change: LoggedChange, epoch: String) -> [UInt8] {
+    package static func avatar(_ change: LoggedChange, epoch: String) -> [UInt8] {
         var json = JSONWriter()
         json.object { json in
             json.field("user", change.user.value)
@@ -22,16 +22,18 @@ enum ChangeEvent {
     }
 
     /// Everything up to `id` has been told; from here on changes come as they happen.
-    static func ready(_ id: ChangeID) -> [UInt8] { event("ready", id, Array("{}".utf8)) }
+    package static func ready(_ id: ChangeID) -> [UInt8] { event("ready", id, Array("{}".utf8)) }
 
     /// What happened before `id` cannot be told: the client reads what it follows anew.
-    static func reset(_ id: ChangeID) -> [UInt8] { event("reset", id, Array("{}".utf8)) }
+    package static func reset(_ id: ChangeID) -> [UInt8] { event("reset", id, Array("{}".utf8)) }
 
     /// A sign of life. A client keeps the id without seeing an event, since there is no data.
-    static func heartbeat(_ id: ChangeID) -> [UInt8] { Array(":\nid: \(id)\n\n".utf8) }
+    package static func heartbeat(_ id: ChangeID) -> [UInt8] { Array(":\nid: \(id)\n\n".utf8) }
 
     /// When a browser comes back after the stream has ended.
-    static func comeBack(afterMilliseconds milliseconds: Int) -> [UInt8] { Array("retry: \(milliseconds)\n\n".utf8) }
+    package static func comeBack(afterMilliseconds milliseconds: Int) -> [UInt8] {
+        Array("retry: \(milliseconds)\n\n".utf8)
+    }
 
     /// JSON has no line breaks outside of strings, and escapes them in strings.
     private static func event(_ name: String, _ id: ChangeID, _ data: [UInt8]) -> [UInt8] {

@@ -1,21 +1,21 @@
-internal import AvatarCore
+package import AvatarCore
 
 /// Which streams follow whom, within the bounds of ``Limits/Changes``.
-struct ChangeFollowers: Sendable {
+package struct ChangeFollowers: Sendable {
     /// Whom a stream is counted for.
-    enum Owner: Hashable, Sendable {
+    package enum Owner: Hashable, Sendable {
         case user(UserID)
         /// Nobody has logged in.
         case address(ExactString)
     }
 
     /// Why a stream cannot begin.
-    enum Refusal: Error, Hashable, Sendable {
+    package enum Refusal: Error, Hashable, Sendable {
         case tooManyOfOwner(max: Int)
         case tooMany
     }
 
-    typealias StreamID = Int
+    package typealias StreamID = Int
 
     private var streams: [StreamID: (owner: Owner, users: Set<UserID>)] = [:]
     private var followers: [UserID: Set<StreamID>] = [:]
@@ -23,9 +23,12 @@ struct ChangeFollowers: Sendable {
     private var follows = 0
     private var last: StreamID = 0
 
+    /// Nobody follows anybody.
+    package init() {}
+
     var isEmpty: Bool { streams.isEmpty }
 
-    mutating func add(_ users: Set<UserID>, of owner: Owner) throws(Refusal) -> StreamID {
+    package mutating func add(_ users: Set<UserID>, of owner: Owner) throws(Refusal) -> StreamID {
         let most =
             switch owner {
             case .user: Limits.Changes.streamsPerUserMax
@@ -43,7 +46,7 @@ struct ChangeFollowers: Sendable {
         return last
     }
 
-    mutating func remove(_ id: StreamID) {
+    package mutating func remove(_ id: StreamID) {
         guard let stream = streams.removeValue(forKey: id) else { return }
         follows -= stream.users.count
         let left = owned[stream.owner, default: 1] - 1
@@ -55,5 +58,5 @@ struct ChangeFollowers: Sendable {
     }
 
     /// The streams that follow `user`.
-    func streams(following user: UserID) -> Set<StreamID> { followers[user] ?? [] }
+    package func streams(following user: UserID) -> Set<StreamID> { followers[user] ?? [] }
 }

@@ -1,7 +1,7 @@
 /// Decides what If-None-Match, If-Match, If-Range and Range mean for one representation (RFC 9110, 13 and 14).
-enum Conditions {
+package enum Conditions {
     /// What a request for a picture is answered with.
-    enum Answer: Hashable, Sendable {
+    package enum Answer: Hashable, Sendable {
         case whole
         /// 206 with these bytes.
         case part(Range<Int64>)
@@ -16,7 +16,7 @@ enum Conditions {
     /// - Parameters:
     ///   - tag: the representation's entity tag, with its quotes.
     ///   - size: its bytes.
-    static func answer(
+    package static func answer(
         tag: String, size: Int64, ifMatch: String?, ifNoneMatch: String?, ifRange: String?, range: String?
     ) -> Answer {
         if let ifMatch, !matches(ifMatch, tag, weakly: false) { return .failed }
@@ -28,7 +28,7 @@ enum Conditions {
     }
 
     /// Whether a list of entity tags, or `*`, names this one.
-    static func matches(_ list: String, _ tag: String, weakly: Bool) -> Bool {
+    package static func matches(_ list: String, _ tag: String, weakly: Bool) -> Bool {
         list.split(separator: ",").contains { word in
             let word = word.drop { $0 == " " || $0 == "\t" }.trimmingSuffix()
             if word == "*" { return true }

@@ -1,14 +1,14 @@
-internal import AvatarCore
+package import AvatarCore
 
 /// Reads whom a client wants to follow.
-enum FollowedUsers {
+package enum FollowedUsers {
     /// What is wrong with the list, for a person.
-    struct Fault: Error, Hashable, Sendable {
-        let detail: String
+    package struct Fault: Error, Hashable, Sendable {
+        package let detail: String
     }
 
     /// The `user` fields of a target's query: `?user=1001&user=1002`. Other fields are not looked at.
-    static func inQuery(_ target: String) throws(Fault) -> Set<UserID> {
+    package static func inQuery(_ target: String) throws(Fault) -> Set<UserID> {
         var users: Set<UserID> = []
         guard let mark = target.firstIndex(of: "?") else { return users }
         for field in target[target.index(after: mark)...].split(separator: "&") where field.hasPrefix("user=") {
@@ -22,7 +22,7 @@ enum FollowedUsers {
     }
 
     /// A posted object `{"users": [1001, 1002]}`. Other members are not looked at.
-    static func inBody(_ bytes: [UInt8]) throws(Fault) -> Set<UserID> {
+    package static func inBody(_ bytes: [UInt8]) throws(Fault) -> Set<UserID> {
         let json: JSON
         do {
             json = try JSON.parse(bytes)

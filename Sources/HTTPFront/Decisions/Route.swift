@@ -1,8 +1,8 @@
-internal import AvatarCore
-internal import TransferMachines
+package import AvatarCore
+package import TransferMachines
 
 /// What a request's path names.
-enum Route: Hashable, Sendable {
+package enum Route: Hashable, Sendable {
     case avatar(UserID)
     case file(UserID, AvatarName)
     /// A picture by its name alone.
@@ -17,14 +17,14 @@ enum Route: Hashable, Sendable {
     case ready
 
     /// Why a path names nothing.
-    enum Fault: Error, Hashable, Sendable {
+    package enum Fault: Error, Hashable, Sendable {
         case unknown
         case badUser
         case badName(String)
     }
 
     /// - Parameter target: the request's target; its query is no part of the route.
-    init(_ target: String) throws(Fault) {
+    package init(_ target: String) throws(Fault) {
         let path = Self.origin(target).prefix { $0 != "?" }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         switch parts.count {
@@ -58,7 +58,7 @@ enum Route: Hashable, Sendable {
     }
 
     /// The path of an upload.
-    static func path(of id: UploadID, _ user: UserID, _ metadata: Tus.Metadata) -> String {
+    package static func path(of id: UploadID, _ user: UserID, _ metadata: Tus.Metadata) -> String {
         "/v1/users/\(user)/uploads/\(id)/\(metadata.sha256?.hex ?? "-")/\(encode(metadata.name))"
     }
 
@@ -94,7 +94,7 @@ enum Route: Hashable, Sendable {
     }
 
     /// The name as one component of a path.
-    static func encode(_ name: AvatarName) -> String {
+    package static func encode(_ name: AvatarName) -> String {
         name.string.utf8.map { byte in
             let isPlain =
                 switch byte {

@@ -1,29 +1,29 @@
-internal import AvatarCore
+package import AvatarCore
 internal import Foundation
 
 /// The fields of tus 1.0.0 (https://tus.io/protocols/resumable-upload).
-enum Tus {
-    static let version = "1.0.0"
+package enum Tus {
+    package static let version = "1.0.0"
     static let extensions = "creation,creation-with-upload,checksum,expiration,termination"
-    static let mediaType = "application/offset+octet-stream"
+    package static let mediaType = "application/offset+octet-stream"
 
     /// A number of bytes as `Upload-Offset` and `Upload-Length` have it: digits only.
-    static func bytes(_ field: String) -> Int64? {
+    package static func bytes(_ field: String) -> Int64? {
         field.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int64(field) : nil
     }
 
     /// `Upload-Metadata`: pairs of a key and its value in base64. Keys that this server does not know are not looked at.
-    struct Metadata: Hashable, Sendable {
-        let name: AvatarName
+    package struct Metadata: Hashable, Sendable {
+        package let name: AvatarName
         /// Of the whole picture; nil where the client promises none.
-        let sha256: SHA256Digest?
+        package let sha256: SHA256Digest?
 
         /// What is wrong with the field, for a person.
-        struct Fault: Error, Hashable, Sendable {
-            let detail: String
+        package struct Fault: Error, Hashable, Sendable {
+            package let detail: String
         }
 
-        init(_ field: String) throws(Fault) {
+        package init(_ field: String) throws(Fault) {
             var values: [Substring: String] = [:]
             for pair in field.split(separator: ",") {
                 let parts = pair.split(separator: " ", omittingEmptySubsequences: true)

@@ -51,6 +51,7 @@ extension AgentMachine {
         case .cropNotStaged(let id, let fault):
             storageFailed(fault)
             uploads.copyStalled(id)
+        case .changesNoted(let notes): perform(follower.noted(notes))
         case .cropFinished(let id, let name, let events):
             perform(uploads.cropFinished(id, name, now: now))
             logged(events)
@@ -165,8 +166,10 @@ extension AgentMachine {
         // Each of these has results of its own for what can go wrong with it.
         case .beginPart, .append, .commit, .readCrop, .stageCrop: break
         case .openAccount, .touch, .discardPart, .judge, .adopt, .forgetCrop, .setCropAside, .setNegative,
-            .noteChecked, .noteChange, .keepFollowed, .clearNegatives, .inspect, .audit, .evict:
+            .noteChecked, .clearNegatives, .inspect, .audit, .evict:
             perform(storage.again(command))
+        // What is heard until then belongs into the same note: the place in the log must not be kept without it.
+        case .noteChanges(let notes): follower.notNoted(notes)
         }
     }
 
@@ -187,14 +190,15 @@ extension AgentMachine {
             perform(downloads.askAnew([name], now: now))
             downloads.recheckIfOld(name, conditions(for: name), now: now)
         }
+        if row.avatar?.owner != nil { followLater() }
         let notAsked = recheckIfAsked(name)
         perform(subscribers.catalogAnswered(name))
+        // Labels of a name that was not known yet have just had their first state, unless the name itself is news to them.
+        if downloads.record(of: name)?.owner.map({ subscribers.isFollowed($0) }) ?? false { tellLabels(name) }
         switch downloads.status(of: name) {
         // Labels that were told of a picture that waits hear how it ended.
         case .ready where before == .stalled, .failed where before == .stalled: concluded(name)
-        // Labels of a name that was not known yet have just had their first state, unless the name itself is news to them.
         case .ready:
-            if downloads.record(of: name)?.owner.map({ subscribers.isFollowed($0) }) ?? false { tellLabels(name) }
             if let notAsked { kept(name, reason: notAsked) } else { callsConcluded(name) }
         default: tellCalls(name)
         }
@@ -204,7 +208,7 @@ extension AgentMachine {
     private mutating func committed(_ item: CommitMachine.Item, _ outcome: CommitMachine.Outcome) {
         switch (outcome, item.origin) {
         case (.recorded(let record, let events), _):
-            downloads.recorded(record, now: now)
+            recorded(record)
             followLater()
             let detail = "\(record.size) bytes, \(record.assurance.rawValue)"
             log(.note(Note(.info, "complete", name: item.name.string, detail: detail)))
@@ -215,7 +219,7 @@ extension AgentMachine {
             concluded(item.name)
         case (.unchanged(let record), _):
             let wasThere = downloads.record(of: item.name) != nil
-            downloads.recorded(record, now: now)
+            recorded(record)
             log(.step(name: item.name.string, what: "the server has the same picture"))
             if wasThere { callsConcluded(item.name) } else { concluded(item.name) }
         case (.diskFull, _): commitStalled(item, .full)
@@ -235,6 +239,12 @@ extension AgentMachine {
         case (.nameTaken, .crop(let id)): cropNotPlaced(item.name, id, "the name is not the agent's own")
         case (.done, _): break
         }
+    }
+
+    private mutating func recorded(_ record: AvatarRecord) {
+        downloads.recorded(record, now: now)
+        // The row says that the server was asked just now, and that was before its stream of changes said more.
+        if let news = downloads.newsAfterCommit(of: record.name) { perform(follower.note(news)) }
     }
 
     private mutating func commitStalled(_ item: CommitMachine.Item, _ fault: StorageFault) {

@@ -8,7 +8,7 @@ extension AgentMachine {
             case .send(let request): actions.append(.send(request))
             case .disk(let command):
                 actions.append(.disk(command))
-                guard case .keepFollowed(let users, _) = command else { continue }
+                guard case .noteChanges(let notes) = command, let users = notes.followed else { continue }
                 log(
                     .note(
                         Note(
@@ -63,18 +63,20 @@ extension AgentMachine {
             }
             return
         }
-        if names.contains(name), downloads.status(of: name) == .ready { tellLabels(name) }
-        if let record = downloads.record(of: name) {
-            guard record.sha256 != digest else { return }
-            downloads.recheck(name, .changed, conditions(for: name))
-        } else {
-            perform(downloads.askAnew([name], now: now))
-        }
+        // What is there is shown while the server is asked for it again.
+        if names.contains(name), view(of: name).state.isFinal { tellLabels(name) }
+        if let digest { downloads.changed(name, digest) }
+        if downloads.record(of: name) == nil { perform(downloads.askAnew([name], now: now)) }
     }
 
     /// Changes of these users' avatars may have been missed.
     private mutating func askAgain(_ users: Set<UserID>) {
-        for name in downloads.names(of: users) { downloads.recheck(name, .old, conditions(for: name)) }
-        for user in users.sorted() where subscribers.isFollowed(user) { follower.ask(user) }
+        for name in downloads.names(of: users) { downloads.changed(name, nil) }
+        for user in users.sorted() where subscribers.isFollowed(user) { follower.askAgain(user) }
+    }
+
+    /// Has the server asked for pictures of which its stream of changes told.
+    mutating func takeUpNews() {
+        for name in downloads.withNews { downloads.takeUpNews(of: name, conditions(for: name)) }
     }
 }

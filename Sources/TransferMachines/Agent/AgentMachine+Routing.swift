@@ -136,6 +136,7 @@ extension AgentMachine {
         for command in work.commands { actions.append(.disk(command)) }
         perform(downloads.storageIsFine())
         perform(uploads.storageIsFine())
+        perform(follower.storageIsFine())
         for folder in work.rescans { rescan(folder) }
     }
 

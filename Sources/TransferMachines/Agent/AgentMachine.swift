@@ -154,6 +154,7 @@ package struct AgentMachine: Sendable {
     private mutating func pump() {
         guard hasStarted else { return }
         if session.isOnline {
+            if canDownload { takeUpNews() }
             takeTurns()
             perform(follower.pump(now: now))
             perform(downloads.takeCancelled())
@@ -273,6 +274,7 @@ package struct AgentMachine: Sendable {
         case .download:
             perform(downloads.replied(reply.kind, isStorageFine: storage.isFine, now: now, random: &random))
         case .http(let id, let answer) where id.purpose == .changes:
+            if case .change(let change) = answer, change.kind == .ready { session.proven() }
             perform(follower.replied(id.number, answer, now: now))
         case .upload, .progress, .http: perform(uploads.replied(reply.kind, now: now, random: &random))
         case .other: break

@@ -41,11 +41,8 @@ package enum DiskCommand: Hashable, Sendable {
     case setCropAside(CropID, reason: String)
     /// The server was asked again for the picture that is there, and has no other.
     case noteChecked(AvatarName)
-    /// The server's stream of changes says that the picture of that name is another one, and has told everything up to `position`: one that is
-    /// there with other bytes is to be asked for again, in a later run too.
-    case noteChange(AvatarName, SHA256Digest, position: ExactString?)
-    /// These users' avatars are followed, without a gap up to `position`.
-    case keepFollowed([UserID], position: ExactString?)
+    /// What the server's stream of changes has told, all of it or nothing.
+    case noteChanges(ChangeNotes)
     /// The refusal was learned so often in a row.
     case setNegative(AvatarName, AbsenceReason, attempts: Int)
     case clearNegatives([AvatarName])
@@ -71,4 +68,29 @@ package enum DiskCommand: Hashable, Sendable {
     case comparePaths
     /// Make the state folder, its lock and the catalog anew where they are gone, from what is held of them.
     case restoreState
+}
+
+/// What the server's stream of changes has told since the last note, for the catalog.
+package struct ChangeNotes: Hashable, Sendable {
+    /// Names whose pictures are these now: one that is there with other bytes is to be asked for again, in a later run too.
+    package var changes: [AvatarName: SHA256Digest] = [:]
+    /// Users whose pictures are all to be asked for again, since their changes may have been missed.
+    package var mayBeOld: Set<UserID> = []
+    /// Whose avatars are followed without a gap up to ``position``; nil for whoever was before.
+    package var followed: [UserID]?
+    /// The place in the server's log up to which everything was told; nil for the one before.
+    package var position: ExactString?
+
+    /// Nothing was told.
+    package init() {}
+
+    var isEmpty: Bool { changes.isEmpty && mayBeOld.isEmpty && followed == nil }
+
+    /// What was told later replaces what was told before.
+    mutating func merge(_ later: ChangeNotes) {
+        changes.merge(later.changes) { $1 }
+        mayBeOld.formUnion(later.mayBeOld)
+        followed = later.followed ?? followed
+        position = later.position ?? position
+    }
 }

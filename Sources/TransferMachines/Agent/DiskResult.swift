@@ -31,6 +31,8 @@ package enum DiskResult: Hashable, Sendable {
     case cropRead(CropID, offset: Int64, bytes: [UInt8])
     /// The file is not the one that was examined any more, or it is gone.
     case cropChanged(CropID)
+    /// What the server's stream of changes told is in the catalog.
+    case changesNoted(ChangeNotes)
     case cropStaged(CropID)
     /// In a shared folder the crop lies where its copy would: it has a row now.
     case cropAdopted(CropID, AvatarRecord, [AvatarEvent])

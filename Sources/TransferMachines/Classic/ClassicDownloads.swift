@@ -206,6 +206,8 @@ struct ClassicDownloads: DownloadWay {
         for name in transfers.keys { change(name) { $0.connectionLost() } }
         flight.connectionLost()
     }
+
+    mutating func accountChanged() {}
 }
 
 extension LoginRefusal {

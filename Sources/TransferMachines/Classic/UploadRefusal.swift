@@ -17,6 +17,8 @@ package struct UploadRefusal: Hashable, Sendable {
     package let cause: Cause
     /// What the server said, for a person.
     package let detail: String
+    /// How long the server wants not to be asked again; nil where it does not say.
+    package let retryAfter: Duration?
 
     /// A refusal with that code; `reason` is what our server adds to it (docs/protocol.md, "Why an upload is refused").
     package init(code: Int, reason: UploadRefusalReason? = nil) {
@@ -27,18 +29,19 @@ package struct UploadRefusal: Hashable, Sendable {
             case .noRoom, .notWritable, .unavailable, .closed, nil: .server
             }
         detail = Self.detail(code, reason)
+        retryAfter = nil
     }
 
     /// A refusal in other terms than codes of the classic dialect.
-    init(cause: Cause, detail: String) {
+    init(cause: Cause, detail: String, retryAfter: Duration? = nil) {
         self.cause = cause
         self.detail = detail
+        self.retryAfter = retryAfter
     }
 
     /// The server answered something that makes no sense.
     init(senseless detail: String) {
-        cause = .server
-        self.detail = detail
+        self.init(cause: .server, detail: detail)
     }
 
     private static func detail(_ code: Int, _ reason: UploadRefusalReason?) -> String {

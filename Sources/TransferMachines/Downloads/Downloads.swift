@@ -110,6 +110,7 @@ struct Downloads: Sendable {
     private var unwritten: [AvatarName: Int64] = [:]
     private var unwrittenBytes: Int64 = 0
     private var again = AskingAgain()
+    private var news = PictureNews()
     /// When parts of abandoned transfers were last looked for; the start looks for them too.
     private var partsTrimmedAt: MonotonicTime
 
@@ -213,6 +214,10 @@ struct Downloads: Sendable {
             entries[row.name]?.status = .idle
         }
         if row.avatar == nil { entries[row.name]?.refusal = row.negative }
+        if let avatar = row.avatar {
+            let isDoubted = row.checked.map { now - $0 >= Limits.Download.longAgo / 2 } ?? false
+            news.lookedUp(row.name, avatar.sha256, isDoubted: isDoubted && avatar.owner != nil)
+        }
         return before
     }
 
@@ -237,6 +242,7 @@ struct Downloads: Sendable {
         leave(name)
         queue.remove(name)
         entries[name] = nil
+        news.forget(name)
         sweepRetries()
     }
 
@@ -255,6 +261,7 @@ struct Downloads: Sendable {
             }
         }
         guard let priority else { return giveUp(name, old.status, conditions.isStorageFine) + [.unneeded(name)] }
+        if old.status == .ready, old.priority == nil { news.askAgain(name) }
         switch old.status {
         case .idle: want(name, conditions)
         case .queued where old.priority != priority: enqueue(name)
@@ -418,7 +425,9 @@ struct Downloads: Sendable {
     private mutating func begin(_ name: AvatarName, isByAge: Bool) -> [Action] {
         // Where its old requests still run out, it comes back when they have.
         guard let entry = entries[name], !way.isUnderWay(name) else { return [] }
-        way.begin(name, from: entry.part, known: entry.record?.sha256)
+        // Where the stream told of another picture, "not modified" would be no answer.
+        way.begin(name, from: entry.part, known: news.digest(of: name) == nil ? entry.record?.sha256 : nil)
+        news.asked(name)
         entries[name]?.status = .active
         takePlace(name, isByAge: isByAge)
         let detail = entry.part.map { "from byte \($0.held)" }
@@ -469,19 +478,31 @@ struct Downloads: Sendable {
     /// A label shows the picture: it is asked for again when the server last told of it too long ago.
     mutating func recheckIfOld(_ name: AvatarName, _ conditions: Conditions, now: MonotonicTime) {
         guard conditions.isShown, let recheckAfter, let checkedAt = entries[name]?.checkedAt else { return }
-        // One of which the server's stream of changes said that it is old counts as unheard of for longer than anything.
-        let isDue =
-            conditions.isFollowed ? now - checkedAt >= Limits.Download.longAgo / 2 : now - checkedAt >= recheckAfter
-        guard isDue else { return }
+        // Of one that is followed the server tells by itself.
+        guard !conditions.isFollowed, now - checkedAt >= recheckAfter else { return }
         recheck(name, .old, conditions)
     }
 
     /// The server said what it has to say of the picture, or cannot be understood: the one that is there stays.
-    private mutating func notReplaced(_ name: AvatarName, detail: String, now: MonotonicTime) -> [Action] {
-        entries[name]?.checkedAt = now
+    private mutating func notReplaced(
+        _ name: AvatarName, _ reason: AbsenceReason, detail: String, now: MonotonicTime
+    ) -> [Action] {
         entries[name]?.hangUps = 0
         let note = Note(.info, "asked for again, and not replaced", name: name.string, detail: detail)
-        return [.log(.note(note)), .disk(.noteChecked(name))] + keep(name, reason: detail, isStorageFine: false)
+        var actions: [Action] = [.log(.note(note))]
+        if !reason.mayPass { news.refused(name) }
+        actions += checked(name, now: now)
+        actions += keep(name, reason: detail, isStorageFine: false)
+        // The stream of changes will not say it again.
+        if reason.mayPass, let until = news.failed(name, reason, now: now) { retryLater(name, at: until) }
+        return actions
+    }
+
+    /// The server has told of the picture that is there, unless its stream of changes told more since.
+    private mutating func checked(_ name: AvatarName, now: MonotonicTime) -> [Action] {
+        guard !news.isThere(of: name) else { return [] }
+        entries[name]?.checkedAt = now
+        return [.disk(.noteChecked(name))]
     }
 
     /// The picture is not asked for any more, and what came of another one goes.
@@ -493,6 +514,7 @@ struct Downloads: Sendable {
         entries[name]?.recheck = nil
         entries[name]?.status = .ready
         entries[name]?.part = nil
+        news.askAgain(name)
         return (hasPart ? [.disk(.discardPart(name))] : []) + releaseIfQuiet(name, isStorageFine: isStorageFine)
             + [.kept(name, reason: reason)]
     }
@@ -501,6 +523,37 @@ struct Downloads: Sendable {
     mutating func giveUpRechecks(_ reason: String) -> [Action] {
         entries.filter { $0.value.recheck != nil && ($0.value.status == .queued || isOnItsWay($0.key)) }.keys.sorted()
             .flatMap { keep($0, reason: reason, isStorageFine: false) }
+    }
+
+    /// The stream of changes said that the picture of this name is another, of this digest where that is told.
+    mutating func changed(_ name: AvatarName, _ digest: SHA256Digest?) {
+        guard let entry = entries[name] else { return }
+        if let record = entry.record, record.isOwn || entry.checkedAt == nil, record.sha256 != digest { return }
+        news.heard(name, digest, current: entry.record?.sha256)
+    }
+
+    /// What the stream of changes told of a picture that has just come down, and that is not it: the catalog is to note that once more.
+    func newsAfterCommit(of name: AvatarName) -> ChangeNotes? {
+        guard news.isThere(of: name) else { return nil }
+        var notes = ChangeNotes()
+        if let digest = news.digest(of: name) {
+            notes.changes[name] = digest
+        } else if let owner = entries[name]?.record?.owner {
+            notes.mayBeOld = [owner]
+        }
+        return notes
+    }
+
+    /// Pictures that the server is to be asked for again because of what its stream of changes said.
+    var withNews: [AvatarName] { news.due.isEmpty ? [] : news.due.sorted() }
+
+    /// Asks for what the stream of changes told of, where that may be now. Otherwise whoever wants the picture next asks, or the end of what is on
+    /// its way.
+    mutating func takeUpNews(of name: AvatarName, _ conditions: Conditions) {
+        guard let entry = entries[name], entry.status == .ready, entry.priority != nil else {
+            return news.putOff(name)
+        }
+        recheck(name, news.digest(of: name) == nil ? .old : .changed, conditions)
     }
 
     private func isOnItsWay(_ name: AvatarName) -> Bool {
@@ -522,7 +575,8 @@ struct Downloads: Sendable {
 
     /// The picture is not to be had for now; everybody who waits is told. One that is there stays.
     mutating func fail(_ name: AvatarName, _ reason: AbsenceReason, detail: String, now: MonotonicTime) -> [Action] {
-        if entries[name]?.recheck != nil { return notReplaced(name, detail: detail, now: now) }
+        if entries[name]?.recheck != nil { return notReplaced(name, reason, detail: detail, now: now) }
+        news.forget(name)
         dequeue(name)
         let before = entries[name]?.refusal
         let attempts = before?.reason == reason ? (before?.attempts ?? 0) + 1 : 1
@@ -553,7 +607,7 @@ struct Downloads: Sendable {
             with: entries.compactMap { name, entry in
                 guard entry.priority != nil, case .failed(_, _, let until) = entry.status else { return nil }
                 return (name, until)
-            })
+            } + news.pauses)
     }
 
     /// Somebody new wants these names, or what was in their way may be gone: refusals that are worth it end at once, or as soon as the
@@ -607,6 +661,11 @@ struct Downloads: Sendable {
     mutating func tick(now: MonotonicTime) -> [Action] {
         var actions: [Action] = []
         while let name = again.next(now: now) {
+            if entries[name]?.status == .ready, news.isPauseOver(name, now: now) {
+                again.asked(now: now)
+                news.askAgain(name)
+                continue
+            }
             guard case .failed(_, _, let until) = entries[name]?.status, until <= now, entries[name]?.priority != nil
             else { continue }
             again.asked(now: now)
@@ -687,8 +746,8 @@ extension Downloads {
                     name, .serverError, detail: "it has not changed, says the server, and it is not there", now: now)
                 return
             }
-            entries[name]?.checkedAt = now
-            actions.append(.disk(.noteChecked(name)))
+            if let digest = entries[name]?.record?.sha256 { news.answered(name, digest) }
+            actions += checked(name, now: now)
             actions += keep(name, reason: nil, isStorageFine: false)
         case .failed(let reason, let detail):
             actions.append(.answered(name))
@@ -728,6 +787,7 @@ extension Downloads {
         entries[record.name]?.status = .ready
         entries[record.name]?.refusal = nil
         entries[record.name]?.diskFailures = 0
+        if record.isOwn { news.forget(record.name) } else { news.answered(record.name, record.sha256) }
     }
 
     /// The commit of a crop's copy failed for good.
@@ -764,6 +824,7 @@ extension Downloads {
         entries[name]?.checkedAt = nil
         // What is on its way already is a picture that is missing from now on.
         entries[name]?.recheck = nil
+        news.forget(name)
         if entry.status == .ready { entries[name]?.status = .idle }
         return true
     }
@@ -810,6 +871,8 @@ extension Downloads {
     /// What was fetched from another server, or for another user, may be another file's bytes. The connection is closed: no answer is owed.
     mutating func forgetParts(isStorageFine: Bool) -> [Action] {
         for name in entries.keys { entries[name]?.part = nil }
+        way.accountChanged()
+        news.accountChanged()
         var actions: [Action] = []
         for name in places.map(\.name) + suspects + unwritten.keys.sorted() {
             way.remove(name)

@@ -33,6 +33,11 @@ struct ChangeFollower: Sendable {
     private var position: ExactString?
     /// The users that were followed up to ``position`` without a gap.
     private var kept: Set<UserID> = []
+    /// What the stream told and the catalog is not noting yet, and what it is noting. One note is under way at a time, so that the place in the
+    /// log is never kept without what was told before it.
+    private var untold = ChangeNotes()
+    private var noting: ChangeNotes?
+    private var notedPosition: ExactString?
     private var stream: Stream?
     private var lastNumber = 0
     private var openAt = MonotonicTime.zero
@@ -44,6 +49,8 @@ struct ChangeFollower: Sendable {
     private var asked: [Int: UserID] = [:]
     private var unasked: [UserID] = []
     private var askedSilentAt: MonotonicTime?
+    private var asksOpenAt = MonotonicTime.zero
+    private var askFailures = 0
 
     // MARK: The account
 
@@ -57,8 +64,44 @@ struct ChangeFollower: Sendable {
     /// What the catalog kept of the account.
     mutating func accountOpened(_ position: ExactString?, followed: [UserID]) {
         guard !isOpen else { return }
-        (isOpen, self.position, kept) = (true, position, Set(followed))
+        (isOpen, self.position, kept, notedPosition) = (true, position, Set(followed), position)
     }
+
+    // MARK: The catalog's note
+
+    /// What is to be noted besides what the stream tells.
+    mutating func note(_ notes: ChangeNotes) -> [Action] {
+        untold.merge(notes)
+        return note()
+    }
+
+    private mutating func note() -> [Action] {
+        guard isOpen, noting == nil, !untold.isEmpty else { return [] }
+        untold.position = position
+        let notes = untold
+        (noting, untold) = (notes, ChangeNotes())
+        return [.disk(.noteChanges(notes))]
+    }
+
+    /// The catalog has it.
+    mutating func noted(_ notes: ChangeNotes) -> [Action] {
+        guard noting == notes else { return [] }
+        (noting, notedPosition) = (nil, notes.position ?? notedPosition)
+        return note()
+    }
+
+    /// The catalog could not take it.
+    mutating func notNoted(_ notes: ChangeNotes) {
+        guard noting == notes else { return }
+        noting = nil
+        untold = {
+            var both = notes
+            both.merge(untold)
+            return both
+        }()
+    }
+
+    mutating func storageIsFine() -> [Action] { note() }
 
     // MARK: Whom to follow
 
@@ -79,7 +122,16 @@ struct ChangeFollower: Sendable {
 
     /// Asks what a user's avatar is called.
     mutating func ask(_ user: UserID) {
-        if !unasked.contains(user), !asked.values.contains(user) { unasked.append(user) }
+        if !asked.values.contains(user) { askAgain(user) }
+    }
+
+    /// Asks once more, be it that an answer is on its way: that may have been true before.
+    mutating func askAgain(_ user: UserID) { if !unasked.contains(user) { unasked.append(user) } }
+
+    /// What is on its way of an answer was true before.
+    private mutating func forgetAsks(of user: UserID) {
+        for number in asked.keys where asked[number] == user { asked[number] = nil }
+        if asked.isEmpty { askedSilentAt = nil }
     }
 
     private mutating func end(openAt time: MonotonicTime) {
@@ -95,13 +147,19 @@ struct ChangeFollower: Sendable {
         var actions: [Action] = []
         if stream == nil, !isUnknown, !users.isEmpty, openAt <= now {
             lastNumber += 1
+            // Of others the stream does not tell, and yet the place in the log moves on.
+            if !kept.isSubset(of: users) {
+                kept.formIntersection(users)
+                untold.followed = kept.sorted()
+            }
             stream = Stream(number: lastNumber, users: users, silentAt: now + Limits.Connection.replyTimeout)
             actions.append(
                 .send(.http(HTTPCallID(.changes, lastNumber), .changes(users.sorted(), after: position))))
         }
-        while asked.count < Limits.HTTPWay.asksMax, !unasked.isEmpty {
+        while asksOpenAt <= now, asked.count < Limits.HTTPWay.asksMax, !unasked.isEmpty {
             lastNumber += 1
             let user = unasked.removeFirst()
+            forgetAsks(of: user)
             asked[lastNumber] = user
             if askedSilentAt == nil { askedSilentAt = now + Limits.Connection.replyTimeout }
             actions.append(.send(.http(HTTPCallID(.changes, lastNumber), .avatar(of: user))))
@@ -117,7 +175,8 @@ struct ChangeFollower: Sendable {
     var deadline: MonotonicTime {
         guard isOpen else { return .never }
         let opening = stream == nil && !users.isEmpty && !isUnknown ? openAt : .never
-        return min(opening, min(stream?.silentAt ?? .never, askedSilentAt ?? .never))
+        let asking = unasked.isEmpty || asked.count >= Limits.HTTPWay.asksMax ? .never : asksOpenAt
+        return min(min(opening, asking), min(stream?.silentAt ?? .never, askedSilentAt ?? .never))
     }
 
     /// Whether the server has owed an answer, or a sign of life, for too long.
@@ -127,19 +186,19 @@ struct ChangeFollower: Sendable {
 
     /// Nothing that was asked will be answered.
     mutating func connectionLost() {
-        unasked = asked.sorted { $0.key < $1.key }.map(\.value) + unasked
+        unasked = asked.sorted { $0.key < $1.key }.map(\.value).filter { !unasked.contains($0) } + unasked
         (stream, asked, cancelled, askedSilentAt) = (nil, [:], [], nil)
     }
 
     // MARK: Answers
 
     mutating func replied(_ number: Int, _ reply: HTTPReply, now: MonotonicTime) -> [Action] {
-        if let user = asked[number] { return told(user, number, reply) }
+        if let user = asked[number] { return told(user, number, reply, now: now) }
         guard stream?.number == number else { return [] }
         stream?.silentAt = now + Limits.HTTPWay.streamSilence
         switch reply {
         case .head(let head): return began(head, now: now)
-        case .change(let change): return heard(change)
+        case .change(let change): return heard(change, now: now)
         case .end:
             failures += 1
             end(openAt: now + pause)
@@ -170,44 +229,67 @@ struct ChangeFollower: Sendable {
         return []
     }
 
-    private mutating func heard(_ change: ServerChange) -> [Action] {
+    private mutating func heard(_ change: ServerChange, now: MonotonicTime) -> [Action] {
         guard let stream else { return [] }
         let before = position
         if let position = change.position { self.position = position }
         switch change.kind {
         case .alive: return []
-        case .avatar(let user, let name, let digest):
-            return [.disk(.noteChange(name, digest, position: position)), .avatar(user, name, digest)]
-        case .removed(let user): return [.avatar(user, nil, nil)]
+        case .avatar(let user, _, _), .removed(let user):
+            // Who is not followed has no place in the note.
+            guard stream.users.contains(user) else { return [] }
+            unasked.removeAll { $0 == user }
+            forgetAsks(of: user)
+            guard case .avatar(_, let name, let digest) = change.kind else { return [.avatar(user, nil, nil)] }
+            guard untold.changes.count < Limits.HTTPWay.notesMax else {
+                // The catalog takes nothing: all this is told again later.
+                (position, untold) = (notedPosition, ChangeNotes())
+                failures += 1
+                end(openAt: now + pause)
+                return []
+            }
+            untold.changes[name] = digest
+            return note() + [.avatar(user, name, digest)]
         case .ready:
             self.stream?.isReady = true
             failures = 0
             // Of users that were not followed up to here nobody knows what happened before.
             let unknown = before == nil ? stream.users : stream.users.subtracting(kept)
             kept = stream.users
-            return [.disk(.keepFollowed(kept.sorted(), position: position))]
-                + (unknown.isEmpty ? [] : [.mayBeOld(unknown)])
+            return keep(unknown)
         case .reset:
             // At the beginning of a stream `ready` follows. One that has been ready goes on from here without another word.
             kept = stream.isReady ? stream.users : []
-            guard stream.isReady else { return [] }
-            return [.disk(.keepFollowed(kept.sorted(), position: position)), .mayBeOld(kept)]
+            return stream.isReady ? keep(kept) : []
         }
     }
 
+    /// All who are kept are followed from here on, and of these users nobody knows what happened before.
+    private mutating func keep(_ unknown: Set<UserID>) -> [Action] {
+        untold.followed = kept.sorted()
+        untold.mayBeOld.formUnion(unknown)
+        return note() + (unknown.isEmpty ? [] : [.mayBeOld(unknown)])
+    }
+
     /// What a user's avatar is called.
-    private mutating func told(_ user: UserID, _ number: Int, _ reply: HTTPReply) -> [Action] {
+    private mutating func told(_ user: UserID, _ number: Int, _ reply: HTTPReply, now: MonotonicTime) -> [Action] {
         guard case .head(let head) = reply else { return [] }
         asked[number] = nil
-        if asked.isEmpty { askedSilentAt = nil }
+        askedSilentAt = asked.isEmpty ? nil : now + Limits.Connection.replyTimeout
         switch head.status {
-        case 200:
+        case 200, 404:
+            askFailures = 0
+            if head.status == 404 { return [.avatar(user, nil, nil)] }
             guard let name = head.name else { return [] }
             return [.avatar(user, name, head.sha256)]
-        case 404: return [.avatar(user, nil, nil)]
-        case 401: return [.loginRefused(LoginRefusal(head))]
+        case 401:
+            askAgain(user)
+            return [.loginRefused(LoginRefusal(head))]
         default:
-            // Asked again with the next connection, or when the stream tells.
+            // The server failed, or wants to be asked later.
+            askFailures += 1
+            asksOpenAt = max(asksOpenAt, now + head.pause(tries: askFailures))
+            askAgain(user)
             return []
         }
     }

@@ -135,8 +135,10 @@ struct HTTPDownloads: DownloadWay {
 
     mutating func connectionLost() {
         for name in transfers.keys { transfers[name]?.callEnded() }
-        (names, cancelled, silentAt, pausedUntil) = ([:], [], nil, .zero)
+        (names, cancelled, silentAt) = ([:], [], nil)
     }
+
+    mutating func accountChanged() { pausedUntil = .zero }
 }
 
 extension HTTPReply {

@@ -239,6 +239,8 @@ extension UploadRefusal {
             case 507: .account
             default: .server
             }
-        self.init(cause: cause, detail: "the server answered \(head.words)")
+        self.init(
+            cause: cause, detail: "the server answered \(head.words)",
+            retryAfter: head.retryAfter.map { min($0, Limits.HTTPWay.pauseMax) })
     }
 }

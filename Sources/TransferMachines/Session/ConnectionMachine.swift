@@ -40,6 +40,8 @@ package struct ConnectionMachine: Sendable {
     /// Why it is not online, in words for a person.
     package private(set) var cause: String?
     private var lastNumber = 0
+    /// When the connection that is being opened counts as one that does not come about.
+    private var openBy = MonotonicTime.never
     private var lastChange = MonotonicTime(nanoseconds: -Limits.Connection.networkChangeInterval.wholeNanoseconds)
     private var backoff = Backoff(first: Limits.Connection.backoffFirst, longest: Limits.Connection.backoffMax)
 
@@ -54,8 +56,17 @@ package struct ConnectionMachine: Sendable {
 
     /// When `tick` wants to be called.
     package var deadline: MonotonicTime? {
-        if case .waiting(let until) = state { return until }
-        return nil
+        switch state {
+        case .waiting(let until): until
+        case .connecting: openBy
+        case .offline, .idle, .online, .refused: nil
+        }
+    }
+
+    /// Whether the connection that is being opened should have come about by now: somebody accepts it, and says nothing.
+    package func isOverdue(now: MonotonicTime) -> Bool {
+        if case .connecting = state { return openBy <= now }
+        return false
     }
 
     /// Somebody logged in, or another server was named: connects at once.
@@ -150,6 +161,7 @@ package struct ConnectionMachine: Sendable {
 
     private mutating func connect(now: MonotonicTime) -> Action {
         lastNumber += 1
+        openBy = now + Limits.Connection.openTimeout
         move(to: .connecting(lastNumber), now: now, cause: cause)
         return .connect(lastNumber)
     }

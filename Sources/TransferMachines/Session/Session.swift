@@ -155,8 +155,10 @@ struct Session: Sendable {
         "\(login?.server ?? "the server") does not answer as an avatar server does (\(cause)): check its host and port"
     }
 
-    /// Whether the server has owed an answer about itself for too long.
-    func isSilent(now: MonotonicTime) -> Bool { owed.map { now - $0 >= Limits.Connection.replyTimeout } ?? false }
+    /// Whether the server has owed an answer about itself for too long, be it the one by which the connection comes about.
+    func isSilent(now: MonotonicTime) -> Bool {
+        connection.isOverdue(now: now) || owed.map { now - $0 >= Limits.Connection.replyTimeout } ?? false
+    }
 
     /// What the server is asked about itself now. `isQuiet` where nothing else was asked whose answer would tell as much.
     mutating func questions(isQuiet: Bool, now: MonotonicTime) -> [Action] {

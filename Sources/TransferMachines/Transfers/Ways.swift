@@ -57,6 +57,8 @@ protocol DownloadWay: Sendable {
     mutating func pause()
     /// Nothing that was asked will be answered.
     mutating func connectionLost()
+    /// Another server or user: how the one before wanted to be asked counts for nothing.
+    mutating func accountChanged()
 }
 
 extension DownloadWay {

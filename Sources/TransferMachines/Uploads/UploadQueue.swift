@@ -32,6 +32,8 @@ struct UploadQueue: Sendable {
     private var isTurnOfLast = false
     private var backoff = Backoff(first: Limits.Upload.backoffFirst, longest: Limits.Upload.backoffMax)
     private var retryAt: MonotonicTime?
+    /// Until when the server wants to be left alone: only a person's word ends that before.
+    private var leftAloneUntil = MonotonicTime.zero
     /// How often in a row the server hung up at the same bytes of the crop at the head, with nothing else in flight.
     private(set) var hangUps = 0
     /// Bytes of the head that were acknowledged at the last hang-up: only more than that shows that the server takes the next ones.
@@ -102,7 +104,7 @@ struct UploadQueue: Sendable {
         if passingRefusals >= Limits.Upload.refusalsTold, crop.id == last?.id {
             letGo()
             isTurnOfLast = true
-            retryAt = nil
+            endPause()
         }
     }
 
@@ -149,20 +151,25 @@ struct UploadQueue: Sendable {
         (waiting, order, head, unbegun, waitingByName, finishing) = ([:], [], 0, 0, [:], [:])
         (unnoted, noting) = ([], [])
         way.startOver()
+        leftAloneUntil = .zero
         succeeded()
         return names
     }
 
     private mutating func succeeded() {
-        (fileRefusals, passingRefusals, hangUps, acknowledgedAtHangUp, retryAt) = (0, 0, 0, 0, nil)
+        (fileRefusals, passingRefusals, hangUps, acknowledgedAtHangUp) = (0, 0, 0, 0)
         (refused, isTurnOfLast, goesSingle) = (nil, false, false)
         backoff.reset()
+        endPause()
     }
 
     // MARK: The crop at the head
 
     /// A pause after a refused try may be over.
-    mutating func tick(now: MonotonicTime) { if let retryAt, retryAt <= now { self.retryAt = nil } }
+    mutating func tick(now: MonotonicTime) {
+        if leftAloneUntil <= now { leftAloneUntil = .zero }
+        if let retryAt, retryAt <= now { self.retryAt = nil }
+    }
 
     /// The crop that was closed first.
     private var first: Crop? { order[head...].lazy.compactMap { waiting[$0] }.first }
@@ -203,19 +210,20 @@ struct UploadQueue: Sendable {
     mutating func replied(_ reply: ServerReply.Kind, now: MonotonicTime) -> [UploadEvent] {
         let events = way.replied(reply, now: now)
         if way.transferred > acknowledgedAtHangUp { hangUps = 0 }
-        return events.filter { isNews($0) }
+        return events.filter { isNews($0, now: now) }
     }
 
     /// Whether what came of a crop counts. A crop behind the first is not done before those that were closed before it, since it must become
     /// the icon after them: its last chunk is sent again then. And where it is refused it is tried again when it is the first.
-    private mutating func isNews(_ event: UploadEvent) -> Bool {
+    private mutating func isNews(_ event: UploadEvent, now: MonotonicTime) -> Bool {
         switch event {
         case .uploaded(let crop):
             guard !isTurnOfLast, let first, first.id < crop.id else { return true }
             putBack(crop)
             return false
-        case .refused(let crop, _):
+        case .refused(let crop, let refusal):
             guard let head = way.head, head.id != crop.id else { return true }
+            leave(alone: refusal.retryAfter, now: now)
             goSingle()
             return false
         default: return true
@@ -228,7 +236,8 @@ struct UploadQueue: Sendable {
     mutating func refused(
         _ id: CropID, _ refusal: UploadRefusal, now: MonotonicTime, random: inout SeededRandom
     ) -> Bool {
-        retryAt = now + backoff.next(using: &random)
+        leave(alone: refusal.retryAfter, now: now)
+        retryAt = max(now + backoff.next(using: &random), leftAloneUntil)
         refused = (id, refusal, now)
         switch refusal.cause {
         case .file:
@@ -244,13 +253,20 @@ struct UploadQueue: Sendable {
         }
     }
 
+    private mutating func leave(alone time: Duration?, now: MonotonicTime) {
+        if let time { leftAloneUntil = max(leftAloneUntil, now + time) }
+    }
+
     /// A person asks: a pause after a refusal ends.
-    mutating func hurry() { retryAt = nil }
+    mutating func hurry() { (retryAt, leftAloneUntil) = (nil, .zero) }
+
+    /// There is a reason to try again before the pause is over, but not before the server wants that.
+    private mutating func endPause() { retryAt = leftAloneUntil == .zero ? nil : leftAloneUntil }
 
     /// A connection is there. One that comes soon after a refusal is no reason to try again: a server may refuse and hang up each time.
     mutating func connected(now: MonotonicTime) {
         guard let refused, now - refused.at >= Limits.Upload.retryOnConnectAfter else { return }
-        retryAt = nil
+        endPause()
     }
 
     /// The connection is gone, and with it every answer that was owed.

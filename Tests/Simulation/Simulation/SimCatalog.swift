@@ -23,6 +23,7 @@ struct SimCatalog {
         var origin: CommitMachine.Origin
         /// The agent's own earlier file of that name.
         var replaces: Int?
+        var assurance = Assurance.structural
     }
 
     struct CropRow {
@@ -55,6 +56,9 @@ struct SimCatalog {
     var epoch = 1
     /// The own icon of each account.
     var icons: [String: AvatarName] = [:]
+    /// Whom each account follows without a gap, and up to where in its server's log.
+    var followed: [String: [UserID]] = [:]
+    var positions: [String: ExactString] = [:]
 
     mutating func log(
         _ kind: AvatarEvent.Kind, _ name: AvatarName, at wall: UnixTime, repeating: Bool
@@ -63,6 +67,17 @@ struct SimCatalog {
         let event = AvatarEvent(cursor: lastCursor, kind: kind, name: name, at: wall)
         events.append(event)
         return event
+    }
+
+    /// What the server's stream of changes told.
+    mutating func note(_ notes: ChangeNotes, of account: String?) {
+        guard let account else { return }
+        for name in avatars.keys {
+            if let digest = notes.changes[name], avatars[name]?.record.sha256 != digest { avatars[name]?.checked = nil }
+            if let owner = avatars[name]?.record.owner, notes.mayBeOld.contains(owner) { avatars[name]?.checked = nil }
+        }
+        if let users = notes.followed { followed[account] = users }
+        if let position = notes.position { positions[account] = position }
     }
 
     func row(of id: CropID) -> CropRow? { crops.values.first { $0.crop.id == id } }

@@ -55,8 +55,10 @@ extension SimDisk {
             guard !isFull else { return failed(command) }
             if catalog.avatars[name]?.record.isOwn == false { catalog.avatars[name]?.checked = wall }
             return []
-        // Only servers that speak HTTP tell of changes.
-        case .noteChange, .keepFollowed: return []
+        case .noteChanges(let notes):
+            guard !isFull else { return failed(command) }
+            catalog.note(notes, of: account)
+            return [.changesNoted(notes)]
         case .clearNegatives(let names):
             for name in names { catalog.negatives[name] = nil }
             return []
@@ -101,6 +103,8 @@ extension SimDisk {
         }
         var facts = AccountFacts(account: account)
         facts.icon = account.flatMap { catalog.icons[$0] }
+        facts.followed = account.flatMap { catalog.followed[$0] } ?? []
+        facts.position = account.flatMap { catalog.positions[$0] }
         let waiting = catalog.crops.values.filter { $0.state == .pending && $0.crop.account == account }
             .sorted { $0.crop.id < $1.crop.id }
         for row in waiting {

@@ -6,6 +6,9 @@ import Testing
 
 @Suite struct HeadTests {
     private func user(_ value: Int64) throws -> UserID { try #require(UserID(value)) }
+    private func login(_ user: Int64, _ token: String) throws -> Credentials {
+        try #require(Credentials(authorization: "Basic " + Data("\(user):\(token)".utf8).base64EncodedString()))
+    }
 
     @Test func pathsNameResources() throws {
         let (seven, name) = (try user(7), try AvatarName("ä b.png"))
@@ -87,9 +90,9 @@ import Testing
         var limiter = LoginLimiter()
         let start = MonotonicTime.zero
         let here = LoginLimiter.keys(address: "10.0.0.1", user: try user(7))
-        for _ in 0..<Limits.HTTP.wrongLoginsMax {
+        for number in 0..<Limits.HTTP.wrongLoginsMax {
             #expect(limiter.wait(here, now: start) == nil)
-            limiter.failed(here, now: start)
+            limiter.failed(here, try login(7, "wrong-\(number)"), now: start)
         }
         #expect(limiter.wait(here, now: start) == Limits.HTTP.loginWindow)
         #expect(limiter.wait(here, now: start + Limits.HTTP.loginWindow) == nil)
@@ -97,15 +100,29 @@ import Testing
         #expect(limiter.wait(LoginLimiter.keys(address: "10.0.0.2", user: try user(7)), now: start) == nil)
         #expect(limiter.wait(LoginLimiter.keys(address: "10.0.0.1", user: try user(8)), now: start) == nil)
         for uid in Int64(100)..<200 {
-            limiter.failed(LoginLimiter.keys(address: "10.0.0.1", user: try user(uid)), now: start)
+            limiter.failed(
+                LoginLimiter.keys(address: "10.0.0.1", user: try user(uid)), try login(uid, "wrong"), now: start)
         }
         #expect(limiter.wait(LoginLimiter.keys(address: "10.0.0.1", user: try user(8)), now: start) != nil)
+    }
+
+    /// A client that has many requests on their way when its token is replaced is not kept out with the new one.
+    @Test func theSameWrongLoginCountsOnce() throws {
+        var limiter = LoginLimiter()
+        let here = LoginLimiter.keys(address: "10.0.0.1", user: try user(7))
+        for _ in 0..<200 { limiter.failed(here, try login(7, "old"), now: .zero) }
+        #expect(limiter.wait(here, now: .zero) == nil)
+        for number in 1..<Limits.HTTP.wrongLoginsMax {
+            limiter.failed(here, try login(7, "guess-\(number)"), now: .zero)
+        }
+        #expect(limiter.wait(here, now: .zero) != nil)
     }
 
     @Test func wrongLoginsNeverFillTheMemory() throws {
         var limiter = LoginLimiter()
         for index in 0..<(Limits.HTTP.loginsRememberedMax + 10) {
-            limiter.failed(LoginLimiter.keys(address: "\(index)", user: try user(7)), now: .zero)
+            limiter.failed(
+                LoginLimiter.keys(address: "\(index)", user: try user(7)), try login(7, "wrong"), now: .zero)
         }
         #expect(limiter.remembered == Limits.HTTP.loginsRememberedMax)
     }

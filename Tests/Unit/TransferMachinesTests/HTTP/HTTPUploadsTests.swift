@@ -30,6 +30,15 @@ import Testing
         }
     }
 
+    @Test(arguments: [(5, 5), (100_000, 60)]) func aRefusalSaysHowLongToWaitWithinBounds(says: Int, waits: Int) {
+        var uploads = uploads(small)
+        let head = HTTPHead(status: 503, retryAfter: .seconds(says))
+        let refusals = answer(&uploads, go(&uploads), head).compactMap { event in
+            if case .refused(_, let refusal) = event { refusal } else { nil }
+        }
+        #expect(refusals.map { $0.retryAfter } == [.seconds(waits)])
+    }
+
     private func uploads(_ crops: Crop...) -> HTTPUploads {
         var uploads = HTTPUploads()
         for crop in crops { uploads.begin(crop) }

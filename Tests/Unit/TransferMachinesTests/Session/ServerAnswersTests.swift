@@ -37,6 +37,31 @@ import TransferMachines
         #expect(agent.machine.status.cause == nil)
     }
 
+    /// Over HTTP a connection is open with its first answer.
+    @Test func aServerThatNeverAnswersTheGreetingIsGivenUpAndTriedAgain() throws {
+        var agent = AgentScript(online: false)
+        agent.give(.login(AgentScript.login))
+        let first = agent.connection
+        agent.pass(Limits.Connection.openTimeout)
+        #expect(agent.actions.contains(.disconnect(first)))
+        #expect(agent.machine.status.cause?.contains("does not answer as an avatar server does") == true)
+        agent.pass(Limits.Connection.backoffMax)
+        #expect(agent.connection != first)
+    }
+
+    /// Over HTTP the answer that opens the connection is the greeting's: it is asked for once, and where it refuses the login nothing else goes out.
+    @Test(arguments: [200, 401]) func theGreetingThatOpensAConnectionIsAskedForOnce(status: Int) {
+        var agent = AgentScript(online: false)
+        agent.want("a.png")
+        agent.give(.login(Login(server: "https://avatars.test", uid: UserID(7)!, way: .http)))
+        let greeting = ServerReply(connection: agent.connection, kind: .greeting(HTTPHead(status: status)))
+        let actions = agent.machine.handle(
+            [.connection(.opened(agent.connection)), .replies([greeting])], now: agent.now)
+        #expect(!actions.contains { if case .ask = $0 { true } else { false } })
+        #expect(actions.contains { if case .send = $0 { true } else { false } } == (status == 200))
+        #expect(agent.machine.status.isHeard == (status == 200))
+    }
+
     @Test func aPeerThatClosesBeforeItAnsweredIsTriedAgain() throws {
         var agent = unheard()
         agent.give(.connection(.closed(agent.connection, cause: "end")))

@@ -29,12 +29,16 @@ func crop(
         sha256: SHA256Digest(bytes: Array(repeating: digest, count: 32))!, everSent: everSent, account: account)
 }
 
+/// A digest that tells numbers apart.
+func sha256(_ number: UInt8) -> SHA256Digest { SHA256Digest(bytes: Array(repeating: number, count: 32))! }
+
 /// A picture as the catalog would have recorded it.
 func record(
-    _ string: String, owner: Int64? = nil, size: Int64 = 100, generation: Int64 = 1, isOwn: Bool = false
+    _ string: String, owner: Int64? = nil, size: Int64 = 100, digest: UInt8 = 9, generation: Int64 = 1,
+    isOwn: Bool = false
 ) -> AvatarRecord {
     AvatarRecord(
-        name: name(string), owner: owner.flatMap(UserID.init), size: size,
-        sha256: SHA256Digest(bytes: Array(repeating: 9, count: 32))!, assurance: .structural, generation: generation,
+        name: name(string), owner: owner.flatMap(UserID.init), size: size, sha256: sha256(digest),
+        assurance: .structural, generation: generation,
         isOwn: isOwn)
 }

@@ -52,6 +52,20 @@ import Testing
         #expect(line.pump(now: at(0)) == [])
     }
 
+    /// Neither a new connection nor a new crop ends the pause that the server asked for; a person does.
+    @Test func aServerThatWantsToBeLeftAloneIs() {
+        let first = crop(1, "a.png", size: 100)
+        var (line, random) = (line(first), random)
+        let refusal = UploadRefusal(cause: .server, detail: "not now", retryAfter: .seconds(40))
+        for _ in 0..<Limits.Upload.refusalsTold { _ = line.refused(first.id, refusal, now: at(0), random: &random) }
+        #expect(line.deadline == at(.seconds(40)))
+        line.connected(now: at(.seconds(10)))
+        line.add(crop(2, "b.png", size: 100))
+        #expect(line.pump(now: at(.seconds(39))) == [])
+        line.hurry()
+        #expect(line.pump(now: at(.seconds(39))) != [])
+    }
+
     @Test func aCropThatIsAddedTwiceGoesOnce() {
         let only = crop(1, "a.png", size: 100)
         var line = line(only, only)
