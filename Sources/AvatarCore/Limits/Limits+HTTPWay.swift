@@ -11,6 +11,8 @@ extension Limits {
         package static let unwrittenBytesMax = 4 * 1024 * 1024
         /// Crops that are sent at the same time.
         package static let uploadsMax = 24
+        /// The newest crops, which end one after the other: should the newest come to nothing, the one before it is to be the icon.
+        package static let orderedCropsMax = 3
         /// A crop of at most so many bytes goes up in one PUT.
         package static let putBytesMax: Int64 = 256 * 1024
         /// Cuts of such a crop's upload after which it goes up in pieces that can be gone on with.

@@ -194,7 +194,7 @@ extension AgentMachine {
         let notAsked = recheckIfAsked(name)
         perform(subscribers.catalogAnswered(name))
         // Labels of a name that was not known yet have just had their first state, unless the name itself is news to them.
-        if downloads.record(of: name)?.owner.map({ subscribers.isFollowed($0) }) ?? false { tellLabels(name) }
+        if downloads.record(of: name) != nil, subscribers.isAvatar(name) { tellLabels(name) }
         switch downloads.status(of: name) {
         // Labels that were told of a picture that waits hear how it ended.
         case .ready where before == .stalled, .failed where before == .stalled: concluded(name)

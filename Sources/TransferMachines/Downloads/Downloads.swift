@@ -294,6 +294,7 @@ struct Downloads: Sendable {
         if entry.record != nil {
             entries[name]?.status = .ready
             entries[name]?.recheck = nil
+            news.askAgain(name)
         } else if conditions.isOutgoing {
             entries[name]?.status = .idle
         } else if !conditions.isStorageFine {

@@ -2,8 +2,9 @@ internal import AvatarCore
 
 /// The uploads of the HTTP way, side by side on one connection.
 ///
-/// Whichever response comes last sets the icon, so that the order in which crops end matters for one of them only: the newest, which is to be
-/// the icon in the end, is not finished before every other crop was answered. What comes of a crop is told in the order of the crops.
+/// Whichever crop ends last is the icon, so that the order in which they end matters for few of them: the newest, which is to be the icon in
+/// the end, and those that are to be it should the newest come to nothing. Each of these is not finished before every earlier crop was answered.
+/// What comes of a crop is told in the order of the crops.
 struct HTTPUploads: UploadWay {
     private var transfers: [HTTPUpload] = []
     private var lastNumber = 0
@@ -19,6 +20,7 @@ struct HTTPUploads: UploadWay {
     var isQuiet: Bool { !transfers.contains { $0.call != nil } }
     var deadline: MonotonicTime { silentAt ?? .never }
     func isSilent(now: MonotonicTime) -> Bool { silentAt.map { $0 <= now } ?? false }
+    func isDone(_ id: CropID) -> Bool { transfers.first { $0.crop.id == id }?.isDone ?? false }
     func contains(_ id: CropID) -> Bool { transfers.contains { $0.crop.id == id } }
     func progress(of name: AvatarName) -> (crop: Crop, transferred: Int64)? {
         transfers.first { $0.crop.name == name }.map { ($0.crop, $0.acknowledged) }
@@ -51,13 +53,13 @@ struct HTTPUploads: UploadWay {
         for index in transfers.indices { transfers[index].connectionLost() }
     }
 
-    mutating func goOn(newest: CropID?, now: MonotonicTime) -> [UploadEvent] {
+    mutating func goOn(newest: [CropID], now: MonotonicTime) -> [UploadEvent] {
         // They leave as the queue takes note of each.
         var events: [UploadEvent] = transfers.prefix(while: \.isDone).map { .uploaded($0.crop) }
         var number = lastNumber
         for index in transfers.indices {
             let mayFinish =
-                transfers[index].crop.id != newest || transfers[..<index].allSatisfy(\.isDone)
+                !newest.contains(transfers[index].crop.id) || transfers[..<index].allSatisfy(\.isDone)
             // A request that was made may have its bytes at once.
             for _ in 0..<2 {
                 let requests = transfers[index].goOn(mayFinish: mayFinish, takesPieces: takesPieces) {

@@ -87,6 +87,8 @@ package struct LabelRegistry: Sendable {
     /// Labels that show whatever a user's avatar is, and what that is called: nil for no avatar, nothing where nobody knows.
     private var byOwner: [UserID: [Reference: UInt64]] = [:]
     private var avatarNames: [UserID: AvatarName?] = [:]
+    /// Whose avatars are called so, as far as labels show whatever they are.
+    private var usersOfName: [AvatarName: Set<UserID>] = [:]
     /// How many labels name each user.
     private var ownerCounts: [UserID: Int] = [:]
     private var lastNumber: UInt64 = 0
@@ -176,13 +178,26 @@ package struct LabelRegistry: Sendable {
             if byName[old]?.isEmpty == true { byName[old] = nil }
             names.append(old)
         }
-        avatarNames[owner] = .some(name)
+        note(name, of: owner)
         guard let name else { return names }
         for (reference, number) in labels {
             byName[name, default: [:]][reference] = Showing(number: number, owner: owner)
         }
         return names + [name]
     }
+
+    /// Notes what the avatar is called: nil for none, nothing for what nobody knows any more.
+    private mutating func note(_ name: AvatarName??, of owner: UserID) {
+        if case .some(let old?) = avatarNames[owner] {
+            usersOfName[old]?.remove(owner)
+            if usersOfName[old]?.isEmpty == true { usersOfName[old] = nil }
+        }
+        avatarNames[owner] = name
+        if case .some(let new?) = name { usersOfName[new, default: []].insert(owner) }
+    }
+
+    /// Whether a label shows the picture because it is somebody's avatar.
+    package func isAvatar(_ name: AvatarName) -> Bool { usersOfName[name] != nil }
 
     /// Another server, where users have other avatars. The names that lost a label.
     package mutating func forgetAvatars() -> [AvatarName] {
@@ -360,7 +375,10 @@ package struct LabelRegistry: Sendable {
         }
         if case .ownerOnly(let owner) = request.target {
             byOwner[owner]?[reference] = nil
-            if byOwner[owner]?.isEmpty == true { (byOwner[owner], avatarNames[owner]) = (nil, nil) }
+            if byOwner[owner]?.isEmpty == true {
+                byOwner[owner] = nil
+                note(.none, of: owner)
+            }
         }
         if let owner = request.target.owner {
             let left = ownerCounts[owner, default: 1] - 1

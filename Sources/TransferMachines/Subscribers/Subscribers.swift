@@ -104,6 +104,7 @@ struct Subscribers: Sendable {
     var unknownOwners: [UserID] { labels.unknownOwners }
     func avatarName(of owner: UserID) -> AvatarName?? { labels.avatarName(of: owner) }
     func isFollowed(_ owner: UserID) -> Bool { labels.isFollowed(owner) }
+    func isAvatar(_ name: AvatarName) -> Bool { labels.isAvatar(name) }
 
     /// What a user's avatar is called, or that there is none. The names that lost or gained a label.
     mutating func setAvatar(of owner: UserID, _ name: AvatarName?) -> [AvatarName] {

@@ -82,6 +82,8 @@ protocol UploadWay: Sendable {
     var deadline: MonotonicTime { get }
     /// Whether the server has owed an answer for too long.
     func isSilent(now: MonotonicTime) -> Bool
+    /// Whether the server has all of the crop, and it is not told because one that was closed before is not done.
+    func isDone(_ id: CropID) -> Bool
     /// Whether the crop is under way.
     func contains(_ id: CropID) -> Bool
     /// Bytes of the crop of this name that the server acknowledged, and the crop; nil where it is not under way.
@@ -99,8 +101,9 @@ protocol UploadWay: Sendable {
     mutating func startOver()
     /// No answer will come.
     mutating func connectionLost()
-    /// What is to be sent and read now. `newest` is the last crop that waits: it is to be the icon in the end.
-    mutating func goOn(newest: CropID?, now: MonotonicTime) -> [UploadEvent]
+    /// What is to be sent and read now. `newest` are the last crops that wait, at most ``Limits/HTTPWay/orderedCropsMax``: the very last is to be
+    /// the icon in the end, and the one before it where the last comes to nothing.
+    mutating func goOn(newest: [CropID], now: MonotonicTime) -> [UploadEvent]
     /// Requests that are to be given up now.
     mutating func takeCancelled() -> [ServerRequest]
     /// The disk has read bytes of a crop.

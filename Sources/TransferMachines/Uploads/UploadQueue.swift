@@ -137,7 +137,7 @@ struct UploadQueue: Sendable {
     /// Only the crop at the head is sent until the server has it.
     private mutating func goSingle() {
         goesSingle = true
-        for crop in way.crops.dropFirst() { putBack(crop) }
+        for crop in way.crops.dropFirst() where !way.isDone(crop.id) { putBack(crop) }
     }
 
     private mutating func takeOut(_ id: CropID) {
@@ -176,6 +176,11 @@ struct UploadQueue: Sendable {
     /// The crop that was closed last.
     var last: Crop? { order[head...].reversed().lazy.compactMap { waiting[$0] }.first }
 
+    /// The last ones that were closed.
+    private var newest: [CropID] {
+        Array(order[head...].reversed().lazy.filter { waiting[$0] != nil }.prefix(Limits.HTTPWay.orderedCropsMax))
+    }
+
     /// The next crop that can be sent and is not; places of crops that left the queue are passed for good.
     private mutating func takeNext() -> Crop? {
         while head < order.count, waiting[order[head]] == nil { head += 1 }
@@ -194,13 +199,13 @@ struct UploadQueue: Sendable {
         guard retryAt == nil, unnoted.count < Limits.Upload.unnotedMax else { return [] }
         if isTurnOfLast {
             if way.head == nil, let last { way.begin(last) }
-            return way.goOn(newest: last?.id, now: now)
+            return way.goOn(newest: newest, now: now)
         }
         // One that was closed before those that are sent begins at once: they must not end behind it.
         while let crop = takeNext(), way.takesBeside(crop, alone: goesSingle || hangUps > 0) {
             way.begin(crop)
         }
-        return way.goOn(newest: last?.id, now: now)
+        return way.goOn(newest: newest, now: now)
     }
 
     mutating func takeCancelled() -> [ServerRequest] { way.takeCancelled() }

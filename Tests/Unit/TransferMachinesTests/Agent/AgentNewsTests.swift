@@ -57,6 +57,39 @@ import TransferMachines
         }
     }
 
+    // MARK: Labels that show whatever a user's avatar is
+
+    /// A label that shows whatever the friend's avatar is; the number of the question what that is called.
+    private func showAvatar(of friend: UserID, _ agent: inout AgentScript) -> HTTPCallID? {
+        agent.give(
+            .bus(
+                StreamID(2),
+                .register(
+                    [LabelRequest(label: "friend", target: .ownerOnly(friend), visibility: .visible)], keep: true,
+                    heartbeat: false, more: true, token: "token 2")))
+        agent.pass(Limits.HTTPWay.followDelay)
+        return agent.sent.compactMap { if case .http(let id, .avatar) = $0 { id } else { nil } }.last
+    }
+
+    @Test func aPictureThatIsThereIsShownWhileItIsAskedForAgain() throws {
+        var life = Following()
+        life.change(to: 2)
+        let id = try #require(showAvatar(of: friend, &life.agent))
+        life.agent.reply(.http(id, .head(HTTPHead(status: 200, sha256: sha256(2), name: name("a.png")))))
+        #expect(life.agent.states.contains("friend: ready"))
+    }
+
+    /// Of a picture that came in another way nobody knows whose it is.
+    @Test func aPictureOfNobodyIsShownWhereItIsTheUsersAvatar() throws {
+        var life = Following()
+        let id = try #require(showAvatar(of: friend, &life.agent))
+        life.agent.reply(.http(id, .head(HTTPHead(status: 200, sha256: sha256(4), name: name("b.png")))))
+        life.agent.row(CatalogRow(name: name("b.png"), avatar: record("b.png", digest: 4), checked: life.agent.now))
+        #expect(life.agent.states.contains("friend: ready"))
+    }
+
+    // MARK: Changes
+
     @Test func aChangeIsFetched() throws {
         var life = Following()
         life.change(to: 2)
@@ -92,6 +125,15 @@ import TransferMachines
         life.agent.give(.connection(.opened(life.agent.connection)))
         life.come(try #require(life.picture), digest: 2)
         #expect(life.agent.view("a.png").sha256 == sha256(2))
+    }
+
+    @Test func aChangeOutlivesATokenThatIsReplaced() throws {
+        var life = Following()
+        life.change(to: 2)
+        life.agent.reply(.http(try #require(life.picture), .head(HTTPHead(status: 401))))
+        #expect(life.agent.machine.connectionState == .refused)
+        life.agent.logIn(Self.login)
+        #expect(life.picture != nil)
     }
 
     /// What was asked before the change says nothing of it.

@@ -23,7 +23,7 @@ import Testing
     private func send(_ uploads: inout ClassicUploads) -> [String] {
         var sent: [String] = []
         while true {
-            let events = uploads.goOn(newest: nil, now: at(0))
+            let events = uploads.goOn(newest: [], now: at(0))
             guard !events.isEmpty else { return sent }
             for event in events {
                 switch event {
@@ -146,7 +146,7 @@ import Testing
         for id in 1...Int64(Limits.Upload.activeMax) {
             uploads.begin(crop(id, "\(id).png", size: 4 * Limits.Upload.readBytesMax))
         }
-        let asked = uploads.goOn(newest: nil, now: at(0)).reduce(Int64(0)) { sum, event in
+        let asked = uploads.goOn(newest: [], now: at(0)).reduce(Int64(0)) { sum, event in
             if case .needs(_, let range) = event { sum + Int64(range.count) } else { sum }
         }
         #expect(asked == Limits.Upload.readAheadBytesMax)

@@ -13,21 +13,7 @@ import Testing
     private func go(
         _ uploads: inout HTTPUploads, newest: Crop? = nil, now: MonotonicTime = at(.seconds(0))
     ) -> [ServerRequest] {
-        var requests: [ServerRequest] = []
-        while true {
-            let events = uploads.goOn(newest: newest?.id, now: now)
-            var hasRead = false
-            for event in events {
-                switch event {
-                case .send(let request): requests.append(request)
-                case .needs(let crop, let range):
-                    uploads.read(crop.id, at: range.lowerBound, bytes: [UInt8](repeating: 7, count: range.count))
-                    hasRead = true
-                default: break
-                }
-            }
-            if !hasRead { return requests }
-        }
+        uploads.go(newest: newest.map { [$0.id] } ?? [], now: now)
     }
 
     @Test(arguments: [(5, 5), (100_000, 60)]) func aRefusalSaysHowLongToWaitWithinBounds(says: Int, waits: Int) {
@@ -64,7 +50,7 @@ import Testing
     }
 
     private func done(_ uploads: inout HTTPUploads) -> [Crop] {
-        uploads.goOn(newest: nil, now: at(.seconds(0))).compactMap {
+        uploads.goOn(newest: [], now: at(.seconds(0))).compactMap {
             if case .uploaded(let crop) = $0 { crop } else { nil }
         }
     }
@@ -135,6 +121,44 @@ import Testing
         #expect(calls(sent) == [.put(small)])
         _ = answer(&uploads, sent, HTTPHead(status: 201))
         #expect(calls(go(&uploads, newest: third)) == [.put(third)])
+    }
+
+    /// It waits to be told until the one before it is done.
+    @Test func aCropThatTheServerHasIsNotSentAgainAfterACut() throws {
+        let crops = (1...Limits.HTTPWay.orderedCropsMax + 2).map { crop(Int64($0), "\($0).png", size: 1000) }
+        var queue = UploadQueue()
+        queue.take(.http)
+        for crop in crops { queue.add(crop) }
+        let sent = requests(&queue)
+        #expect(calls(sent) == [.put(crops[0]), .put(crops[1])])
+        guard case .http(let id, _)? = sent.last(where: { if case .http = $0 { true } else { false } }) else { return }
+        _ = queue.replied(.http(id, .head(HTTPHead(status: 201))), now: at(.seconds(0)))
+        queue.connectionLost()
+        #expect(calls(requests(&queue)) == [.put(crops[0])])
+    }
+
+    private func requests(_ queue: inout UploadQueue) -> [ServerRequest] {
+        (0..<3).flatMap { _ in
+            queue.pump(now: at(.seconds(0))).compactMap { event -> ServerRequest? in
+                if case .needs(let crop, let range) = event {
+                    queue.read(crop.id, at: range.lowerBound, bytes: [UInt8](repeating: 7, count: range.count))
+                }
+                return if case .send(let request) = event { request } else { nil }
+            }
+        }
+    }
+
+    /// Should the newest come to nothing, the one before it is the icon.
+    @Test func theOneBeforeTheNewestIsFinishedBehindAllOthers() {
+        let crops = (1...Limits.HTTPWay.orderedCropsMax + 1).map { crop(Int64($0), "\($0).png", size: 1000) }
+        var uploads = HTTPUploads()
+        for crop in crops { uploads.begin(crop) }
+        let newest = crops.suffix(Limits.HTTPWay.orderedCropsMax).map(\.id)
+        for crop in crops {
+            let sent = uploads.go(newest: newest)
+            #expect(calls(sent) == [.put(crop)])
+            _ = answer(&uploads, sent, HTTPHead(status: 201))
+        }
     }
 
     @Test func theLastPieceOfTheNewestWaitsForTheOthers() {
@@ -208,6 +232,26 @@ import Testing
         guard events.count == 2, case .refused = events[1] else {
             Issue.record("\(events)")
             return
+        }
+    }
+}
+
+extension HTTPUploads {
+    /// What goes out, with every read answered at once.
+    fileprivate mutating func go(newest: [CropID], now: MonotonicTime = at(.seconds(0))) -> [ServerRequest] {
+        var requests: [ServerRequest] = []
+        while true {
+            var hasRead = false
+            for event in goOn(newest: newest, now: now) {
+                switch event {
+                case .send(let request): requests.append(request)
+                case .needs(let crop, let range):
+                    read(crop.id, at: range.lowerBound, bytes: [UInt8](repeating: 7, count: range.count))
+                    hasRead = true
+                default: break
+                }
+            }
+            if !hasRead { return requests }
         }
     }
 }
