@@ -256,7 +256,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "AvatarCore", "TransferMachines", "WireProtocol", "AgentRuntime", "PosixFiles", nioCore, deque, heap,
+                "AvatarCore", "TransferMachines", "WireProtocol", "AgentRuntime", "ServerRuntime", "HTTPFront", "PosixFiles",
+                nioCore, nioHTTP1, deque, heap,
             ], path: "Tests/Simulation/Simulation", swiftSettings: strict),
         .executableTarget(
             name: "simulate", dependencies: ["Simulation", arguments], path: "Tests/Simulation/SimulateTool",

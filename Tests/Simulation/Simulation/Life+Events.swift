@@ -31,6 +31,7 @@ extension Life {
         for _ in 0..<options.absences { at { self.leave() } }
         scheduleFolderFaults()
         scheduleOthers()
+        if options.way != .classic { scheduleWeb() }
         if server.kind == .ours { visitor.schedule(before: options.faultTime) }
         heal()
     }
@@ -55,6 +56,11 @@ extension Life {
             politeness.liftAll()
             world.log("the catalog is lost")
         }
+        if options.way == .switching, !isPeace, webRandom.happens(0.6) {
+            agent.isHTTP.toggle()
+            politeness.liftAll()
+            world.log("the agent takes another way:", agent.isHTTP ? "HTTP" : "classic")
+        }
         agent.start(lostCatalog: loses)
         oracle.checkAll(in: disk)
         register(keep: true)
@@ -74,6 +80,9 @@ extension Life {
         isPartitioned = false
         server.store.isFull = false
         isAway = nil
+        hasBadCertificate = false
+        bringAllBack()
+        server.front.manners.mend()
         unmount()
         mendAll()
         server.restart()
@@ -102,7 +111,7 @@ extension Life {
         agent.logIn()
     }
 
-    private func networkChanged() {
+    func networkChanged() {
         politeness.excuse()
         agent.feed(.networkChanged)
     }
@@ -132,8 +141,12 @@ extension Life {
                     label: "label-\(stream.value)-unwelcome", target: .name(name, owner: nil), visibility: .visible))
             wanted.insert(name)
         }
+        let owners = keep ? ownerLabels(stream) : [:]
+        for (label, user) in owners.sorted(by: { $0.key < $1.key }) {
+            requests.append(LabelRequest(label: label, target: .ownerOnly(user), visibility: .visible))
+        }
         guard !requests.isEmpty else { return }
-        subscribers[stream] = Subscriber(labels: requests.count, keep: keep)
+        subscribers[stream] = Subscriber(labels: requests.count, keep: keep, owners: owners)
         world.log("labels are registered", keep ? "to stay" : "once", Int64(requests.count))
         agent.feed(
             .bus(stream, .register(requests, keep: keep, heartbeat: false, more: true, token: "s\(stream.value)")))
@@ -265,6 +278,7 @@ extension Life {
     /// Another user logs in for a while.
     private func switchAccount() {
         world.log("another user logs in")
+        if agent.isHTTP { oracle.agentForgot(server.store, disk) }
         agent.account = (them, server.store.tokens[them] ?? "")
         if agent.isAlive { logIn() }
         world.schedule(in: random.upTo(.seconds(4))) { [self] in
@@ -308,5 +322,6 @@ extension Life {
         oracle.versions[key.name, default: []].append(picture)
         oracle.harmed(key.name)
         server.store.files[key] = picture.bytes
+        if let owner = key.owner, !options.isSeedServer { server.store.noteAvatar(of: owner) }
     }
 }

@@ -74,6 +74,8 @@ extension Life {
         guard isFetchedInPeace else { return }
         for name in friendNames {
             guard let inode = disk.cache[name], let bytes = disk.files[inode]?.bytes else { continue }
+            // Nobody hands out what a friend has taken back.
+            if options.renames + options.removals > 0, !server.store.isShown(name) { continue }
             if !server.store.files.contains(where: { $0.key.name == name && $0.value == bytes }) {
                 return oracle.fail("\(name) was fetched again, and is an old picture")
             }

@@ -38,6 +38,8 @@ package final class Life {
     var folderRandom: SeededRandom
     /// For what pictures and files do that nobody closes.
     var otherRandom: SeededRandom
+    /// For what only servers do that speak HTTP, and for what is followed there.
+    var webRandom: SeededRandom
     let me: UserID
     /// Another user of the same machine.
     let them: UserID
@@ -48,6 +50,10 @@ package final class Life {
     var links: [SimLink] = []
     var isPeace = false
     var isPartitioned = false
+    /// Whether nobody trusts the server's certificate for a while.
+    var hasBadCertificate = false
+    /// Friends who have no avatar for a while, and which they had.
+    var removed: [UserID: AvatarName] = [:]
     /// What becomes of connections while the server is away and something before it accepts them; nil while it is there.
     var isAway: Away?
 
@@ -86,6 +92,9 @@ package final class Life {
         var keep: Bool
         /// One-shot labels that had their final state.
         var done: Set<ExactString> = []
+        /// Labels that show whatever a friend's avatar is, and what each was told last.
+        var owners: [ExactString: UserID] = [:]
+        var shown: [ExactString: AvatarView] = [:]
     }
 
     /// A life of several crops that are closed one right after the other and sent at once, to our server or to the seed's kind, in which nothing goes
@@ -111,7 +120,11 @@ package final class Life {
         random = world.random(1)
         folderRandom = world.random(61)
         otherRandom = world.random(71)
-        var options = LifeOptions(random: &random, folders: &folderRandom, others: &otherRandom)
+        var webRandom = world.random(81)
+        var options = LifeOptions(
+            random: &random, folders: &folderRandom, others: &otherRandom, web: &webRandom)
+        self.webRandom = webRandom
+        if let way = mutation?.way { options.take(way) }
         // What these mutations get wrong shows in few lives: a server that is away behind something that accepts, again and again, many crops
         // at once or large ones, and files that nobody closes.
         if mutation == .trustAcceptance { (options.absences, options.faultTime) = (options.absences + 6, .seconds(60)) }
@@ -125,7 +138,8 @@ package final class Life {
         self.me = me
         self.them = them
         unreadMax = random.pick(1...8)
-        namesMax = options.friends + 3 + options.crops + options.cropsInARow + options.links + options.modes
+        namesMax =
+            options.friends + 3 + options.renames + options.crops + options.cropsInARow + options.links + options.modes
         disk = SimDisk(world: world, durable: options.isDurable, mutation: mutation)
         watch = SimWatch(world: world, options: options, ignoresOverflow: mutation == .ignoreOverflow)
         server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours, mutation: mutation)
@@ -142,6 +156,8 @@ package final class Life {
     /// Lives it.
     package func run() -> Report {
         connectParts()
+        agent.isHTTP = options.way == .http
+        server.front.manners = options.manners
         agent.start()
         schedule()
         let faultsEnd = MonotonicTime.zero + options.faultTime
@@ -181,7 +197,12 @@ package final class Life {
     /// The parts hold each other by their closures; without this no life would ever be freed.
     private func letGo() {
         world.end()
-        agent.connect = { .refused }
+        agent.connect = { _ in .refused("over") }
+        agent.lost = { _ in }
+        server.store.changed = {}
+        (server.front.took, server.front.lied, server.front.promised) = ({ _, _, _, _ in }, { _ in }, { _ in })
+        oracle.account = { _ in "" }
+        disk.placed = { _ in }
         agent.moved = { _, _, _ in }
         agent.asked = { _ in }
         agent.sent = { _, _ in }
@@ -233,18 +254,19 @@ package final class Life {
         // The seed's server looks under the asker only.
         let owner = options.isSeedServer ? me : friend
         server.store.files[ResourceKey(owner: owner, name: name)] = picture.bytes
-        if !options.isSeedServer { server.store.icons[friend] = name }
+        if !options.isSeedServer { server.store.setIcon(name, of: friend) }
         oracle.versions[name, default: []].append(picture)
     }
 
     private func connectParts() {
-        agent.connect = { [self] in connect() }
+        agent.connect = { [self] isHTTP in connect(isHTTP) }
         agent.told = { [self] output in told(output) }
         agent.died = { [self] in
             subscribers = [:]
             unread = [:]
             watcher = nil
             politeness.excuse()
+            if agent.isHTTP { oracle.agentForgot(server.store, disk) }
         }
         connectOracles()
         disk.cacheChanged = { [self] name, isThere in
@@ -257,10 +279,11 @@ package final class Life {
         }
     }
 
-    private func connect() -> SimAgent.Connecting {
-        guard !isPartitioned else { return random.happens(0.5) ? .refused : .silent }
+    private func connect(_ isHTTP: Bool) -> SimAgent.Connecting {
+        guard !isPartitioned else { return random.happens(0.5) ? .refused("refused") : .silent }
         if let isAway { return .link(deadLink(isAway)) }
-        guard server.isUp else { return .refused }
+        guard server.isUp else { return .refused("refused") }
+        if isHTTP, hasBadCertificate { return .refused("the server's certificate has expired") }
         var cut = !isPeace && random.happens(options.cutRate) ? random.pick(0...options.cutAfterMax) : nil
         if !cuts.isEmpty { cut = cuts.removeFirst() }
         let link = SimLink(
@@ -269,7 +292,7 @@ package final class Life {
         link.cutShort = { [self] in cutsMade += 1 }
         links.removeAll { !$0.isOpen }
         links.append(link)
-        server.accept(link)
+        if isHTTP { server.front.accept(link) } else { server.accept(link) }
         if !isPeace, random.happens(options.silentRate) {
             let isHalf = random.happens(0.5)
             world.schedule(in: random.upTo(.seconds(5))) { if isHalf { link.goHalfSilent() } else { link.goSilent() } }
@@ -296,6 +319,8 @@ package final class Life {
             switch request {
             case .upload(let crop, _): crop.name == Self.unwelcomeCrop
             case .download(let name, _, _): name == Self.unwelcomePicture && !isPeace
+            case .http(_, .picture(let name, _, _, _)): name == Self.unwelcomePicture && !isPeace
+            case .http(_, .put(let crop)), .http(_, .createUpload(let crop)): crop.name == Self.unwelcomeCrop
             case .askProgress, .http, .body, .cancel: false
             }
         }
@@ -311,6 +336,19 @@ package final class Life {
             watch.happened(.crops, name)
         }
         agent.sent = { [self] id, user in oracle.sent(id, by: user) }
+        oracle.account = { [self] user in SimAgent.account(of: user, isHTTP: agent.isHTTP) }
+        agent.lost = { [self] call in
+            switch call {
+            case .put(let crop), .continueUpload(let crop, _, _), .createUpload(let crop): oracle.answerLost(crop)
+            case .askOffset, .avatar, .changes, .picture: break
+            }
+        }
+        server.front.took = { [self] key, offset, bytes, digest in
+            oracle.took(key, offset: offset, bytes, digest: digest)
+        }
+        server.front.lied = { [self] name in oracle.harmed(name) }
+        server.front.promised = { [self] digest in oracle.promised(digest) }
+        disk.placed = { [self] record in oracle.recorded(record) }
         disk.recorded = { [self] crop in oracle.recorded(crop) }
         agent.heard = { [self] kind in if Self.isSensible(kind) { politeness.excuse() } }
         agent.refused = { [self] name, reason, attempts in
@@ -341,7 +379,8 @@ package final class Life {
         case .download(_, .error(let code)):
             code != ClassicError.tokenInvalid.rawValue && code != ClassicError.uidInvalid.rawValue
         case .download(_, .chunk): true
-        case .http, .greeting: true
+        case .http(_, .head(let head)), .greeting(let head): head.status != 401
+        case .http: true
         case .download(_, .garbled), .progress, .other, .unreadable: false
         }
     }
@@ -354,6 +393,7 @@ package final class Life {
             guard isRead(reply.stream), var subscriber = subscribers[reply.stream] else { return }
             for state in reply.states {
                 if state.avatar.state == .ready { oracle.announced(state.avatar, in: disk) }
+                if subscriber.owners[state.label] != nil { subscriber.shown[state.label] = state.avatar }
                 guard !subscriber.keep, state.avatar.state.isFinal else { continue }
                 guard subscriber.done.insert(state.label).inserted else {
                     return oracle.fail("the one-shot label \(state.label) was told twice")
@@ -399,6 +439,8 @@ package final class Life {
         for name in wanted.sorted() {
             guard let view = agent.view(name) else { continue }
             let exists = oracle.versions[name] != nil
+            // A friend who has another avatar has taken this one back, and the agent may have come too late for it.
+            if exists, options.renames > 0, !server.store.isShown(name), name != Self.unwelcomePicture { continue }
             if exists, view.state != .ready { return "\(name) is \(view.state) (\(view.reason ?? "")), not ready" }
             if exists, disk.cache[name] == nil { return "\(name) is called ready, and is not in the folder" }
             guard !exists else { continue }
@@ -407,6 +449,7 @@ package final class Life {
                 return "the refusal of \(name) holds for \(at - world.now)"
             }
         }
+        if let old = notCurrent() { return old }
         return oracle.crops.isEmpty || hasLostCatalog ? nil : oracle.iconMissing(server: server, disk: disk, me: me)
     }
 

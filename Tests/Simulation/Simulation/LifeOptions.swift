@@ -68,8 +68,23 @@ struct LifeOptions: CustomStringConvertible {
     /// How many crops are saved in a row, so that several are under way at once.
     var cropsInARow: Int
 
+    /// Which way the agent takes to the server.
+    var way: Way
+    /// What a server that speaks HTTP does that it should not.
+    var manners: SimManners
+    /// How many labels show whatever a friend's avatar is, and how often a friend has another one under another name, or none for a while.
+    var ownerLabels: Int
+    var renames: Int
+    var removals: Int
+
+    /// Which way the agent takes to the server; one that switches does so when it is started again.
+    enum Way { case classic, http, switching }
+
     /// `folders` decides what happens to the folders themselves; `others` what pictures and files do that nobody closes.
-    init(random: inout SeededRandom, folders: inout SeededRandom, others: inout SeededRandom) {
+    init(
+        random: inout SeededRandom, folders: inout SeededRandom, others: inout SeededRandom,
+        web: inout SeededRandom
+    ) {
         // Each fault is off in about half of the lives, so that their combinations are all lived through.
         func rate(_ top: Double, _ random: inout SeededRandom) -> Double {
             random.happens(0.5) ? 0 : Double(random.next() >> 11) * 0x1p-53 * top
@@ -127,6 +142,21 @@ struct LifeOptions: CustomStringConvertible {
         links = others.happens(0.6) ? 0 : others.pick(1...2)
         modes = others.happens(0.7) ? 0 : others.pick(1...2)
         cropsInARow = folders.happens(0.6) ? 0 : folders.pick(2...8)
+        way = .classic
+        manners = SimManners(random: &web)
+        let draw = web.pick(0...99)
+        (ownerLabels, renames, removals) = (web.pick(0...3), count(3, &web), count(2, &web))
+        take(isSeedServer || draw < 20 ? .classic : draw < 85 ? .http : .switching)
+    }
+
+    /// Only our server speaks HTTP, and nobody but its clients follows changes.
+    mutating func take(_ way: Way) {
+        self.way = way
+        guard way != .classic else {
+            (ownerLabels, renames, removals) = (0, 0, 0)
+            return
+        }
+        isSeedServer = false
     }
 
     /// Nothing goes wrong of itself: what is to go wrong is set afterwards.
@@ -139,6 +169,8 @@ struct LifeOptions: CustomStringConvertible {
         (serverFulls, saidAgain, absences, mounts, cropsMadeAgain, cacheMadeAgain) = (0, 0, 0, 0, 0, 0)
         (stateLosses, lateFriends, fetchesAgain, links, modes) = (0, 0, 0, 0, 0)
         (suspendsForAWeek, hangsUpOnCrop, hangsUpOnPicture) = (false, false, false)
+        (ownerLabels, renames, removals, manners) = (0, 0, 0, SimManners())
+        way = .classic
     }
 
     var description: String {
@@ -157,7 +189,8 @@ struct LifeOptions: CustomStringConvertible {
         mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), state lost \(stateLosses), \
         crops in a row \(cropsInARow), \
         late pictures \(lateFriends), fetched again \(fetchesAgain), asked again after \(recheckAfter), links \(links), \
-        modes \(modes)
+        modes \(modes), way \(way), owner labels \(ownerLabels), renamed \(renames), removed \(removals), \
+        \(way == .classic ? "" : "\(manners)")
         """
     }
 }

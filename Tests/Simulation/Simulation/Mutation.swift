@@ -74,4 +74,16 @@ package enum Mutation: String, CaseIterable, Sendable {
     case forgetBegun = "forget-begun"
     /// The server trusts a token for later chunks of everything, once it was confirmed on the connection.
     case trustOldToken = "trust-old-token"
+    /// The server takes a piece of an upload wherever it is said to belong.
+    case trustOffsets = "trust-offsets"
+    /// A picture is taken whatever digest the server promised.
+    case ignoreDigests = "ignore-digests"
+
+    /// Which way all lives take to see what the mutation gets wrong; nil for whichever was drawn.
+    var way: LifeOptions.Way? {
+        switch self {
+        case .trustOffsets, .ignoreDigests: .http
+        default: .classic
+        }
+    }
 }

@@ -43,6 +43,10 @@ final class Oracle {
     private var owners: [CropID: String] = [:]
     private var epoch: String?
     private var cursor: Int64?
+    /// How the catalog tells a user's account from others now.
+    var account: (UserID) -> String = { _ in "" }
+    /// Digests that the server promised.
+    private var promises: Set<SHA256Digest> = []
     /// Whether a watcher may be told to read again.
     private var mayReset = true
 
@@ -157,6 +161,8 @@ final class Oracle {
     /// What was in its place and not noted as complete is sent again.
     func serverCrashed(_ store: SimStore) {
         for commit in store.commits {
+            // Who speaks HTTP hears of an answer that is lost.
+            guard !commit.isHTTP else { continue }
             let record = store.records[commit.key]
             guard record?.md5 != commit.md5 || record?.isComplete != true else { continue }
             repetitions[commit.key.name.string + commit.md5.hex, default: 0] += 1
@@ -173,7 +179,7 @@ final class Oracle {
 
     /// A crop goes out for a user: it is that user's own.
     func sent(_ id: CropID, by user: UserID) {
-        guard let owner = owners[id], owner != "server/\(user)" else { return }
+        guard let owner = owners[id], owner != account(user) else { return }
         fail("a crop of \(owner) is sent for \(user)")
     }
 
@@ -188,7 +194,34 @@ final class Oracle {
     /// Whether the crop that lies under the name now was recorded for another user.
     private func isAnothers(_ name: AvatarName, _ disk: SimDisk, _ me: UserID) -> Bool {
         guard let account = disk.catalog.crops[name]?.crop.account else { return false }
-        return account != "server/\(me)"
+        return account != self.account(me)
+    }
+
+    /// The answer to the upload of a crop over HTTP is lost: the server may have it.
+    func answerLost(_ crop: Crop) { repetitions[crop.name.string + crop.md5.hex, default: 0] += 1 }
+
+    /// Bytes of an upload came over HTTP: they are those of the user's own crop that has the digest.
+    func took(_ key: ResourceKey, offset: Int, _ bytes: [UInt8], digest: SHA256Digest?) {
+        guard key.name.string.hasPrefix("crop-"), let known = versions[key.name] else {
+            return fail("\(key.name) was uploaded, and is no crop")
+        }
+        guard let picture = known.first(where: { $0.sha256 == digest }) else {
+            return fail("\(key.name) was uploaded with bytes that were never closed")
+        }
+        if !picture.bytes.dropFirst(offset).starts(with: bytes) {
+            fail("what came of \(key.name) at \(offset) is other bytes than the crop's")
+        }
+    }
+
+    // MARK: What the server promised
+
+    func promised(_ digest: SHA256Digest) { promises.insert(digest) }
+
+    /// A picture that counts as held against the server's digest is one of which the server told the digest.
+    func recorded(_ record: AvatarRecord) {
+        if record.assurance == .digest, !promises.contains(record.sha256) {
+            fail("\(record.name) counts as held against a digest that no server told")
+        }
     }
 
     /// What the server has and the agent does not know of yet is sent again.
@@ -199,6 +232,9 @@ final class Oracle {
 
     /// The token counts no more. Whoever sends a last chunk again with it is told to begin anew, unless the crop is the icon.
     func tokenExpired(_ store: SimStore, _ disk: SimDisk) { unknownIsSentAgain(store, disk) }
+
+    /// What the agent was told of and has not noted is sent again over HTTP, where nobody asks how far a small crop came.
+    func agentForgot(_ store: SimStore, _ disk: SimDisk) { unknownIsSentAgain(store, disk) }
 
     private func unknownIsSentAgain(_ store: SimStore, _ disk: SimDisk) {
         for commit in store.commits {

@@ -43,10 +43,11 @@ final class SimAgent {
     private var queue = Deque<DiskJob>()
     private var isDiskBusy = false
     private var commit: Commit?
-    private var inputs = Deque<AgentInput>()
+    private var inputs = Deque<[AgentInput]>()
     private var isFeeding = false
     private var timerAt: MonotonicTime?
     private var link: (number: Int, link: SimLink)?
+    private var client: (number: Int, client: SimHTTPClient)?
     private var decoder = FrameBytes()
     private var heldReply: ServerReply.Kind?
     /// The last chunk of each crop that a server acknowledged: what a mutation goes by.
@@ -59,18 +60,20 @@ final class SimAgent {
         didSet { if account.token != oldValue.token { tokenEpoch += 1 } }
     }
     private var tokenEpoch: Int64 = 1
+    /// Whether the server is spoken to in HTTP, from the next login on.
+    var isHTTP = false
     /// What stands in the token's file.
     var fileToken: String
     /// Whether the server has had this very picture.
     var serverHas: (Crop) -> Bool = { _ in false }
     /// Opens a connection, or says what comes of the try.
-    var connect: () -> Connecting = { .refused }
+    var connect: (_ isHTTP: Bool) -> Connecting = { _ in .refused("refused") }
     var told: (BusOutput) -> Void = { _ in }
     var died: () -> Void = {}
     /// What comes of a try to connect.
     enum Connecting {
         case link(SimLink)
-        case refused
+        case refused(_ cause: String)
         /// Nobody answers at all.
         case silent
     }
@@ -81,6 +84,8 @@ final class SimAgent {
     var asked: (AvatarName) -> Void = { _ in }
     /// A chunk of a crop goes out for this user.
     var sent: (CropID, UserID) -> Void = { _, _ in }
+    /// The answer to a request of the HTTP way will not come.
+    var lost: (HTTPCall) -> Void = { _ in }
     /// A login of a mutation's making, which gives a reason to ask for everything again.
     var loginExcused: () -> Void = {}
     /// Whether the server hangs up over this request.
@@ -130,10 +135,16 @@ final class SimAgent {
         logIn()
     }
 
+    static let url = "https://server"
+
+    /// How the catalog tells the user's accounts apart.
+    static func account(of user: UserID, isHTTP: Bool) -> String { "\(isHTTP ? url : "server")/\(user)" }
+
     func logIn() {
         guard machine != nil else { return }
         let login = Login(
-            server: "server", uid: account.uid, way: .classic(uploadChunkBytes: Int64(Life.chunkBytes)),
+            server: isHTTP ? Self.url : "server", uid: account.uid,
+            way: isHTTP ? .http : .classic(uploadChunkBytes: Int64(Life.chunkBytes)),
             tokenFile: account.uid == owner ? "token" : nil)
         queue.append(.use(account: login.account, tokenEpoch: tokenEpoch))
         runDisk()
@@ -177,21 +188,26 @@ final class SimAgent {
         watch.forget()
         link?.link.cut("the agent died")
         link = nil
+        client?.client.close()
+        client = nil
         died()
     }
 
     // MARK: Driving the machine
 
-    func feed(_ input: AgentInput) {
+    func feed(_ input: AgentInput) { feed([input]) }
+
+    /// What came together.
+    private func feed(_ together: [AgentInput]) {
         guard machine != nil else { return }
-        inputs.append(input)
+        inputs.append(together)
         guard !isFeeding else { return }
         isFeeding = true
         defer { isFeeding = false }
         while let next = inputs.popFirst() {
             let before = connectionState
             let actions = machine?.agent.handle(next, now: world.now) ?? []
-            let byLogin = if case .login = next { true } else { false }
+            let byLogin = if case .login? = next.first { true } else { false }
             moved(before, connectionState, byLogin)
             for action in actions {
                 if random.happens(killRate) { return kill() }
@@ -227,6 +243,10 @@ final class SimAgent {
         switch action {
         case .connect(let number): open(number)
         case .disconnect(let number):
+            if client?.number == number {
+                client?.client.close()
+                client = nil
+            }
             guard link?.number == number else { return }
             link?.link.close(by: .agent)
             link = nil
@@ -257,6 +277,7 @@ final class SimAgent {
 
     private func ask(_ question: ServerQuestion) {
         world.log("agent asks the server about itself", "\(question)")
+        if let client { return client.client.greet() }
         var buffer = ByteBuffer()
         ClassicMapping.message(for: question, uid: account.uid, token: account.token).encode(into: &buffer)
         link?.link.send(buffer, from: .agent)
@@ -275,16 +296,33 @@ final class SimAgent {
         case .askProgress(let crop):
             world.log("agent asks how far", crop.name.string)
             if mutation == .ignoreLostReply, let chunk = acknowledged[crop.id] { return answerForServer(crop, chunk) }
-        case .http, .body, .cancel: break
+        case .http(_, let call): tell(of: call)
+        case .body(_, let crop, _, _): sent(crop.id, account.uid)
+        case .cancel: break
         }
         if hangsUp(request) {
-            let doomed = link?.link
+            let doomed = client?.client.link ?? link?.link
             return world.schedule(in: random.upTo(.milliseconds(2))) { doomed?.cut("the server hangs up") }
         }
+        if let client { return client.client.send(request) }
         guard let message = ClassicMapping.message(for: request, uid: account.uid, token: account.token) else { return }
         var buffer = ByteBuffer()
         message.encode(into: &buffer)
         link?.link.send(buffer, from: .agent)
+    }
+
+    private func tell(of call: HTTPCall) {
+        switch call {
+        case .picture(let name, let from, _, _):
+            world.log("agent asks for", name.string, from)
+            asked(name)
+        case .put(let crop), .createUpload(let crop), .continueUpload(let crop, _, _):
+            world.log("agent sends", crop.name.string, crop.size)
+            sent(crop.id, account.uid)
+        case .changes(let users, _): world.log("agent follows", "", Int64(users.count))
+        case .avatar(let user): world.log("agent asks for the avatar of", "\(user)")
+        case .askOffset: world.log("agent asks how far")
+        }
     }
 
     /// Who ignores that a reply was lost goes on behind the last one that came.
@@ -313,11 +351,12 @@ final class SimAgent {
     }
 
     private func open(_ number: Int) {
+        if isHTTP { return openClient(number) }
         let current = incarnation
         let link: SimLink
-        switch connect() {
+        switch connect(false) {
         case .link(let opened): link = opened
-        case .refused: return failToConnect(number, after: random.upTo(.milliseconds(20)), "refused")
+        case .refused(let cause): return failToConnect(number, after: random.upTo(.milliseconds(20)), cause)
         case .silent: return failToConnect(number, after: Limits.Connection.connectTimeout, "no answer")
         }
         self.link = (number, link)
@@ -345,6 +384,31 @@ final class SimAgent {
                 feed(.replies([ServerReply(connection: number, kind: nothing)]))
             }
         }
+    }
+
+    private func openClient(_ number: Int) {
+        let current = incarnation
+        guard
+            let client = SimHTTPClient(
+                world: world, random: SeededRandom(seed: random.next()), login: account,
+                connect: { [self] in connect(true) })
+        else { return }
+        self.client = (number, client)
+        client.lost = lost
+        client.opened = { [self] kinds in
+            guard incarnation == current, self.client?.number == number else { return }
+            feed([.connection(.opened(number)), .replies(kinds.map { take($0, number) })])
+        }
+        client.replied = { [self] kinds in
+            guard incarnation == current, self.client?.number == number else { return }
+            feed(.replies(kinds.map { take($0, number) }))
+        }
+        client.closed = { [self] cause in
+            guard incarnation == current, self.client?.number == number else { return }
+            self.client = nil
+            feed(.connection(.closed(number, cause: cause)))
+        }
+        client.start()
     }
 
     private func failToConnect(_ number: Int, after delay: Duration, _ cause: String) {

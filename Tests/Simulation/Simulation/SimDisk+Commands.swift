@@ -220,7 +220,8 @@ extension SimDisk {
                 let replaces = left != nil && left == cache[item.name] ? left : catalog.avatars[item.name]?.inode
                 catalog.intents[item.name] = SimCatalog.Intent(
                     inode: part.inode, sha256: part.sha256, size: Int64(files[part.inode]?.bytes.count ?? 0),
-                    origin: item.origin, replaces: replaces)
+                    origin: item.origin, replaces: replaces,
+                    assurance: catalog.parts[item.name]?.plan.sha256 == nil ? .structural : .digest)
             }
         case .rename: return items.map { ($0.name, rename($0.name)) }
         case .syncFolder: if mutation != .skipSyncFolder { syncNames() }
@@ -236,6 +237,9 @@ extension SimDisk {
         verified[item.name] = (inode, sha256)
         guard mutation != .skipVerify else { return .done }
         guard promised == Int64(bytes.count) else { return .corrupt("wrong size") }
+        if mutation != .ignoreDigests, let digest = catalog.parts[item.name]?.plan.sha256, digest != sha256 {
+            return .corrupt("another digest")
+        }
         do throws(ImageError) {
             _ = try ImageStructure.examine(bytes.span.bytes)
         } catch {
@@ -287,8 +291,9 @@ extension SimDisk {
         var events: [AvatarEvent] = []
         let earlier = catalog.avatars[name]?.record
         let isOwn = if case .crop = item.origin { true } else { false }
+        let owner: UserID? = if case .download(let owner) = item.origin { owner } else { nil }
         let record = AvatarRecord(
-            name: name, owner: nil, size: intent.size, sha256: intent.sha256, assurance: .structural,
+            name: name, owner: owner, size: intent.size, sha256: intent.sha256, assurance: intent.assurance,
             generation: (earlier?.generation ?? 0) + 1, isOwn: isOwn)
         catalog.avatars[name] = SimCatalog.Avatar(
             record: record, inode: intent.inode, checked: isOwn ? nil : wall)
@@ -297,6 +302,7 @@ extension SimDisk {
         catalog.negatives[name] = nil
         refusalLost(name)
         events.append(log(earlier == nil ? .ready : .changed, name))
+        if !isOwn { placed(record) }
         if mutation == .recordBeforeRename, let late = lateRenames.firstIndex(of: name) {
             lateRenames.remove(at: late)
             world.schedule(in: .milliseconds(2)) { [self] in

@@ -79,6 +79,8 @@ final class SimDisk {
     var harmed: (AvatarName) -> Void = { _ in }
     /// Tells that a crop was recorded for an account.
     var recorded: (Crop) -> Void = { _ in }
+    /// Tells that a picture was fetched and recorded.
+    var placed: (AvatarRecord) -> Void = { _ in }
     /// Tells that a person's picture lies in the upload folder, anew.
     var imported: (AvatarName) -> Void = { _ in }
     /// Tells that a refusal could not be kept, or is none any more.

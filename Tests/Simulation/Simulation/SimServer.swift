@@ -11,6 +11,8 @@ final class SimServer {
     let kind: Kind
     private let mutation: Mutation?
     let store = SimStore()
+    /// The same server's HTTP front.
+    let front: SimHTTPServer
     private var reservations = QuotaReservations()
     private var random: SeededRandom
     private var order = ResourceOrder()
@@ -26,7 +28,7 @@ final class SimServer {
     /// Tells how many requests of one connection are held.
     var held: (Int) -> Void = { _ in }
     /// The reply to an upload's chunk is dropped after the write was done, with the connection, at this rate; another's at a tenth of it.
-    var loseReplyRate = 0.0
+    var loseReplyRate = 0.0 { didSet { front.loseReplyRate = loseReplyRate } }
 
     struct Job: Sendable {
         let connection: Int
@@ -53,6 +55,7 @@ final class SimServer {
         self.kind = kind
         self.mutation = mutation
         random = world.random(31)
+        front = SimHTTPServer(world: world, store: store, mutation: mutation)
         chunkBytes = Self.chunkBytes(&random)
     }
 
@@ -72,6 +75,7 @@ final class SimServer {
         reservations = QuotaReservations()
         order = ResourceOrder()
         waiting = [:]
+        front.crash()
     }
 
     func restart() {

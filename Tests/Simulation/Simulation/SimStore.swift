@@ -1,5 +1,6 @@
 internal import AvatarCore
 internal import PosixFiles
+internal import ServerRuntime
 internal import TransferMachines
 internal import WireProtocol
 
@@ -8,18 +9,44 @@ final class SimStore {
     var tokens: [UserID: String] = [:]
     /// Whether there is no room for anything more.
     var isFull = false
-    var icons: [UserID: AvatarName] = [:]
+    private(set) var icons: [UserID: AvatarName] = [:]
     var files: [ResourceKey: [UInt8]] = [:]
     var records: [ResourceKey: UploadRecord] = [:]
     var parts: [UploadID: [UInt8]] = [:]
     /// Each time that a whole upload got its final name.
-    var commits: [(key: ResourceKey, md5: MD5Digest)] = []
+    var commits: [Commit] = []
+    /// Uploads in pieces over HTTP.
+    var pieces: [UploadID: Pieces] = [:]
+    /// The users' avatars as the log of changes has them, and the log.
+    private var avatars: [UserID: Avatar] = [:]
+    private var generations: [UserID: Int64] = [:]
+    private var log: [LoggedChange] = []
+    private var newest: Int64 = 0
+    private var epoch = 1
+    /// The log has grown, or is another.
+    var changed: () -> Void = {}
     /// The seed's progress of downloads, by name.
     var downloadProgress: [String: Int64] = [:]
     /// The seed's upload progress, by name.
     var seedUploads: [String: Int64] = [:]
 
+    /// A whole upload that got its final name.
+    struct Commit {
+        let key: ResourceKey
+        let md5: MD5Digest
+        var isHTTP = false
+    }
+
+    /// An upload in pieces.
+    struct Pieces {
+        let key: ResourceKey
+        let size: Int
+        var bytes: [UInt8] = []
+        var isComplete = false
+    }
+
     func forgetProgress() {
+        pieces = [:]
         records = [:]
         parts = [:]
         downloadProgress = [:]
@@ -84,10 +111,10 @@ final class SimStore {
             }
             parts[record.uploadID] = nil
             files[record.key] = part
-            commits.append((record.key, record.md5))
+            commits.append(Commit(key: record.key, md5: record.md5))
             return .committed(fitsQuota: true)
         case .setIcon(let name, let user):
-            icons[user] = name
+            setIcon(name, of: user)
             return .icon(userExists: tokens[user] != nil)
         case .checkIcon(let name, let user): return .isIcon(icons[user] == name)
         case .complete(let record):
@@ -119,6 +146,57 @@ final class SimStore {
     }
 }
 
+// Avatars, and the log of their changes.
+extension SimStore {
+    /// From now on that is the user's avatar, or there is none.
+    func setIcon(_ name: AvatarName?, of user: UserID) {
+        icons[user] = name
+        noteAvatar(of: user)
+    }
+
+    /// The user's avatar may have other bytes: what is another goes into the log.
+    func noteAvatar(of user: UserID) {
+        let generation = generations[user, default: 0] + 1
+        let avatar = icons[user].flatMap { name -> Avatar? in
+            guard let bytes = files[ResourceKey(owner: user, name: name)],
+                let sha256 = try? SHA256Digest(of: bytes.span.bytes)
+            else { return nil }
+            return Avatar(
+                name: name, sha256: sha256, size: Int64(bytes.count), format: .png, generation: generation)
+        }
+        guard avatar?.name != avatars[user]?.name || avatar?.sha256 != avatars[user]?.sha256 else { return }
+        avatars[user] = avatar
+        generations[user] = generation
+        newest += 1
+        log.append(LoggedChange(cursor: newest, user: user, generation: generation, avatar: avatar))
+        changed()
+    }
+
+    /// Whether somebody's avatar is called so.
+    func isShown(_ name: AvatarName) -> Bool { icons.values.contains(name) }
+
+    var logRange: ChangeLogRange {
+        ChangeLogRange(epoch: "e\(epoch)", oldest: log.first?.cursor ?? newest + 1, newest: newest)
+    }
+
+    func changes(after cursor: Int64, limit: Int) -> [LoggedChange] {
+        Array(log.lazy.filter { $0.cursor > cursor }.prefix(limit))
+    }
+
+    /// The database was made anew.
+    func loseLog() {
+        (log, newest) = ([], 0)
+        epoch += 1
+        changed()
+    }
+
+    /// The log keeps only its end.
+    func cutLog(to count: Int) {
+        log = Array(log.suffix(count))
+        changed()
+    }
+}
+
 // The seed's ways (docs/protocol.md: what it accepts, what it forgets, what it appends).
 extension SimStore {
     func seedUpload(_ chunk: UploadChunk) -> ClassicReply {
@@ -136,8 +214,8 @@ extension SimStore {
         seedUploads[chunk.name] = chunk.seq
         files[key] = chunk.seq == 1 ? chunk.data : (files[key] ?? []) + chunk.data
         if chunk.last {
-            icons[user] = name
-            if let md5 = MD5Digest(hex: chunk.md5) { commits.append((key, md5)) }
+            setIcon(name, of: user)
+            if let md5 = MD5Digest(hex: chunk.md5) { commits.append(Commit(key: key, md5: md5)) }
         }
         return .uploadHead(
             UploadChunkReply(
