@@ -91,6 +91,7 @@ extension Life {
         let isInFile = agent.account.uid == me && random.happens(0.5)
         agent.fileToken = token
         if !isInFile { agent.account = (me, token) }
+        politeness.forgetPutOff()
         for stream in unread.keys.sorted() { closeLaggard(stream) }
         // A login begins a new connection; without one the silent connections of before must not outlast the faults.
         if isInFile { for link in links { link.cut("peace") } }
@@ -278,12 +279,14 @@ extension Life {
     /// Another user logs in for a while.
     private func switchAccount() {
         world.log("another user logs in")
+        politeness.forgetPutOff()
         if agent.isHTTP { oracle.agentForgot(server.store, disk) }
         agent.account = (them, server.store.tokens[them] ?? "")
         if agent.isAlive { logIn() }
         world.schedule(in: random.upTo(.seconds(4))) { [self] in
             guard !isPeace else { return }
             world.log("the user logs in again")
+            politeness.forgetPutOff()
             agent.account = (me, server.store.tokens[me] ?? "")
             if agent.isAlive { logIn() }
         }

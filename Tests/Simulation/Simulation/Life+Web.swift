@@ -5,6 +5,7 @@ internal import TransferMachines
 extension Life {
     func scheduleWeb() {
         for number in 0..<options.renames { atWebTime { self.rename(number) } }
+        for number in 0..<options.largeCrops { atWebTime { self.closeLargeCrop(number) } }
         for _ in 0..<options.removals { atWebTime { self.removeAvatar() } }
         for _ in 0..<options.manners.resets { atWebTime { self.resetLog() } }
         for _ in 0..<options.manners.goAways { atWebTime { self.server.front.goAway() } }
@@ -26,6 +27,20 @@ extension Life {
             labels[ExactString("owner-\(stream.value)-\(number)")] = UserID(Int64(2000 + number))
         }
         return labels
+    }
+
+    /// A crop that goes up in pieces.
+    private func closeLargeCrop(_ number: Int) {
+        let size = Int(Limits.HTTPWay.putBytesMax) + webRandom.pick(1...60_000)
+        guard let name = try? AvatarName("crop-large-\(number).png"),
+            let picture = try? Picture(size: size, random: &webRandom)
+        else { return }
+        let inode = disk.newFile(picture.bytes)
+        disk.crops[name] = inode
+        disk.touch(inode)
+        world.log("a large crop is closed", name.string, Int64(picture.bytes.count))
+        oracle.closed(name, picture)
+        watch.happened(.crops, name)
     }
 
     private var friends: [UserID] { server.store.icons.keys.filter { $0.value >= 2000 && $0.value < 3000 }.sorted() }

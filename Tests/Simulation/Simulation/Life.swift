@@ -97,12 +97,16 @@ package final class Life {
         var shown: [ExactString: AvatarView] = [:]
     }
 
-    /// A life of several crops that are closed one right after the other and sent at once, to our server or to the seed's kind, in which nothing goes
-    /// wrong but this: the first connections are cut after so many bytes each.
-    package convenience init(cropsCutAfter cuts: [Int], isSeedServer: Bool) throws {
+    /// Which server a life has, and how it is spoken to.
+    package enum Server: CaseIterable, Sendable { case ours, seed, http }
+
+    /// A life of several crops that are closed one right after the other and sent at once, in which nothing goes wrong but this: the first
+    /// connections are cut after so many bytes each.
+    package convenience init(cropsCutAfter cuts: [Int], server: Server) throws {
         try self.init(seed: 1) { options in
             options.calm()
-            (options.isSeedServer, options.isDurable) = (isSeedServer, true)
+            (options.isSeedServer, options.isDurable) = (server == .seed, true)
+            options.way = server == .http ? .http : .classic
             (options.friends, options.crops, options.cropsInARow, options.pictureMax) = (1, 0, 3, 1_400)
         }
         self.cuts = cuts
@@ -124,7 +128,14 @@ package final class Life {
         var options = LifeOptions(
             random: &random, folders: &folderRandom, others: &otherRandom, web: &webRandom)
         self.webRandom = webRandom
-        if let way = mutation?.way { options.take(way) }
+        if let mutation {
+            options.take(mutation.way)
+            // What shows these mutations is in few lives otherwise.
+            if mutation == .ignoreOffsets { (options.largeCrops, options.cutRate) = (2, 0.6) }
+            if mutation == .ignoreCutLog { options.manners.resets += 5 }
+            if mutation == .countEveryLogin { options.tokenChanges += 3 }
+            if mutation == .takeWholesForRests { (options.manners.halves, options.manners.wholes) = (0.3, 0.5) }
+        }
         // What these mutations get wrong shows in few lives: a server that is away behind something that accepts, again and again, many crops
         // at once or large ones, and files that nobody closes.
         if mutation == .trustAcceptance { (options.absences, options.faultTime) = (options.absences + 6, .seconds(60)) }
@@ -139,7 +150,8 @@ package final class Life {
         self.them = them
         unreadMax = random.pick(1...8)
         namesMax =
-            options.friends + 3 + options.renames + options.crops + options.cropsInARow + options.links + options.modes
+            options.friends + 3 + options.renames + options.largeCrops + options.crops + options.cropsInARow
+            + options.links + options.modes
         disk = SimDisk(world: world, durable: options.isDurable, mutation: mutation)
         watch = SimWatch(world: world, options: options, ignoresOverflow: mutation == .ignoreOverflow)
         server = SimServer(world: world, kind: options.isSeedServer ? .seed : .ours, mutation: mutation)
@@ -199,6 +211,8 @@ package final class Life {
         world.end()
         agent.connect = { _ in .refused("over") }
         agent.lost = { _ in }
+        agent.putOff = { _ in }
+        server.front.limitsRightLogin = {}
         server.store.changed = {}
         (server.front.took, server.front.lied, server.front.promised) = ({ _, _, _, _ in }, { _ in }, { _ in })
         oracle.account = { _ in "" }
@@ -266,6 +280,7 @@ package final class Life {
             unread = [:]
             watcher = nil
             politeness.excuse()
+            politeness.forgetPutOff()
             if agent.isHTTP { oracle.agentForgot(server.store, disk) }
         }
         connectOracles()
@@ -347,6 +362,9 @@ package final class Life {
             oracle.took(key, offset: offset, bytes, digest: digest)
         }
         server.front.lied = { [self] name in oracle.harmed(name) }
+        agent.putOff = { [self] time in politeness.putOff(time) }
+        server.front.limitsRightLogin = { [self] in oracle.fail("who shows the right token has to wait for wrong ones")
+        }
         server.front.promised = { [self] digest in oracle.promised(digest) }
         disk.placed = { [self] record in oracle.recorded(record) }
         disk.recorded = { [self] crop in oracle.recorded(crop) }

@@ -76,6 +76,8 @@ struct LifeOptions: CustomStringConvertible {
     var ownerLabels: Int
     var renames: Int
     var removals: Int
+    /// Crops that are too large for one request.
+    var largeCrops: Int
 
     /// Which way the agent takes to the server; one that switches does so when it is started again.
     enum Way { case classic, http, switching }
@@ -146,6 +148,7 @@ struct LifeOptions: CustomStringConvertible {
         manners = SimManners(random: &web)
         let draw = web.pick(0...99)
         (ownerLabels, renames, removals) = (web.pick(0...3), count(3, &web), count(2, &web))
+        largeCrops = web.happens(0.75) ? 0 : web.pick(1...2)
         take(isSeedServer || draw < 20 ? .classic : draw < 85 ? .http : .switching)
     }
 
@@ -153,7 +156,7 @@ struct LifeOptions: CustomStringConvertible {
     mutating func take(_ way: Way) {
         self.way = way
         guard way != .classic else {
-            (ownerLabels, renames, removals) = (0, 0, 0)
+            (ownerLabels, renames, removals, largeCrops) = (0, 0, 0, 0)
             return
         }
         isSeedServer = false
@@ -169,7 +172,7 @@ struct LifeOptions: CustomStringConvertible {
         (serverFulls, saidAgain, absences, mounts, cropsMadeAgain, cacheMadeAgain) = (0, 0, 0, 0, 0, 0)
         (stateLosses, lateFriends, fetchesAgain, links, modes) = (0, 0, 0, 0, 0)
         (suspendsForAWeek, hangsUpOnCrop, hangsUpOnPicture) = (false, false, false)
-        (ownerLabels, renames, removals, manners) = (0, 0, 0, SimManners())
+        (ownerLabels, renames, removals, largeCrops, manners) = (0, 0, 0, 0, SimManners())
         way = .classic
     }
 
@@ -189,7 +192,7 @@ struct LifeOptions: CustomStringConvertible {
         mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), state lost \(stateLosses), \
         crops in a row \(cropsInARow), \
         late pictures \(lateFriends), fetched again \(fetchesAgain), asked again after \(recheckAfter), links \(links), \
-        modes \(modes), way \(way), owner labels \(ownerLabels), renamed \(renames), removed \(removals), \
+        modes \(modes), way \(way), owner labels \(ownerLabels), renamed \(renames), removed \(removals), large crops \(largeCrops), \
         \(way == .classic ? "" : "\(manners)")
         """
     }

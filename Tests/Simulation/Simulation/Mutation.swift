@@ -74,15 +74,39 @@ package enum Mutation: String, CaseIterable, Sendable {
     case forgetBegun = "forget-begun"
     /// The server trusts a token for later chunks of everything, once it was confirmed on the connection.
     case trustOldToken = "trust-old-token"
-    /// The server takes a piece of an upload wherever it is said to belong.
-    case trustOffsets = "trust-offsets"
+    /// The server takes a piece of an upload for the next one wherever it belongs, and says that it has less than it has.
+    case ignoreOffsets = "ignore-offsets"
     /// A picture is taken whatever digest the server promised.
     case ignoreDigests = "ignore-digests"
+    /// The whole picture is taken for the rest that was asked for.
+    case takeWholesForRests = "take-wholes-for-rests"
+    /// An upload counts as answered when its last byte has left.
+    case answerUploadsEarly = "answer-uploads-early"
+    /// `Retry-After` is not read.
+    case ignoreRetryAfter = "ignore-retry-after"
+    /// That the stream told of a change is not heeded.
+    case ignoreChanges = "ignore-changes"
+    /// A reset of the stream of changes is not heeded.
+    case ignoreResets = "ignore-resets"
+    /// Where the disk is full, the place in the log of changes is kept without what was told before it.
+    case keepPlaceAlone = "keep-place-alone"
+    /// The place in the log of changes is kept, and not which pictures the changes were of.
+    case forgetChanges = "forget-changes"
+    /// The server goes on with a stream from now, wherever the last one ended.
+    case skipMissedChanges = "skip-missed-changes"
+    /// The server goes on with a stream from a place that its log does not reach any more.
+    case ignoreCutLog = "ignore-cut-log"
+    /// The server counts each request with the same wrong login.
+    case countEveryLogin = "count-every-login"
 
-    /// Which way all lives take to see what the mutation gets wrong; nil for whichever was drawn.
-    var way: LifeOptions.Way? {
+    /// Which way all lives take to see what the mutation gets wrong.
+    var way: LifeOptions.Way {
         switch self {
-        case .trustOffsets, .ignoreDigests: .http
+        case .ignoreOffsets, .ignoreDigests, .takeWholesForRests, .answerUploadsEarly, .ignoreRetryAfter,
+            .ignoreChanges,
+            .ignoreResets, .keepPlaceAlone, .forgetChanges, .skipMissedChanges, .ignoreCutLog,
+            .countEveryLogin:
+            .http
         default: .classic
         }
     }

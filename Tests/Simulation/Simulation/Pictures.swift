@@ -9,11 +9,13 @@ struct Picture {
     let md5: MD5Digest
     let md5Hex: String
 
+    /// A picture of about that many bytes. Those that one row has no room for stand in a chunk that nobody shows.
     init(size: Int, random: inout SeededRandom) throws {
         var png: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
         // One row of grey pixels. They are all of the file but 69 bytes, so that a flipped bit is found by the checksum of a critical chunk:
         // nobody minds one in another chunk (docs/pictures.md).
-        let width = min(max(1, size - 69), 65_000)
+        let padding = size > 65_069 ? size - 2_000 : 0
+        let width = max(1, size - padding - 69)
         var pixels: [UInt8] = [0]
         var word: UInt64 = 0
         for index in 0..<width {
@@ -23,6 +25,7 @@ struct Picture {
         var header: [UInt8] = []
         Self.append(UInt32(width), to: &header)
         Self.chunk("IHDR", header + [0, 0, 0, 1, 8, 0, 0, 0, 0], into: &png)
+        if padding > 0 { Self.chunk("prVt", [UInt8](repeating: 7, count: padding), into: &png) }
         // zlib (RFC 1950): one stored block, its length and the complement of that, the row with its filter byte, and its Adler-32.
         let (low, high) = (UInt8(pixels.count & 0xff), UInt8(pixels.count >> 8))
         var data: [UInt8] = [0x78, 0x01, 0x01, low, high, ~low, ~high] + pixels

@@ -8,6 +8,7 @@ final class Politeness {
     private let fail: (String) -> Void
     private var failures = 0
     private var waitsSince: MonotonicTime?
+    private var putOffUntil = MonotonicTime.zero
     private var refusals: [AvatarName: (until: MonotonicTime, tokenEpoch: Int64)] = [:]
 
     init(world: World, fail: @escaping (String) -> Void) {
@@ -54,11 +55,19 @@ final class Politeness {
         }
     }
 
+    /// The server wants to be asked for pictures later: only another server, or an agent that has forgotten it, asks before.
+    func putOff(_ time: Duration) { putOffUntil = max(putOffUntil, world.now + min(time, Limits.HTTPWay.pauseMax)) }
+
+    func forgetPutOff() { putOffUntil = .zero }
+
     /// There is a reason to ask for it again.
     func lift(_ name: AvatarName) { refusals[name] = nil }
     func liftAll() { refusals = [:] }
 
     func asked(_ name: AvatarName, tokenEpoch: Int64) {
+        if world.now < putOffUntil {
+            fail("\(name) was asked for \(putOffUntil - world.now) before the server wants that")
+        }
         // The catalog's times have a grain of a millisecond.
         guard let refusal = refusals[name], refusal.tokenEpoch == tokenEpoch,
             world.now + .milliseconds(5) < refusal.until

@@ -86,6 +86,8 @@ final class SimAgent {
     var sent: (CropID, UserID) -> Void = { _, _ in }
     /// The answer to a request of the HTTP way will not come.
     var lost: (HTTPCall) -> Void = { _ in }
+    /// The server wants to be asked for pictures later.
+    var putOff: (Duration) -> Void = { _ in }
     /// A login of a mutation's making, which gives a reason to ask for everything again.
     var loginExcused: () -> Void = {}
     /// Whether the server hangs up over this request.
@@ -390,11 +392,12 @@ final class SimAgent {
         let current = incarnation
         guard
             let client = SimHTTPClient(
-                world: world, random: SeededRandom(seed: random.next()), login: account,
+                world: world, random: SeededRandom(seed: random.next()), login: account, mutation: mutation,
                 connect: { [self] in connect(true) })
         else { return }
         self.client = (number, client)
         client.lost = lost
+        client.putOff = putOff
         client.opened = { [self] kinds in
             guard incarnation == current, self.client?.number == number else { return }
             feed([.connection(.opened(number)), .replies(kinds.map { take($0, number) })])

@@ -67,8 +67,8 @@ final class SimChanges {
         world.log("changes are followed from", exchange.field("Last-Event-ID") ?? "now", Int64(users.count))
         let position = stream.position
         server.later { [self] in
-            guard let missed else { return ready(stream) }
-            guard let missed, missed.canGoOn(in: log) else {
+            guard let missed, mutation != .skipMissedChanges else { return ready(stream) }
+            guard let missed, missed.canGoOn(in: log) || (mutation == .ignoreCutLog && missed.epoch == log.epoch) else {
                 send(ChangeEvent.reset(position), on: stream)
                 return ready(stream)
             }

@@ -56,9 +56,10 @@ extension SimDisk {
             if catalog.avatars[name]?.record.isOwn == false { catalog.avatars[name]?.checked = wall }
             return []
         case .noteChanges(let notes):
-            guard !isFull else { return failed(command) }
-            catalog.note(notes, of: account)
-            return [.changesNoted(notes)]
+            var kept = notes
+            if isFull || mutation == .forgetChanges { (kept.changes, kept.mayBeOld) = ([:], []) }
+            if !isFull || mutation == .keepPlaceAlone { catalog.note(kept, of: account) }
+            return isFull ? failed(command) : [.changesNoted(notes)]
         case .clearNegatives(let names):
             for name in names { catalog.negatives[name] = nil }
             return []

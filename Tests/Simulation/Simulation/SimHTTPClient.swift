@@ -13,6 +13,7 @@ final class SimHTTPClient {
     private let url: ServerURL
     private let login: (uid: UserID, token: String)
     private let connect: () -> SimAgent.Connecting
+    private let mutation: Mutation?
     private var wire: Wire?
     private var lastStream: SimWire.Stream = 0
     private var calls: [SimWire.Stream: Call] = [:]
@@ -23,6 +24,8 @@ final class SimHTTPClient {
     var opened: ([ServerReply.Kind]) -> Void = { _ in }
     var replied: ([ServerReply.Kind]) -> Void = { _ in }
     var closed: (_ cause: String) -> Void = { _ in }
+    /// The server wants to be asked for pictures later.
+    var putOff: (Duration) -> Void = { _ in }
     /// The answer to a request will not come.
     var lost: (HTTPCall) -> Void = { _ in }
 
@@ -41,11 +44,17 @@ final class SimHTTPClient {
         let wire: Wire
         var head: HTTPHead?
         var words: [UInt8] = []
+        /// What the server said, whatever a mutation makes of it.
+        var retryAfter: Duration?
         var changes = ChangeDecoder()
     }
 
-    init?(world: World, random: SeededRandom, login: (UserID, String), connect: @escaping () -> SimAgent.Connecting) {
+    init?(
+        world: World, random: SeededRandom, login: (UserID, String), mutation: Mutation?,
+        connect: @escaping () -> SimAgent.Connecting
+    ) {
         guard let url = try? ServerURL(SimAgent.url) else { return nil }
+        self.mutation = mutation
         (self.world, self.random, self.url, self.login, self.connect) = (world, random, url, login, connect)
     }
 
@@ -66,10 +75,20 @@ final class SimHTTPClient {
         case .http(let id, let call): begin(id, call, HTTPMapping.message(for: call, uid: login.uid, at: url))
         case .body(let id, _, let bytes, let isLast):
             guard let stream = streams[id], let wire = calls[stream]?.wire else { return }
-            wire.link.send(SimWire.bytes(stream, bytes), from: .agent)
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let piece = rest.prefix(random.pick(1...4000))
+                wire.link.send(SimWire.bytes(stream, piece), from: .agent)
+                rest = rest.dropFirst(piece.count)
+            }
             if isLast { wire.link.send(SimWire.end(stream), from: .agent) }
             world.schedule(in: random.upTo(.milliseconds(1))) { [self] in
-                if calls[stream] != nil, !isClosed { replied([.http(id, .sent(bytes: Int64(bytes.count)))]) }
+                guard calls[stream] != nil, !isClosed else { return }
+                replied([.http(id, .sent(bytes: Int64(bytes.count)))])
+                if isLast, mutation == .answerUploadsEarly, case .put? = calls[stream]?.call {
+                    (calls[stream], streams[id]) = (nil, nil)
+                    replied([.http(id, .head(HTTPHead(status: 201)))])
+                }
             }
         case .cancel(let id):
             guard let stream = streams.removeValue(forKey: id), let call = calls.removeValue(forKey: stream) else {
@@ -141,14 +160,20 @@ final class SimHTTPClient {
     /// An error's head waits for its words.
     private func headCame(_ line: String, _ fields: HTTPHeaders, _ stream: SimWire.Stream) {
         guard let call = calls[stream], let status = Int(line) else { return }
-        let head = HTTPMapping.head(
+        var head = HTTPMapping.head(
             HTTPResponseHead(version: .http2, status: .init(statusCode: status), headers: fields), at: url)
+        calls[stream]?.retryAfter = head.retryAfter
+        mutate(&head, call)
         calls[stream]?.head = head
         if head.status < 400, call.id != nil || head.status != 200 { tell(head, call, stream) }
     }
 
     private func tell(_ head: HTTPHead, _ call: Call, _ stream: SimWire.Stream) {
-        if let id = call.id { return replied([.http(id, .head(head))]) }
+        if let id = call.id {
+            let isPutOff = head.status == 429 || head.status == 503
+            if isPutOff, case .picture? = call.call, let time = call.retryAfter { putOff(time) }
+            return replied([.http(id, .head(head))])
+        }
         calls[stream] = nil
         guard !isOpened else { return replied([.greeting(head)]) }
         if head.status >= 500 { return end("the server answers \(head.words)") }
@@ -163,10 +188,28 @@ final class SimHTTPClient {
             return
         }
         if id.purpose == .changes, head.status == 200 {
-            let changes = calls[stream]?.changes.decode(bytes) ?? []
+            let changes = (calls[stream]?.changes.decode(bytes) ?? []).compactMap { mutated($0) }
             if !changes.isEmpty { replied(changes.map { .http(id, .change($0)) }) }
         } else if id.purpose == .picture {
             replied([.http(id, .bytes(bytes))])
+        }
+    }
+
+    private func mutate(_ head: inout HTTPHead, _ call: Call) {
+        if mutation == .ignoreRetryAfter { head.retryAfter = nil }
+        if mutation == .takeWholesForRests, head.status == 200, case .picture(_, let from, let tag, _)? = call.call,
+            from > 0,
+            let size = head.length, from < size
+        {
+            (head.status, head.range, head.totalSize, head.tag) = (206, from..<size, size, tag)
+        }
+    }
+
+    private func mutated(_ change: ServerChange) -> ServerChange? {
+        switch change.kind {
+        case .avatar where mutation == .ignoreChanges: ServerChange(.alive, position: change.position)
+        case .reset where mutation == .ignoreResets: nil
+        default: change
         }
     }
 

@@ -18,6 +18,7 @@ final class SimHTTPServer {
     private var lastConnection = 0
     private(set) var incarnation = 0
     private var limiter = LoginLimiter()
+    private var wrongLogins = 0
     /// Uploads in pieces that somebody writes to.
     var written: Set<UploadID> = []
     /// How often each name was lied about: pauses after lies grow, and must end in peace.
@@ -27,6 +28,8 @@ final class SimHTTPServer {
     var took: (ResourceKey, _ offset: Int, _ bytes: [UInt8], _ digest: SHA256Digest?) -> Void = { _, _, _, _ in }
     /// What is said of a picture is not so.
     var lied: (AvatarName) -> Void = { _ in }
+    /// Who shows the right token has to wait for the wrong ones of before.
+    var limitsRightLogin: () -> Void = {}
     /// A digest was promised.
     var promised: (SHA256Digest) -> Void = { _ in }
     /// The answer to an upload is lost with the connection, after the write was done.
@@ -225,15 +228,24 @@ final class SimHTTPServer {
         }
         let keys = LoginLimiter.keys(address: "agent", user: credentials.user)
         if let wait = limiter.wait(keys, now: world.now) {
+            if store.tokens[credentials.user] == credentials.token.string { limitsRightLogin() }
             respond(exchange, 429, ["Retry-After": "\(max(1, wait.components.seconds))"])
             return nil
         }
         guard store.tokens[credentials.user] == credentials.token.string else {
-            limiter.failed(keys, credentials, now: world.now)
+            limiter.failed(keys, counted(credentials), now: world.now)
             refuse(exchange, 401, "no user has this id with this token")
             return nil
         }
         return credentials.user
+    }
+
+    /// What a wrong login is counted as.
+    private func counted(_ login: Credentials) -> Credentials {
+        guard mutation == .countEveryLogin else { return login }
+        wrongLogins += 1
+        let text = Data("\(login.user):\(login.token) \(wrongLogins)".utf8).base64EncodedString()
+        return Credentials(authorization: "Basic \(text)") ?? login
     }
 
     // MARK: Responses

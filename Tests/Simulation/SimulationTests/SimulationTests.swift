@@ -28,10 +28,10 @@ import Testing
 
     /// Three crops are on their way at once, and the connection is cut at every place: within each message at least twice, be it a chunk or an
     /// answer.
-    @Test(arguments: [false, true]) func uploadsOutliveACutAtEveryPlace(isSeedServer: Bool) throws {
+    @Test(arguments: Life.Server.allCases) func uploadsOutliveACutAtEveryPlace(server: Life.Server) throws {
         var places = 0
         for bytes in stride(from: 0, through: 60_000, by: 37) {
-            guard try livesThrough(cuts: [bytes], isSeedServer) == 1 else { break }
+            guard try livesThrough(cuts: [bytes], server) == 1 else { break }
             places += 1
         }
         // A cut behind everything is none; before that there were many.
@@ -39,19 +39,19 @@ import Testing
     }
 
     /// The connection on which the crops go on is cut, too.
-    @Test(arguments: [false, true]) func uploadsOutliveTwoCutsAtAnyPlaces(isSeedServer: Bool) throws {
+    @Test(arguments: Life.Server.allCases) func uploadsOutliveTwoCutsAtAnyPlaces(server: Life.Server) throws {
         for first in stride(from: 100, through: 8_000, by: 613) {
             for second in stride(from: 50, through: 8_000, by: 487) {
-                _ = try livesThrough(cuts: [first, second], isSeedServer)
+                _ = try livesThrough(cuts: [first, second], server)
             }
         }
     }
 
     /// How many of the cuts were made.
-    private func livesThrough(cuts: [Int], _ isSeedServer: Bool) throws -> Int {
-        let life = try Life(cropsCutAfter: cuts, isSeedServer: isSeedServer)
+    private func livesThrough(cuts: [Int], _ server: Life.Server) throws -> Int {
+        let life = try Life(cropsCutAfter: cuts, server: server)
         let report = life.run()
-        #expect(report.violation == nil, "cut after \(cuts) bytes, \(isSeedServer ? "the seed's kind" : "our server")")
+        #expect(report.violation == nil, "cut after \(cuts) bytes, \(server)")
         return life.cutsMade
     }
 
