@@ -132,8 +132,8 @@ package final class Life {
             options.take(mutation.way)
             // What shows these mutations is in few lives otherwise.
             if mutation == .ignoreOffsets { (options.largeCrops, options.cutRate) = (2, 0.6) }
-            if mutation == .ignoreCutLog { options.manners.resets += 5 }
-            if mutation == .countEveryLogin { options.tokenChanges += 3 }
+            if mutation == .ignoreCutLog { (options.manners.resets, options.replacements) = (7, 8) }
+            if mutation == .countEveryLogin { (options.tokenChanges, options.friends) = (5, 12) }
             if mutation == .takeWholesForRests { (options.manners.halves, options.manners.wholes) = (0.3, 0.5) }
         }
         // What these mutations get wrong shows in few lives: a server that is away behind something that accepts, again and again, many crops
