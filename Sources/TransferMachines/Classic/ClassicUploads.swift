@@ -98,6 +98,9 @@ struct ClassicUploads: UploadWay {
         return upload.everSent
     }
 
+    /// The server is asked how far it is when it begins again.
+    mutating func putBack(_ id: CropID) -> Bool { remove(id) }
+
     /// Another server or user: what was sent counts for nothing.
     mutating func startOver() { (transfers, staleAnswers, silentAt) = ([], 0, nil) }
 

@@ -48,6 +48,8 @@ struct HTTPUpload: Sendable {
     // MARK: How it is
 
     var isDone: Bool { phase == .done }
+    /// Whether the server has a place for it.
+    var isInPieces: Bool { location != nil && !isDone }
     /// The request that is under way.
     var call: Int? {
         switch phase {

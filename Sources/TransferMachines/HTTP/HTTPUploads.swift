@@ -7,6 +7,8 @@ internal import AvatarCore
 /// What comes of a crop is told in the order of the crops.
 struct HTTPUploads: UploadWay {
     private var transfers: [HTTPUpload] = []
+    /// Crops that were put back after the server had begun to take them in pieces: it is asked how far they are.
+    private var begun: [CropID: HTTPUpload] = [:]
     private var lastNumber = 0
     private var cancelled: [ServerRequest] = []
     private var silentAt: MonotonicTime?
@@ -34,11 +36,20 @@ struct HTTPUploads: UploadWay {
 
     mutating func begin(_ crop: Crop) {
         let index = transfers.firstIndex { crop.id < $0.crop.id } ?? transfers.endIndex
-        transfers.insert(HTTPUpload(crop: crop), at: index)
+        transfers.insert(begun.removeValue(forKey: crop.id) ?? HTTPUpload(crop: crop), at: index)
+    }
+
+    mutating func putBack(_ id: CropID) -> Bool {
+        var transfer = transfers.first { $0.crop.id == id }
+        let everSent = remove(id)
+        transfer?.connectionLost()
+        if let transfer, transfer.isInPieces { begun[id] = transfer }
+        return everSent
     }
 
     @discardableResult
     mutating func remove(_ id: CropID) -> Bool {
+        begun[id] = nil
         guard let index = transfers.firstIndex(where: { $0.crop.id == id }) else { return false }
         let transfer = transfers.remove(at: index)
         if let number = transfer.call { cancelled.append(.cancel(HTTPCallID(.crop, number))) }
@@ -46,7 +57,7 @@ struct HTTPUploads: UploadWay {
         return transfer.everSent
     }
 
-    mutating func startOver() { (transfers, cancelled, silentAt, takesPieces) = ([], [], nil, true) }
+    mutating func startOver() { (transfers, begun, cancelled, silentAt, takesPieces) = ([], [:], [], nil, true) }
 
     mutating func connectionLost() {
         (cancelled, silentAt) = ([], nil)

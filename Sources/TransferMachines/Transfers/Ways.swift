@@ -97,6 +97,8 @@ protocol UploadWay: Sendable {
     /// The crop is under way no longer. Whether a server may have some of it.
     @discardableResult
     mutating func remove(_ id: CropID) -> Bool
+    /// The crop is not under way until it begins again, from where it is now as far as the way can. Whether a server may have some of it.
+    mutating func putBack(_ id: CropID) -> Bool
     /// Another server or user: what was sent counts for nothing.
     mutating func startOver()
     /// No answer will come.

@@ -130,7 +130,7 @@ struct UploadQueue: Sendable {
 
     /// The crop waits for its turn again.
     private mutating func putBack(_ crop: Crop) {
-        if way.remove(crop.id), waiting[crop.id] != nil { waiting[crop.id] = crop.sentBefore }
+        if way.putBack(crop.id), waiting[crop.id] != nil { waiting[crop.id] = crop.sentBefore }
         unbegun = head
     }
 

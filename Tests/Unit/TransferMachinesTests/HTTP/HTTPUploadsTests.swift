@@ -148,6 +148,23 @@ import Testing
         }
     }
 
+    /// After a cut the crops go one by one: those behind the first wait, and go on where they were.
+    @Test func aCropInPiecesThatIsPutBackGoesOnWhereItWas() {
+        var uploads = uploads(small, large)
+        for case .http(let id, .createUpload) in go(&uploads) {
+            _ = uploads.replied(.http(id, .head(HTTPHead(status: 201, location: "/up/1"))), now: at(.seconds(0)))
+        }
+        _ = go(&uploads)
+        let everSent = uploads.putBack(large.id)
+        #expect(everSent && uploads.takeCancelled().count == 1)
+        #expect(calls(go(&uploads)) == [])
+        uploads.begin(large.sentBefore)
+        #expect(calls(go(&uploads)) == [.askOffset(location: "/up/1")])
+        uploads.remove(large.id)
+        uploads.begin(large)
+        #expect(calls(go(&uploads)) == [.createUpload(large)])
+    }
+
     /// Should the newest come to nothing, the one before it is the icon.
     @Test func theOneBeforeTheNewestIsFinishedBehindAllOthers() {
         let crops = (1...Limits.HTTPWay.orderedCropsMax + 1).map { crop(Int64($0), "\($0).png", size: 1000) }
