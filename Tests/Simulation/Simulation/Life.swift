@@ -112,6 +112,16 @@ package final class Life {
         self.cuts = cuts
     }
 
+    /// A life of one large crop that goes up in pieces, in which nothing goes wrong but this: the first connections are cut after so many bytes each.
+    package convenience init(largeCropCutAfter cuts: [Int]) throws {
+        try self.init(seed: 1) { options in
+            options.calm()
+            (options.isSeedServer, options.isDurable, options.way) = (false, true, .http)
+            (options.friends, options.crops, options.cropsInARow, options.largeCrops) = (1, 0, 0, 1)
+        }
+        self.cuts = cuts
+    }
+
     package convenience init(seed: UInt64, mutation: Mutation? = nil, tailMax: Int = 50) throws {
         try self.init(seed: seed, mutation: mutation, tailMax: tailMax) { _ in }
     }
@@ -131,7 +141,9 @@ package final class Life {
         if let mutation {
             options.take(mutation.way)
             // What shows these mutations is in few lives otherwise.
-            if mutation == .ignoreOffsets { (options.largeCrops, options.cutRate) = (2, 0.6) }
+            if mutation == .ignoreOffsets || mutation == .forgetPlaces {
+                (options.largeCrops, options.cutRate) = (2, 0.6)
+            }
             if mutation == .ignoreCutLog { (options.manners.resets, options.replacements) = (7, 8) }
             if mutation == .countEveryLogin { (options.tokenChanges, options.friends) = (5, 12) }
             if mutation == .takeWholesForRests { (options.manners.halves, options.manners.wholes) = (0.3, 0.5) }
@@ -212,7 +224,7 @@ package final class Life {
         agent.connect = { _ in .refused("over") }
         agent.lost = { _ in }
         agent.putOff = { _ in }
-        server.front.limitsRightLogin = {}
+        (server.front.limitsRightLogin, server.front.begins) = ({}, { _, _, _ in })
         server.store.changed = {}
         (server.front.took, server.front.lied, server.front.promised) = ({ _, _, _, _ in }, { _ in }, { _ in })
         oracle.account = { _ in "" }
@@ -362,6 +374,7 @@ package final class Life {
             oracle.took(key, offset: offset, bytes, digest: digest)
         }
         server.front.lied = { [self] name in oracle.harmed(name) }
+        server.front.begins = { [self] key, digest, there in oracle.begins(key, digest, after: there) }
         agent.putOff = { [self] time in politeness.putOff(time) }
         server.front.limitsRightLogin = { [self] in oracle.fail("who shows the right token has to wait for wrong ones")
         }

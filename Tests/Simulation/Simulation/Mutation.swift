@@ -76,6 +76,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case trustOldToken = "trust-old-token"
     /// The server takes a piece of an upload for the next one wherever it belongs, and says that it has less than it has.
     case ignoreOffsets = "ignore-offsets"
+    /// Where the server keeps an upload in pieces is forgotten with each cut.
+    case forgetPlaces = "forget-places"
     /// A picture is taken whatever digest the server promised.
     case ignoreDigests = "ignore-digests"
     /// The whole picture is taken for the rest that was asked for.
@@ -102,7 +104,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     /// Which way all lives take to see what the mutation gets wrong.
     var way: LifeOptions.Way {
         switch self {
-        case .ignoreOffsets, .ignoreDigests, .takeWholesForRests, .answerUploadsEarly, .ignoreRetryAfter,
+        case .ignoreOffsets, .forgetPlaces, .ignoreDigests, .takeWholesForRests, .answerUploadsEarly, .ignoreRetryAfter,
             .ignoreChanges,
             .ignoreResets, .keepPlaceAlone, .forgetChanges, .skipMissedChanges, .ignoreCutLog,
             .countEveryLogin:

@@ -45,6 +45,9 @@ final class Oracle {
     private var cursor: Int64?
     /// How the catalog tells a user's account from others now.
     var account: (UserID) -> String = { _ in "" }
+    /// When the agent last forgot where the server keeps uploads in pieces, and when the crop of each name was recorded.
+    private var forgotAt = MonotonicTime.zero
+    private var recordedAt: [AvatarName: MonotonicTime] = [:]
     /// Digests that the server promised.
     private var promises: Set<SHA256Digest> = []
     /// Whether a watcher may be told to read again.
@@ -174,6 +177,7 @@ final class Oracle {
     func recorded(_ crop: Crop) {
         if let account = crop.account { owners[crop.id] = account }
         startsAnew(crop.name, crop.md5)
+        recordedAt[crop.name] = world.now
         for index in crops.indices where crops[index].name == crop.name { crops[index].isUncertain = false }
     }
 
@@ -213,6 +217,14 @@ final class Oracle {
         }
     }
 
+    /// A crop whose upload in pieces was begun is gone on with, unless the agent was started since, or the crop is another one.
+    func begins(_ key: ResourceKey, _ digest: SHA256Digest?, after there: SimStore.Pieces) {
+        guard there.sha256 == digest, !there.bytes.isEmpty, there.at > forgotAt,
+            there.at > recordedAt[key.name] ?? .zero
+        else { return }
+        fail("\(key.name) begins anew, and the server has \(there.bytes.count) bytes of it")
+    }
+
     // MARK: What the server promised
 
     func promised(_ digest: SHA256Digest) { promises.insert(digest) }
@@ -234,7 +246,10 @@ final class Oracle {
     func tokenExpired(_ store: SimStore, _ disk: SimDisk) { unknownIsSentAgain(store, disk) }
 
     /// What the agent was told of and has not noted is sent again over HTTP, where nobody asks how far a small crop came.
-    func agentForgot(_ store: SimStore, _ disk: SimDisk) { unknownIsSentAgain(store, disk) }
+    func agentForgot(_ store: SimStore, _ disk: SimDisk) {
+        forgotAt = world.now
+        unknownIsSentAgain(store, disk)
+    }
 
     private func unknownIsSentAgain(_ store: SimStore, _ disk: SimDisk) {
         for commit in store.commits {

@@ -197,6 +197,7 @@ final class SimHTTPClient {
 
     private func mutate(_ head: inout HTTPHead, _ call: Call) {
         if mutation == .ignoreRetryAfter { head.retryAfter = nil }
+        if mutation == .forgetPlaces, case .askOffset? = call.call { head.status = 404 }
         if mutation == .takeWholesForRests, head.status == 200, case .picture(_, let from, let tag, _)? = call.call,
             from > 0,
             let size = head.length, from < size

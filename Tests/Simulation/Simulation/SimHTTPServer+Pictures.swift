@@ -113,9 +113,12 @@ extension SimHTTPServer {
         else { return refuse(exchange, 400, "bad fields") }
         let key = ResourceKey(owner: user, name: metadata.name)
         // An unfinished upload under the same name ends.
-        for (id, piece) in store.pieces where piece.key == key && !piece.isComplete { store.pieces[id] = nil }
+        for (id, piece) in store.pieces where piece.key == key && !piece.isComplete {
+            begins(key, metadata.sha256, piece)
+            store.pieces[id] = nil
+        }
         let id = UploadID(high: random.next(), low: random.next())
-        store.pieces[id] = SimStore.Pieces(key: key, size: Int(size))
+        store.pieces[id] = SimStore.Pieces(key: key, size: Int(size), sha256: metadata.sha256, at: world.now)
         answer(exchange, 201, ["Location": Route.path(of: id, user, metadata)])
     }
 

@@ -41,6 +41,9 @@ final class SimStore {
     struct Pieces {
         let key: ResourceKey
         let size: Int
+        /// The digest that was promised, and when the upload was begun.
+        let sha256: SHA256Digest?
+        let at: MonotonicTime
         var bytes: [UInt8] = []
         var isComplete = false
     }

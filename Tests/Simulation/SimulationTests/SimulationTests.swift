@@ -47,6 +47,14 @@ import Testing
         }
     }
 
+    /// It goes up in pieces, and each connection goes on where the one before was cut.
+    @Test func aLargeCropOutlivesCutsAtManyPlaces() throws {
+        for bytes in stride(from: 500, through: 250_000, by: 12_347) {
+            let report = try Life(largeCropCutAfter: Array(repeating: bytes, count: 4)).run()
+            #expect(report.violation == nil, "cut after \(bytes) bytes, four times")
+        }
+    }
+
     /// How many of the cuts were made.
     private func livesThrough(cuts: [Int], _ server: Life.Server) throws -> Int {
         let life = try Life(cropsCutAfter: cuts, server: server)
