@@ -38,7 +38,7 @@ package struct RecordRebuild: Sendable {
         // An icon such as :/res/head_1.jpg is no file of the server's.
         guard let icon, let name = try? AvatarName(icon) else { return .none }
         for _ in 0..<Limits.Server.rebuildTriesMax {
-            let known = try avatars.record(of: user)
+            let known = try avatars.current(of: user)?.record
             let read: (fits: Bool, content: FileContent?)
             do throws(StoreError) {
                 guard let found = try look(ResourceKey(owner: user, name: name), known) else { return .missing(name) }
@@ -58,7 +58,7 @@ package struct RecordRebuild: Sendable {
 
     /// - Returns: whether the record is that of the file, and what was read, where it had to be and was not replaced meanwhile; nil without a file.
     private func look(
-        _ key: ResourceKey, _ known: (avatar: Avatar, stamp: FileStamp)?
+        _ key: ResourceKey, _ known: CurrentIcon.Record?
     ) throws(StoreError) -> (fits: Bool, content: FileContent?)? {
         guard let file = try files.open(key) else { return nil }
         let fits = known?.avatar.name == key.name && known?.stamp == file.stamp

@@ -18,7 +18,7 @@ import Testing
     }
 
     private func record(_ backend: TestBackend, _ uid: Int64 = 1019) throws -> Avatar? {
-        try backend.stores().avatars.record(of: try #require(UserID(uid)))?.avatar
+        try backend.stores().avatars.current(of: try #require(UserID(uid)))?.record?.avatar
     }
 
     /// Changes the bytes of a file so that its inode, size and time of change stay.
