@@ -45,6 +45,21 @@ import TransferMachines
         }
     }
 
+    @Test(arguments: StoreKind.allCases) func avatarsThatAreSetTogetherAreChangesOneByOne(kind: StoreKind) async throws {
+        try await TestBackend.with(kind) { backend async throws in
+            let stores = try backend.stores()
+            let files = [("a.png", "one"), ("b.png", "two"), ("a.png", "three")]
+            let set = try stores.avatars.setAvatars(
+                try files.map { (name: try AvatarName($0.0), content: try content($0.1)) }, of: user)
+            #expect(set.map { $0?.name.string } == ["a.png", "b.png", "a.png"])
+            #expect(set.compactMap { $0?.generation } == [1, 2, 3])
+            #expect(try stores.avatars.current(of: user)?.record?.avatar == set.last ?? nil)
+            #expect(try stores.avatars.changes(after: 0, limit: 10).map(\.avatar) == set)
+            let nobody = try stores.avatars.setAvatars([(try AvatarName("a.png"), try content("one"))], of: stranger)
+            #expect(nobody.compactMap(\.self).isEmpty)
+        }
+    }
+
     @Test(arguments: StoreKind.allCases) func nobodysAvatarIsNotSet(kind: StoreKind) async throws {
         try await TestBackend.with(kind) { backend async throws in
             let stores = try backend.stores()

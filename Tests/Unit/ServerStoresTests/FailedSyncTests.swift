@@ -37,6 +37,21 @@ import TransferMachines
         }
     }
 
+    @Test func filesWhoseNamesFailedToSyncTogetherAreRemoved() throws {
+        let second = (id: UploadID(high: 0, low: 2), key: ResourceKey(owner: UserID(7), name: try AvatarName("b.png")))
+        try withStore { files, disk in
+            for (id, key) in [(id, key), (second.id, second.key)] {
+                try files.beginPart(id, bytes: [1, 2, 3])
+                try files.syncPart(id)
+                #expect(try files.placePart(id, as: key, quotaBytes: nil))
+            }
+            disk.folderFails.withLock { $0 = true }
+            expectUnsynced { try files.syncNames(of: [key, second.key]) }
+            #expect(try files.open(key) == nil)
+            #expect(try files.open(second.key) == nil)
+        }
+    }
+
     /// A process died between the rename and the sync of the folder: who finishes its work syncs first, and believes no failed sync.
     @Test func aFileInItsPlaceIsSyncedBeforeItCountsAsVerified() throws {
         try withStore { files, disk in

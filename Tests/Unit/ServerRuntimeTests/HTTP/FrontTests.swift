@@ -49,6 +49,50 @@ import Testing
         }
     }
 
+    /// They are put into place together, and come one after the other all the same.
+    @Test(arguments: StoreKind.allCases) func manyOfOnesPicturesGoUpAtOnce(kind: StoreKind) async throws {
+        try await TestFront.with(kind) { front async throws in
+            let count = 24
+            try await withThrowingTaskGroup { uploads in
+                for number in 0..<count {
+                    uploads.addTask {
+                        let picture = try TestPictures.padded(.png, to: 3_000, seed: UInt8(number))
+                        let path = "/v1/users/1019/avatars/\(number).png"
+                        let put = try await front.curl(path, as: 1019, try reprDigest(picture), upload: picture)
+                        #expect(put.status == 201)
+                        #expect(front.server.bytes(1019, "\(number).png") == picture)
+                    }
+                }
+                try await uploads.waitForAll()
+            }
+            let changes = try await front.server.avatars.changes(after: 0, limit: 100)
+            #expect(changes.map(\.generation) == Array(1...Int64(count)))
+            let current = try await front.server.avatars.avatar(of: try #require(UserID(1019)))
+            #expect(current?.name == changes.last?.avatar?.name)
+            #expect(current?.generation == Int64(count))
+        }
+    }
+
+    @Test func ofPicturesThatEndTogetherEachHasItsOwnAnswer() async throws {
+        var settings = ServerSettings()
+        settings.quotaBytesPerUser = 10_000
+        try await TestFront.with(.embedded, settings) { front async throws in
+            // Three fit.
+            let statuses = try await withThrowingTaskGroup { uploads in
+                for number in 0..<8 {
+                    uploads.addTask {
+                        let picture = try TestPictures.padded(.png, to: 3_000, seed: UInt8(number))
+                        return try await front.curl("/v1/users/1019/avatars/\(number).png", as: 1019, upload: picture)
+                            .status
+                    }
+                }
+                return try await uploads.reduce(into: [Int]()) { $0.append($1) }
+            }
+            #expect(Set(statuses) == [201, 507])
+            #expect(statuses.count { $0 == 201 } <= 3)
+        }
+    }
+
     @Test(arguments: versions) func aPictureIsGoneOnWithAndNotSentTwice(version: String) async throws {
         try await TestFront.with { front async throws in
             let picture = try TestPictures.padded(.webp, to: 100_000)

@@ -50,6 +50,33 @@ import TransferMachines
         #expect(agent.machine.status.uploads == 0)
     }
 
+    /// Two crops are found; the server has the first one, and the catalog knows.
+    private func halfDone(_ first: Crop, _ second: Crop) -> AgentScript {
+        var agent = sending(first)
+        agent.give(.folder(.settled(.crops, second.name)))
+        agent.find(second)
+        acknowledge(first, in: &agent)
+        agent.give(.disk(.cropFinished(first.id, first.name, [])))
+        return agent
+    }
+
+    @Test func copiesWaitForEachOtherWhileOtherCropsAreOnTheirWay() {
+        let (first, second) = (crop(1, "a.png", size: 100), crop(2, "b.png", size: 100))
+        var agent = halfDone(first, second)
+        #expect(!agent.disk.contains(.stageCrop(first.id)))
+        agent.give(.disk(.cropRead(second.id, offset: 0, bytes: bytes(100))))
+        acknowledge(second, in: &agent)
+        agent.give(.disk(.cropFinished(second.id, second.name, [])))
+        #expect(agent.disk.suffix(2) == [.stageCrop(first.id), .stageCrop(second.id)])
+    }
+
+    @Test func aCopyDoesNotWaitForLong() {
+        let (first, second) = (crop(1, "a.png", size: 100), crop(2, "b.png", size: 100))
+        var agent = halfDone(first, second)
+        agent.pass(Limits.Upload.copyDelay)
+        #expect(agent.disk.contains(.stageCrop(first.id)))
+    }
+
     @Test func aCropThatIsFoundAgainWhileItWaitsIsNoNewOne() {
         let only = crop(1, "me.png", size: 100)
         var agent = AgentScript(online: false)
