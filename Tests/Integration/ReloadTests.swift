@@ -213,6 +213,31 @@ extension RealPrograms {
             }
         }
 
+        @Test("a token behind symlinks is read again when one of them leads elsewhere")
+        func linkedToken() async throws {
+            try await Stage.run { stage in
+                let (link, files) = (stage.folder.file("token"), FileManager.default)
+                // As Kubernetes mounts secrets: the file's link stays, and the folder's is replaced.
+                let folders = ["first", "second"].map(stage.folder.file)
+                for folder in folders {
+                    try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
+                }
+                try placeToken(Array("wrong\n".utf8), at: folders[0] + "/token")
+                try placeToken(try #require(contents(stage.ada.tokenFile)), at: folders[1] + "/token")
+                let data = stage.folder.file("data")
+                try files.createSymbolicLink(atPath: data, withDestinationPath: "first")
+                try files.createSymbolicLink(atPath: link, withDestinationPath: "data/token")
+                try stage.server.place(try TestPictures.padded(.bmp, to: 5000), "a.bmp", for: stage.ada)
+                let program = try await start(stage, try configure(stage, [], tokenFile: link))
+                try await program.log.line(with: "logged in", "uid \(stage.ada.uid)")
+                try files.createSymbolicLink(atPath: data + ".new", withDestinationPath: "second")
+                #expect(rename(data + ".new", data) == 0)
+                try await program.log.line(with: "the token was read again")
+                try await stage.agent.fetch(["a.bmp"])
+                #expect(contents(stage.agent.cached("a.bmp"))?.count == 5000)
+            }
+        }
+
         @Test("SIGHUP ends the agent at no time, from its first moment on")
         func atAnyTime() async throws {
             let folder = try TemporaryFolder()
