@@ -3,6 +3,8 @@ extension Limits {
     package enum Server {
         /// How often `avatar-server rebuild` looks at an avatar that is replaced while it is read.
         package static let rebuildTriesMax = 3
+        /// Avatars of which is remembered that they are recorded.
+        package static let foundAvatarsMax = 10_000
         /// The default of `classic.bodyBytesMax`, the largest body of a request. It is that of the seed's later servers, so that clients of
         /// both generations are served.
         package static let bodyBytesMaxDefault = 51_200

@@ -179,6 +179,7 @@ extension ConnectionHandler {
             let answer = service.answer(request, known)
             let buffer = encode(answer.reply, since: now, metrics, clock)
             loop.execute { me.value.answered(ticket, buffer, answer) }
+            service.afterwards(answer)
         }
     }
 

@@ -37,6 +37,8 @@ struct Answer: Sendable {
 
     var reply: ClassicReply
     var updates: [SessionUpdate] = []
+    /// Somebody else's avatar, of which a download has begun.
+    var met: (key: ResourceKey, stamp: FileStamp)?
 }
 
 /// What the configuration says about uploads now; each chunk asks for it.
@@ -60,6 +62,7 @@ struct ClassicService: Sendable {
     let logger: Logger
     let quota: QuotaLedger
     private let errorLog = StoreErrorLog()
+    private let foundAvatars = FoundAvatars()
 
     init(
         stores: Stores, upload: UploadSettings, quota: QuotaLedger, chunkBytes: Int64, bodyBytesMax: Int, logger: Logger
@@ -174,7 +177,18 @@ struct ClassicService: Sendable {
         var service = downloadService(request, context)
         let reply = service.run()
         log(service.errors)
-        return answer(request, reply, service, context)
+        var answer = answer(request, reply, service, context)
+        if request.seq == 1, case .chunk(let chunk) = reply, chunk.key.owner != UserID(request.uid),
+            let file = service.found.file(at: chunk.key).flatMap({ $0 })
+        {
+            answer.met = (chunk.key, file.stamp)
+        }
+        return answer
+    }
+
+    /// What has to be done once the client has its answer; waits for disks and stores.
+    func afterwards(_ answer: Answer) {
+        if let met = answer.met { foundAvatars.met(met.key, met.stamp, stores) }
     }
 
     private func downloadService(_ request: DownloadRequest, _ context: RequestContext) -> DownloadService {

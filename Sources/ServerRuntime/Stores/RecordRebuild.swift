@@ -1,5 +1,4 @@
 package import AvatarCore
-package import ServerRuntime
 internal import TransferMachines
 
 /// Records avatars (digest, size, type, generation) from their files: those that another server has put there, and those whose records are lost.

@@ -29,4 +29,23 @@ import WireProtocol
             #expect(try avatars.current(of: user)?.record?.stamp == file.stamp)
         }
     }
+
+    @Test(arguments: StoreKind.allCases) func whatAnotherServerHasPutThereIsRecordedWhenAFriendFetchesIt(
+        kind: StoreKind
+    ) async throws {
+        try await TestServer.with(kind) { server async throws in
+            let (old, new) = (pattern(5000), pattern(7000))
+            try await TestClient.with(server.port) { client async throws in
+                #expect(try await client.upload(try chunks(of: old, name: "a.png")) == 0)
+                try server.place(new, 1019, "a.png")
+                // One's own file is no news to oneself.
+                #expect(try await client.download("a.png", uid: 1019) == new)
+                for _ in 0..<2 { #expect(try await client.download("a.png", uid: 1020) == new) }
+            }
+            // What is done behind an answer is done before the server has stopped.
+            await server.stop()
+            let changes = try server.backend.stores().avatars.changes(after: 0, limit: 10)
+            #expect(try changes.map { $0.avatar?.sha256 } == [old, new].map { try SHA256Digest(of: $0.span.bytes) })
+        }
+    }
 }
