@@ -56,8 +56,8 @@ final class ExchangeGuard: ChannelDuplexHandler {
             if isForNobody { return perform(action, context) }
         case .end: watch.requestEnded()
         }
+        // A clock begins with the next read: most requests have come whole by then, and need no timer.
         context.fireChannelRead(data)
-        perform(.nothing, context)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
