@@ -48,6 +48,18 @@ import Testing
         }
     }
 
+    @Test func overTLSItIsAnsweredToo() async throws {
+        var bounds = ExchangeBounds()
+        bounds.bodyGrace = .milliseconds(100)
+        try await TestFront.with(bounds: bounds) { front async throws in
+            // Of a length that is promised curl sends what there is, and waits.
+            let answer = try await front.curl(
+                "/v1/users/1019/avatars/x.png", as: 1019, ["--http1.1", "-H", "Content-Length: 5000"], upload: [1, 2])
+            #expect(answer.status == 408)
+            #expect(answer.fields["content-type"] == "application/problem+json")
+        }
+    }
+
     @Test func overHTTP2OneSlowBodyEndsAlone() async throws {
         var bounds = ExchangeBounds()
         bounds.bodyGrace = .milliseconds(100)
