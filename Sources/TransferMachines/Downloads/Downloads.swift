@@ -837,6 +837,7 @@ extension Downloads {
             entries[record.name]?.record = record
             entries[record.name]?.checkedAt = nil
             entries[record.name]?.status = .ready
+            news.forget(record.name)
         // A transfer under way comes to its end by itself, and finds the same bytes or another's.
         case .queued, .active, .committing, nil: break
         }

@@ -80,21 +80,25 @@ final class CacheHarness {
     }
 
     /// Verifies parts and writes their intents: everything before the rename.
-    func intend(_ names: [AvatarName], origin: Origin = .downloaded, wanted: UnixTime? = nil) throws {
+    func intend(
+        _ names: [AvatarName], origin: Origin = .downloaded, wanted: UnixTime? = nil, owner: UserID? = nil
+    ) throws {
         let verified = try cache.verify(names)
         _ = try cache.syncParts(names)
         try cache.writeIntents(
             zip(names, verified).map { name, result in
                 CommitCandidate(
-                    name: name, owner: nil, origin: origin, part: try result.get(),
+                    name: name, owner: owner, origin: origin, part: try result.get(),
                     lastWanted: wanted ?? wall)
             })
     }
 
     /// The whole commit, in the order of promise 1.
     @discardableResult
-    func commit(_ names: [AvatarName], origin: Origin = .downloaded, wanted: UnixTime? = nil) throws -> [Committed] {
-        try intend(names, origin: origin, wanted: wanted)
+    func commit(
+        _ names: [AvatarName], origin: Origin = .downloaded, wanted: UnixTime? = nil, owner: UserID? = nil
+    ) throws -> [Committed] {
+        try intend(names, origin: origin, wanted: wanted, owner: owner)
         let outcomes = try cache.renameIntoPlace(names)
         try cache.syncCacheFolder(placed: names)
         let placed = zip(names, outcomes).filter { $0.1 == .placed }.map(\.0)
@@ -103,9 +107,13 @@ final class CacheHarness {
 
     /// A committed picture.
     @discardableResult
-    func fetched(_ name: AvatarName, size: Int = 2048, seed: UInt8 = 0, wanted: UnixTime? = nil) throws -> AvatarRow {
+    func fetched(
+        _ name: AvatarName, size: Int = 2048, seed: UInt8 = 0, wanted: UnixTime? = nil, owner: UserID? = nil
+    ) throws -> AvatarRow {
         try part(name, try TestPictures.padded(.png, to: size, seed: seed))
-        guard let committed = try commit([name], wanted: wanted).first else { throw CacheError(.notFound, "commit") }
+        guard let committed = try commit([name], wanted: wanted, owner: owner).first else {
+            throw CacheError(.notFound, "commit")
+        }
         return committed.avatar
     }
 }
