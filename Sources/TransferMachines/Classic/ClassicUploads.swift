@@ -58,8 +58,6 @@ struct ClassicUploads: UploadWay {
     func isSilent(now: MonotonicTime) -> Bool { silentAt.map { $0 <= now } ?? false }
 
     /// Whether the crop is under way.
-    /// A chunk that was sent early counts for nothing before the crops that were closed before are done.
-    func isDone(_ id: CropID) -> Bool { false }
     func contains(_ id: CropID) -> Bool { index(of: id) != nil }
 
     /// Bytes of the crop of this name that the server acknowledged, and the crop; nil where it is not under way.

@@ -7,7 +7,7 @@ internal import AvatarCore
 /// What comes of a crop is told in the order of the crops.
 struct HTTPUploads: UploadWay {
     private var transfers: [HTTPUpload] = []
-    /// Crops that were put back after the server had begun to take them in pieces: it is asked how far they are.
+    /// Crops that were put back after the server had taken them, or had begun to take them in pieces: those it is asked about.
     private var begun: [CropID: HTTPUpload] = [:]
     private var lastNumber = 0
     private var cancelled: [ServerRequest] = []
@@ -22,7 +22,6 @@ struct HTTPUploads: UploadWay {
     var isQuiet: Bool { !transfers.contains { $0.call != nil } }
     var deadline: MonotonicTime { silentAt ?? .never }
     func isSilent(now: MonotonicTime) -> Bool { silentAt.map { $0 <= now } ?? false }
-    func isDone(_ id: CropID) -> Bool { transfers.first { $0.crop.id == id }?.isDone ?? false }
     func contains(_ id: CropID) -> Bool { transfers.contains { $0.crop.id == id } }
     func progress(of name: AvatarName) -> (crop: Crop, transferred: Int64)? {
         transfers.first { $0.crop.name == name }.map { ($0.crop, $0.acknowledged) }
@@ -43,7 +42,7 @@ struct HTTPUploads: UploadWay {
         var transfer = transfers.first { $0.crop.id == id }
         let everSent = remove(id)
         transfer?.connectionLost()
-        if let transfer, transfer.isInPieces { begun[id] = transfer }
+        if let transfer, transfer.isDone || transfer.isInPieces { begun[id] = transfer }
         return everSent
     }
 

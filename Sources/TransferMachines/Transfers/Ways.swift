@@ -82,8 +82,6 @@ protocol UploadWay: Sendable {
     var deadline: MonotonicTime { get }
     /// Whether the server has owed an answer for too long.
     func isSilent(now: MonotonicTime) -> Bool
-    /// Whether the server has all of the crop, and it is not told because one that was closed before is not done.
-    func isDone(_ id: CropID) -> Bool
     /// Whether the crop is under way.
     func contains(_ id: CropID) -> Bool
     /// Bytes of the crop of this name that the server acknowledged, and the crop; nil where it is not under way.

@@ -137,7 +137,7 @@ struct UploadQueue: Sendable {
     /// Only the crop at the head is sent until the server has it.
     private mutating func goSingle() {
         goesSingle = true
-        for crop in way.crops.dropFirst() where !way.isDone(crop.id) { putBack(crop) }
+        for crop in way.crops.dropFirst() { putBack(crop) }
     }
 
     private mutating func takeOut(_ id: CropID) {

@@ -134,7 +134,19 @@ import Testing
         guard case .http(let id, _)? = sent.last(where: { if case .http = $0 { true } else { false } }) else { return }
         _ = queue.replied(.http(id, .head(HTTPHead(status: 201))), now: at(.seconds(0)))
         queue.connectionLost()
-        #expect(calls(requests(&queue)) == [.put(crops[0])])
+        let again = requests(&queue)
+        #expect(calls(again) == [.put(crops[0])])
+        guard case .http(let first, _)? = again.first else { return }
+        _ = queue.replied(.http(first, .head(HTTPHead(status: 201))), now: at(.seconds(0)))
+        var told: [CropID] = []
+        for _ in 0..<3 {
+            for case .uploaded(let crop) in queue.pump(now: at(.seconds(0))) {
+                told.append(crop.id)
+                queue.uploaded(crop)
+                queue.noted(crop.id)
+            }
+        }
+        #expect(told == [crops[0].id, crops[1].id])
     }
 
     private func requests(_ queue: inout UploadQueue) -> [ServerRequest] {
