@@ -20,10 +20,10 @@ extension RealPrograms {
         }
 
         /// Several times what is on its way at once, so that a picture that is sent anew shows.
-        static let large = 5 * Int(Limits.Flight.bytes.lowerBound)
+        static let large = 10 * Int(Limits.Flight.bytes.lowerBound)
         /// What a kill may cost: the chunks that were on their way. On the wire a chunk has half as many bytes again, and the window may
-        /// have grown once.
-        static let window = 2 * Int(Limits.Flight.bytes.lowerBound) * 3 / 2
+        /// have grown twice on a busy machine.
+        static let window = 4 * Int(Limits.Flight.bytes.lowerBound) * 3 / 2
 
         private func picture(_ trial: Int) throws -> [UInt8] {
             try TestPictures.padded(.png, to: Self.large + trial, seed: UInt8(trial))

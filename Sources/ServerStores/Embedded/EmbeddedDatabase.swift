@@ -11,7 +11,9 @@ internal import TransferMachines
 ///
 /// Other processes may change users while the server runs (`avatar-server user …`). Only the server changes uploads.
 package final class EmbeddedDatabase: Sendable {
-    let pool: DatabasePool
+    /// What writes; it has the journal in WAL mode, in which readers wait for nobody.
+    private let writer: DatabasePool
+    private let readers: ReaderConnections
     private let isDurable: Bool
     /// The writer waits less for the disk than ``isDurable`` asks for: nothing is written before it waits again.
     private let isLowered = Mutex(false)
@@ -31,11 +33,12 @@ package final class EmbeddedDatabase: Sendable {
             try Self.makePrivate(path)
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
-            pool = try DatabasePool(path: path, configuration: configuration)
+            writer = try DatabasePool(path: path, configuration: configuration)
+            readers = ReaderConnections(path: path, configuration)
             self.isDurable = isDurable
             // GRDB sets NORMAL together with the journal mode, so this comes after it.
-            try pool.writeWithoutTransaction { try $0.setSynchronous(isDurable ? "FULL" : "OFF") }
-            try Self.migrations.migrate(pool)
+            try writer.writeWithoutTransaction { try $0.setSynchronous(isDurable ? "FULL" : "OFF") }
+            try Self.migrations.migrate(writer)
         } catch {
             throw StoreError(.unavailable, "the database \(path) cannot be opened: \(Self.words(error))")
         }
@@ -170,7 +173,7 @@ package final class EmbeddedDatabase: Sendable {
     /// Runs one statement that reads, without a transaction around it.
     func read<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
-            return try pool.unsafeRead(body)
+            return try readers.read(body)
         } catch {
             throw StoreError(.unavailable, "\(what): \(Self.words(error))")
         }
@@ -200,7 +203,7 @@ package final class EmbeddedDatabase: Sendable {
     /// Runs one statement that writes; it is a transaction of its own.
     func write<Value>(_ what: String, _ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
-            return try pool.writeWithoutTransaction { database in
+            return try writer.writeWithoutTransaction { database in
                 try raise(database)
                 return try body(database)
             }

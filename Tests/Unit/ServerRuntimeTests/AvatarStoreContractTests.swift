@@ -45,7 +45,8 @@ import TransferMachines
         }
     }
 
-    @Test(arguments: StoreKind.allCases) func avatarsThatAreSetTogetherAreChangesOneByOne(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases) func avatarsThatAreSetTogetherAreChangesOneByOne(kind: StoreKind) async throws
+    {
         try await TestBackend.with(kind) { backend async throws in
             let stores = try backend.stores()
             let files = [("a.png", "one"), ("b.png", "two"), ("a.png", "three")]
