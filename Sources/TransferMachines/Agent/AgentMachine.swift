@@ -161,7 +161,7 @@ package struct AgentMachine: Sendable {
             perform(uploads.takeCancelled())
             perform(follower.takeCancelled())
         }
-        let sendsCrops = session.isOnline && !session.paused.contains(.up) && uploads.hasWork
+        let sendsCrops = session.isOnline && !session.paused.contains(.up) && !uploads.isSettled
         perform(uploads.copy(othersCome: sendsCrops || discovery.isExamining, now: now))
         perform(session.questions(isQuiet: isQuiet, now: now))
         if hasWork { perform(session.work(now: now)) }
