@@ -29,6 +29,16 @@ extension RealPrograms {
             return .now - start
         }
 
+        @Test("the agent misses nothing of its own while it ends")
+        func quietEnd() async throws {
+            try await Stage.run { stage in
+                let program = try await stage.startAgent()
+                _ = try await program.terminate()
+                _ = try await program.log.ended.wait("all that it said")
+                #expect(program.log.lines(with: "warning") == [])
+            }
+        }
+
         @Test("the agent ends in the middle of a download in under 2 s, and goes on from its offset")
         func agentDownloading() async throws {
             try await Stage.run { stage in

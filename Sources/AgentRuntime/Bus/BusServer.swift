@@ -74,11 +74,19 @@ package final class BusServer: Service {
     /// Where clients find the bus.
     var place: SocketPlace? { state.withLock { $0.place } }
 
+    /// The place is let go of before its socket is unlinked, so that nobody misses the socket.
+    private func takePlace() -> SocketPlace? {
+        state.withLock { state in
+            defer { state.place = nil }
+            return state.place
+        }
+    }
+
     /// Serves until the group shuts down, the task is cancelled, or ``stop()``; then every client is closed, and the socket unlinked
     /// unless it was handed over.
     package func run() async throws {
         guard let descriptor = state.withLock({ $0.descriptor.take() }) else { return }
-        defer { place?.unlinkIfOurs() }
+        defer { takePlace()?.unlinkIfOurs() }
         let ended = group.next().makePromise(of: Void.self)
         let listener = try await listen(descriptor, ended).get()
         let isStopped = state.withLock { state in
