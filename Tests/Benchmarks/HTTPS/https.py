@@ -47,6 +47,7 @@ def main():
         print(lines, flush=True)
         texts.append(f"{text}\n{lines}\n")
     if options.out:
+        os.makedirs(options.out, exist_ok=True)
         machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release().split('-')[0]}"
         with open(os.path.join(options.out, "https.md"), "w") as file:
             file.write(f"# HTTPS\n\nMade by `make bench` on {datetime.date.today()} ({machine}).\n\n" + "\n".join(texts))
