@@ -153,14 +153,11 @@ package final class FolderFileStore: FileStore {
     package func commitPart(
         _ id: UploadID, as key: ResourceKey, quotaBytes: Int64?
     ) throws(StoreError) -> Bool {
-        guard
-            try withLocked(
-                id,
-                { part, size in
-                    try syncBytes(of: part, id)
-                    return try place(id, size, at: key, quotaBytes: quotaBytes)
-                })
-        else { return false }
+        let isPlaced = try withLocked(id) { part, size in
+            try syncBytes(of: part, id)
+            return try place(id, size, at: key, quotaBytes: quotaBytes)
+        }
+        guard isPlaced else { return false }
         try syncNames(of: [key])
         return true
     }

@@ -11,19 +11,7 @@ final class BlockingClient {
     private var decoder = FrameDecoder(bodyBytesMax: 8 * 1024 * 1024)
 
     init(port: Int) throws {
-        socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        let connected = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        // Not closed here: deinit does it, also for an initializer that throws once everything is set. A second close would hit whatever
-        // another thread has opened in between.
-        guard connected == 0 else { throw Closed() }
+        socket = try loopbackSocket(port: port)
     }
 
     deinit { close(socket) }
