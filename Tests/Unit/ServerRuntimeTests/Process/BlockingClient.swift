@@ -11,7 +11,7 @@ final class BlockingClient {
     private var decoder = FrameDecoder(bodyBytesMax: 8 * 1024 * 1024)
 
     init(port: Int) throws {
-        socket = try loopbackSocket(port: port)
+        do { socket = try loopbackSocket(port: port) } catch { throw Closed() }
     }
 
     deinit { close(socket) }
