@@ -214,6 +214,13 @@ let package = Package(
                 grdb,
             ], path: "Tests/Unit/AvatarCacheTests",
             swiftSettings: strict),
+        .testTarget(
+            name: "AgentRuntimeTests",
+            dependencies: [
+                "AgentRuntime", "AvatarCache", "AvatarCore", "FolderWatch", "PosixFiles", "ProgramSupport",
+                "TransferMachines", "BusTestSupport", "TestPictures", logging,
+            ],
+            path: "Tests/Unit/AgentRuntimeTests", swiftSettings: strict),
         .target(name: "TestMounts", path: "Tests/Support/TestMounts", swiftSettings: strict),
         .executableTarget(
             name: "folder-helper", dependencies: ["AvatarCache", "FolderWatch", "AvatarCore", "TestPictures"],

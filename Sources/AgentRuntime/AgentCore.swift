@@ -44,7 +44,8 @@ final class AgentCore: AgentService {
         watch = try FolderWatch { events in
             inbox.feed(events.compactMap { AgentInput($0, ignored: ignored) })
         }
-        paths = HeldPaths(settings: settings, watch: watch)
+        let watch = watch
+        paths = HeldPaths(settings: settings) { (paths) throws(WatchError) in try watch.follow(paths) }
         disk = DiskThread(
             worker: try Self.worker(settings, home, paths, watch, logger) { try logins.restore() }
         ) { results in
@@ -58,7 +59,7 @@ final class AgentCore: AgentService {
             clock: SystemClock())
         let seed = random.next()
         let tokens = TokenSource(settings, environment: environment.variables)
-        let (disk, watch, paths) = (disk, watch, paths)
+        let (disk, paths) = (disk, paths)
         let proxies = ProxyRule { environment.variables[$0] }
         let attacher = FolderAttacher(settings: settings, disk: disk, watch: watch) { inbox.feed([.folder($0)]) }
         driver = try loop.submit {

@@ -13,6 +13,8 @@ final class DiskThread: Sendable {
         case command(DiskCommand)
         /// A question that only this thread can answer.
         case ask(@Sendable (DiskWorker) -> Void)
+        /// Tells that the bytes that came before it are in their parts. Unlike a question it ends no wait of one job for another.
+        case afterWriting(@Sendable () -> Void)
     }
 
     private struct Inbox: Sendable {

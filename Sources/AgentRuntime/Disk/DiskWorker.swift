@@ -109,6 +109,7 @@ final class DiskWorker {
     func run(_ jobs: [DiskThread.Job], deliver: ([DiskResult]) -> Void) {
         var chunks = ChunkBatch()
         var finished: [CropID] = []
+        var afterWriting: [@Sendable () -> Void] = []
         for job in jobs {
             switch job {
             case .command(.append(let name, let offset, let bytes)):
@@ -127,6 +128,9 @@ final class DiskWorker {
                 continue
             case .command(.finishCrops(let ids)):
                 finished += ids
+                continue
+            case .afterWriting(let tell):
+                afterWriting.append(tell)
                 continue
             // What crops need on their way up does not end the wait: their copies share a round, too.
             case .command(let command) where isOfCrops(command):
@@ -151,6 +155,7 @@ final class DiskWorker {
         }
         noteFinished(&finished)
         writeOut(&chunks)
+        for tell in afterWriting { tell() }
         hand(over: deliver)
         guard commits.count >= Limits.Commit.groupMax || clock.now - commitsSince >= Limits.Commit.delayMax else {
             return

@@ -6,11 +6,12 @@ internal import Synchronization
 /// What the disk thread needs, beside its own folders, to compare the paths of the configuration with what is held of them.
 final class HeldPaths: Sendable {
     private let settings: AgentSettings
-    private let watch: FolderWatch
+    private let watch: @Sendable ([FollowedPath]) throws(WatchError) -> Void
     /// The bus outlives none of the others: it is there from the agent's start to its end.
     private let bus = Mutex<BusServer?>(nil)
 
-    init(settings: AgentSettings, watch: FolderWatch) {
+    /// `watch` follows these paths from then on, and no others.
+    init(settings: AgentSettings, watch: @escaping @Sendable ([FollowedPath]) throws(WatchError) -> Void) {
         self.settings = settings
         self.watch = watch
     }
@@ -29,7 +30,7 @@ final class HeldPaths: Sendable {
         if let place = server?.place {
             paths.append(FollowedPath(folder: place.folder, names: [place.name]))
         }
-        try watch.follow(paths)
+        try watch(paths)
     }
 
     /// Where the bus's path leads; nil while no bus is served.

@@ -28,6 +28,9 @@ final class HTTPConnection: ServerLink {
     private var greetings: [ObjectIdentifier: HTTPExchange] = [:]
     private var isOpened = false
     private var closed: EventLoopFuture<Void>?
+    /// What came and was not told yet: what the kernel has at once, of many responses, is told together.
+    private var untold: [ServerReply.Kind] = []
+    private var untoldBytes = 0
     /// Bytes that came and that the disk has not taken.
     private var unwritten = 0
     private var waiters: [EventLoopPromise<Void>] = []
@@ -155,7 +158,7 @@ final class HTTPConnection: ServerLink {
             isOpened = true
             return events.opened([.greeting(head)])
         }
-        events.replied([.greeting(head)])
+        tellSoon([.greeting(head)])
     }
 
     /// Bytes of a response; the next ones are read when the future is done.
@@ -177,16 +180,9 @@ final class HTTPConnection: ServerLink {
         }
         guard id.purpose == .picture else { return ready }
         deliver([.http(id, .bytes(bytes))], of: exchange, id)
-        return held(bytes.count) ?? ready
-    }
-
-    /// Counts bytes until the disk has taken them; a future where more wait than may.
-    private func held(_ count: Int) -> EventLoopFuture<Void>? {
-        unwritten += count
-        let link = NIOLoopBound(self, eventLoop: loop)
-        // The bytes were handed to the disk before this.
-        disk.submit([.ask { [loop] _ in loop.execute { link.value.written(count) } }])
-        guard unwritten > Limits.HTTPWay.unwrittenBytesMax else { return nil }
+        unwritten += bytes.count
+        untoldBytes += bytes.count
+        guard unwritten > Limits.HTTPWay.unwrittenBytesMax else { return ready }
         let promise = loop.makePromise(of: Void.self)
         waiters.append(promise)
         return promise.futureResult
@@ -235,12 +231,32 @@ final class HTTPConnection: ServerLink {
 
     private func deliver(_ replies: [ServerReply.Kind], of exchange: HTTPExchange, _ id: HTTPCallID) {
         guard !replies.isEmpty, isCurrent(exchange, id) else { return }
+        tellSoon(replies)
+    }
+
+    private func tellSoon(_ replies: [ServerReply.Kind]) {
+        let isFirst = untold.isEmpty
+        untold += replies
+        guard isFirst else { return }
+        let link = NIOLoopBound(self, eventLoop: loop)
+        loop.execute { link.value.tell() }
+    }
+
+    private func tell() {
+        guard !untold.isEmpty, closed == nil else { return }
+        let (replies, count) = (untold, untoldBytes)
+        (untold, untoldBytes) = ([], 0)
         events.replied(replies)
+        guard count > 0 else { return }
+        let link = NIOLoopBound(self, eventLoop: loop)
+        // The bytes were handed to the disk before this.
+        disk.submit([.afterWriting { [loop] in loop.execute { link.value.written(count) } }])
     }
 
     // MARK: The end
 
     private func end(_ cause: String) {
+        tell()
         guard closed == nil else { return }
         close()
         events.closed(cause)
