@@ -3,8 +3,8 @@ extension Limits {
     package enum HTTPWay {
         /// Pictures that are fetched at the same time, however large they are.
         package static let activeMin = 8
-        /// Requests for pictures at the same time: servers allow some 100 streams of HTTP/2, and uploads want some of them.
-        package static let streamsMax = 64
+        /// Requests for pictures at the same time: servers allow 100 to 128 streams of HTTP/2 (RFC 9113, 6.5.2), and uploads want some of them.
+        package static let streamsMax = 96
         /// Bytes that may be on their way or promised before no other picture begins, in each direction.
         package static let plannedBytesMax: Int64 = 4 * 1024 * 1024
         /// Bytes that came and that the disk has not taken, after which no more are read from the network.

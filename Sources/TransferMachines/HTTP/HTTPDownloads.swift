@@ -65,8 +65,11 @@ struct HTTPDownloads: DownloadWay {
     }
 
     func takesAnother(places: Int) -> Bool {
-        places < Limits.HTTPWay.activeMin
-            || (places < Limits.HTTPWay.streamsMax && plannedBytes < Limits.HTTPWay.plannedBytesMax)
+        guard places >= Limits.HTTPWay.activeMin else { return true }
+        // Pictures that are all there keep their places until they are committed, and ask for nothing.
+        let asking = transfers.values.count { !$0.isReceived }
+        return places < Limits.Download.activeMax && asking < Limits.HTTPWay.streamsMax
+            && plannedBytes < Limits.HTTPWay.plannedBytesMax
     }
 
     func isSilent(now: MonotonicTime) -> Bool { silentAt.map { $0 <= now } ?? false }
