@@ -10,10 +10,13 @@ extension Catalog {
     /// Notes that a crop was closed and is to be uploaded, behind all that were closed before. What was there under that name
     /// is replaced, so the caller looks first whether the file is another account's waiting crop (``CropRow/account``).
     ///
+    /// A power cut may take the row: the next start finds the file anew, and has it wait in the same place by its times. What is noted of the
+    /// crop afterwards, and for whom the next ones are recorded, is durable and takes the row along.
+    ///
     /// - Parameter account: whose crop it is, `host:port/uid`; nil while nobody is logged in.
     @discardableResult
     package func recordCrop(_ facts: CropFacts, account: String?) throws(CacheError) -> CropRow {
-        try write("recording the crop \(facts.name)") { db in
+        try writeLazily("recording the crop \(facts.name)") { db in
             let earlier = try Self.crop(facts.name, db)
             let row = CropRow(
                 name: facts.name, identity: facts.identity, changed: facts.changed, md5: facts.md5,

@@ -212,8 +212,9 @@ extension Life {
         agent.kill()
         guard random.happens(options.powerCutRate) else { return }
         world.log("the power fails")
-        disk.cutPower()
+        let forgotten = disk.cutPower()
         oracle.powerFailed(disk: disk)
+        if !forgotten.isEmpty { oracle.serverForgot(server.store, disk) }
     }
 
     private func crashServer() {

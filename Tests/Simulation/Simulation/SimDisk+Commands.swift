@@ -32,12 +32,14 @@ extension SimDisk {
         case .stageCrop(let id): return [stage(id)]
         case .finishCrops(let ids):
             guard !isFull else { return [.failed(command, .full)] }
+            unsyncedCrops = []
             return ids.map { id in
                 guard let name = cropNames[id] else { return .cropChanged(id) }
                 return .cropFinished(id, name, uploaded(id))
             }
         case .setCropAside(let id, let reason):
             guard !isFull else { return failed(command) }
+            unsyncedCrops = []
             guard let name = catalog.row(of: id)?.crop.name else { return [] }
             catalog.crops[name]?.state = reason == CropRule.superseded ? .superseded : .setAside
             return []
@@ -96,6 +98,7 @@ extension SimDisk {
     }
 
     private func openAccount() -> DiskResult {
+        unsyncedCrops = []
         for name in catalog.crops.keys where catalog.crops[name]?.crop.account == nil || mutation == .shareCrops {
             catalog.crops[name]?.crop.account = account
         }
@@ -288,6 +291,7 @@ extension SimDisk {
 
     func record(_ item: CommitMachine.Item) -> CommitMachine.Outcome {
         let name = item.name
+        unsyncedCrops = []
         guard let intent = catalog.intents[name] else { return .failed("no intent") }
         var events: [AvatarEvent] = []
         let earlier = catalog.avatars[name]?.record

@@ -79,6 +79,7 @@ extension SimDisk {
             let crop = Crop(
                 id: CropID(id), name: name, size: Int64(files[file.inode]?.bytes.count ?? 0), md5: file.md5,
                 sha256: file.sha256, everSent: everSent, account: account)
+            if durable { unsyncedCrops.append((name, catalog.crops[name])) }
             catalog.crops[name] = SimCatalog.CropRow(
                 crop: crop, inode: file.inode, version: file.version, state: .pending)
             cropNames[crop.id] = name

@@ -49,6 +49,8 @@ final class SimDisk {
     private var lastInode = 0
     private var lastModified = MonotonicTime.zero
     var catalog = SimCatalog()
+    /// The rows of crops that the catalog's journal has and the disk may not have, and what was noted of their names before.
+    var unsyncedCrops: [(name: AvatarName, before: SimCatalog.CropRow?)] = []
     /// Which file a crop's number stood for, whatever became of its row.
     var cropNames: [CropID: AvatarName] = [:]
     private var boot = 1
@@ -147,13 +149,18 @@ final class SimDisk {
         write(inode, bytes.prefix(random.pick(0...bytes.count)), at: Int(offset))
     }
 
-    /// The power fails: names beyond some point of the journal are gone, and so are bytes that were not synced.
-    func cutPower() {
+    /// The power fails: names beyond some point of the journal are gone, and so are bytes that were not synced. The crops of which the
+    /// catalog knows nothing any more.
+    func cutPower() -> [AvatarName] {
         let kept = unsyncedNames.isEmpty ? 0 : random.pick(0...unsyncedNames.count)
         for change in unsyncedNames.prefix(kept) { makeDurable(change) }
         unsyncedNames = []
         cache = durableCache
         parts = durableParts
+        let lost = unsyncedCrops.isEmpty ? 0 : random.pick(0...unsyncedCrops.count)
+        for (name, before) in unsyncedCrops.suffix(lost).reversed() { catalog.crops[name] = before }
+        let forgotten = unsyncedCrops.suffix(lost).map(\.name)
+        unsyncedCrops = []
         for inode in Set(Array(cache.values) + Array(parts.values)).sorted() where files[inode]?.isSynced == false {
             let count = files[inode]?.bytes.count ?? 0
             let whole = random.pick(0...count)
@@ -162,6 +169,7 @@ final class SimDisk {
         }
         boot += 1
         bootID = "boot \(boot)"
+        return forgotten
     }
 
     // MARK: Opening the catalog
