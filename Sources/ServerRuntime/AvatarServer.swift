@@ -30,6 +30,7 @@ package final class AvatarServer: Service {
     private let queue = WorkQueue(threadCount: Limits.Server.workerThreads)
     private let quota = QuotaLedger()
     private let whole = WholeUploads()
+    private let logins = RecentLogins()
     private let registry: ConnectionRegistry
     private let descriptors: DescriptorBudget
     private let whenListening: @Sendable (SocketAddress) throws -> Void
@@ -42,7 +43,7 @@ package final class AvatarServer: Service {
 
     /// The same files, rules and workers for another front.
     package var avatars: AvatarService {
-        AvatarService(stores: stores, queue: queue, upload: uploads, quota: quota, whole: whole)
+        AvatarService(stores: stores, queue: queue, upload: uploads, quota: quota, whole: whole, logins: logins)
     }
 
     /// What the server counts about itself.

@@ -28,9 +28,14 @@ extension Limits {
         package static let silence = Duration.seconds(600)
         /// Pairs of user and token that the server remembers as confirmed on one connection; one more pushes out the oldest.
         package static let tokensPerConnectionMax = 4
-        /// After the store has confirmed a token, transfers that begin on the same connection within this time are not checked again. A
-        /// token that is replaced can therefore begin transfers for this long.
+        /// After the store has confirmed a token, transfers that begin on the same connection within this time are not checked again, and
+        /// requests over HTTP are not. A token that is replaced can therefore begin transfers for this long.
         package static let tokenTrust = Duration.seconds(1)
+        /// How long the embedded store's word of a user's icon counts for requests over HTTP. What this server changes itself is known at once;
+        /// a file that another has taken the place of is noticed at once, too.
+        package static let iconTrust = Duration.seconds(1)
+        /// Icons, and confirmed tokens of requests over HTTP, that are remembered for a moment.
+        package static let answersRememberedMax = 10_000
         /// Downloads under way that the server remembers of one connection. One more pushes out the oldest, whose next chunk needs a
         /// token that is valid then.
         package static let downloadsRememberedMax = 64

@@ -9,6 +9,7 @@ package struct AvatarService: Sendable {
     let upload: UploadSettings
     let quota: QuotaLedger
     let whole: WholeUploads
+    let logins: RecentLogins
 
     /// A file that may be shown to who asks.
     package struct Found: Sendable {
@@ -35,15 +36,22 @@ package struct AvatarService: Sendable {
     /// Whether each service that the stores need could be reached when it was last needed.
     package var health: [(service: String, isUp: Bool)] { stores.health() }
 
+    /// A token that the store has confirmed counts for ``AvatarCore/Limits/Server/tokenTrust``.
     package func checkToken(_ token: String, of user: UserID) async throws(StoreError) -> TokenVerdict {
-        try await work(nil, .read) { () throws(StoreError) in try stores.users.checkToken(token, of: user) }
+        if logins.knows(token, of: user) { return .valid }
+        let verdict = try await work(nil, .read) { () throws(StoreError) in
+            try stores.users.checkToken(token, of: user)
+        }
+        if verdict == .valid { logins.confirmed(token, of: user) }
+        return verdict
     }
 
     /// The user's current avatar; nil when there is none.
     ///
     /// A file that another server has put there, or that was changed since, is read and taken into the change log.
     package func avatar(of user: UserID) async throws(StoreError) -> Found? {
-        try await work(nil, .read) { () throws(StoreError) in
+        if let found = avatarAtOnce(of: user) { return found }
+        return try await work(nil, .read) { () throws(StoreError) in
             guard let icon = try stores.avatars.current(of: user), let name = try? AvatarName(icon.name) else {
                 return nil
             }
@@ -53,7 +61,8 @@ package struct AvatarService: Sendable {
 
     /// A file of `user` by its name: any for the user, for others only the current avatar. Nil for what `asker` may not see, too.
     package func file(_ name: AvatarName, of user: UserID, for asker: UserID?) async throws(StoreError) -> Found? {
-        try await work(ResourceKey(owner: user, name: name), .read) { () throws(StoreError) in
+        if let found = avatarAtOnce(of: user), found.name == name { return found }
+        return try await work(ResourceKey(owner: user, name: name), .read) { () throws(StoreError) in
             if let icon = try stores.avatars.current(of: user), ExactString(icon.name) == name.exact {
                 return try current(user, name, icon)
             }
@@ -84,12 +93,24 @@ package struct AvatarService: Sendable {
         }
     }
 
+    /// The user's current avatar, where the icon is remembered and the kernel has its file at hand: without a worker.
+    private func avatarAtOnce(of user: UserID) -> Found? {
+        guard let icon = stores.avatars.currentAtOnce(of: user), let name = try? AvatarName(icon.name),
+            case .some(.some(let file)) = stores.files.openAtOnce(ResourceKey(owner: user, name: name))
+        else { return nil }
+        return recorded(name, icon, file)
+    }
+
+    /// What the record says of an icon's file, where it was made of that very file.
+    private func recorded(_ name: AvatarName, _ icon: CurrentIcon, _ file: any StoredFile) -> Found? {
+        guard let known = icon.record, known.avatar.name == name, known.stamp == file.stamp else { return nil }
+        let content = FileContent(sha256: known.avatar.sha256, format: known.avatar.format, stamp: known.stamp)
+        return Found(name: name, file: file, content: content, generation: known.avatar.generation)
+    }
+
     private func current(_ user: UserID, _ name: AvatarName, _ icon: CurrentIcon) throws(StoreError) -> Found? {
         guard let file = try stores.files.open(ResourceKey(owner: user, name: name)) else { return nil }
-        if let known = icon.record, known.avatar.name == name, known.stamp == file.stamp {
-            let content = FileContent(sha256: known.avatar.sha256, format: known.avatar.format, stamp: known.stamp)
-            return Found(name: name, file: file, content: content, generation: known.avatar.generation)
-        }
+        if let found = recorded(name, icon, file) { return found }
         let content = try FileContent(reading: file)
         let avatar = try stores.avatars.setAvatar(name, content, of: user, .found)
         return Found(name: name, file: file, content: content, generation: avatar?.generation)

@@ -155,6 +155,9 @@ package protocol AvatarStore: Sendable {
     func removeAvatar(of user: UserID) throws(StoreError) -> Bool
     /// The user's icon, and in the same look the record of it; nil for a user without an icon, or none at all.
     func current(of user: UserID) throws(StoreError) -> CurrentIcon?
+    /// What ``current(of:)`` said less than ``AvatarCore/Limits/Server/iconTrust`` ago, unless this store has changed it since; nil when the
+    /// store must be asked. May be called on an event loop.
+    func currentAtOnce(of user: UserID) -> CurrentIcon?
     /// How far the log reaches now.
     func logRange() throws(StoreError) -> ChangeLogRange
     /// The changes behind `cursor`, oldest first, at most `limit`.
@@ -194,6 +197,9 @@ extension ImageFormat {
 }
 
 extension AvatarStore {
+    /// Of a store that others write to, too, nothing is remembered.
+    package func currentAtOnce(of user: UserID) -> CurrentIcon? { nil }
+
     package func setAvatars(
         _ files: [(name: AvatarName, content: FileContent)], of user: UserID
     ) throws(StoreError) -> [Avatar?] {

@@ -1,7 +1,9 @@
 package import AvatarCore
 internal import Foundation
 internal import GRDB
+internal import PosixFiles
 package import ServerRuntime
+internal import Synchronization
 internal import TransferMachines
 
 /// Keeps avatars and their changes in SQLite, beside the users, so that the icon and its change are one transaction.
@@ -9,11 +11,18 @@ package struct EmbeddedAvatars: AvatarStore {
     private let database: EmbeddedDatabase
     private let changesKept: Int
     private let bells = ChangeBells()
+    private let recent: RecentIcons
 
-    /// - Parameter changesKept: how many changes the log has at most; fewer in tests.
-    package init(_ database: EmbeddedDatabase, changesKept: Int = Limits.Changes.keptMax) {
+    /// - Parameters:
+    ///   - changesKept: how many changes the log has at most; fewer in tests.
+    ///   - now: the clock; another in tests.
+    package init(
+        _ database: EmbeddedDatabase, changesKept: Int = Limits.Changes.keptMax,
+        now: @escaping @Sendable () -> MonotonicTime = { SystemClock().now }
+    ) {
         self.database = database
         self.changesKept = changesKept
+        recent = RecentIcons(now: now)
     }
 
     package func setAvatar(
@@ -38,6 +47,7 @@ package struct EmbeddedAvatars: AvatarStore {
             }
             return results
         }
+        recent.changed(user)
         if results.contains(where: { $0?.isChange == true }) { bells.ring() }
         return results.map { $0?.avatar }
     }
@@ -101,6 +111,7 @@ package struct EmbeddedAvatars: AvatarStore {
             }
             return removed
         }
+        recent.changed(user)
         if removed { bells.ring() }
         return removed
     }
@@ -115,6 +126,15 @@ package struct EmbeddedAvatars: AvatarStore {
     }
 
     package func current(of user: UserID) throws(StoreError) -> CurrentIcon? {
+        let mark = recent.mark
+        let icon = try look(user)
+        if let icon { recent.keep(icon, of: user, asked: mark) }
+        return icon
+    }
+
+    package func currentAtOnce(of user: UserID) -> CurrentIcon? { recent.icon(of: user) }
+
+    private func look(_ user: UserID) throws(StoreError) -> CurrentIcon? {
         try database.read("looking up an avatar") { database in
             guard
                 let row = try Row.fetchOne(
@@ -172,4 +192,24 @@ package struct EmbeddedAvatars: AvatarStore {
     }
 
     package func onChange(_ bell: @escaping @Sendable () -> Void) { bells.add(bell) }
+}
+
+/// ``RecentAnswers`` for all threads.
+private final class RecentIcons: Sendable {
+    private let icons = Mutex(
+        RecentAnswers<UserID, CurrentIcon>(
+            trust: Limits.Server.iconTrust, countMax: Limits.Server.answersRememberedMax))
+    private let now: @Sendable () -> MonotonicTime
+
+    init(now: @escaping @Sendable () -> MonotonicTime) { self.now = now }
+
+    var mark: RecentAnswers<UserID, CurrentIcon>.Mark { icons.withLock { $0.mark } }
+
+    func icon(of user: UserID) -> CurrentIcon? { icons.withLock { $0.answer(for: user, now: now()) } }
+
+    func keep(_ icon: CurrentIcon, of user: UserID, asked mark: RecentAnswers<UserID, CurrentIcon>.Mark) {
+        icons.withLock { $0.keep(icon, for: user, asked: mark, now: now()) }
+    }
+
+    func changed(_ user: UserID) { icons.withLock { $0.changed(user) } }
 }

@@ -45,6 +45,23 @@ import TransferMachines
         }
     }
 
+    /// What is remembered of a user's icon, where anything is, is never what was before this store's own change.
+    @Test(arguments: StoreKind.allCases) func whatIsRememberedOfAnIconIsTheLastThatWasSet(kind: StoreKind) async throws
+    {
+        try await TestBackend.with(kind) { backend in
+            let avatars = try backend.stores().avatars
+            #expect(avatars.currentAtOnce(of: user) == nil)
+            for text in ["one", "two"] {
+                _ = try avatars.setAvatar(AvatarName("a.png"), content(text), of: user, .uploaded)
+                #expect(avatars.currentAtOnce(of: user) == nil)
+                let icon = try avatars.current(of: user)
+                #expect(avatars.currentAtOnce(of: user) == (kind == .embedded ? icon : nil))
+            }
+            _ = try avatars.removeAvatar(of: user)
+            #expect(avatars.currentAtOnce(of: user) == nil)
+        }
+    }
+
     @Test(arguments: StoreKind.allCases) func avatarsThatAreSetTogetherAreChangesOneByOne(kind: StoreKind) async throws
     {
         try await TestBackend.with(kind) { backend async throws in
