@@ -3,14 +3,15 @@ extension Limits {
     package enum HTTPWay {
         /// Pictures that are fetched at the same time, however large they are.
         package static let activeMin = 8
-        /// Requests for pictures at the same time: servers allow 100 to 128 streams of HTTP/2 (RFC 9113, 6.5.2), and uploads want some of them.
-        package static let streamsMax = 96
+        /// Requests for pictures at the same time. With ``uploadsMax`` and the stream of changes they are no more than nginx and our server take on
+        /// one connection of HTTP/2, 128.
+        package static let streamsMax = 80
         /// Bytes that may be on their way or promised before no other picture begins, in each direction.
         package static let plannedBytesMax: Int64 = 4 * 1024 * 1024
         /// Bytes that came and that the disk has not taken, after which no more are read from the network.
         package static let unwrittenBytesMax = 4 * 1024 * 1024
         /// Crops that are sent at the same time.
-        package static let uploadsMax = 24
+        package static let uploadsMax = 46
         /// The newest crops, which end one after the other: should the newest come to nothing, the one before it is to be the icon.
         package static let orderedCropsMax = 3
         /// A crop of at most so many bytes goes up in one PUT.
