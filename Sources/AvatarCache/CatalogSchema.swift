@@ -12,6 +12,7 @@ enum CatalogSchema {
         migrator.registerMigration("ctime of crops", migrate: cropsChanged)
         migrator.registerMigration("when avatars were checked", migrate: avatarsChecked)
         migrator.registerMigration("whose avatars are followed", migrate: usersFollowed)
+        migrator.registerMigration("what followed avatars are", migrate: avatarsFollowed)
         return migrator
     }
 
@@ -128,6 +129,18 @@ enum CatalogSchema {
                 CREATE TABLE followed (account TEXT NOT NULL, user INTEGER NOT NULL, PRIMARY KEY (account, user))
                     STRICT, WITHOUT ROWID;
                 CREATE TABLE positions (account TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT, WITHOUT ROWID;
+                """)
+    }
+
+    /// What the avatars of followed users are, where `known` is 1: the file's name, NULL for a user without an avatar, and the digest of its
+    /// bytes. Of users of before nothing is known. `noted` says when a place was kept last: the accounts used last keep theirs.
+    private static func avatarsFollowed(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                ALTER TABLE followed ADD COLUMN known INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE followed ADD COLUMN name TEXT;
+                ALTER TABLE followed ADD COLUMN sha256 TEXT;
+                ALTER TABLE positions ADD COLUMN noted INTEGER NOT NULL DEFAULT 0;
                 """)
     }
 

@@ -85,7 +85,7 @@ extension RealPrograms {
                 try await stage.startAgent()
                 let labels = (0..<count).map { LabelRequest(label: "\($0)", owner: 2000 + $0) }
                 try await untilReady(stage, labels, changed: nil)
-                try await stage.agent.program.log.line(with: "followed", "\(count)")
+                try await stage.agent.program.log.line(with: "followed", "\(count) users")
                 _ = try await stage.agent.program.terminate()
                 let new = try picture(99)
                 let changed = ServerProgram.User(uid: 2007, tokenFile: stage.folder.file("token-2007"))

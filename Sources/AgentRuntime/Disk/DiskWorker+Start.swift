@@ -54,8 +54,9 @@ extension DiskWorker {
             let opened = try catalog.openAccount(account.key, credential: account.token)
             facts.icon = opened.icon
             tokenEpoch = opened.tokenEpoch
-            let (users, position) = try catalog.followed(by: account.key)
-            (facts.followed, facts.position) = (users, position.map { ExactString($0) })
+            let following = try catalog.followed(by: account.key)
+            (facts.followed, facts.avatars) = (following.users, following.avatars)
+            facts.position = following.position.map { ExactString($0) }
         }
         var last: Int64 = 0
         while true {

@@ -256,11 +256,7 @@ final class DiskWorker {
         case .setNegative(let name, let reason, let attempts): try setNegative(name, reason, attempts: attempts)
         case .noteChecked(let name): try catalog.noteChecked([name], at: now())
         case .noteChanges(let notes):
-            if let accountKey {
-                try catalog.noteChanges(
-                    notes.changes, mayBeOld: notes.mayBeOld, followed: notes.followed, by: accountKey,
-                    position: notes.position?.string)
-            }
+            if let accountKey { try catalog.noteChanges(notes, by: accountKey, at: now()) }
             results.append(.changesNoted(notes))
         case .clearNegatives(let names): try catalog.clearNegatives(names)
         case .inspect(let name): try inspect(name)

@@ -34,6 +34,12 @@ extension Limits {
         package static let detailCharactersMax = 200
         /// Users whose avatars are followed at once, as many as our server takes in one stream.
         package static let followedMax = 10_000
+        /// How long a user is followed on whom nobody wants followed any more.
+        package static let unwantedTime = Duration.seconds(3600)
+        /// Accounts whose followed users the catalog keeps; beyond them those that were followed longest ago are forgotten.
+        package static let followingAccountsMax = 16
+        /// How often in a row the stream of changes may fail before avatars are asked for whose names it told.
+        package static let streamFailuresMax = 5
         /// How long labels may come and go before the stream of changes is opened anew for them.
         package static let followDelay = Duration.milliseconds(200)
         /// A stream of changes on which nothing came for so long is dead: our server gives a sign of life every 30 seconds.

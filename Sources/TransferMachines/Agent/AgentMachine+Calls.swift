@@ -5,14 +5,19 @@ extension AgentMachine {
     mutating func handle(_ call: BusCall, _ stream: StreamID) {
         switch call {
         case .register(let requests, let keep, let heartbeat, let more, let token):
+            let known = knownAvatars(for: requests)
             perform(
                 subscribers.register(
                     requests, keep: keep, heartbeat: heartbeat, more: more, token: token,
-                    isRoom: hasRoom(for: requests.count), stream, now: now))
+                    isRoom: hasRoom(for: requests.count), avatars: known.mapValues(\.name), stream, now: now))
+            for avatar in known.values { expectPicture(avatar) }
         case .adjust(let subscription, let add, let remove, let visible, let hidden):
+            let known = knownAvatars(for: add)
             perform(
                 subscribers.adjust(
-                    subscription, add: add, remove: remove, visible: visible, hidden: hidden, stream))
+                    subscription, add: add, remove: remove, visible: visible, hidden: hidden,
+                    avatars: known.mapValues(\.name), stream))
+            for avatar in known.values { expectPicture(avatar) }
         case .fetch(let names, let visibility, let again, let more):
             let denial: BusFault? =
                 session.login == nil

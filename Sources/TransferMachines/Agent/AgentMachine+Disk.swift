@@ -11,7 +11,7 @@ extension AgentMachine {
             if !facts.doubtful.isEmpty { rescan(.crops) }
             perform(uploads.accountOpened(facts, account: session.login?.account))
             if let login = session.login, login.way == .http, facts.account == login.account {
-                follower.accountOpened(facts.position, followed: facts.followed)
+                followingOpened(facts)
             }
         case .lookedUp(let rows): for row in rows { lookedUp(row) }
         case .logged(let events): logged(events)
@@ -194,7 +194,7 @@ extension AgentMachine {
         let notAsked = recheckIfAsked(name)
         perform(subscribers.catalogAnswered(name))
         // Labels of a name that was not known yet have just had their first state, unless the name itself is news to them.
-        if downloads.record(of: name) != nil, subscribers.isAvatar(name) { tellLabels(name) }
+        if downloads.takeNewlyNamed(name), downloads.record(of: name) != nil { tellLabels(name) }
         switch downloads.status(of: name) {
         // Labels that were told of a picture that waits hear how it ended.
         case .ready where before == .stalled, .failed where before == .stalled: concluded(name)

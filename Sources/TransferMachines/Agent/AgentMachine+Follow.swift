@@ -8,14 +8,17 @@ extension AgentMachine {
             case .send(let request): actions.append(.send(request))
             case .disk(let command):
                 actions.append(.disk(command))
-                guard case .noteChanges(let notes) = command, let users = notes.followed else { continue }
+                guard case .noteChanges(let notes) = command, notes.followed != nil || !notes.avatars.isEmpty
+                else { continue }
+                let (users, known) = follower.counts
                 log(
                     .note(
                         Note(
                             .debug, "followed: the server tells when these avatars change",
-                            detail: "\(users.count) users")))
+                            detail: "\(users) users, \(known) known")))
             case .avatar(let user, let name, let digest): avatarChanged(of: user, name, digest)
             case .mayBeOld(let users): askAgain(users)
+            case .askForAll: for user in subscribers.followedOwners { follower.askAgain(user) }
             case .loginRefused(let refusal): perform(session.refuse(refusal, now: now))
             case .tellsNothing:
                 log(
@@ -38,7 +41,41 @@ extension AgentMachine {
         self.followAt = nil
         guard session.login?.way == .http else { return }
         follower.follow(subscribers.owners.union(downloads.owners), now: now)
+        showKnownAvatars()
         for user in subscribers.unknownOwners { follower.ask(user) }
+    }
+
+    /// What the catalog kept of the account: labels that wait for the names of users' avatars show them.
+    mutating func followingOpened(_ facts: AccountFacts) {
+        follower.accountOpened(facts.position, followed: facts.followed, avatars: facts.avatars)
+        showKnownAvatars()
+    }
+
+    private mutating func showKnownAvatars() {
+        for user in subscribers.unknownOwners {
+            guard let avatar = follower.avatar(of: user) else { continue }
+            avatarChanged(of: user, avatar.name, nil)
+            expectPicture(avatar)
+        }
+    }
+
+    /// What is known of the avatars of users whom these labels name alone, and no label of before.
+    func knownAvatars(for requests: [LabelRequest]) -> [UserID: UserAvatar] {
+        var known: [UserID: UserAvatar] = [:]
+        for case .ownerOnly(let user) in requests.lazy.map(\.target) where !subscribers.isFollowed(user) {
+            known[user] = follower.avatar(of: user)
+        }
+        return known
+    }
+
+    /// The picture that is there under an avatar's name may be another one.
+    mutating func expectPicture(_ avatar: UserAvatar) {
+        if let name = avatar.name, let digest = avatar.sha256 { downloads.expect(name, digest) }
+    }
+
+    /// The server has no picture of this name: users whose avatar it was have another one, perhaps.
+    mutating func pictureNotThere(_ name: AvatarName) {
+        for user in subscribers.users(ofAvatar: name) { follower.notThere(of: user) }
     }
 
     mutating func forgetFollowed() {
@@ -56,6 +93,7 @@ extension AgentMachine {
     private mutating func avatarChanged(of user: UserID, _ name: AvatarName?, _ digest: SHA256Digest?) {
         let names = subscribers.setAvatar(of: user, name)
         perform(downloads.lookUp(names, touch: true))
+        if let name { downloads.newlyNamed(name) }
         refresh(names)
         guard let name else {
             if subscribers.isFollowed(user) {

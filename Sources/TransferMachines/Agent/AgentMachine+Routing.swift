@@ -54,6 +54,7 @@ extension AgentMachine {
             case .unneeded(let name): dropIfUnneeded(name)
             case .loginRefused(let refusal): perform(session.refuse(refusal, now: now))
             case .stray(let detail): stray(detail)
+            case .notThere(let name): pictureNotThere(name)
             }
         }
     }

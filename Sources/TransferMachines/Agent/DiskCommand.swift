@@ -69,28 +69,3 @@ package enum DiskCommand: Hashable, Sendable {
     /// Make the state folder, its lock and the catalog anew where they are gone, from what is held of them.
     case restoreState
 }
-
-/// What the server's stream of changes has told since the last note, for the catalog.
-package struct ChangeNotes: Hashable, Sendable {
-    /// Names whose pictures are these now: one that is there with other bytes is to be asked for again, in a later run too.
-    package var changes: [AvatarName: SHA256Digest] = [:]
-    /// Users whose pictures are all to be asked for again, since their changes may have been missed.
-    package var mayBeOld: Set<UserID> = []
-    /// Whose avatars are followed without a gap up to ``position``; nil for whoever was before.
-    package var followed: [UserID]?
-    /// The place in the server's log up to which everything was told; nil for the one before.
-    package var position: ExactString?
-
-    /// Nothing was told.
-    package init() {}
-
-    var isEmpty: Bool { changes.isEmpty && mayBeOld.isEmpty && followed == nil }
-
-    /// What was told later replaces what was told before.
-    mutating func merge(_ later: ChangeNotes) {
-        changes.merge(later.changes) { $1 }
-        mayBeOld.formUnion(later.mayBeOld)
-        followed = later.followed ?? followed
-        position = later.position ?? position
-    }
-}

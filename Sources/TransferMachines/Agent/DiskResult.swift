@@ -128,6 +128,8 @@ package struct AccountFacts: Hashable, Sendable {
     package var doubtful: [AvatarName] = []
     /// The users whose avatars were followed, and up to where in the server's log.
     package var followed: [UserID] = []
+    /// What their avatars were there, as far as that is known.
+    package var avatars: [UserID: UserAvatar] = [:]
     package var position: ExactString?
 
     /// An account of which nothing is known.

@@ -22,6 +22,8 @@ struct Downloads: Sendable {
         case unneeded(AvatarName)
         case loginRefused(LoginRefusal)
         case stray(String)
+        /// The server has no picture of this name.
+        case notThere(AvatarName)
     }
 
     /// A place on the connection.
@@ -69,6 +71,8 @@ struct Downloads: Sendable {
         var checkedAt: MonotonicTime?
         /// Why the picture that is there is asked for again; nil when it is not.
         var recheck: Recheck?
+        /// Whether labels that have had their first states show it, once the catalog has answered.
+        var isNewlyNamed = false
 
         /// How urgent it is to ask the server for it.
         var urgency: Visibility? { recheck == .old ? priority.map { _ in .hidden } : priority }
@@ -213,12 +217,27 @@ struct Downloads: Sendable {
         } else {
             entries[row.name]?.status = .idle
         }
-        if row.avatar == nil { entries[row.name]?.refusal = row.negative }
+        if row.avatar == nil {
+            entries[row.name]?.refusal = row.negative
+            news.notThere(row.name)
+        }
         if let avatar = row.avatar {
             let isDoubted = row.checked.map { now - $0 >= Limits.Download.longAgo / 2 } ?? false
-            news.lookedUp(row.name, avatar.sha256, isDoubted: isDoubted && avatar.owner != nil)
+            news.lookedUp(
+                row.name, avatar.sha256, isDoubted: isDoubted && avatar.owner != nil, isFetched: row.checked != nil)
         }
         return before
+    }
+
+    /// Labels that have had their first states show this picture from now on: they are told when the catalog has answered.
+    mutating func newlyNamed(_ name: AvatarName) {
+        if entries[name]?.status == .unknown || entries[name]?.status == .stalled { entries[name]?.isNewlyNamed = true }
+    }
+
+    /// Whether the catalog's answer is news to labels.
+    mutating func takeNewlyNamed(_ name: AvatarName) -> Bool {
+        defer { entries[name]?.isNewlyNamed = false }
+        return entries[name]?.isNewlyNamed ?? false
     }
 
     /// The catalog could not be read: it is asked again when the disk is well. Whether the name was waited for.
@@ -533,6 +552,16 @@ struct Downloads: Sendable {
         news.heard(name, digest, current: entry.record?.sha256)
     }
 
+    /// The server once told that the picture of this name is this one. One that is there with other bytes is asked for again: it may have come
+    /// later, or from another server.
+    mutating func expect(_ name: AvatarName, _ digest: SHA256Digest) {
+        guard let entry = entries[name] else { return }
+        switch entry.status {
+        case .unknown, .stalled: news.expect(name, digest)
+        default: if mayBeOld(name), entry.record?.sha256 != digest { news.heard(name, nil, current: nil) }
+        }
+    }
+
     /// What the stream of changes told of a picture that has just come down, and that is not it: the catalog is to note that once more.
     func newsAfterCommit(of name: AvatarName) -> ChangeNotes? {
         guard news.isThere(of: name) else { return nil }
@@ -753,6 +782,7 @@ extension Downloads {
         case .failed(let reason, let detail):
             actions.append(.answered(name))
             actions += fail(name, reason, detail: detail, now: now)
+            if reason == .absent { actions.append(.notThere(name)) }
         case .loginRefused(let refusal):
             leave(name)
             entries[name]?.status = .idle

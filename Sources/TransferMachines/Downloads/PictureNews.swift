@@ -18,6 +18,8 @@ struct PictureNews: Sendable {
     }
 
     private var entries: [AvatarName: Entry] = [:]
+    /// What the server once said of pictures that nobody has looked up in the catalog yet.
+    private var expected: [AvatarName: SHA256Digest] = [:]
     /// Names of which the server is to be asked as soon as that may be.
     private(set) var due: Set<AvatarName> = []
 
@@ -34,10 +36,18 @@ struct PictureNews: Sendable {
         due.insert(name)
     }
 
-    /// The catalog says which picture is there, and whether the stream said in an earlier run that it may be another (`isDoubted`).
-    mutating func lookedUp(_ name: AvatarName, _ digest: SHA256Digest, isDoubted: Bool) {
+    /// The server once said that the picture is this one; the catalog will say which one is there.
+    mutating func expect(_ name: AvatarName, _ digest: SHA256Digest) { expected[name] = digest }
+
+    /// The catalog says that there is no picture of this name.
+    mutating func notThere(_ name: AvatarName) { expected[name] = nil }
+
+    /// The catalog says which picture is there, whether the stream said in an earlier run that it may be another (`isDoubted`), and whether it
+    /// came from a server at all.
+    mutating func lookedUp(_ name: AvatarName, _ digest: SHA256Digest, isDoubted: Bool, isFetched: Bool) {
+        let isOther = expected.removeValue(forKey: name).map { $0 != digest && isFetched } ?? false
         if entries[name]?.digest == digest { return forget(name) }
-        if isDoubted { heard(name, nil, current: nil) } else { askAgain(name) }
+        if isDoubted || isOther { heard(name, nil, current: nil) } else { askAgain(name) }
     }
 
     /// The server is asked for the picture now.
@@ -102,11 +112,13 @@ struct PictureNews: Sendable {
     /// The picture is not there any more, or nobody cares: what was said of it is in the catalog.
     mutating func forget(_ name: AvatarName) {
         entries[name] = nil
+        expected[name] = nil
         due.remove(name)
     }
 
     /// Another server has pictures of its own; and yet what was said is said only once.
     mutating func accountChanged() {
+        expected = [:]
         for name in entries.keys { entries[name] = Entry() }
         due = Set(entries.keys)
     }

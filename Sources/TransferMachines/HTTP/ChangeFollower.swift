@@ -3,8 +3,8 @@ internal import AvatarCore
 /// Whose avatars are followed by the server's stream of changes, up to where all is known, and what each user's avatar is called.
 ///
 /// One stream for all users of one account. Its place in the server's log is kept in the catalog, together with the users that were followed up
-/// to it without a gap: after a day away one request tells who of them has a new avatar. Users that were not followed before, and all of them after
-/// a reset, are asked for one by one.
+/// to it without a gap, and what their avatars are there: after a day away one request tells who of them has a new avatar, and nobody else is asked
+/// for. Users that were not followed before, and all of them after a reset, are asked for one by one.
 struct ChangeFollower: Sendable {
     /// What the rest of the machine has to do.
     enum Action: Hashable, Sendable {
@@ -14,6 +14,8 @@ struct ChangeFollower: Sendable {
         case avatar(UserID, AvatarName?, SHA256Digest?)
         /// What is known of these users' pictures may be old.
         case mayBeOld(Set<UserID>)
+        /// Nobody tells whether users have other avatars by now: all that are shown are to be asked for.
+        case askForAll
         case loginRefused(LoginRefusal)
         /// The server has no stream of changes.
         case tellsNothing
@@ -32,7 +34,7 @@ struct ChangeFollower: Sendable {
     private var users: Set<UserID> = []
     private var position: ExactString?
     /// The users that were followed up to ``position`` without a gap.
-    private var kept: Set<UserID> = []
+    private var followed = FollowedAvatars()
     /// What the stream told and the catalog is not noting yet, and what it is noting. One note is under way at a time, so that the place in the
     /// log is never kept without what was told before it.
     private var untold = ChangeNotes()
@@ -42,6 +44,8 @@ struct ChangeFollower: Sendable {
     private var lastNumber = 0
     private var openAt = MonotonicTime.zero
     private var failures = 0
+    /// How often in a row the stream ended before it was ready, and not because the server wants to be asked later.
+    private var endings = 0
     /// Whether the server is known to have no such stream.
     private var isUnknown = false
     private var cancelled: [ServerRequest] = []
@@ -62,9 +66,13 @@ struct ChangeFollower: Sendable {
     private init(lastNumber: Int) { self.lastNumber = lastNumber }
 
     /// What the catalog kept of the account.
-    mutating func accountOpened(_ position: ExactString?, followed: [UserID]) {
+    mutating func accountOpened(
+        _ position: ExactString?, followed users: [UserID], avatars: [UserID: UserAvatar] = [:]
+    ) {
         guard !isOpen else { return }
-        (isOpen, self.position, kept, notedPosition) = (true, position, Set(followed), position)
+        (isOpen, self.position, notedPosition) = (true, position, position)
+        followed = FollowedAvatars(users, avatars: avatars)
+        unasked.removeAll { followed.avatar(of: $0) != nil }
     }
 
     // MARK: The catalog's note
@@ -108,6 +116,15 @@ struct ChangeFollower: Sendable {
     /// Whether a change of this user's avatar would be heard of, and was up to now.
     func follows(_ user: UserID) -> Bool { stream?.isReady == true && stream?.users.contains(user) == true }
 
+    /// What the user's avatar is, as far as that was told; nil where it is to be asked for.
+    func avatar(of user: UserID) -> UserAvatar? { followed.avatar(of: user) }
+
+    /// How many users are followed, and of how many of them it is known what their avatars are.
+    var counts: (users: Int, known: Int) { followed.counts }
+
+    /// The picture that was kept as the user's avatar is not there, says the server: the user may have another one by now.
+    mutating func notThere(of user: UserID) { if followed.isUnconfirmed(user) { askAgain(user) } }
+
     /// Whether something is to be asked.
     var hasWork: Bool { isOpen && !isUnknown && ((stream == nil && !users.isEmpty) || !unasked.isEmpty) }
 
@@ -116,6 +133,7 @@ struct ChangeFollower: Sendable {
         users =
             wanted.count <= Limits.HTTPWay.followedMax
             ? wanted : Set(wanted.sorted().prefix(Limits.HTTPWay.followedMax))
+        followed.want(users, now: now)
         guard let stream, !users.isSubset(of: stream.users) else { return }
         end(openAt: now)
     }
@@ -126,7 +144,10 @@ struct ChangeFollower: Sendable {
     }
 
     /// Asks once more, be it that an answer is on its way: that may have been true before.
-    mutating func askAgain(_ user: UserID) { if !unasked.contains(user) { unasked.append(user) } }
+    mutating func askAgain(_ user: UserID) {
+        forgetAsks(of: user)
+        if !unasked.contains(user) { unasked.append(user) }
+    }
 
     /// What is on its way of an answer was true before.
     private mutating func forgetAsks(of user: UserID) {
@@ -147,10 +168,11 @@ struct ChangeFollower: Sendable {
         var actions: [Action] = []
         if stream == nil, !isUnknown, !users.isEmpty, openAt <= now {
             lastNumber += 1
+            let users = followed.staying(beside: self.users, now: now)
             // Of others the stream does not tell, and yet the place in the log moves on.
-            if !kept.isSubset(of: users) {
-                kept.formIntersection(users)
-                untold.followed = kept.sorted()
+            if !followed.users.isSubset(of: users) {
+                followed.follow(followed.users.intersection(users))
+                untold.follow(followed.users)
             }
             stream = Stream(number: lastNumber, users: users, silentAt: now + Limits.Connection.replyTimeout)
             actions.append(
@@ -199,10 +221,7 @@ struct ChangeFollower: Sendable {
         switch reply {
         case .head(let head): return began(head, now: now)
         case .change(let change): return heard(change, now: now)
-        case .end:
-            failures += 1
-            end(openAt: now + pause)
-            return []
+        case .end: return ended(now: now)
         case .sent, .bytes: return []
         }
     }
@@ -218,15 +237,24 @@ struct ChangeFollower: Sendable {
         case 404, 405, 501:
             isUnknown = true
             end(openAt: .never)
-            return [.tellsNothing]
+            followed.forgetAvatars()
+            return [.tellsNothing, .askForAll]
         case 429, 503:
             failures += 1
             end(openAt: now + head.pause(tries: failures))
-        default:
-            failures += 1
-            end(openAt: now + pause)
+            return []
+        default: return ended(now: now)
         }
-        return []
+    }
+
+    /// The stream ended by itself, or there is none. What avatars are is believed no longer where that goes on.
+    private mutating func ended(now: MonotonicTime) -> [Action] {
+        failures += 1
+        endings += 1
+        end(openAt: now + pause)
+        guard endings == Limits.HTTPWay.streamFailuresMax else { return [] }
+        followed.forgetAvatars()
+        return [.askForAll]
     }
 
     private mutating func heard(_ change: ServerChange, now: MonotonicTime) -> [Action] {
@@ -240,35 +268,45 @@ struct ChangeFollower: Sendable {
             guard stream.users.contains(user) else { return [] }
             unasked.removeAll { $0 == user }
             forgetAsks(of: user)
-            guard case .avatar(_, let name, let digest) = change.kind else { return [.avatar(user, nil, nil)] }
+            guard case .avatar(_, let name, let digest) = change.kind else { return learned(.none, of: user) }
             guard untold.changes.count < Limits.HTTPWay.notesMax else {
                 // The catalog takes nothing: all this is told again later.
-                (position, untold) = (notedPosition, ChangeNotes())
+                position = notedPosition
+                followed.missed(Set(untold.avatars.keys))
+                untold.changes = [:]
+                untold.avatars = untold.avatars.filter { $0.value == nil }
                 failures += 1
                 end(openAt: now + pause)
                 return []
             }
             untold.changes[name] = digest
-            return note() + [.avatar(user, name, digest)]
+            return learned(UserAvatar(name: name, sha256: digest), of: user)
         case .ready:
             self.stream?.isReady = true
-            failures = 0
+            (failures, endings) = (0, 0)
             // Of users that were not followed up to here nobody knows what happened before.
-            let unknown = before == nil ? stream.users : stream.users.subtracting(kept)
-            kept = stream.users
+            let unknown = before == nil ? stream.users : stream.users.subtracting(followed.users)
+            followed.follow(stream.users)
             return keep(unknown)
         case .reset:
             // At the beginning of a stream `ready` follows. One that has been ready goes on from here without another word.
-            kept = stream.isReady ? stream.users : []
-            return stream.isReady ? keep(kept) : []
+            followed.follow(stream.isReady ? stream.users : [])
+            return stream.isReady ? keep(followed.users) : []
         }
     }
 
     /// All who are kept are followed from here on, and of these users nobody knows what happened before.
     private mutating func keep(_ unknown: Set<UserID>) -> [Action] {
-        untold.followed = kept.sorted()
-        untold.mayBeOld.formUnion(unknown)
+        followed.missed(unknown)
+        untold.follow(followed.users)
+        untold.miss(unknown)
         return note() + (unknown.isEmpty ? [] : [.mayBeOld(unknown)])
+    }
+
+    /// The server told what the user's avatar is.
+    private mutating func learned(_ avatar: UserAvatar, of user: UserID) -> [Action] {
+        if followed.heard(avatar, of: user) { untold.avatars[user] = avatar }
+        return note() + [.avatar(user, avatar.name, avatar.sha256)]
     }
 
     /// What a user's avatar is called.
@@ -279,9 +317,13 @@ struct ChangeFollower: Sendable {
         switch head.status {
         case 200, 404:
             askFailures = 0
-            if head.status == 404 { return [.avatar(user, nil, nil)] }
+            if head.status == 404 { return learned(.none, of: user) }
             guard let name = head.name else { return [] }
-            return [.avatar(user, name, head.sha256)]
+            // In a later run nobody asks again.
+            if followed.users.contains(user), let digest = head.sha256, untold.changes.count < Limits.HTTPWay.notesMax {
+                untold.changes[name] = digest
+            }
+            return learned(UserAvatar(name: name, sha256: head.sha256), of: user)
         case 401:
             askAgain(user)
             return [.loginRefused(LoginRefusal(head))]

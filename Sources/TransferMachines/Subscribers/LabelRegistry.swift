@@ -118,8 +118,11 @@ package struct LabelRegistry: Sendable {
         order.append(stream)
     }
 
-    /// Adds labels whose states the subscriber has not been told yet; a label of the same id is replaced.
-    package mutating func add(_ labels: [LabelRequest], to stream: StreamID) {
+    /// Adds labels whose states the subscriber has not been told yet; a label of the same id is replaced. `avatars` says what the avatars of
+    /// users are called, nil for none, whom no label showed before.
+    package mutating func add(
+        _ labels: [LabelRequest], avatars: [UserID: AvatarName?] = [:], to stream: StreamID
+    ) {
         guard subscriptions[stream] != nil else { return }
         for request in labels {
             drop(request.label, from: stream)
@@ -130,7 +133,10 @@ package struct LabelRegistry: Sendable {
             labelCount += 1
             let reference = Reference(stream: stream, label: request.label)
             if let owner = request.target.owner { ownerCounts[owner, default: 0] += 1 }
-            if case .ownerOnly(let owner) = request.target { byOwner[owner, default: [:]][reference] = lastNumber }
+            if case .ownerOnly(let owner) = request.target {
+                if byOwner[owner] == nil, let name = avatars[owner] { note(name, of: owner) }
+                byOwner[owner, default: [:]][reference] = lastNumber
+            }
             if let name = name(of: request.target) {
                 byName[name, default: [:]][reference] = Showing(number: lastNumber, owner: request.target.owner)
             }
@@ -166,6 +172,9 @@ package struct LabelRegistry: Sendable {
     /// Whether a label shows whatever this user's avatar is.
     package func isFollowed(_ owner: UserID) -> Bool { byOwner[owner] != nil }
 
+    /// The users of labels that show whatever a user's avatar is.
+    var followedOwners: [UserID] { byOwner.keys.sorted() }
+
     /// The users of such labels, as far as nobody knows what their avatars are called.
     package var unknownOwners: [UserID] { byOwner.keys.filter { avatarNames[$0] == nil }.sorted() }
 
@@ -196,8 +205,8 @@ package struct LabelRegistry: Sendable {
         if case .some(let new?) = name { usersOfName[new, default: []].insert(owner) }
     }
 
-    /// Whether a label shows the picture because it is somebody's avatar.
-    package func isAvatar(_ name: AvatarName) -> Bool { usersOfName[name] != nil }
+    /// The users whose avatar is called so, as far as labels show whatever it is.
+    func users(ofAvatar name: AvatarName) -> [UserID] { usersOfName[name]?.sorted() ?? [] }
 
     /// Another server, where users have other avatars. The names that lost a label.
     package mutating func forgetAvatars() -> [AvatarName] {

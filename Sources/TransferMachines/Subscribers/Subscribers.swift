@@ -104,7 +104,9 @@ struct Subscribers: Sendable {
     var unknownOwners: [UserID] { labels.unknownOwners }
     func avatarName(of owner: UserID) -> AvatarName?? { labels.avatarName(of: owner) }
     func isFollowed(_ owner: UserID) -> Bool { labels.isFollowed(owner) }
-    func isAvatar(_ name: AvatarName) -> Bool { labels.isAvatar(name) }
+    func users(ofAvatar name: AvatarName) -> [UserID] { labels.users(ofAvatar: name) }
+    /// The users of labels that show whatever a user's avatar is.
+    var followedOwners: [UserID] { labels.followedOwners }
 
     /// What a user's avatar is called, or that there is none. The names that lost or gained a label.
     mutating func setAvatar(of owner: UserID, _ name: AvatarName?) -> [AvatarName] {
@@ -119,9 +121,10 @@ struct Subscribers: Sendable {
         return told(outputs, done)
     }
 
+    /// `avatars` are those of users whom the labels name alone, as far as they are known.
     mutating func register(
         _ requests: [LabelRequest], keep: Bool, heartbeat: Bool, more: Bool, token: ExactString, isRoom: Bool,
-        _ stream: StreamID, now: MonotonicTime
+        avatars: [UserID: AvatarName?] = [:], _ stream: StreamID, now: MonotonicTime
     ) -> [Action] {
         let limit = more ? Limits.Labels.perSubscriptionMax : Limits.Labels.perReplyMax
         if let fault = Self.fault(requests.count, limit, total: labels.labelCount + requests.count) {
@@ -131,13 +134,12 @@ struct Subscribers: Sendable {
             return [.bus(.failed(stream, .tooMany(what: "names", limit: Limits.Labels.namesMax)))]
         }
         labels.open(stream, token: token, keep: keep && more, heartbeat: heartbeat && more, now: now)
-        return add(requests, to: stream, isOnce: !more)
+        return add(requests, avatars, to: stream, isOnce: !more)
     }
 
     mutating func adjust(
         _ subscription: ExactString, add: [LabelRequest], remove: [ExactString], visible: [ExactString],
-        hidden: [ExactString],
-        _ stream: StreamID
+        hidden: [ExactString], avatars: [UserID: AvatarName?] = [:], _ stream: StreamID
     ) -> [Action] {
         guard let target = labels.stream(of: subscription) else {
             return [.bus(.failed(stream, .unknownSubscription(subscription.string)))]
@@ -149,7 +151,7 @@ struct Subscribers: Sendable {
         let gone = labels.remove(remove, from: target)
         let seen = labels.see(visible, as: .visible, on: target) + labels.see(hidden, as: .hidden, on: target)
         let actions = [Action.bus(.done(stream)), .labelsGone(gone), .reprioritize(seen)]
-        return add.isEmpty ? actions : actions + self.add(add, to: target, isOnce: false)
+        return add.isEmpty ? actions : actions + self.add(add, avatars, to: target, isOnce: false)
     }
 
     /// Which bound so many labels of one subscription, or of all, would pass.
@@ -159,8 +161,10 @@ struct Subscribers: Sendable {
     }
 
     /// The first states of new labels are told when the catalog has told of every name in them.
-    private mutating func add(_ requests: [LabelRequest], to stream: StreamID, isOnce: Bool) -> [Action] {
-        labels.add(requests, to: stream)
+    private mutating func add(
+        _ requests: [LabelRequest], _ avatars: [UserID: AvatarName?], to stream: StreamID, isOnce: Bool
+    ) -> [Action] {
+        labels.add(requests, avatars: avatars, to: stream)
         var names: [AvatarName] = []
         var seen: Set<AvatarName> = []
         for request in requests {

@@ -191,6 +191,67 @@ extension RealPrograms {
             return (status, got.output.lowercased(), sha256(ofFile: body))
         }
 
+        /// Registers labels until they show what `isEnough` wants: digests by label, "absent" for a user without an avatar.
+        private func show(
+            _ labels: [LabelRequest], _ stage: WebStage, until isEnough: @escaping @Sendable ([String: String]) -> Bool
+        ) async throws {
+            let client = stage.agent.client
+            try await within(patience, "what the labels show") {
+                var shown: [String: String] = [:]
+                for try await reply in try await client.register(labels, keep: true) {
+                    for told in reply.labels {
+                        shown[told.label] = told.avatar.state == .ready ? told.avatar.sha256 : "\(told.avatar.state)"
+                    }
+                    if isEnough(shown) { return }
+                }
+                throw CancellationError()
+            }
+        }
+
+        @Test("after a start labels show what they showed, and no user is asked for whose change the server tells")
+        func knownAvatars() async throws {
+            try await withProxy { stage, nginx in
+                let count = 6
+                var digests: [String: String] = [:]
+                for number in 0..<count {
+                    let user = try await stage.server.addUser(Int64(2000 + number), name: "user\(number)")
+                    // The last one has no avatar.
+                    guard number < count - 1 else { continue }
+                    let bytes = try TestPictures.padded(.png, to: 5000, seed: UInt8(number))
+                    try await stage.put(bytes, "face-\(number).png", by: user)
+                    digests["\(number)"] = sha256(bytes)
+                }
+                digests["\(count - 1)"] = "absent"
+                let labels = (0..<count).map { LabelRequest(label: "\($0)", owner: 2000 + $0) }
+                try await stage.startAgent()
+                let first = digests
+                try await show(labels, stage) { $0 == first }
+                try await stage.agent.program.log.line(with: "followed", "\(count) users, \(count) known")
+                _ = try await stage.agent.program.terminate()
+
+                for number in [1, count - 1] {
+                    let bytes = try TestPictures.padded(.png, to: 5000, seed: UInt8(100 + number))
+                    let user = ServerProgram.User(
+                        uid: Int64(2000 + number), tokenFile: stage.folder.file("token-\(2000 + number)"))
+                    try await stage.put(bytes, "new-\(number).png", by: user)
+                    digests["\(number)"] = sha256(bytes)
+                }
+                let before = nginx.answered.count
+                try await stage.startAgent()
+                let second = digests
+                try await show(labels, stage) { $0 == second }
+                let asked = nginx.answered.dropFirst(before)
+                #expect(asked.filter { $0.contains("\"HEAD ") } == [])
+                #expect(asked.filter { $0.contains("\"GET /v1/avatars/") }.count == 2)
+                _ = try await stage.agent.program.terminate()
+
+                // Nothing listens at this port.
+                stage.lead(to: 1)
+                try await stage.startAgent()
+                try await show(labels, stage) { $0 == second }
+            }
+        }
+
         @Test(
             "the agent goes through it: down by digest, up by PUT and in pieces, and it hears of changes",
             arguments: [false, true])

@@ -52,6 +52,8 @@ package final class Life {
     var isPartitioned = false
     /// Whether nobody trusts the server's certificate for a while.
     var hasBadCertificate = false
+    /// What the agent's catalog kept of users' avatars when the account was opened, and the place in the server's log up to which that held.
+    var known: (avatars: [UserID: UserAvatar], position: ExactString?) = ([:], nil)
     /// Friends who have no avatar for a while, and which they had.
     var removed: [UserID: AvatarName] = [:]
     /// What becomes of connections while the server is away and something before it accepts them; nil while it is there.
@@ -230,13 +232,14 @@ package final class Life {
         oracle.account = { _ in "" }
         disk.placed = { _ in }
         agent.moved = { _, _, _ in }
-        agent.asked = { _ in }
+        (agent.asked, agent.askedAvatar) = ({ _ in }, { _ in })
         agent.sent = { _, _ in }
         agent.hangsUp = { _ in false }
         agent.loginExcused = {}
         agent.serverHas = { _ in false }
         disk.imported = { _ in }
         disk.recorded = { _ in }
+        disk.avatarsKnown = { _, _ in }
         agent.heard = { _ in }
         agent.refused = { _, _, _ in }
         agent.lifted = { _ in }
@@ -293,6 +296,7 @@ package final class Life {
             watcher = nil
             politeness.excuse()
             politeness.forgetPutOff()
+            known = ([:], nil)
             if agent.isHTTP { oracle.agentForgot(server.store, disk) }
         }
         connectOracles()
@@ -342,6 +346,8 @@ package final class Life {
     private func connectOracles() {
         agent.moved = { [self] before, after, byLogin in politeness.moved(from: before, to: after, byLogin: byLogin) }
         agent.asked = { [self] name in politeness.asked(name, tokenEpoch: disk.tokenEpoch) }
+        disk.avatarsKnown = { [self] in known = ($0, $1) }
+        agent.askedAvatar = { [self] user in checkAsked(user) }
         agent.hangsUp = { [self] request in
             switch request {
             case .upload(let crop, _): crop.name == Self.unwelcomeCrop

@@ -94,6 +94,10 @@ package enum Mutation: String, CaseIterable, Sendable {
     case keepPlaceAlone = "keep-place-alone"
     /// The place in the log of changes is kept, and not which pictures the changes were of.
     case forgetChanges = "forget-changes"
+    /// What avatars are called is kept once, and not when it changes.
+    case keepOldAvatars = "keep-old-avatars"
+    /// What avatars are called is forgotten with each start.
+    case forgetAvatars = "forget-avatars"
     /// The server goes on with a stream from now, wherever the last one ended.
     case skipMissedChanges = "skip-missed-changes"
     /// The server goes on with a stream from a place that its log does not reach any more.
@@ -106,7 +110,8 @@ package enum Mutation: String, CaseIterable, Sendable {
         switch self {
         case .ignoreOffsets, .forgetPlaces, .ignoreDigests, .takeWholesForRests, .answerUploadsEarly, .ignoreRetryAfter,
             .ignoreChanges,
-            .ignoreResets, .keepPlaceAlone, .forgetChanges, .skipMissedChanges, .ignoreCutLog,
+            .ignoreResets, .keepPlaceAlone, .forgetChanges, .keepOldAvatars, .forgetAvatars, .skipMissedChanges,
+            .ignoreCutLog,
             .countEveryLogin:
             .http
         default: .classic

@@ -82,6 +82,7 @@ final class SimAgent {
     var moved: (_ from: ConnectionMachine.State, _ to: ConnectionMachine.State, _ byLogin: Bool) -> Void = { _, _, _ in
     }
     var asked: (AvatarName) -> Void = { _ in }
+    var askedAvatar: (UserID) -> Void = { _ in }
     /// A chunk of a crop goes out for this user.
     var sent: (CropID, UserID) -> Void = { _, _ in }
     /// The answer to a request of the HTTP way will not come.
@@ -322,7 +323,9 @@ final class SimAgent {
             world.log("agent sends", crop.name.string, crop.size)
             sent(crop.id, account.uid)
         case .changes(let users, _): world.log("agent follows", "", Int64(users.count))
-        case .avatar(let user): world.log("agent asks for the avatar of", "\(user)")
+        case .avatar(let user):
+            world.log("agent asks for the avatar of", "\(user)")
+            askedAvatar(user)
         case .askOffset: world.log("agent asks how far")
         }
     }

@@ -59,6 +59,8 @@ struct SimCatalog {
     /// Whom each account follows without a gap, and up to where in its server's log.
     var followed: [String: [UserID]] = [:]
     var positions: [String: ExactString] = [:]
+    /// What the avatars of followed users are there, as far as that is known.
+    var userAvatars: [String: [UserID: UserAvatar]] = [:]
 
     mutating func log(
         _ kind: AvatarEvent.Kind, _ name: AvatarName, at wall: UnixTime, repeating: Bool
@@ -76,7 +78,13 @@ struct SimCatalog {
             if let digest = notes.changes[name], avatars[name]?.record.sha256 != digest { avatars[name]?.checked = nil }
             if let owner = avatars[name]?.record.owner, notes.mayBeOld.contains(owner) { avatars[name]?.checked = nil }
         }
-        if let users = notes.followed { followed[account] = users }
+        if let users = notes.followed {
+            followed[account] = users
+            userAvatars[account] = userAvatars[account]?.filter { users.contains($0.key) }
+        }
+        for (user, avatar) in notes.avatars where followed[account]?.contains(user) == true {
+            userAvatars[account, default: [:]][user] = avatar
+        }
         if let position = notes.position { positions[account] = position }
     }
 

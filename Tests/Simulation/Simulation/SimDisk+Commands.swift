@@ -60,6 +60,8 @@ extension SimDisk {
         case .noteChanges(let notes):
             var kept = notes
             if isFull || mutation == .forgetChanges { (kept.changes, kept.mayBeOld) = ([:], []) }
+            if isFull { kept.avatars = [:] }
+            if mutation == .keepOldAvatars { kept.avatars = kept.avatars.filter { !isKnown($0.key) } }
             if !isFull || mutation == .keepPlaceAlone { catalog.note(kept, of: account) }
             return isFull ? failed(command) : [.changesNoted(notes)]
         case .clearNegatives(let names):
@@ -97,6 +99,8 @@ extension SimDisk {
         return vanished + [.lookedUp(names.map(row))] + (noteFails ? failed(.touch(names)) : [])
     }
 
+    private func isKnown(_ user: UserID) -> Bool { account.flatMap { catalog.userAvatars[$0]?[user] } != nil }
+
     private func openAccount() -> DiskResult {
         unsyncedCrops = []
         for name in catalog.crops.keys where catalog.crops[name]?.crop.account == nil || mutation == .shareCrops {
@@ -109,6 +113,9 @@ extension SimDisk {
         facts.icon = account.flatMap { catalog.icons[$0] }
         facts.followed = account.flatMap { catalog.followed[$0] } ?? []
         facts.position = account.flatMap { catalog.positions[$0] }
+        let avatars = account.flatMap { catalog.userAvatars[$0] } ?? [:]
+        facts.avatars = mutation == .forgetAvatars ? [:] : avatars
+        avatarsKnown(avatars, facts.position)
         let waiting = catalog.crops.values.filter { $0.state == .pending && $0.crop.account == account }
             .sorted { $0.crop.id < $1.crop.id }
         for row in waiting {

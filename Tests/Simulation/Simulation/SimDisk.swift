@@ -79,6 +79,8 @@ final class SimDisk {
     var cacheChanged: (AvatarName, _ isThere: Bool) -> Void = { _, _ in }
     /// Tells that what is held of a picture is not what was sent of it.
     var harmed: (AvatarName) -> Void = { _ in }
+    /// Tells what the machine is told of users' avatars, and up to where in the server's log that holds.
+    var avatarsKnown: ([UserID: UserAvatar], ExactString?) -> Void = { _, _ in }
     /// Tells that a crop was recorded for an account.
     var recorded: (Crop) -> Void = { _ in }
     /// Tells that a picture was fetched and recorded.

@@ -1,4 +1,5 @@
 internal import AvatarCore
+internal import HTTPFront
 internal import PosixFiles
 internal import ServerRuntime
 internal import TransferMachines
@@ -184,6 +185,12 @@ extension SimStore {
 
     func changes(after cursor: Int64, limit: Int) -> [LoggedChange] {
         Array(log.lazy.filter { $0.cursor > cursor }.prefix(limit))
+    }
+
+    /// Whether the log has a change of the user behind this place, or cannot tell.
+    func mayHaveChanged(_ user: UserID, since position: String) -> Bool {
+        guard let id = ChangeID(position), id.canGoOn(in: logRange) else { return true }
+        return changes(after: id.cursor, limit: .max).contains { $0.user == user }
     }
 
     /// The database was made anew.

@@ -278,6 +278,10 @@ import Testing
         try harness.intend([try named("intent.png")])
         try harness.cache.discardParts([try named("intent.png")])
         #expect(try harness.catalog.intents().map(\.candidate.name.string) == ["intent.png"])
+        var told = ChangeNotes()
+        told.follow([try #require(UserID(1001)), try #require(UserID(1002))])
+        told.position = "e.7"
+        try harness.catalog.noteChanges(told, by: "https://avatars.test/7", at: harness.wall)
         try harness.catalog.close()
         if let keep = ProcessInfo.processInfo.environment["AVATARD_KEEP_CATALOG"] {
             try FileManager.default.copyItem(atPath: harness.statePath + "/catalog.sqlite", toPath: keep)
@@ -285,7 +289,7 @@ import Testing
     }
 
     /// Every version that was ever released opens, keeps what it held, and takes new rows.
-    @Test(arguments: [("v1", 3), ("v2", 5)] as [(String, Int64)])
+    @Test(arguments: [("v1", 3), ("v2", 5), ("v7", 5)] as [(String, Int64)])
     func aCatalogOfEveryEarlierVersionIsMigrated(version: String, lastCursor: Int64) throws {
         try open(stored: version)
         #expect(harness.catalog.opening.existed && harness.catalog.opening.epoch == "epoch-stored")
@@ -326,6 +330,20 @@ import Testing
         try harness.catalog.refreshCrop(facts)
         #expect(try harness.catalog.crop(name)?.changed == facts.changed)
         #expect(try harness.upload().compare(with: harness.catalog).candidates == [])
+    }
+
+    /// Versions up to the seventh kept whose avatars are followed, and not what they are.
+    @Test func ofUsersWhoWereFollowedBeforeNothingElseIsKnown() throws {
+        try open(stored: "v7")
+        let account = "https://avatars.test/7"
+        let (ada, bob) = (try #require(UserID(1001)), try #require(UserID(1002)))
+        var following = try harness.catalog.followed(by: account)
+        #expect(following.users == [ada, bob] && following.avatars == [:] && following.position == "e.7")
+        var notes = ChangeNotes()
+        notes.avatars = [ada: UserAvatar(name: a, sha256: nil)]
+        try harness.catalog.noteChanges(notes, by: account, at: harness.wall)
+        following = try harness.catalog.followed(by: account)
+        #expect(following.avatars == [ada: UserAvatar(name: a, sha256: nil)] && following.position == "e.7")
     }
 
     @Test func versionTwoGivesASentCropAndTheIconToTheAccountThatHasThem() throws {

@@ -73,7 +73,6 @@ import TransferMachines
 
     @Test func aPictureThatIsThereIsShownWhileItIsAskedForAgain() throws {
         var life = Following()
-        life.change(to: 2)
         let id = try #require(showAvatar(of: friend, &life.agent))
         life.agent.reply(.http(id, .head(HTTPHead(status: 200, sha256: sha256(2), name: name("a.png")))))
         #expect(life.agent.states.contains("friend: ready"))
