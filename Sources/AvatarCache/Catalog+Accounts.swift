@@ -13,15 +13,29 @@ package struct OpenedAccount: Hashable, Sendable {
 extension Catalog {
     /// Opens an account after a login. One transaction: the account takes the crops that were closed, and the icon that was kept, while
     /// nobody was logged in; the credential gets its number, one more than before whenever it is another than the last; and every
-    /// refusal that was learned under another number is lifted. What belongs to another account stays as it is.
+    /// refusal that was learned under another number is lifted. What belongs to another account stays as it is, unless that is the same
+    /// user's at the same server: then this account takes its crops and its icon over.
     ///
     /// - Parameters:
     ///   - account: the server and user: `host:port/uid`.
     ///   - credential: the token. Only a digest of account and token is kept, salted with this catalog's epoch.
+    ///   - mayBeSame: whether another account's name may stand for the same user at the same server. It does where it was the last one in
+    ///     use, with this very token.
     /// - Throws: what any write does (`diskFull`, `io`, `catalogBusy`, `catalogDamaged`); then nothing was changed.
-    package func openAccount(_ account: String, credential: String) throws(CacheError) -> OpenedAccount {
+    package func openAccount(
+        _ account: String, credential: String, mayBeSame: (String) -> Bool = { _ in false }
+    ) throws(CacheError) -> OpenedAccount {
         try write("opening the account \(account)") { db in
-            let tokenEpoch = try number(of: "\(account)\n\(credential)", db)
+            let last = try Self.setting("token_digest", db)
+            let others = try String.fetchAll(
+                db,
+                sql:
+                    "SELECT account FROM crops WHERE account <> :own UNION SELECT account FROM icons WHERE account <> :own",
+                arguments: ["own": account])
+            for other in others where mayBeSame(other) {
+                if try digest(of: other, credential) == last { try Self.takeOver(from: other, to: account, db) }
+            }
+            let tokenEpoch = try number(of: try digest(of: account, credential), db)
             try db.execute(sql: "DELETE FROM negatives WHERE token_epoch <> ?", arguments: [tokenEpoch])
             try db.execute(
                 sql: "UPDATE crops SET account = ? WHERE state = 'pending' AND account IS NULL", arguments: [account])
@@ -54,8 +68,27 @@ extension Catalog {
         try Row.fetchOne(db, sql: "SELECT name FROM icons WHERE account = ?", arguments: [account])?.avatarName()
     }
 
-    private func number(of credential: String, _ db: Database) throws -> Int64 {
-        let digest = try unsafe SHA256Digest(of: Array("\(opening.epoch)\n\(credential)".utf8).span.bytes).hex
+    /// The other way to the same server has the crops: those that are on the server are there, and the others go up this way.
+    private static func takeOver(from other: String, to account: String, _ db: Database) throws {
+        for table in ["crops", "crops_elsewhere"] {
+            try db.execute(
+                sql: """
+                    UPDATE \(table) SET account = :account,
+                        uploaded_to = CASE uploaded_to WHEN :other THEN :account ELSE uploaded_to END
+                        WHERE account = :other
+                    """, arguments: ["account": account, "other": other])
+        }
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO icons SELECT ?, name FROM icons WHERE account = ?",
+            arguments: [account, other])
+        try db.execute(sql: "DELETE FROM icons WHERE account = ?", arguments: [other])
+    }
+
+    private func digest(of account: String, _ credential: String) throws -> String {
+        try unsafe SHA256Digest(of: Array("\(opening.epoch)\n\(account)\n\(credential)".utf8).span.bytes).hex
+    }
+
+    private func number(of digest: String, _ db: Database) throws -> Int64 {
         let last = try Self.setting("token_epoch", db).flatMap { Int64($0) } ?? 0
         guard try Self.setting("token_digest", db) != digest else { return last }
         try Self.set("token_digest", digest, db)

@@ -183,6 +183,16 @@ extension Catalog {
         }
     }
 
+    /// The crops that wait for other accounts than this one, and for which, in the order of their names.
+    package func cropsOfOthers(than account: String) throws(CacheError) -> [(name: AvatarName, account: String)] {
+        try read("listing the crops of other accounts") { db in
+            try Row.fetchAll(
+                db, sql: "SELECT name, account FROM crops WHERE state = 'pending' AND account <> ? ORDER BY name",
+                arguments: [account]
+            ).map { (try $0.avatarName(), $0["account"]) }
+        }
+    }
+
     /// How many crops are still to be uploaded, whoever they belong to.
     package func pendingCropCount() throws(CacheError) -> Int {
         try read("counting the crops to upload") { db in

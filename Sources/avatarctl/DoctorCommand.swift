@@ -127,7 +127,16 @@ struct Doctor: AsyncParsableCommand {
         }
         let differences = check.differences.filter { $0.what != "refused" }
         guard !differences.isEmpty else { return [Finding(what: what)] }
-        return differences.map { Finding(what: what, problem: $0.sentence, remedy: "avatarctl sync") }
+        return differences.map { difference in
+            guard difference.what == "waiting" else {
+                return Finding(what: what, problem: difference.sentence, remedy: "avatarctl sync")
+            }
+            return Finding(
+                what: what, level: .warning, problem: difference.sentence,
+                remedy:
+                    "avatarctl login as that user, or send it as the one who is logged in: avatarctl upload with its path"
+            )
+        }
     }
 
     /// What `ask` returns; a CancellationError when that takes longer.

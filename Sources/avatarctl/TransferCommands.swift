@@ -295,6 +295,7 @@ extension Difference {
         case "changed": "\(place): \(name) is not the file that was looked at"
         case "gone": "\(place): \(name) is gone" + (reason.map { ": \($0)" } ?? "")
         case "refused": "\(place): \(name) is not uploaded" + (reason.map { ": \($0)" } ?? "")
+        case "waiting": "\(place): \(name) waits for \(reason ?? "another user"), who is not logged in"
         default: "\(place): \(name): \(what)" + (reason.map { ": \($0)" } ?? "")
         }
     }

@@ -54,6 +54,49 @@ extension RealPrograms {
             }
         }
 
+        /// Starts an agent of the classic dialect for ada with a server that is not there, and leaves a crop waiting.
+        private func leaveWaiting(_ name: String, _ bytes: [UInt8], _ stage: WebStage) async throws {
+            // Nothing listens at this port.
+            try await stage.agent.start([
+                "--server-host", "localhost", "--server-port", "1", "--identity-uid", "\(stage.ada.uid)",
+                "--identity-token-file", stage.ada.tokenFile,
+            ])
+            try write(bytes, to: stage.agent.crop(name))
+            #expect(try await stage.agent.client.check(look: true).total == 0)
+            #expect(try await stage.agent.client.get(name).state == .outgoing)
+            _ = try await stage.agent.program.terminate()
+        }
+
+        @Test("a crop that waited for the server's classic dialect goes up over HTTP")
+        func otherWay() async throws {
+            try await WebStage.run { stage in
+                let bytes = try TestPictures.padded(.png, to: 5000)
+                try await leaveWaiting("mine.png", bytes, stage)
+                try await stage.startAgent()
+                try await stage.agent.change(.icon, of: "mine.png")
+                #expect(sha256(ofFile: stage.server.path(stage.ada, "mine.png")) == sha256(bytes))
+            }
+        }
+
+        @Test("a crop that waits for another user is said")
+        func anotherUser() async throws {
+            try await WebStage.run { stage in
+                try await leaveWaiting("mine.png", try TestPictures.padded(.png, to: 5000), stage)
+                try await stage.agent.start(
+                    WebStage.login(stage.bob, stage.url) + ["--server-ca-file", stage.certificate])
+                let check = try await stage.agent.client.check()
+                #expect(
+                    check.differences == [
+                        Difference(folder: "crops", name: "mine.png", what: "waiting", reason: "localhost:1/1001")
+                    ])
+                let doctor = try await Program.run(
+                    Program.product("avatarctl"), ["doctor"], environment: stage.agent.environment, in: stage.folder)
+                #expect(
+                    doctor.output.contains("mine.png waits for localhost:1/1001, who is not logged in"),
+                    "\(doctor.output)")
+            }
+        }
+
         @Test("a picture whose connection breaks again and again goes on where it was")
         func goesOn() async throws {
             try await WebStage.run { stage in

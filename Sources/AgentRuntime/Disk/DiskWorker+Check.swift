@@ -42,6 +42,11 @@ extension DiskWorker {
         for refused in try catalog.rejectedCrops() where refused.reason != CropRule.dismissed {
             check.add(FolderDifference(.crops, refused.name.string, .refused, reason: refused.reason))
         }
+        // While nobody is logged in that is the reason for all.
+        guard let accountKey else { return }
+        for crop in try catalog.cropsOfOthers(than: accountKey) {
+            check.add(FolderDifference(.crops, crop.name.string, .waiting, reason: crop.account))
+        }
     }
 
     private func compareCache(_ check: inout FolderCheck) throws(CacheError) {

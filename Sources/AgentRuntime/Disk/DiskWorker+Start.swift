@@ -51,7 +51,7 @@ extension DiskWorker {
     func openAccount() throws(CacheError) {
         var facts = AccountFacts(account: accountKey)
         if let account {
-            let opened = try catalog.openAccount(account.key, credential: account.token)
+            let opened = try catalog.openAccount(account.key, credential: account.token) { account.isOtherWay(of: $0) }
             facts.icon = opened.icon
             tokenEpoch = opened.tokenEpoch
             let following = try catalog.followed(by: account.key)

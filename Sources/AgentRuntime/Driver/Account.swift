@@ -90,6 +90,15 @@ package struct Account: Sendable, CustomStringConvertible {
     /// What tells whose parts and crops are whose in the catalog.
     var key: String { login.account }
 
+    /// Whether the catalog's name of an account, which was made by ``key``, stands for this user at this host spoken to in the other way: `server.host`
+    /// became `server.url`, or the other way round. The port is always another then. Whether both are one server only the token tells.
+    func isOtherWay(of key: String) -> Bool {
+        guard let slash = key.lastIndex(of: "/"), key[key.index(after: slash)...] == "\(uid)" else { return false }
+        let place = String(key[..<slash])
+        if server.url != nil { return (try? HostPort(place))?.host == server.host }
+        return (try? ServerURL(place))?.host == server.host
+    }
+
     /// Whether it is the same user at the same server with the same token from the same place.
     func isSame(as other: Account) -> Bool {
         server == other.server && uid == other.uid && token.utf8.elementsEqual(other.token.utf8)

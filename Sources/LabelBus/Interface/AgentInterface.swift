@@ -42,7 +42,8 @@ package enum AgentInterface {
         type Certificate (issuer: string, until: string)
         type Problem (what: string, since: string, remedy: ?string)
         # Where a folder is not as the agent knows it. folder: "crops", "cache". what: "new" (never looked at), "changed" (another file
-        # than was looked at), "gone" (known and not there), "refused" (not uploaded, for this reason).
+        # than was looked at), "gone" (known and not there), "refused" (not uploaded, for this reason), "waiting" (to be uploaded for another
+        # user or server, which reason names).
         type Difference (folder: string, name: string, what: string, reason: ?string)
 
         # Registers labels, and fetches what is missing. First every label's state now, at most 500 in a reply, the last of them with

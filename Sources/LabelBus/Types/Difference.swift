@@ -6,9 +6,9 @@ public struct Difference: Hashable, Sendable {
     public var folder: String
     /// The file's name, as a person is shown it.
     public var name: String
-    /// `new`, `changed`, `gone` or `refused`.
+    /// `new`, `changed`, `gone`, `refused` or `waiting`.
     public var what: String
-    /// Why it is refused.
+    /// Why it is refused; for whom it waits.
     public var reason: String?
 
     /// A difference.

@@ -173,6 +173,8 @@ package struct FolderDifference: Hashable, Sendable {
         case gone
         /// A file that is not uploaded; `reason` says why.
         case refused
+        /// A crop that is to be uploaded for another account, which `reason` names.
+        case waiting
     }
 
     package let folder: WatchedFolder

@@ -240,6 +240,7 @@ package final class Life {
         disk.imported = { _ in }
         disk.recorded = { _ in }
         disk.avatarsKnown = { _, _ in }
+        disk.tookOver = { _, _ in }
         agent.heard = { _ in }
         agent.refused = { _, _, _ in }
         agent.lifted = { _ in }
@@ -347,6 +348,7 @@ package final class Life {
         agent.moved = { [self] before, after, byLogin in politeness.moved(from: before, to: after, byLogin: byLogin) }
         agent.asked = { [self] name in politeness.asked(name, tokenEpoch: disk.tokenEpoch) }
         disk.avatarsKnown = { [self] in known = ($0, $1) }
+        disk.tookOver = { [self] in oracle.tookOver(from: $0, to: $1, server.store, disk) }
         agent.askedAvatar = { [self] user in checkAsked(user) }
         agent.hangsUp = { [self] request in
             switch request {

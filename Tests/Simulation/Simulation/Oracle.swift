@@ -181,6 +181,12 @@ final class Oracle {
         for index in crops.indices where crops[index].name == crop.name { crops[index].isUncertain = false }
     }
 
+    /// An account got the crops of another: both are the same user's. What that user sent in the other way and has not heard of yet is sent again.
+    func tookOver(from other: String, to account: String, _ store: SimStore, _ disk: SimDisk) {
+        for (id, owner) in owners where owner == other { owners[id] = account }
+        unknownIsSentAgain(store, disk)
+    }
+
     /// A crop goes out for a user: it is that user's own.
     func sent(_ id: CropID, by user: UserID) {
         guard let owner = owners[id], owner != account(user) else { return }

@@ -54,6 +54,8 @@ struct SimCatalog {
     var lastCursor: Int64 = 0
     var lastCrop: Int64 = 0
     var epoch = 1
+    /// The account that was opened last, and the number of its token.
+    var lastLogin: (account: String, tokenEpoch: Int64)?
     /// The own icon of each account.
     var icons: [String: AvatarName] = [:]
     /// Whom each account follows without a gap, and up to where in its server's log.
@@ -86,6 +88,16 @@ struct SimCatalog {
             userAvatars[account, default: [:]][user] = avatar
         }
         if let position = notes.position { positions[account] = position }
+    }
+
+    /// The same user's account at the same server, spoken to in the other way, gives its crops and its icon to this one.
+    mutating func takeOver(from other: String, to account: String) {
+        func move(_ rows: inout [AvatarName: CropRow]) {
+            for name in rows.keys where rows[name]?.crop.account == other { rows[name]?.crop.account = account }
+        }
+        move(&crops)
+        for folder in cropsElsewhere.keys { move(&cropsElsewhere[folder, default: [:]]) }
+        if let icon = icons.removeValue(forKey: other) { icons[account] = icon }
     }
 
     func row(of id: CropID) -> CropRow? { crops.values.first { $0.crop.id == id } }

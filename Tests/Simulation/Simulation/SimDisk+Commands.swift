@@ -103,6 +103,15 @@ extension SimDisk {
 
     private func openAccount() -> DiskResult {
         unsyncedCrops = []
+        if let account {
+            if let last = catalog.lastLogin, last.tokenEpoch == tokenEpoch, last.account != account,
+                last.account.split(separator: "/").last == account.split(separator: "/").last
+            {
+                catalog.takeOver(from: last.account, to: account)
+                tookOver(last.account, account)
+            }
+            catalog.lastLogin = (account, tokenEpoch)
+        }
         for name in catalog.crops.keys where catalog.crops[name]?.crop.account == nil || mutation == .shareCrops {
             catalog.crops[name]?.crop.account = account
         }

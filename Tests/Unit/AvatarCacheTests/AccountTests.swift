@@ -75,6 +75,44 @@ import Testing
         #expect(try catalog.openAccount("s/2", credential: "u").tokenEpoch == 3)
     }
 
+    // MARK: The same user at the same server, by another way
+
+    private let classic = "avatars.test:9090/7"
+    private let web = "https://avatars.test/7"
+
+    @Test func theOtherWayTakesWhatWaitsAndTheIcon() throws {
+        _ = try catalog.openAccount(classic, credential: "t")
+        try harness.crop(a, account: classic)
+        let sent = try harness.crop(b, account: classic)
+        _ = try catalog.recordUploaded(b, sha256: sent.sha256, to: classic, at: harness.wall)
+        let opened = try catalog.openAccount(web, credential: "t") { $0 == classic }
+        #expect(opened.icon == b)
+        #expect(try waiting(for: web) == ["a.png"] && waiting(for: classic) == [])
+        #expect(try catalog.crop(b)?.uploadedTo == web, "and it is not sent again")
+        #expect(try catalog.icon(of: classic) == nil)
+        _ = try catalog.openAccount(classic, credential: "t") { $0 == web }
+        #expect(try waiting(for: classic) == ["a.png"], "and back")
+    }
+
+    /// Another token may be another server's, and so may one that was not the last in use.
+    @Test func theOtherWayTakesNothingWithoutTheSameToken() throws {
+        _ = try catalog.openAccount(classic, credential: "t")
+        try harness.crop(a, account: classic)
+        _ = try catalog.openAccount(web, credential: "u") { _ in true }
+        #expect(try waiting(for: classic) == ["a.png"])
+        _ = try catalog.openAccount(web, credential: "t") { _ in true }
+        #expect(try waiting(for: classic) == ["a.png"])
+    }
+
+    @Test func anotherUserTakesNothing() throws {
+        _ = try catalog.openAccount(classic, credential: "t")
+        try harness.crop(a, account: classic)
+        _ = try catalog.openAccount(web, credential: "t") { _ in false }
+        #expect(try waiting(for: classic) == ["a.png"])
+        #expect(try catalog.cropsOfOthers(than: web).map(\.account) == [classic])
+        #expect(try catalog.cropsOfOthers(than: classic).isEmpty)
+    }
+
     @Test func openingAnAccountIsAllOrNothing() throws {
         try harness.crop(a, account: nil)
         try catalog.write("an icon that no avatar's name fits") { db in
