@@ -70,6 +70,8 @@ extension Catalog {
 
     /// The other way to the same server has the crops: those that are on the server are there, and the others go up this way.
     private static func takeOver(from other: String, to account: String, _ db: Database) throws {
+        // What the server has of them it has by that way alone.
+        try db.execute(sql: "UPDATE crops SET location = NULL WHERE account = ?", arguments: [other])
         for table in ["crops", "crops_elsewhere"] {
             try db.execute(
                 sql: """

@@ -22,7 +22,7 @@ extension Catalog {
                 name: facts.name, identity: facts.identity, changed: facts.changed, md5: facts.md5,
                 sha256: facts.sha256, state: .pending,
                 closedOrder: try Self.nextCloseOrder(db), account: account, uploadedTo: nil,
-                incompleteCloses: Self.closes(of: earlier, on: facts.identity.inode))
+                location: nil, incompleteCloses: Self.closes(of: earlier, on: facts.identity.inode))
             try row.upsert(db)
             return row
         }
@@ -39,7 +39,7 @@ extension Catalog {
             let row = CropRow(
                 name: name, identity: identity, changed: changed, md5: nil, sha256: nil, state: .rejected(reason),
                 closedOrder: try Self.nextCloseOrder(db), account: nil, uploadedTo: nil,
-                incompleteCloses: Self.closes(of: earlier, on: identity.inode) + (incomplete ? 1 : 0))
+                location: nil, incompleteCloses: Self.closes(of: earlier, on: identity.inode) + (incomplete ? 1 : 0))
             try row.upsert(db)
             return earlier?.state != row.state || earlier?.identity.isSameFile(as: identity) != true
         }
@@ -72,7 +72,7 @@ extension Catalog {
         if var row = try Self.crop(name, db), row.sha256 == sha256, row.account ?? account == account {
             row.state = .done
             row.account = account
-            row.uploadedTo = account
+            (row.uploadedTo, row.location) = (account, nil)
             try row.upsert(db)
             let facts = EventFacts(size: row.identity.size, sha256: sha256)
             events.append(try Self.log(.uploaded, name, facts, at: now, db))
@@ -86,6 +86,14 @@ extension Catalog {
         ).execute(arguments: ["name": name.string, "digest": sha256.hex, "account": account])
         events.append(try Self.setIcon(name, of: account, at: now, db))
         return events
+    }
+
+    /// Notes where the server keeps what it has of a crop that waits. A power cut may take the note: the crop goes up anew then.
+    package func keep(location: String, ofCrop order: Int64) throws(CacheError) {
+        try writeLazily("noting where a crop goes up") { db in
+            try db.cachedStatement(sql: "UPDATE crops SET location = ? WHERE closed_order = ? AND state = 'pending'")
+                .execute(arguments: [location, order])
+        }
     }
 
     /// Takes over the file's size, times and inode into the row of a crop whose bytes are the same as before, so that the file is not
@@ -107,6 +115,8 @@ extension Catalog {
                 arguments: [row.closedOrder, facts.name.string])
             var renamed = row
             (renamed.name, renamed.identity, renamed.changed) = (facts.name, facts.identity, facts.changed)
+            // What the server has of it would get the name of before.
+            renamed.location = nil
             try renamed.upsert(db)
             return renamed
         }

@@ -13,6 +13,7 @@ enum CatalogSchema {
         migrator.registerMigration("when avatars were checked", migrate: avatarsChecked)
         migrator.registerMigration("whose avatars are followed", migrate: usersFollowed)
         migrator.registerMigration("what followed avatars are", migrate: avatarsFollowed)
+        migrator.registerMigration("where crops go up in pieces", migrate: cropsPlaced)
         return migrator
     }
 
@@ -142,6 +143,11 @@ enum CatalogSchema {
                 ALTER TABLE followed ADD COLUMN sha256 TEXT;
                 ALTER TABLE positions ADD COLUMN noted INTEGER NOT NULL DEFAULT 0;
                 """)
+    }
+
+    /// Where the server keeps what it has of a crop that goes up in pieces; NULL where it was asked for no such place.
+    private static func cropsPlaced(_ db: Database) throws {
+        try db.execute(sql: "ALTER TABLE crops ADD COLUMN location TEXT")
     }
 
     /// When the server last told of a picture; NULL for rows of before, which are asked for again when a label shows them.

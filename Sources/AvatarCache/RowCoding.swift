@@ -159,7 +159,7 @@ extension CropRow {
             name: try row.avatarName(), identity: row.identity(), changed: row["changed"],
             md5: md5.flatMap { MD5Digest(hex: $0) },
             sha256: try row.sha256IfAny(), state: state, closedOrder: row["closed_order"], account: row["account"],
-            uploadedTo: row["uploaded_to"], incompleteCloses: row["incomplete_closes"])
+            uploadedTo: row["uploaded_to"], location: row["location"], incompleteCloses: row["incomplete_closes"])
     }
 
     func upsert(_ db: Database) throws {
@@ -173,12 +173,12 @@ extension CropRow {
         try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO crops (name, device, inode, size, modified, changed, md5, sha256, state, reason,
-                    closed_order, account, uploaded_to, incomplete_closes)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    closed_order, account, uploaded_to, location, incomplete_closes)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             name.string, Int64(bitPattern: identity.device), Int64(bitPattern: identity.inode), identity.size,
-            identity.modified, changed, md5?.hex, sha256?.hex, text, reason, closedOrder, account, uploadedTo,
+            identity.modified, changed, md5?.hex, sha256?.hex, text, reason, closedOrder, account, uploadedTo, location,
             incompleteCloses,
         ])
     }

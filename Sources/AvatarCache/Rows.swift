@@ -160,6 +160,8 @@ package struct CropRow: Hashable, Sendable {
     package var account: String?
     /// The server and user that have it: `host:port/uid`.
     package var uploadedTo: String?
+    /// Where that server keeps what it has of the crop, which goes up in pieces; nil where it was asked for no such place.
+    package var location: String?
     /// How often this inode was closed as an incomplete picture: a writer that appends chunk by chunk is no crop
     /// (`docs/architecture.md`).
     package var incompleteCloses: Int64

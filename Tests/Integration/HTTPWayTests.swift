@@ -135,6 +135,23 @@ extension RealPrograms {
             }
         }
 
+        @Test("an agent that is killed in the middle of a large crop goes on where the server is")
+        func killedOnTheWayUp() async throws {
+            try await WebStage.run { stage in
+                let bytes = try TestPictures.padded(.png, to: 2 * 1024 * 1024, seed: 3)
+                try await stage.startAgent()
+                let program = try stage.agent.program
+                stage.wire.strike(after: 1_500_000, .up) { program.signal(SIGKILL) }
+                try write(bytes, to: stage.agent.crop("large.png"))
+                #expect(try await program.ended.wait("the agent to be killed").wasSignalled)
+                let before = stage.wire.passed(.up)
+                try await stage.startAgent()
+                try await stage.agent.change(.icon, of: "large.png")
+                #expect(sha256(ofFile: stage.server.path(stage.ada, "large.png")) == sha256(bytes))
+                #expect(stage.wire.passed(.up) - before < bytes.count * 3 / 4)
+            }
+        }
+
         @Test("a server that restarts is found again, and what waited goes up")
         func restart() async throws {
             try await WebStage.run { stage in

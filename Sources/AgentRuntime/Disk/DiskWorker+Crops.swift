@@ -191,6 +191,12 @@ extension DiskWorker {
         }
     }
 
+    /// Of a place that is no path of usual length a later run need not know.
+    func keepLocation(_ id: CropID, _ location: ExactString) throws(CacheError) {
+        guard location.string.utf8.count <= Limits.HTTPWay.locationBytesMax else { return }
+        try catalog.keep(location: location.string, ofCrop: id.value)
+    }
+
     /// Copies an uploaded crop into a part, to be committed like a download; in a shared folder the crop lies where its copy would.
     func stage(_ id: CropID) {
         guard let facts = cropFacts[id] else {
@@ -273,7 +279,7 @@ extension Crop {
         guard let md5 = row.md5, let sha256 = row.sha256 else { return nil }
         self.init(
             id: CropID(row.closedOrder), name: row.name, size: row.identity.size, md5: md5, sha256: sha256,
-            everSent: everSent, account: row.account)
+            everSent: everSent, account: row.account, location: row.location.map { ExactString($0) })
     }
 }
 

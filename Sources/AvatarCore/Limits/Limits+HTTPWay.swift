@@ -20,6 +20,8 @@ extension Limits {
         package static let putCutsMax = 1
         /// Uploads in pieces that are begun anew for one crop before the try counts as refused.
         package static let beginsMax = 4
+        /// Bytes of the place of an upload in pieces that a later run may go on with.
+        package static let locationBytesMax = 2048
         /// Bytes of a crop that were read and have not left for the network.
         package static let readAheadBytesMax: Int64 = 1024 * 1024
         /// The longest that a server's `Retry-After` is followed.

@@ -160,6 +160,8 @@ extension AgentMachine {
             storage.rescanLater(.crops)
         // The next start, or the next person who asks, finds them.
         case .findRefused: break
+        // A later run begins the crop anew.
+        case .keepLocation: break
         case .readEvents(let stream, _, _), .list(let stream, _, _, _), .importCrop(let stream, _),
             .forget(let stream, _), .dismiss(let stream, _):
             perform(subscribers.refused(stream, .storage("\(fault)")))

@@ -94,13 +94,16 @@ package struct Crop: Hashable, Sendable {
     package let everSent: Bool
     /// Whose crop it is, as in ``Login/account``; nil when it was closed while nobody was logged in.
     package var account: String?
+    /// Where the server keeps what it has of the crop, as an earlier run heard it; nil where none was heard of.
+    package var location: ExactString?
 
     /// A row of the catalog.
     package init(
         id: CropID, name: AvatarName, size: Int64, md5: MD5Digest, sha256: SHA256Digest, everSent: Bool,
-        account: String?
+        account: String?, location: ExactString? = nil
     ) {
         self.account = account
+        self.location = location
         self.id = id
         self.name = name
         self.size = size
@@ -113,7 +116,9 @@ package struct Crop: Hashable, Sendable {
 extension Crop {
     /// The same crop, of which a server may have some already.
     package var sentBefore: Crop {
-        Crop(id: id, name: name, size: size, md5: md5, sha256: sha256, everSent: true, account: account)
+        Crop(
+            id: id, name: name, size: size, md5: md5, sha256: sha256, everSent: true, account: account,
+            location: location)
     }
 }
 

@@ -37,6 +37,8 @@ package enum DiskCommand: Hashable, Sendable {
     case finishCrops([CropID])
     /// The crop left the queue before it was sent, or stays out of the cache: its file may be closed.
     case forgetCrop(CropID)
+    /// The server keeps what it has of the crop at this place, for a later run to go on there.
+    case keepLocation(CropID, ExactString)
     /// The crop is not to be sent, for this reason.
     case setCropAside(CropID, reason: String)
     /// The server was asked again for the picture that is there, and has no other.

@@ -28,7 +28,9 @@ struct HTTPUpload: Sendable {
     let crop: Crop
     private var phase = Phase.waiting
     /// Where the server keeps the upload in pieces, once it has been begun.
-    private var location: String?
+    private(set) var location: String?
+    /// Whether that is the word of an earlier run, and the server has not been asked since.
+    private var isFromBefore: Bool
     /// Bytes that the server has as far as it said, those that were read and handed on, and those of them that have left for the network.
     private(set) var acknowledged: Int64 = 0
     private var handed: Int64 = 0
@@ -43,6 +45,8 @@ struct HTTPUpload: Sendable {
     init(crop: Crop) {
         self.crop = crop
         everSent = crop.everSent
+        location = crop.location?.string
+        isFromBefore = crop.location != nil
     }
 
     // MARK: How it is
@@ -163,7 +167,7 @@ struct HTTPUpload: Sendable {
             guard let location = head.location else {
                 return refuse(UploadRefusal(senseless: "201 without the place of the upload"))
             }
-            self.location = location
+            (self.location, isFromBefore) = (location, false)
             return at(head.uploadOffset ?? 0)
         case (.creating, 404), (.creating, 405), (.creating, 501):
             takesPieces = false
@@ -196,7 +200,15 @@ struct HTTPUpload: Sendable {
             location = nil
             return refuse(UploadRefusal(senseless: "it has \(offset) of \(crop.size) bytes"))
         }
-        if offset == crop.size { return finish() }
+        if offset == crop.size {
+            guard isFromBefore else { return finish() }
+            // The agent died before it noted that. Crops that were closed before this one may go up once more now, and would be the icon: this
+            // one goes up behind them, as all do of which the catalog does not know the end.
+            (location, isFromBefore) = (nil, false)
+            again()
+            return nil
+        }
+        isFromBefore = false
         again()
         (acknowledged, handed, gone) = (offset, offset, offset)
         phase = .placed

@@ -102,14 +102,16 @@ struct HTTPUploads: UploadWay {
         }
         guard let index = transfers.firstIndex(where: { $0.call == id.number }) else { return [] }
         let crop = transfers[index].crop
+        let before = transfers[index].location
         let outcome = transfers[index].replied(reply, takesPieces: &takesPieces)
+        let location = transfers[index].location.flatMap { $0 == before ? nil : ExactString($0) }
         silentAt = isQuiet ? nil : now + Limits.Connection.replyTimeout
         guard case .head = reply else { return [] }
         let event: UploadEvent? =
             switch outcome {
             case .loginRefused(let refusal): .loginRefused(refusal)
             case .refused(let refusal): .refused(crop, refusal)
-            case .done, nil: nil
+            case .done, nil: location.map { .placed(crop, $0) }
             }
         return [.answered(crop)] + (event.map { [$0] } ?? [])
     }

@@ -23,6 +23,8 @@ enum UploadEvent: Hashable, Sendable {
     case needs(Crop, Range<Int64>)
     /// The server answered for the crop.
     case answered(Crop)
+    /// The server keeps what it has of the crop at this place.
+    case placed(Crop, ExactString)
     /// The server has all of the crop.
     case uploaded(Crop)
     /// The server refused; the try is over, and another may follow.

@@ -232,6 +232,7 @@ struct Uploads: Sendable {
                 if let (crop, count) = request.carries { actions.append(.sending(crop.name, bytes: count)) }
             case .needs(let crop, let range): actions.append(.disk(.readCrop(crop.id, range: range)))
             case .answered(let crop): actions.append(.answered(crop.id))
+            case .placed(let crop, let location): actions.append(.disk(.keepLocation(crop.id, location)))
             case .uploaded(let crop): actions += uploaded(crop)
             case .refused(let crop, let refusal): actions += refused(crop, refusal, now: now, random: &random)
             case .loginRefused(let refusal): actions.append(.loginRefused(refusal))

@@ -54,6 +54,8 @@ package final class Life {
     var hasBadCertificate = false
     /// What the agent's catalog kept of users' avatars when the account was opened, and the place in the server's log up to which that held.
     var known: (avatars: [UserID: UserAvatar], position: ExactString?) = ([:], nil)
+    /// Where the server keeps crops that go up in pieces, as the agent's catalog had it when the account was opened.
+    var keptPlaces: [AvatarName: ExactString] = [:]
     /// Friends who have no avatar for a while, and which they had.
     var removed: [UserID: AvatarName] = [:]
     /// What becomes of connections while the server is away and something before it accepts them; nil while it is there.
@@ -146,6 +148,7 @@ package final class Life {
             if mutation == .ignoreOffsets || mutation == .forgetPlaces {
                 (options.largeCrops, options.cutRate) = (2, 0.6)
             }
+            if mutation == .forgetKeptPlaces { options.largeCrops = 3 }
             if mutation == .ignoreCutLog { (options.manners.resets, options.replacements) = (7, 8) }
             if mutation == .countEveryLogin { (options.tokenChanges, options.friends) = (5, 12) }
             if mutation == .takeWholesForRests { (options.manners.halves, options.manners.wholes) = (0.3, 0.5) }
@@ -226,7 +229,7 @@ package final class Life {
         agent.connect = { _ in .refused("over") }
         agent.lost = { _ in }
         agent.putOff = { _ in }
-        (server.front.limitsRightLogin, server.front.begins) = ({}, { _, _, _ in })
+        (server.front.limitsRightLogin, server.front.begins) = ({}, { _, _, _, _ in })
         server.store.changed = {}
         (server.front.took, server.front.lied, server.front.promised) = ({ _, _, _, _ in }, { _ in }, { _ in })
         oracle.account = { _ in "" }
@@ -240,7 +243,7 @@ package final class Life {
         disk.imported = { _ in }
         disk.recorded = { _ in }
         disk.avatarsKnown = { _, _ in }
-        disk.tookOver = { _, _ in }
+        (disk.tookOver, disk.placesKept) = ({ _, _ in }, { _ in })
         agent.heard = { _ in }
         agent.refused = { _, _, _ in }
         agent.lifted = { _ in }
@@ -297,7 +300,7 @@ package final class Life {
             watcher = nil
             politeness.excuse()
             politeness.forgetPutOff()
-            known = ([:], nil)
+            (known, keptPlaces) = (([:], nil), [:])
             if agent.isHTTP { oracle.agentForgot(server.store, disk) }
         }
         connectOracles()
@@ -382,7 +385,10 @@ package final class Life {
             oracle.took(key, offset: offset, bytes, digest: digest)
         }
         server.front.lied = { [self] name in oracle.harmed(name) }
-        server.front.begins = { [self] key, digest, there in oracle.begins(key, digest, after: there) }
+        server.front.begins = { [self] key, digest, there, place in
+            oracle.begins(key, digest, after: there, isKept: keptPlaces[key.name]?.string == place)
+        }
+        disk.placesKept = { [self] in keptPlaces = $0 }
         agent.putOff = { [self] time in politeness.putOff(time) }
         server.front.limitsRightLogin = { [self] in oracle.fail("who shows the right token has to wait for wrong ones")
         }

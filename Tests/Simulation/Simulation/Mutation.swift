@@ -78,6 +78,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case ignoreOffsets = "ignore-offsets"
     /// Where the server keeps an upload in pieces is forgotten with each cut.
     case forgetPlaces = "forget-places"
+    /// Where the server keeps an upload in pieces is forgotten with each start.
+    case forgetKeptPlaces = "forget-kept-places"
     /// A picture is taken whatever digest the server promised.
     case ignoreDigests = "ignore-digests"
     /// The whole picture is taken for the rest that was asked for.
@@ -108,7 +110,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     /// Which way all lives take to see what the mutation gets wrong.
     var way: LifeOptions.Way {
         switch self {
-        case .ignoreOffsets, .forgetPlaces, .ignoreDigests, .takeWholesForRests, .answerUploadsEarly, .ignoreRetryAfter,
+        case .ignoreOffsets, .forgetPlaces, .forgetKeptPlaces, .ignoreDigests, .takeWholesForRests, .answerUploadsEarly,
+            .ignoreRetryAfter,
             .ignoreChanges,
             .ignoreResets, .keepPlaceAlone, .forgetChanges, .keepOldAvatars, .forgetAvatars, .skipMissedChanges,
             .ignoreCutLog,

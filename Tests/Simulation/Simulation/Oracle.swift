@@ -223,9 +223,10 @@ final class Oracle {
         }
     }
 
-    /// A crop whose upload in pieces was begun is gone on with, unless the agent was started since, or the crop is another one.
-    func begins(_ key: ResourceKey, _ digest: SHA256Digest?, after there: SimStore.Pieces) {
-        guard there.sha256 == digest, !there.bytes.isEmpty, there.at > forgotAt,
+    /// A crop whose upload in pieces was begun is gone on with, unless the agent was started since and did not find the place in its catalog
+    /// (`isKept`), or the crop is another one.
+    func begins(_ key: ResourceKey, _ digest: SHA256Digest?, after there: SimStore.Pieces, isKept: Bool) {
+        guard there.sha256 == digest, !there.bytes.isEmpty, there.at > forgotAt || isKept,
             there.at > recordedAt[key.name] ?? .zero
         else { return }
         fail("\(key.name) begins anew, and the server has \(there.bytes.count) bytes of it")

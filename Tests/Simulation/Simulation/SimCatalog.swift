@@ -93,7 +93,10 @@ struct SimCatalog {
     /// The same user's account at the same server, spoken to in the other way, gives its crops and its icon to this one.
     mutating func takeOver(from other: String, to account: String) {
         func move(_ rows: inout [AvatarName: CropRow]) {
-            for name in rows.keys where rows[name]?.crop.account == other { rows[name]?.crop.account = account }
+            for name in rows.keys where rows[name]?.crop.account == other {
+                rows[name]?.crop.account = account
+                rows[name]?.crop.location = nil
+            }
         }
         move(&crops)
         for folder in cropsElsewhere.keys { move(&cropsElsewhere[folder, default: [:]]) }

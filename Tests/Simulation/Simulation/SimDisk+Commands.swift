@@ -37,6 +37,10 @@ extension SimDisk {
                 guard let name = cropNames[id] else { return .cropChanged(id) }
                 return .cropFinished(id, name, uploaded(id))
             }
+        case .keepLocation(let id, let location):
+            guard !isFull else { return failed(command) }
+            if let name = catalog.row(of: id)?.crop.name { catalog.crops[name]?.crop.location = location }
+            return []
         case .setCropAside(let id, let reason):
             guard !isFull else { return failed(command) }
             unsyncedCrops = []
@@ -125,6 +129,7 @@ extension SimDisk {
         let avatars = account.flatMap { catalog.userAvatars[$0] } ?? [:]
         facts.avatars = mutation == .forgetAvatars ? [:] : avatars
         avatarsKnown(avatars, facts.position)
+        var places: [AvatarName: ExactString] = [:]
         let waiting = catalog.crops.values.filter { $0.state == .pending && $0.crop.account == account }
             .sorted { $0.crop.id < $1.crop.id }
         for row in waiting {
@@ -132,8 +137,12 @@ extension SimDisk {
                 facts.doubtful.append(row.crop.name)
                 continue
             }
-            facts.crops.append(row.crop.sentBefore)
+            var crop = row.crop.sentBefore
+            places[crop.name] = crop.location
+            if mutation == .forgetKeptPlaces { crop.location = nil }
+            facts.crops.append(crop)
         }
+        placesKept(places)
         return .accountOpened(facts)
     }
 

@@ -81,6 +81,8 @@ final class SimDisk {
     var harmed: (AvatarName) -> Void = { _ in }
     /// Tells what the machine is told of users' avatars, and up to where in the server's log that holds.
     var avatarsKnown: ([UserID: UserAvatar], ExactString?) -> Void = { _, _ in }
+    /// Tells where crops that wait go up in pieces, as far as the catalog knows.
+    var placesKept: ([AvatarName: ExactString]) -> Void = { _ in }
     /// Tells that an account got the crops of another, which is the same user's.
     var tookOver: (_ from: String, _ to: String) -> Void = { _, _ in }
     /// Tells that a crop was recorded for an account.

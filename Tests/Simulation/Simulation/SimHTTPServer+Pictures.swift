@@ -114,7 +114,7 @@ extension SimHTTPServer {
         let key = ResourceKey(owner: user, name: metadata.name)
         // An unfinished upload under the same name ends.
         for (id, piece) in store.pieces where piece.key == key && !piece.isComplete {
-            begins(key, metadata.sha256, piece)
+            begins(key, metadata.sha256, piece, Route.path(of: id, user, metadata))
             store.pieces[id] = nil
         }
         let id = UploadID(high: random.next(), low: random.next())

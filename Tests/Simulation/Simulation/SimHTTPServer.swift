@@ -27,7 +27,7 @@ final class SimHTTPServer {
     /// What the oracles hear: bytes of a crop that came, where they begin, and the digest that was promised of the whole.
     var took: (ResourceKey, _ offset: Int, _ bytes: [UInt8], _ digest: SHA256Digest?) -> Void = { _, _, _, _ in }
     /// An upload in pieces begins, although there is an unfinished one of that name.
-    var begins: (ResourceKey, SHA256Digest?, SimStore.Pieces) -> Void = { _, _, _ in }
+    var begins: (ResourceKey, SHA256Digest?, _ after: SimStore.Pieces, _ at: String) -> Void = { _, _, _, _ in }
     /// What is said of a picture is not so.
     var lied: (AvatarName) -> Void = { _ in }
     /// Who shows the right token has to wait for the wrong ones of before.

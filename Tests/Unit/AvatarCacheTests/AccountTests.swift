@@ -82,12 +82,14 @@ import Testing
 
     @Test func theOtherWayTakesWhatWaitsAndTheIcon() throws {
         _ = try catalog.openAccount(classic, credential: "t")
-        try harness.crop(a, account: classic)
+        let waits = try harness.crop(a, account: classic)
+        try catalog.keep(location: "/up/1", ofCrop: try #require(try catalog.crop(a)).closedOrder)
         let sent = try harness.crop(b, account: classic)
         _ = try catalog.recordUploaded(b, sha256: sent.sha256, to: classic, at: harness.wall)
         let opened = try catalog.openAccount(web, credential: "t") { $0 == classic }
         #expect(opened.icon == b)
         #expect(try waiting(for: web) == ["a.png"] && waiting(for: classic) == [])
+        #expect(try catalog.crop(a)?.location == nil && catalog.crop(a)?.sha256 == waits.sha256)
         #expect(try catalog.crop(b)?.uploadedTo == web, "and it is not sent again")
         #expect(try catalog.icon(of: classic) == nil)
         _ = try catalog.openAccount(classic, credential: "t") { $0 == web }

@@ -251,6 +251,32 @@ import Testing
         #expect(try harness.catalog.pendingCrops(of: "s/7").map(\.name.string) == ["a.png"])
     }
 
+    /// A later run goes on there; for another picture, another name, or one that is sent, the place says nothing.
+    @Test func whereACropGoesUpIsKeptAsLongAsItWaitsAsItIs() throws {
+        let name = try named("large.png")
+        func location() throws -> String? { try harness.catalog.crop(name)?.location }
+        func keep() throws {
+            try harness.catalog.keep(
+                location: "/up/1", ofCrop: try #require(try harness.catalog.crop(name)).closedOrder)
+        }
+        let facts = try harness.crop(name, account: "s/7")
+        try keep()
+        try harness.reopen()
+        #expect(try location() == "/up/1")
+        try harness.catalog.refreshCrop(facts)
+        #expect(try location() == "/up/1")
+        _ = try harness.catalog.renameCrop(try #require(try harness.catalog.crop(name)), to: facts)
+        #expect(try location() == nil)
+        try keep()
+        try harness.catalog.recordCrop(facts, account: "s/7")
+        #expect(try location() == nil)
+        try keep()
+        _ = try harness.catalog.recordUploaded(name, sha256: facts.sha256, to: "s/7", at: harness.wall)
+        #expect(try location() == nil)
+        try keep()
+        #expect(try location() == nil, "it waits no more")
+    }
+
     @Test func waitingCropsComeInPages() throws {
         for index in 1...5 {
             try harness.root.write("crops/\(index).png", try TestPictures.tiny(.png))

@@ -76,6 +76,58 @@ import Testing
         #expect(done(&uploads) == [large])
     }
 
+    // MARK: A later run
+
+    @Test func thePlaceOfALargeCropIsToldForALaterRun() {
+        var uploads = uploads(large)
+        #expect(
+            answer(&uploads, go(&uploads), HTTPHead(status: 201, location: "/up/1"))
+                == [.answered(large), .placed(large, "/up/1")])
+        _ = go(&uploads)
+        uploads.connectionLost()
+        #expect(
+            answer(&uploads, go(&uploads), HTTPHead(status: 200, uploadOffset: 1000)) == [.answered(large)],
+            "and once")
+    }
+
+    /// The crop as a later run finds it.
+    private var kept: Crop {
+        var crop = large
+        crop.location = "/up/1"
+        return crop
+    }
+
+    @Test func aLaterRunGoesOnAtThePlaceThatTheCatalogKept() {
+        var uploads = uploads(kept)
+        let asked = go(&uploads)
+        #expect(calls(asked) == [.askOffset(location: "/up/1")])
+        _ = answer(&uploads, asked, HTTPHead(status: 200, uploadOffset: 100_000))
+        let sent = go(&uploads)
+        #expect(calls(sent) == [.continueUpload(kept, location: "/up/1", offset: 100_000)])
+        _ = answer(&uploads, sent, HTTPHead(status: 204, uploadOffset: kept.size))
+        #expect(done(&uploads) == [kept])
+    }
+
+    /// The server keeps what it has for a while (`Upload-Expires`).
+    @Test(arguments: [404, 410]) func aPlaceThatTheServerForgotIsBegunAnew(status: Int) {
+        var uploads = uploads(kept)
+        _ = answer(&uploads, go(&uploads), HTTPHead(status: status))
+        let created = go(&uploads)
+        #expect(calls(created) == [.createUpload(kept)])
+        #expect(
+            answer(&uploads, created, HTTPHead(status: 201, location: "/up/2"))
+                == [.answered(kept), .placed(kept, "/up/2")])
+        _ = answer(&uploads, go(&uploads), HTTPHead(status: 204, uploadOffset: kept.size))
+        #expect(done(&uploads) == [kept])
+    }
+
+    /// Crops that were closed before it are sent once more, and the last one closed is to be the icon.
+    @Test func whatWasWholeWhenTheAgentDiedGoesUpOnceMore() {
+        var uploads = uploads(kept)
+        _ = answer(&uploads, go(&uploads), HTTPHead(status: 200, uploadOffset: kept.size))
+        #expect(calls(go(&uploads)) == [.createUpload(kept)])
+    }
+
     @Test func afterACutTheServerIsAskedHowMuchItHas() {
         var uploads = uploads(large)
         _ = answer(&uploads, go(&uploads), HTTPHead(status: 201, location: "/up/1"))
