@@ -25,7 +25,7 @@ extension AgentMachine {
                 : session.refusal.map { .serverRefused(code: $0.code, reason: $0.description) }
             // The call itself is refused before the token is read: the next one may find the agent logged in.
             if denial != nil { hurry(isForToken: names.isEmpty) }
-            let isRoom = hasRoom(for: Set(names).count { !downloads.isKnown($0) })
+            let isRoom = hasRoom(for: Set(names).count { !downloads.known.isKnown($0) })
             perform(
                 subscribers.fetch(
                     names, visibility: visibility, again: again, more: more, denial: denial, isRoom: isRoom, stream))
@@ -66,15 +66,15 @@ extension AgentMachine {
     }
 
     /// Whether so many more names can be cared for: what is wanted without a label has no other bound.
-    func hasRoom(for count: Int) -> Bool { downloads.count + count <= Limits.Labels.namesMax }
+    func hasRoom(for count: Int) -> Bool { downloads.known.count + count <= Limits.Labels.namesMax }
 
     mutating func ask(
         _ question: Subscribers.Question, _ target: LabelRequest.Target, _ stream: StreamID
     ) {
         var isUnheardOf = false
         if case .name(let name, _) = target {
-            guard !downloads.isUnknown(name) else { return subscribers.wait(question, of: target, name, stream) }
-            isUnheardOf = downloads.isUnheardOf(name)
+            guard !downloads.known.isUnknown(name) else { return subscribers.wait(question, of: target, name, stream) }
+            isUnheardOf = downloads.known.isUnheardOf(name)
         }
         let view = view(of: target)
         let steps = question == .explain ? view.name.map { activity.steps(of: $0) } ?? [] : []
@@ -92,7 +92,9 @@ extension AgentMachine {
                 kept(name, reason: reason)
                 continue
             }
-            guard downloads.isKnown(name), !downloads.isUnknown(name), !downloads.isRechecked(name) else { continue }
+            guard downloads.known.isKnown(name), !downloads.known.isUnknown(name), !downloads.isRechecked(name) else {
+                continue
+            }
             let avatar = view(of: name)
             if avatar.state.isFinal {
                 callsConcluded(name)

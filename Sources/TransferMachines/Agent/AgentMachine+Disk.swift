@@ -30,7 +30,7 @@ extension AgentMachine {
         case .committed(let outcomes): for outcome in outcomes { committed(outcome.item, outcome.outcome) }
         case .examined(let name, let examination):
             let context = CropDiscovery.Context(
-                user: session.login?.uid, isWanted: downloads.isWanted(name), isIcon: name == uploads.icon,
+                user: session.login?.uid, isWanted: downloads.known.isWanted(name), isIcon: name == uploads.icon,
                 isLastWaiting: uploads.isLastWaiting(name), isCurrent: name == uploads.icon && uploads.isSettled)
             perform(discovery.examined(name, examination, context, now: now))
         case .appeared(let name): perform(discovery.appeared(name, isScanDue: isCropScanDue))
@@ -61,7 +61,7 @@ extension AgentMachine {
             if folder == .crops {
                 perform(discovery.scanned(settled, unnameable: unnameable, isScanDue: isCropScanDue))
             } else {
-                perform(downloads.askAnew(downloads.taken, now: now))
+                perform(downloads.askAnew(downloads.known.taken, now: now))
             }
             logged(events)
         case .moved(let folder):
@@ -182,13 +182,13 @@ extension AgentMachine {
     private mutating func lookedUp(_ row: CatalogRow) {
         let name = row.name
         guard let before = downloads.lookedUp(row, now: now) else { return }
-        if subscribers.isFetched(name), case .failed = downloads.status(of: name) {
+        if subscribers.isFetched(name), case .failed = downloads.known.status(of: name) {
             actions.append(.disk(.clearNegatives([name])))
             perform(downloads.liftFailures([name]))
         }
         // Before anybody is answered: what is wanted and not there is pending from now on.
         refresh(name)
-        if before == .unknown, downloads.priority(of: name) != nil {
+        if before == .unknown, downloads.known.priority(of: name) != nil {
             perform(downloads.askAnew([name], now: now))
             downloads.recheckIfOld(name, conditions(for: name), now: now)
         }
@@ -196,8 +196,8 @@ extension AgentMachine {
         let notAsked = recheckIfAsked(name)
         perform(subscribers.catalogAnswered(name))
         // Labels of a name that was not known yet have just had their first state, unless the name itself is news to them.
-        if downloads.takeNewlyNamed(name), downloads.record(of: name) != nil { tellLabels(name) }
-        switch downloads.status(of: name) {
+        if downloads.takeNewlyNamed(name), downloads.known.record(of: name) != nil { tellLabels(name) }
+        switch downloads.known.status(of: name) {
         // Labels that were told of a picture that waits hear how it ended.
         case .ready where before == .stalled, .failed where before == .stalled: concluded(name)
         case .ready:
@@ -220,7 +220,7 @@ extension AgentMachine {
             logged(events)
             concluded(item.name)
         case (.unchanged(let record), _):
-            let wasThere = downloads.record(of: item.name) != nil
+            let wasThere = downloads.known.record(of: item.name) != nil
             recorded(record)
             log(.step(name: item.name.string, what: "the server has the same picture"))
             if wasThere { callsConcluded(item.name) } else { concluded(item.name) }
@@ -273,7 +273,7 @@ extension AgentMachine {
         for name in names where downloads.vanished(name) {
             log(.step(name: name.string, what: "gone from the cache"))
             refresh(name)
-            if downloads.isKnown(name) { tellLabels(name) }
+            if downloads.known.isKnown(name) { tellLabels(name) }
         }
         logged(events)
     }
@@ -285,7 +285,7 @@ extension AgentMachine {
     }
 
     /// What eviction must leave: whatever somebody wants now.
-    var kept: [AvatarName] { downloads.kept.union([uploads.icon].compactMap(\.self)).sorted() }
+    var kept: [AvatarName] { downloads.known.kept.union([uploads.icon].compactMap(\.self)).sorted() }
 
     private mutating func eventsRead(_ stream: StreamID, _ page: EventPage) {
         let rows = Dictionary(page.rows.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -297,7 +297,7 @@ extension AgentMachine {
     }
 
     /// Whether the machine knows more of the name than the catalog's row says.
-    func isKnown(_ name: AvatarName) -> Bool { downloads.isKnown(name) || uploads.pending(name) != nil }
+    func isKnown(_ name: AvatarName) -> Bool { downloads.known.isKnown(name) || uploads.pending(name) != nil }
 
     mutating func logged(_ events: [AvatarEvent]) {
         guard !events.isEmpty, subscribers.hasWatchers else { return }

@@ -40,7 +40,7 @@ extension AgentMachine {
         guard let followAt, followAt <= now else { return }
         self.followAt = nil
         guard session.login?.way == .http else { return }
-        follower.follow(subscribers.owners.union(downloads.owners), now: now)
+        follower.follow(subscribers.owners.union(downloads.known.owners), now: now)
         showKnownAvatars()
         for user in subscribers.unknownOwners { follower.ask(user) }
     }
@@ -86,7 +86,7 @@ extension AgentMachine {
 
     /// Whether the server would tell that the picture of this name is another one by now.
     func isFollowed(_ name: AvatarName) -> Bool {
-        downloads.record(of: name)?.owner.map { follower.follows($0) } ?? false
+        downloads.known.record(of: name)?.owner.map { follower.follows($0) } ?? false
     }
 
     /// The server said what a user's avatar is.
@@ -104,12 +104,12 @@ extension AgentMachine {
         // What is there is shown while the server is asked for it again.
         if names.contains(name), view(of: name).state.isFinal { tellLabels(name) }
         if let digest { downloads.changed(name, digest) }
-        if downloads.record(of: name) == nil { perform(downloads.askAnew([name], now: now)) }
+        if downloads.known.record(of: name) == nil { perform(downloads.askAnew([name], now: now)) }
     }
 
     /// Changes of these users' avatars may have been missed.
     private mutating func askAgain(_ users: Set<UserID>) {
-        for name in downloads.names(of: users) { downloads.changed(name, nil) }
+        for name in downloads.known.names(of: users) { downloads.changed(name, nil) }
         for user in users.sorted() where subscribers.isFollowed(user) { follower.askAgain(user) }
     }
 

@@ -77,7 +77,7 @@ extension AgentMachine {
                 tellUploads(name)
             case .ended(let name, let failure): tellUploads(name, failure: failure, isOver: failure == nil)
             case .iconChanged(let name):
-                if name == uploads.icon, !downloads.isKnown(name) {
+                if name == uploads.icon, !downloads.known.isKnown(name) {
                     perform(downloads.lookUp([name], touch: false))
                 }
                 refresh(name)
@@ -165,13 +165,13 @@ extension AgentMachine {
             case .awaitCatalog(let stream, let names):
                 for name in names { refresh(name) }
                 perform(downloads.askAnew(names, now: now))
-                perform(subscribers.await(names.filter { downloads.isUnknown($0) }, on: stream))
+                perform(subscribers.await(names.filter { downloads.known.isUnknown($0) }, on: stream))
                 followLater()
             case .snapshot(let stream):
                 let views = subscribers.due(on: stream).map { view(of: $0) }
                 perform(subscribers.snapshot(of: stream, views: views, now: now))
             case .fetchMissing(let names):
-                for name in names where downloads.isMissing(name) { subscribers.fetchOnce(name, .near) }
+                for name in names where downloads.known.isMissing(name) { subscribers.fetchOnce(name, .near) }
                 refresh(names)
             case .fetch(let stream, let names, let count, let isFollowed):
                 fetchBegan(stream, names, count: count, isFollowed: isFollowed)
@@ -180,9 +180,9 @@ extension AgentMachine {
                 refresh(names)
                 followLater()
             case .labelsGone(let names):
-                let shown = names.filter { downloads.status(of: $0) == .ready }
+                let shown = names.filter { downloads.known.status(of: $0) == .ready }
                 refresh(names)
-                let unwanted = shown.filter { downloads.priority(of: $0) == nil }
+                let unwanted = shown.filter { downloads.known.priority(of: $0) == nil }
                 if !unwanted.isEmpty { actions.append(.disk(.touch(unwanted))) }
             case .unneeded(let name): dropIfUnneeded(name)
             case .uploadCallsEnd(let name): tellUploads(name, isOver: true)

@@ -30,10 +30,10 @@ extension AgentMachine {
 
     /// What is known of a name now.
     package func view(of name: AvatarName) -> AvatarView {
-        if let record = downloads.record(of: name) { return AvatarView(record) }
+        if let record = downloads.known.record(of: name) { return AvatarView(record) }
         // A crop on its way out is known to the uploads, whether somebody wants its name or not.
         if let outgoing = outgoingView(of: name) { return outgoing }
-        switch downloads.status(of: name) {
+        switch downloads.known.status(of: name) {
         case nil: return AvatarView(name: name.string, state: .absent)
         case .idle, .ready: return AvatarView(name: name.string, state: .absent, reason: "not fetched")
         case .failed(let reason, let detail, let until): return AvatarView(name, reason, detail: detail, until: until)
@@ -111,7 +111,7 @@ extension AgentMachine {
     package var load: Load {
         Load(
             active: downloads.active, inFlight: downloads.inFlight, queued: downloads.queued,
-            queuePlaces: downloads.queuePlaces, names: downloads.count, retries: downloads.retryCount,
+            queuePlaces: downloads.queuePlaces, names: downloads.known.count, retries: downloads.known.retryCount,
             uploads: uploads.count, uploadPlaces: uploads.placeCount, deferredCrops: discovery.deferredCount,
             redo: storage.redoCount, steps: activity.stepCount, problems: activity.problems.count)
     }
@@ -124,7 +124,7 @@ extension AgentMachine {
         Status(
             connection: session.state, isHeard: session.isHeard, since: session.since, cause: session.cause,
             login: session.login,
-            icon: uploads.icon.map { view(of: $0) }, downloads: downloads.underWay, uploads: uploads.count,
+            icon: uploads.icon.map { view(of: $0) }, downloads: downloads.known.underWay, uploads: uploads.count,
             labels: subscribers.labelCount, cachedFiles: totals.files, cachedBytes: totals.bytes,
             paused: session.paused, problems: activity.problems)
     }

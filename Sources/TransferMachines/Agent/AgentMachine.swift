@@ -228,7 +228,7 @@ package struct AgentMachine: Sendable {
         if isAnother { perform(uploads.accountChanged()) } else { uploads.loggedInAgain() }
         openAccount()
         // Of what is on somebody's mind now, one more try costs little.
-        perform(downloads.liftFailures(downloads.failed))
+        perform(downloads.liftFailures(downloads.known.failed))
         perform(steps)
         if isAnother { perform(downloads.forgetParts(isStorageFine: storage.isFine)) }
         downloads.take(login.way)
@@ -298,13 +298,15 @@ package struct AgentMachine: Sendable {
         case .settled(.cache, let name):
             actions.append(.disk(.inspect(name)))
             // The name was another's file; now that file may be the very picture.
-            if discovery.isShared, case .failed(.nameTaken, _, _) = downloads.status(of: name) {
+            if discovery.isShared, case .failed(.nameTaken, _, _) = downloads.known.status(of: name) {
                 actions.append(.disk(.adopt(name)))
             }
         case .gone(.cache, let name):
             actions.append(.disk(.inspect(name)))
             // What was in the way of the picture is gone.
-            if case .failed(.nameTaken, _, _) = downloads.status(of: name) { perform(downloads.liftFailures([name])) }
+            if case .failed(.nameTaken, _, _) = downloads.known.status(of: name) {
+                perform(downloads.liftFailures([name]))
+            }
         case .unnameable(.crops, let name): perform(discovery.unnameable(name))
         case .unnameableGone(.crops, let name): perform(discovery.unnameableGone(name))
         case .unnameable(.cache, _), .unnameableGone(.cache, _): break

@@ -4,7 +4,8 @@ internal import AvatarCore
 struct Downloads: Sendable {
     /// A picture that is there is asked for again when it was last so long ago; nil for never, but on a person's word.
     let recheckAfter: Duration?
-    private var entries: [AvatarName: Entry] = [:]
+    /// What is known of each name.
+    private(set) var known = KnownPictures()
     /// Names with a place on the connection, in the order in which they got it; one that was stopped keeps it until nothing is in flight.
     private var places: [Place] = []
     private var way: any DownloadWay = ClassicDownloads()
@@ -16,7 +17,6 @@ struct Downloads: Sendable {
     /// Names of which every byte came and the disk has not taken all; they have no place any more, and how much there is of them.
     private var unwritten: [AvatarName: Int64] = [:]
     private var unwrittenBytes: Int64 = 0
-    private var again = AskingAgain()
     private var news = PictureNews()
     /// When parts of abandoned transfers were last looked for; the start looks for them too.
     private var partsTrimmedAt: MonotonicTime
@@ -28,68 +28,10 @@ struct Downloads: Sendable {
 
     // MARK: What is known
 
-    var count: Int { entries.count }
-    func isKnown(_ name: AvatarName) -> Bool { entries[name] != nil }
-    /// Whether the catalog has not answered yet.
-    func isUnknown(_ name: AvatarName) -> Bool { entries[name]?.status == .unknown }
-    func status(of name: AvatarName) -> Status? { entries[name]?.status }
-    func record(of name: AvatarName) -> AvatarRecord? { entries[name]?.record }
-    func priority(of name: AvatarName) -> Visibility? { entries[name]?.priority }
-    /// The users whose pictures are there and wanted.
-    var owners: Set<UserID> {
-        Set(entries.values.lazy.filter { $0.priority != nil }.compactMap { $0.record?.owner })
-    }
-    /// The names of these users' pictures that are there and wanted.
-    func names(of users: Set<UserID>) -> [AvatarName] {
-        entries.lazy.filter { entry in
-            entry.value.priority != nil && entry.value.record?.owner.map { users.contains($0) } ?? false
-        }.map(\.key).sorted()
-    }
-
-    /// Whether a label, a fetch or a transfer is for the name.
-    func isWanted(_ name: AvatarName) -> Bool {
-        guard let entry = entries[name] else { return false }
-        return entry.priority != nil || entry.status == .committing
-    }
-
     /// How far the picture is: its size, where that is known, and the bytes that came.
     func progress(of name: AvatarName) -> (size: Int64?, transferred: Int64?) {
-        let (progress, part) = (way.progress(of: name), entries[name]?.part)
+        let (progress, part) = (way.progress(of: name), known[name]?.part)
         return (progress?.totalSize ?? part?.plan.totalSize, progress?.transferred ?? part?.held)
-    }
-
-    /// Whether nothing but the name is known: nobody wants it, and nothing of it is there.
-    func isUnheardOf(_ name: AvatarName) -> Bool {
-        guard let entry = entries[name] else { return true }
-        return entry.priority == nil && entry.status == .idle && entry.part == nil
-    }
-
-    /// Whether the picture is neither there nor known to be not to be had.
-    func isMissing(_ name: AvatarName) -> Bool {
-        switch entries[name]?.status {
-        case .ready, .failed, nil: false
-        default: entries[name]?.record == nil
-        }
-    }
-
-    /// What eviction and trimming must leave: whatever somebody wants now.
-    var kept: Set<AvatarName> {
-        Set(entries.lazy.filter { $0.value.priority != nil || $0.value.status == .committing }.map(\.key))
-    }
-
-    /// Names whose pictures failed.
-    var failed: [AvatarName] {
-        entries.lazy.filter { if case .failed = $0.value.status { true } else { false } }.map(\.key).sorted()
-    }
-
-    /// Pictures that are on their way or wait for it.
-    var underWay: Int {
-        entries.values.count { entry in
-            switch entry.status {
-            case .queued, .active, .stalled, .committing: true
-            default: false
-            }
-        }
     }
 
     // MARK: The catalog
@@ -97,31 +39,28 @@ struct Downloads: Sendable {
     /// Cares for names, and asks the catalog about those that it was not asked about yet.
     mutating func lookUp(_ names: [AvatarName], touch: Bool) -> [Action] {
         var unknown: [AvatarName] = []
-        for name in names where entries[name] == nil {
-            entries[name] = Entry()
-            unknown.append(name)
-        }
+        for name in names where known.add(name) { unknown.append(name) }
         return unknown.isEmpty ? [] : [.disk(.lookUp(unknown, touch: touch))]
     }
 
     /// What the catalog says of a name; the status before, or nil when nobody waits for the answer.
     mutating func lookedUp(_ row: CatalogRow, now: MonotonicTime) -> Status? {
-        guard let before = entries[row.name]?.status, before == .unknown || before == .stalled else { return nil }
-        entries[row.name]?.record = row.avatar
-        entries[row.name]?.checkedAt = row.checked
-        entries[row.name]?.recheck = nil
-        entries[row.name]?.part = row.part
+        guard let before = known[row.name]?.status, before == .unknown || before == .stalled else { return nil }
+        known[row.name]?.record = row.avatar
+        known[row.name]?.checkedAt = row.checked
+        known[row.name]?.recheck = nil
+        known[row.name]?.part = row.part
         if row.avatar != nil {
-            entries[row.name]?.status = .ready
-        } else if let negative = row.negative, negative.until > now || entries[row.name]?.priority != nil {
+            known[row.name]?.status = .ready
+        } else if let negative = row.negative, negative.until > now || known[row.name]?.priority != nil {
             // One whose time is over has its turn among all that are asked for again.
-            entries[row.name]?.status = .failed(
+            known[row.name]?.status = .failed(
                 negative.reason, detail: negative.reason.rawValue, until: negative.until)
         } else {
-            entries[row.name]?.status = .idle
+            known[row.name]?.status = .idle
         }
         if row.avatar == nil {
-            entries[row.name]?.refusal = row.negative
+            known[row.name]?.refusal = row.negative
             news.notThere(row.name)
         }
         if let avatar = row.avatar {
@@ -134,38 +73,38 @@ struct Downloads: Sendable {
 
     /// Labels that have had their first states show this picture from now on: they are told when the catalog has answered.
     mutating func newlyNamed(_ name: AvatarName) {
-        if entries[name]?.status == .unknown || entries[name]?.status == .stalled { entries[name]?.isNewlyNamed = true }
+        if known[name]?.status == .unknown || known[name]?.status == .stalled { known[name]?.isNewlyNamed = true }
     }
 
     /// Whether the catalog's answer is news to labels.
     mutating func takeNewlyNamed(_ name: AvatarName) -> Bool {
-        defer { entries[name]?.isNewlyNamed = false }
-        return entries[name]?.isNewlyNamed ?? false
+        defer { known[name]?.isNewlyNamed = false }
+        return known[name]?.isNewlyNamed ?? false
     }
 
     /// The catalog could not be read: it is asked again when the disk is well. Whether the name was waited for.
     mutating func lookUpFailed(_ name: AvatarName) -> Bool {
-        guard entries[name]?.status == .unknown else { return false }
-        entries[name]?.status = .stalled
+        guard known[name]?.status == .unknown else { return false }
+        known[name]?.status = .stalled
         return true
     }
 
     /// Asks the catalog again about what the disk had interrupted.
     mutating func storageIsFine() -> [Action] {
-        let stalled = entries.filter { $0.value.status == .stalled && !way.isUnderWay($0.key) }.map(\.key)
-        return stalled.isEmpty ? [] : [.disk(.lookUp(stalled.sorted(), touch: false))]
+        let stalled = known.names { $1.status == .stalled && !way.isUnderWay($0) }
+        return stalled.isEmpty ? [] : [.disk(.lookUp(stalled, touch: false))]
     }
 
     /// Forgets what nobody wants and no answer is owed for; a part stays, to go on from. `isAwaited` when somebody waits for word of it.
     mutating func drop(_ name: AvatarName, isAwaited: Bool) {
-        guard let entry = entries[name], entry.priority == nil, !isAwaited, way.isQuiet(name) else { return }
+        guard let entry = known[name], entry.priority == nil, !isAwaited, way.isQuiet(name) else { return }
         // One that is active still has come whole, and waits for the disk.
         if entry.status == .unknown || entry.status == .committing || entry.status == .active { return }
         leave(name)
         queue.remove(name)
-        entries[name] = nil
+        known[name] = nil
         news.forget(name)
-        sweepRetries()
+        known.sweepRetries(besides: news)
     }
 
     // MARK: Priorities
@@ -174,11 +113,11 @@ struct Downloads: Sendable {
     mutating func setPriority(
         _ name: AvatarName, _ priority: Visibility?, _ conditions: Conditions, now: MonotonicTime
     ) -> [Action] {
-        guard let old = entries[name] else { return [] }
+        guard let old = known[name] else { return [] }
         if priority != old.priority {
-            entries[name]?.priority = priority
-            entries[name]?.queuedAt = now
-            if let urgency = entries[name]?.urgency, let index = places.firstIndex(where: { $0.name == name }) {
+            known[name]?.priority = priority
+            known[name]?.queuedAt = now
+            if let urgency = known[name]?.urgency, let index = places.firstIndex(where: { $0.name == name }) {
                 places[index].priority = urgency
             }
         }
@@ -189,7 +128,7 @@ struct Downloads: Sendable {
         case .queued where old.priority != priority: enqueue(name)
         case .failed(_, _, let until):
             // One whose time is over waits for its turn like all others, at the next tick.
-            retryLater(name, at: until)
+            known.retryLater(name, at: until, besides: news)
         case .ready where priority != old.priority: recheckIfOld(name, conditions, now: now)
         default: break
         }
@@ -198,37 +137,37 @@ struct Downloads: Sendable {
 
     /// Nobody wants it fetched any more.
     private mutating func giveUp(_ name: AvatarName, _ status: Status, _ isStorageFine: Bool) -> [Action] {
-        if entries[name]?.recheck != nil, status == .queued || isOnItsWay(name) {
+        if known[name]?.recheck != nil, status == .queued || isOnItsWay(name) {
             return keep(name, reason: nil, isStorageFine: isStorageFine)
         }
         dequeue(name)
-        if status == .queued { entries[name]?.status = .idle }
+        if status == .queued { known[name]?.status = .idle }
         guard status == .active, !way.isReceived(name) else { return [] }
-        entries[name]?.part = way.part(of: name)
-        entries[name]?.status = .idle
+        known[name]?.part = way.part(of: name)
+        known[name]?.status = .idle
         way.stop(name)
         return releaseIfQuiet(name, isStorageFine: isStorageFine)
     }
 
     /// Gets a wanted picture onto its way.
     mutating func want(_ name: AvatarName, _ conditions: Conditions) {
-        guard let entry = entries[name], entry.priority != nil else { return }
+        guard let entry = known[name], entry.priority != nil else { return }
         if entry.record != nil {
-            entries[name]?.status = .ready
-            entries[name]?.recheck = nil
+            known[name]?.status = .ready
+            known[name]?.recheck = nil
             news.askAgain(name)
         } else if conditions.isOutgoing {
-            entries[name]?.status = .idle
+            known[name]?.status = .idle
         } else if !conditions.isStorageFine {
-            entries[name]?.status = .stalled
+            known[name]?.status = .stalled
         } else {
-            entries[name]?.status = .queued
+            known[name]?.status = .queued
             enqueue(name)
         }
     }
 
     private mutating func enqueue(_ name: AvatarName) {
-        guard let entry = entries[name], let urgency = entry.urgency else { return }
+        guard let entry = known[name], let urgency = entry.urgency else { return }
         if entry.hangUps > 0 {
             if !suspects.contains(name) { suspects.append(name) }
         } else {
@@ -244,9 +183,10 @@ struct Downloads: Sendable {
     /// Failed pictures are worth a try: a person asked, or somebody logged in.
     mutating func liftFailures(_ names: [AvatarName]) -> [Action] {
         names.compactMap { name in
-            guard case .failed = entries[name]?.status else { return nil }
-            entries[name]?.refusal = nil
-            return lift(name)
+            guard case .failed = known[name]?.status else { return nil }
+            known[name]?.refusal = nil
+            known.lift(name)
+            return .due(name)
         }
     }
 
@@ -260,12 +200,12 @@ struct Downloads: Sendable {
     /// The suspect with the fewest hang-ups, and how many they are.
     var suspect: (name: AvatarName, hangUps: Int)? {
         guard !suspects.isEmpty else { return nil }
-        return suspects.map { ($0, entries[$0]?.hangUps ?? 0) }.min { $0.1 < $1.1 }
+        return suspects.map { ($0, known[$0]?.hangUps ?? 0) }.min { $0.1 < $1.1 }
     }
 
     /// Whether the name has a place, and is asked for.
     func isActive(_ name: AvatarName) -> Bool {
-        entries[name]?.status == .active && places.contains { $0.name == name }
+        known[name]?.status == .active && places.contains { $0.name == name }
     }
 
     /// Gives places to those that wait for one, and asks for what has one.
@@ -279,9 +219,9 @@ struct Downloads: Sendable {
     /// A suspect whose turn ended without an answer waits for another one.
     private mutating func setSuspectsApart() {
         guard mayHaveSuspects else { return }
-        mayHaveSuspects = places.contains { entries[$0.name]?.hangUps ?? 0 > 0 }
-        for name in places.map(\.name) where entries[name]?.status == .active && way.isQuiet(name) {
-            guard entries[name]?.hangUps ?? 0 > 0 else { continue }
+        mayHaveSuspects = places.contains { known[$0.name]?.hangUps ?? 0 > 0 }
+        for name in places.map(\.name) where known[name]?.status == .active && way.isQuiet(name) {
+            guard known[name]?.hangUps ?? 0 > 0 else { continue }
             places.removeAll { $0.name == name }
             suspects.append(name)
         }
@@ -293,11 +233,11 @@ struct Downloads: Sendable {
         if suspects.contains(name) {
             if places.count >= Limits.Download.activeMax {
                 // One that was stopped keeps its place until nothing is in flight; the suspect's turn comes when there is a place.
-                guard let last = places.last(where: { entries[$0.name]?.status == .active }) else { return [] }
+                guard let last = places.last(where: { known[$0.name]?.status == .active }) else { return [] }
                 actions += yield(last.name)
             }
             suspects.removeAll { $0 == name }
-            if entries[name]?.status == .active {
+            if known[name]?.status == .active {
                 takePlace(name, isByAge: false)
             } else {
                 actions += begin(name, isByAge: false)
@@ -313,7 +253,7 @@ struct Downloads: Sendable {
         // answer has come.
         guard !way.takesAnother(places: places.count), let best = queue.bestVisibility(),
             let last = places.last(where: { isYielding($0, to: best) }),
-            places.count(where: { entries[$0.name]?.status != .active }) < queue.count(above: last.priority)
+            places.count(where: { known[$0.name]?.status != .active }) < queue.count(above: last.priority)
         else { return actions }
         actions += yield(last.name)
         return actions + fillFreePlaces()
@@ -332,34 +272,34 @@ struct Downloads: Sendable {
 
     private func isYielding(_ place: Place, to visibility: Visibility) -> Bool {
         // What got its place by age keeps it: bulk would starve otherwise.
-        !place.isByAge && place.priority < visibility && entries[place.name]?.status == .active
+        !place.isByAge && place.priority < visibility && known[place.name]?.status == .active
             && !way.isReceived(place.name)
     }
 
     /// The name gives its place to another once it is quiet, and waits for the next one.
     private mutating func yield(_ name: AvatarName) -> [Action] {
-        entries[name]?.part = way.part(of: name)
+        known[name]?.part = way.part(of: name)
         way.stop(name)
-        entries[name]?.status = .queued
+        known[name]?.status = .queued
         enqueue(name)
         return releaseIfQuiet(name, isStorageFine: false)
     }
 
     private mutating func begin(_ name: AvatarName, isByAge: Bool) -> [Action] {
         // Where its old requests still run out, it comes back when they have.
-        guard let entry = entries[name], !way.isUnderWay(name) else { return [] }
+        guard let entry = known[name], !way.isUnderWay(name) else { return [] }
         // Where the stream told of another picture, "not modified" would be no answer.
         way.begin(name, from: entry.part, known: news.digest(of: name) == nil ? entry.record?.sha256 : nil)
         news.asked(name)
-        entries[name]?.status = .active
+        known[name]?.status = .active
         takePlace(name, isByAge: isByAge)
         let detail = entry.part.map { "from byte \($0.held)" }
         return [.log(.step(name: name.string, what: "fetching", detail: detail))]
     }
 
     private mutating func takePlace(_ name: AvatarName, isByAge: Bool) {
-        if entries[name]?.hangUps ?? 0 > 0 { mayHaveSuspects = true }
-        places.append(Place(name: name, priority: entries[name]?.urgency ?? .hidden, isByAge: isByAge))
+        if known[name]?.hangUps ?? 0 > 0 { mayHaveSuspects = true }
+        places.append(Place(name: name, priority: known[name]?.urgency ?? .hidden, isByAge: isByAge))
     }
 
     private mutating func leave(_ name: AvatarName) {
@@ -371,7 +311,7 @@ struct Downloads: Sendable {
 
     /// A download that was stopped gives its place back when its last request is answered.
     mutating func releaseIfQuiet(_ name: AvatarName, isStorageFine: Bool) -> [Action] {
-        guard let entry = entries[name], entry.status != .active, way.isQuiet(name) else { return [] }
+        guard let entry = known[name], entry.status != .active, way.isQuiet(name) else { return [] }
         leave(name)
         if entry.status == .queued, !queue.contains(name) { enqueue(name) }
         guard entry.status == .stalled, isStorageFine else { return [.unneeded(name)] }
@@ -381,26 +321,26 @@ struct Downloads: Sendable {
     // MARK: Pictures that are there, and perhaps old
 
     /// Whether the picture is there, and asked for again.
-    func isRechecked(_ name: AvatarName) -> Bool { entries[name]?.recheck != nil }
+    func isRechecked(_ name: AvatarName) -> Bool { known[name]?.recheck != nil }
 
     /// Whether the picture is there, and the server may have another by now.
     func mayBeOld(_ name: AvatarName) -> Bool {
-        entries[name]?.status == .ready && entries[name]?.checkedAt != nil
+        known[name]?.status == .ready && known[name]?.checkedAt != nil
     }
 
     /// Asks the server again for a picture that is there. It stays until another one has come whole.
     mutating func recheck(_ name: AvatarName, _ why: Recheck, _ conditions: Conditions) {
-        guard mayBeOld(name), entries[name]?.priority != nil, conditions.isStorageFine, !conditions.isOutgoing
+        guard mayBeOld(name), known[name]?.priority != nil, conditions.isStorageFine, !conditions.isOutgoing
         else { return }
-        entries[name]?.recheck = why
-        entries[name]?.part = nil
-        entries[name]?.status = .queued
+        known[name]?.recheck = why
+        known[name]?.part = nil
+        known[name]?.status = .queued
         enqueue(name)
     }
 
     /// A label shows the picture: it is asked for again when the server last told of it too long ago.
     mutating func recheckIfOld(_ name: AvatarName, _ conditions: Conditions, now: MonotonicTime) {
-        guard conditions.isShown, let recheckAfter, let checkedAt = entries[name]?.checkedAt else { return }
+        guard conditions.isShown, let recheckAfter, let checkedAt = known[name]?.checkedAt else { return }
         // Of one that is followed the server tells by itself.
         guard !conditions.isFollowed, now - checkedAt >= recheckAfter else { return }
         recheck(name, .old, conditions)
@@ -410,21 +350,23 @@ struct Downloads: Sendable {
     private mutating func notReplaced(
         _ name: AvatarName, _ reason: AbsenceReason, detail: String, now: MonotonicTime
     ) -> [Action] {
-        entries[name]?.hangUps = 0
+        known[name]?.hangUps = 0
         let note = Note(.info, "asked for again, and not replaced", name: name.string, detail: detail)
         var actions: [Action] = [.log(.note(note))]
         if !reason.mayPass { news.refused(name) }
         actions += checked(name, now: now)
         actions += keep(name, reason: detail, isStorageFine: false)
         // The stream of changes will not say it again.
-        if reason.mayPass, let until = news.failed(name, reason, now: now) { retryLater(name, at: until) }
+        if reason.mayPass, let until = news.failed(name, reason, now: now) {
+            known.retryLater(name, at: until, besides: news)
+        }
         return actions
     }
 
     /// The server has told of the picture that is there, unless its stream of changes told more since.
     private mutating func checked(_ name: AvatarName, now: MonotonicTime) -> [Action] {
         guard !news.isThere(of: name) else { return [] }
-        entries[name]?.checkedAt = now
+        known[name]?.checkedAt = now
         return [.disk(.noteChecked(name))]
     }
 
@@ -433,10 +375,10 @@ struct Downloads: Sendable {
         dequeue(name)
         way.stop(name)
         // One that still waited for a place has nothing on the disk, unless it had given its place to another.
-        let hasPart = entries[name]?.status != .queued || entries[name]?.part != nil
-        entries[name]?.recheck = nil
-        entries[name]?.status = .ready
-        entries[name]?.part = nil
+        let hasPart = known[name]?.status != .queued || known[name]?.part != nil
+        known[name]?.recheck = nil
+        known[name]?.status = .ready
+        known[name]?.part = nil
         news.askAgain(name)
         return (hasPart ? [.disk(.discardPart(name))] : []) + releaseIfQuiet(name, isStorageFine: isStorageFine)
             + [.kept(name, reason: reason)]
@@ -444,13 +386,13 @@ struct Downloads: Sendable {
 
     /// Nobody can be asked now: pictures that are there stay as they are, until the next reason to ask.
     mutating func giveUpRechecks(_ reason: String) -> [Action] {
-        entries.filter { $0.value.recheck != nil && ($0.value.status == .queued || isOnItsWay($0.key)) }.keys.sorted()
+        known.names { $1.recheck != nil && ($1.status == .queued || isOnItsWay($0)) }
             .flatMap { keep($0, reason: reason, isStorageFine: false) }
     }
 
     /// The stream of changes said that the picture of this name is another, of this digest where that is told.
     mutating func changed(_ name: AvatarName, _ digest: SHA256Digest?) {
-        guard let entry = entries[name] else { return }
+        guard let entry = known[name] else { return }
         if let record = entry.record, record.isOwn || entry.checkedAt == nil, record.sha256 != digest { return }
         news.heard(name, digest, current: entry.record?.sha256)
     }
@@ -458,7 +400,7 @@ struct Downloads: Sendable {
     /// The server once told that the picture of this name is this one. One that is there with other bytes is asked for again: it may have come
     /// later, or from another server.
     mutating func expect(_ name: AvatarName, _ digest: SHA256Digest) {
-        guard let entry = entries[name] else { return }
+        guard let entry = known[name] else { return }
         switch entry.status {
         case .unknown, .stalled: news.expect(name, digest)
         default: if mayBeOld(name), entry.record?.sha256 != digest { news.heard(name, nil, current: nil) }
@@ -471,7 +413,7 @@ struct Downloads: Sendable {
         var notes = ChangeNotes()
         if let digest = news.digest(of: name) {
             notes.changes[name] = digest
-        } else if let owner = entries[name]?.record?.owner {
+        } else if let owner = known[name]?.record?.owner {
             notes.mayBeOld = [owner]
         }
         return notes
@@ -483,41 +425,35 @@ struct Downloads: Sendable {
     /// Asks for what the stream of changes told of, where that may be now. Otherwise whoever wants the picture next asks, or the end of what is on
     /// its way.
     mutating func takeUpNews(of name: AvatarName, _ conditions: Conditions) {
-        guard let entry = entries[name], entry.status == .ready, entry.priority != nil else {
+        guard let entry = known[name], entry.status == .ready, entry.priority != nil else {
             return news.putOff(name)
         }
         recheck(name, news.digest(of: name) == nil ? .old : .changed, conditions)
     }
 
     private func isOnItsWay(_ name: AvatarName) -> Bool {
-        entries[name]?.status == .active && !way.isReceived(name)
+        known[name]?.status == .active && !way.isReceived(name)
     }
 
     // MARK: Ends
 
     /// The crop takes the name: its copy goes into the very part that a download would write to.
     mutating func makeWay(for name: AvatarName) -> [Action] {
-        guard entries[name]?.status == .active || entries[name]?.status == .queued else { return [] }
+        guard known[name]?.status == .active || known[name]?.status == .queued else { return [] }
         dequeue(name)
-        if entries[name]?.recheck != nil { return keep(name, reason: nil, isStorageFine: false) }
-        entries[name]?.part = nil
-        entries[name]?.status = .idle
+        if known[name]?.recheck != nil { return keep(name, reason: nil, isStorageFine: false) }
+        known[name]?.part = nil
+        known[name]?.status = .idle
         way.stop(name)
         return releaseIfQuiet(name, isStorageFine: false)
     }
 
     /// The picture is not to be had for now; everybody who waits is told. One that is there stays.
     mutating func fail(_ name: AvatarName, _ reason: AbsenceReason, detail: String, now: MonotonicTime) -> [Action] {
-        if entries[name]?.recheck != nil { return notReplaced(name, reason, detail: detail, now: now) }
+        if known[name]?.recheck != nil { return notReplaced(name, reason, detail: detail, now: now) }
         news.forget(name)
         dequeue(name)
-        let before = entries[name]?.refusal
-        let attempts = before?.reason == reason ? (before?.attempts ?? 0) + 1 : 1
-        let refusal = Negative(reason: reason, of: name, attempts: attempts, learned: now)
-        entries[name]?.status = .failed(reason, detail: detail, until: refusal.until)
-        entries[name]?.refusal = refusal
-        entries[name]?.part = nil
-        entries[name]?.hangUps = 0
+        let attempts = known.refuse(name, reason, detail: detail, now: now)
         way.stop(name)
         if way.isQuiet(name) { leave(name) }
         let level: Note.Level = reason == .absent ? .debug : .warning
@@ -528,59 +464,16 @@ struct Downloads: Sendable {
         ]
     }
 
-    /// Outdated times are swept out once they outnumber the names.
-    private mutating func retryLater(_ name: AvatarName, at time: MonotonicTime) {
-        again.add(name, at: time)
-        sweepRetries()
-    }
-
-    private mutating func sweepRetries() {
-        guard again.isOvergrown(names: entries.count) else { return }
-        again.replace(
-            with: entries.compactMap { name, entry in
-                guard entry.priority != nil, case .failed(_, _, let until) = entry.status else { return nil }
-                return (name, until)
-            } + news.pauses)
-    }
-
-    /// Somebody new wants these names, or what was in their way may be gone: refusals that are worth it end at once, or as soon as the
-    /// pace of all allows.
+    /// Somebody new wants these names, or what was in their way may be gone.
     mutating func askAnew(_ names: [AvatarName], now: MonotonicTime) -> [Action] {
-        names.compactMap { name in
-            guard case .failed(let reason, let detail, let until) = entries[name]?.status,
-                let refusal = entries[name]?.refusal, entries[name]?.priority != nil,
-                until <= now || refusal.isWorthAsking(now: now)
-            else { return nil }
-            entries[name]?.refusal = Negative(
-                reason: reason, of: name, attempts: refusal.attemptsForSomebodyNew(now: now), learned: refusal.learned)
-            if again.isOpen(now: now) {
-                again.asked(now: now)
-                return lift(name)
-            }
-            if until > now {
-                entries[name]?.status = .failed(reason, detail: detail, until: now)
-                retryLater(name, at: now)
-            }
-            return nil
-        }
-    }
-
-    private mutating func lift(_ name: AvatarName) -> Action {
-        entries[name]?.status = .idle
-        return .due(name)
-    }
-
-    /// Names that something in the cache folder kept from their place.
-    var taken: [AvatarName] {
-        entries.lazy.filter { if case .failed(.nameTaken, _, _) = $0.value.status { true } else { false } }
-            .map(\.key).sorted()
+        known.askAnew(names, besides: news, now: now).map { .due($0) }
     }
 
     // MARK: Time
 
     /// When the machine wants to be woken for a download. `turn` says who may send requests; nil when no download may.
     func deadline(_ turn: TurnRule.Turn?) -> MonotonicTime {
-        var earliest = again.deadline
+        var earliest = known.deadline
         for place in places {
             let mayAsk = turn == .everybodyElse || turn == .alone(.download(place.name))
             earliest = min(earliest, way.deadline(of: place.name, mayAsk: mayAsk))
@@ -593,16 +486,11 @@ struct Downloads: Sendable {
     /// Failed pictures whose time is over are tried again.
     mutating func tick(now: MonotonicTime) -> [Action] {
         var actions: [Action] = []
-        while let name = again.next(now: now) {
-            if entries[name]?.status == .ready, news.isPauseOver(name, now: now) {
-                again.asked(now: now)
-                news.askAgain(name)
-                continue
+        while let due = known.nextDue(news, now: now) {
+            switch due {
+            case .lifted(let name): actions.append(.due(name))
+            case .pauseOver(let name): news.askAgain(name)
             }
-            guard case .failed(_, _, let until) = entries[name]?.status, until <= now, entries[name]?.priority != nil
-            else { continue }
-            again.asked(now: now)
-            actions.append(lift(name))
         }
         return actions
     }
@@ -615,7 +503,6 @@ struct Downloads: Sendable {
     var queued: Int { queue.count + suspects.count }
     /// Places that the queue keeps, those of names that left it included.
     var queuePlaces: Int { queue.entryCount }
-    var retryCount: Int { again.count }
 }
 
 // MARK: - What the server and the disk say
@@ -658,11 +545,11 @@ extension Downloads {
             // What nobody came back for goes when new parts come, once in the time that a part is good for.
             if now - partsTrimmedAt >= Limits.Download.partAge {
                 partsTrimmedAt = now
-                actions.append(.disk(.trimParts(keep: kept.sorted())))
+                actions.append(.disk(.trimParts(keep: known.kept.sorted())))
             }
             actions.append(.disk(.beginPart(name, plan)))
         case .received(let offset, let bytes):
-            entries[name]?.hangUps = 0
+            known[name]?.hangUps = 0
             actions += [
                 .answered(name), .disk(.append(name, offset: offset, bytes: bytes)),
                 .received(name, bytes: bytes.count),
@@ -674,12 +561,12 @@ extension Downloads {
             ]
         case .unchanged:
             actions.append(.answered(name))
-            guard entries[name]?.recheck != nil else {
+            guard known[name]?.recheck != nil else {
                 actions += fail(
                     name, .serverError, detail: "it has not changed, says the server, and it is not there", now: now)
                 return
             }
-            if let digest = entries[name]?.record?.sha256 { news.answered(name, digest) }
+            if let digest = known[name]?.record?.sha256 { news.answered(name, digest) }
             actions += checked(name, now: now)
             actions += keep(name, reason: nil, isStorageFine: false)
         case .failed(let reason, let detail):
@@ -688,7 +575,7 @@ extension Downloads {
             if reason == .absent { actions.append(.notThere(name)) }
         case .loginRefused(let refusal):
             leave(name)
-            entries[name]?.status = .idle
+            known[name]?.status = .idle
             actions += [.due(name), .loginRefused(refusal)]
         }
     }
@@ -702,74 +589,74 @@ extension Downloads {
 
     /// The disk has the bytes of a part up to `offset`; the commit to make, when that is all of it.
     mutating func wrote(_ name: AvatarName, through offset: Int64) -> [Action] {
-        guard entries[name]?.status == .active, way.wrote(name, through: offset) else { return [] }
+        guard known[name]?.status == .active, way.wrote(name, through: offset) else { return [] }
         let owner = way.owner(of: name)
         leave(name)
-        entries[name]?.status = .committing
+        known[name]?.status = .committing
         return [.disk(.commit([CommitMachine.Item(name: name, origin: .download(owner: owner))]))]
     }
 
     /// A copy of the user's own crop is committed under this name.
-    mutating func commitsCrop(_ name: AvatarName) { entries[name, default: Entry()].status = .committing }
+    mutating func commitsCrop(_ name: AvatarName) { known[name, default: Entry()].status = .committing }
 
     /// The picture is there.
     mutating func recorded(_ record: AvatarRecord, now: MonotonicTime) {
-        entries[record.name, default: Entry()].record = record
-        entries[record.name]?.checkedAt = record.isOwn ? nil : now
-        entries[record.name]?.recheck = nil
-        entries[record.name]?.part = nil
-        entries[record.name]?.status = .ready
-        entries[record.name]?.refusal = nil
-        entries[record.name]?.diskFailures = 0
+        known[record.name, default: Entry()].record = record
+        known[record.name]?.checkedAt = record.isOwn ? nil : now
+        known[record.name]?.recheck = nil
+        known[record.name]?.part = nil
+        known[record.name]?.status = .ready
+        known[record.name]?.refusal = nil
+        known[record.name]?.diskFailures = 0
         if record.isOwn { news.forget(record.name) } else { news.answered(record.name, record.sha256) }
     }
 
     /// The commit of a crop's copy failed for good.
-    mutating func cropNotPlaced(_ name: AvatarName) { entries[name]?.status = .idle }
+    mutating func cropNotPlaced(_ name: AvatarName) { known[name]?.status = .idle }
 
     /// Whether the disk failed over this one picture so often, with room on it, that the picture makes way for the others; the reason.
     mutating func failsTooOften(_ name: AvatarName, _ fault: StorageFault) -> String? {
         guard case .failed(let detail) = fault else { return nil }
-        entries[name]?.diskFailures += 1
-        return entries[name]?.diskFailures ?? 0 > Limits.Storage.triesMax ? detail : nil
+        known[name]?.diskFailures += 1
+        return known[name]?.diskFailures ?? 0 > Limits.Storage.triesMax ? detail : nil
     }
 
     /// The commit waits for the disk.
-    mutating func commitStalled(_ name: AvatarName) { entries[name]?.status = .stalled }
+    mutating func commitStalled(_ name: AvatarName) { known[name]?.status = .stalled }
 
     /// Its bytes did not get to the disk: once nothing is in flight, the catalog says what is there.
     mutating func stall(_ name: AvatarName, isStorageFine: Bool) -> [Action] {
-        guard entries[name]?.status == .active || entries[name]?.status == .queued else { return [] }
+        guard known[name]?.status == .active || known[name]?.status == .queued else { return [] }
         way.stop(name)
         dequeue(name)
-        entries[name]?.status = .stalled
+        known[name]?.status = .stalled
         return releaseIfQuiet(name, isStorageFine: isStorageFine)
     }
 
     /// The file system takes no file of that name.
     mutating func partRefused(_ name: AvatarName, reason: String, now: MonotonicTime) -> [Action] {
-        entries[name]?.status == .active ? fail(name, .unsupported, detail: reason, now: now) : []
+        known[name]?.status == .active ? fail(name, .unsupported, detail: reason, now: now) : []
     }
 
     /// A cache file went, by a person's hand or by eviction; whether it was taken for there.
     mutating func vanished(_ name: AvatarName) -> Bool {
-        guard let entry = entries[name], entry.status == .ready || entry.recheck != nil else { return false }
-        entries[name]?.record = nil
-        entries[name]?.checkedAt = nil
+        guard let entry = known[name], entry.status == .ready || entry.recheck != nil else { return false }
+        known[name]?.record = nil
+        known[name]?.checkedAt = nil
         // What is on its way already is a picture that is missing from now on.
-        entries[name]?.recheck = nil
+        known[name]?.recheck = nil
         news.forget(name)
-        if entry.status == .ready { entries[name]?.status = .idle }
+        if entry.status == .ready { known[name]?.status = .idle }
         return true
     }
 
     /// A picture has come to lie under its name by another hand than a commit's.
     mutating func adopted(_ record: AvatarRecord) {
-        switch entries[record.name]?.status {
+        switch known[record.name]?.status {
         case .idle, .failed, .unknown, .ready, .stalled:
-            entries[record.name]?.record = record
-            entries[record.name]?.checkedAt = nil
-            entries[record.name]?.status = .ready
+            known[record.name]?.record = record
+            known[record.name]?.checkedAt = nil
+            known[record.name]?.status = .ready
             news.forget(record.name)
         // A transfer under way comes to its end by itself, and finds the same bytes or another's.
         case .queued, .active, .committing, nil: break
@@ -788,10 +675,10 @@ extension Downloads {
     /// hung up too often while they were `alone` fail.
     mutating func hungUp(alone: Transfer?, now: MonotonicTime) -> [Action] {
         var actions: [Action] = []
-        for name in places.map(\.name) where entries[name]?.status == .active && !way.isQuiet(name) {
-            let count = entries[name]?.hangUps ?? 0
-            entries[name]?.hangUps = alone == .download(name) ? count + 1 : max(count, 1)
-            guard let count = entries[name]?.hangUps, count < Limits.Connection.hangUpsMax else {
+        for name in places.map(\.name) where known[name]?.status == .active && !way.isQuiet(name) {
+            let count = known[name]?.hangUps ?? 0
+            known[name]?.hangUps = alone == .download(name) ? count + 1 : max(count, 1)
+            guard let count = known[name]?.hangUps, count < Limits.Connection.hangUpsMax else {
                 actions += fail(
                     name, .serverError, detail: "the server hung up \(Limits.Connection.hangUpsMax) times over it",
                     now: now)
@@ -805,13 +692,13 @@ extension Downloads {
 
     /// What was fetched from another server, or for another user, may be another file's bytes. The connection is closed: no answer is owed.
     mutating func forgetParts(isStorageFine: Bool) -> [Action] {
-        for name in entries.keys { entries[name]?.part = nil }
+        known.forgetParts()
         way.accountChanged()
         news.accountChanged()
         var actions: [Action] = []
         for name in places.map(\.name) + suspects + unwritten.keys.sorted() {
             way.remove(name)
-            if entries[name]?.status == .active { entries[name]?.status = .queued }
+            if known[name]?.status == .active { known[name]?.status = .queued }
             actions += releaseIfQuiet(name, isStorageFine: isStorageFine)
         }
         return actions
