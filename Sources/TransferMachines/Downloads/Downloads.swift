@@ -6,17 +6,8 @@ struct Downloads: Sendable {
     let recheckAfter: Duration?
     /// What is known of each name.
     private(set) var known = KnownPictures()
-    /// Names with a place on the connection, in the order in which they got it; one that was stopped keeps it until nothing is in flight.
-    private var places: [Place] = []
+    private var places = DownloadPlaces()
     private var way: any DownloadWay = ClassicDownloads()
-    private var queue = DownloadQueue()
-    /// Names over which the server hung up, each waiting for its turn alone; what was received of one is kept.
-    private var suspects: [AvatarName] = []
-    /// Whether a name that has a place may be a suspect.
-    private var mayHaveSuspects = false
-    /// Names of which every byte came and the disk has not taken all; they have no place any more, and how much there is of them.
-    private var unwritten: [AvatarName: Int64] = [:]
-    private var unwrittenBytes: Int64 = 0
     private var news = PictureNews()
     /// When parts of abandoned transfers were last looked for; the start looks for them too.
     private var partsTrimmedAt: MonotonicTime
@@ -101,7 +92,7 @@ struct Downloads: Sendable {
         // One that is active still has come whole, and waits for the disk.
         if entry.status == .unknown || entry.status == .committing || entry.status == .active { return }
         leave(name)
-        queue.remove(name)
+        places.dequeue(name)
         known[name] = nil
         news.forget(name)
         known.sweepRetries(besides: news)
@@ -117,9 +108,7 @@ struct Downloads: Sendable {
         if priority != old.priority {
             known[name]?.priority = priority
             known[name]?.queuedAt = now
-            if let urgency = known[name]?.urgency, let index = places.firstIndex(where: { $0.name == name }) {
-                places[index].priority = urgency
-            }
+            if let urgency = known[name]?.urgency { places.prioritize(name, urgency) }
         }
         guard let priority else { return giveUp(name, old.status, conditions.isStorageFine) + [.unneeded(name)] }
         if old.status == .ready, old.priority == nil { news.askAgain(name) }
@@ -140,7 +129,7 @@ struct Downloads: Sendable {
         if known[name]?.recheck != nil, status == .queued || isOnItsWay(name) {
             return keep(name, reason: nil, isStorageFine: isStorageFine)
         }
-        dequeue(name)
+        places.dequeue(name)
         if status == .queued { known[name]?.status = .idle }
         guard status == .active, !way.isReceived(name) else { return [] }
         known[name]?.part = way.part(of: name)
@@ -167,17 +156,7 @@ struct Downloads: Sendable {
     }
 
     private mutating func enqueue(_ name: AvatarName) {
-        guard let entry = known[name], let urgency = entry.urgency else { return }
-        if entry.hangUps > 0 {
-            if !suspects.contains(name) { suspects.append(name) }
-        } else {
-            queue.put(name, visibility: urgency, queuedAt: entry.queuedAt, size: entry.part?.plan.totalSize)
-        }
-    }
-
-    private mutating func dequeue(_ name: AvatarName) {
-        queue.remove(name)
-        suspects.removeAll { $0 == name }
+        if let entry = known[name] { places.enqueue(name, entry) }
     }
 
     /// Failed pictures are worth a try: a person asked, or somebody logged in.
@@ -193,57 +172,44 @@ struct Downloads: Sendable {
     // MARK: Places on the connection
 
     /// Whether somebody else than the suspects has work for the server.
-    var hasWork: Bool { !places.isEmpty || queue.count > 0 }
+    var hasWork: Bool { places.hasWork }
     /// Whether no answer is owed.
     var isQuiet: Bool { way.isQuiet }
 
     /// The suspect with the fewest hang-ups, and how many they are.
-    var suspect: (name: AvatarName, hangUps: Int)? {
-        guard !suspects.isEmpty else { return nil }
-        return suspects.map { ($0, known[$0]?.hangUps ?? 0) }.min { $0.1 < $1.1 }
-    }
+    var suspect: (name: AvatarName, hangUps: Int)? { places.suspect(in: known) }
 
     /// Whether the name has a place, and is asked for.
     func isActive(_ name: AvatarName) -> Bool {
-        known[name]?.status == .active && places.contains { $0.name == name }
+        known[name]?.status == .active && places.isHeld(by: name)
     }
 
     /// Gives places to those that wait for one, and asks for what has one.
     mutating func pump(now: MonotonicTime) -> [Action] {
-        setSuspectsApart()
+        // A suspect whose turn ended without an answer waits for another one.
+        for name in places.suspectsAmongHolders(in: known) where way.isQuiet(name) { places.setApart(name) }
         var actions = fillPlaces()
-        for request in way.ask(places, now: now) { actions.append(.send(request)) }
+        for request in way.ask(places.held, now: now) { actions.append(.send(request)) }
         return actions
-    }
-
-    /// A suspect whose turn ended without an answer waits for another one.
-    private mutating func setSuspectsApart() {
-        guard mayHaveSuspects else { return }
-        mayHaveSuspects = places.contains { known[$0.name]?.hangUps ?? 0 > 0 }
-        for name in places.map(\.name) where known[name]?.status == .active && way.isQuiet(name) {
-            guard known[name]?.hangUps ?? 0 > 0 else { continue }
-            places.removeAll { $0.name == name }
-            suspects.append(name)
-        }
     }
 
     /// Asks for nothing but one name, over which the server hung up before.
     mutating func pump(alone name: AvatarName, now: MonotonicTime) -> [Action] {
         var actions: [Action] = []
-        if suspects.contains(name) {
-            if places.count >= Limits.Download.activeMax {
+        if places.isSuspect(name) {
+            if places.held.count >= Limits.Download.activeMax {
                 // One that was stopped keeps its place until nothing is in flight; the suspect's turn comes when there is a place.
-                guard let last = places.last(where: { known[$0.name]?.status == .active }) else { return [] }
+                guard let last = places.held.last(where: { known[$0.name]?.status == .active }) else { return [] }
                 actions += yield(last.name)
             }
-            suspects.removeAll { $0 == name }
+            places.dequeue(name)
             if known[name]?.status == .active {
                 takePlace(name, isByAge: false)
             } else {
                 actions += begin(name, isByAge: false)
             }
         }
-        for request in way.ask(places.filter { $0.name == name }, now: now) { actions.append(.send(request)) }
+        for request in way.ask(places.held.filter { $0.name == name }, now: now) { actions.append(.send(request)) }
         return actions
     }
 
@@ -251,9 +217,9 @@ struct Downloads: Sendable {
         var actions = fillFreePlaces()
         // Each more urgent name that waits makes one less urgent download give up its place, which is free once that download's last
         // answer has come.
-        guard !way.takesAnother(places: places.count), let best = queue.bestVisibility(),
-            let last = places.last(where: { isYielding($0, to: best) }),
-            places.count(where: { known[$0.name]?.status != .active }) < queue.count(above: last.priority)
+        guard !way.takesAnother(places: places.held.count), let best = places.bestWaiting(),
+            let last = places.held.last(where: { isYielding($0, to: best) }),
+            places.held.count(where: { known[$0.name]?.status != .active }) < places.waiting(above: last.priority)
         else { return actions }
         actions += yield(last.name)
         return actions + fillFreePlaces()
@@ -262,9 +228,7 @@ struct Downloads: Sendable {
     private mutating func fillFreePlaces() -> [Action] {
         var actions: [Action] = []
         // A disk that is slower than the server holds the next pictures back.
-        while way.takesAnother(places: places.count), unwrittenBytes < Limits.Download.unwrittenBytesMax,
-            let next = queue.take()
-        {
+        while way.takesAnother(places: places.held.count), !places.isDiskBehind, let next = places.next() {
             actions += begin(next.name, isByAge: next.isByAge)
         }
         return actions
@@ -298,14 +262,11 @@ struct Downloads: Sendable {
     }
 
     private mutating func takePlace(_ name: AvatarName, isByAge: Bool) {
-        if known[name]?.hangUps ?? 0 > 0 { mayHaveSuspects = true }
-        places.append(Place(name: name, priority: known[name]?.urgency ?? .hidden, isByAge: isByAge))
+        places.take(name, known[name], isByAge: isByAge)
     }
 
     private mutating func leave(_ name: AvatarName) {
-        places.removeAll { $0.name == name }
-        if !suspects.isEmpty { suspects.removeAll { $0 == name } }
-        if let bytes = unwritten.removeValue(forKey: name) { unwrittenBytes -= bytes }
+        places.leave(name)
         way.remove(name)
     }
 
@@ -313,7 +274,7 @@ struct Downloads: Sendable {
     mutating func releaseIfQuiet(_ name: AvatarName, isStorageFine: Bool) -> [Action] {
         guard let entry = known[name], entry.status != .active, way.isQuiet(name) else { return [] }
         leave(name)
-        if entry.status == .queued, !queue.contains(name) { enqueue(name) }
+        if entry.status == .queued, !places.isQueued(name) { enqueue(name) }
         guard entry.status == .stalled, isStorageFine else { return [.unneeded(name)] }
         return [.disk(.lookUp([name], touch: false)), .unneeded(name)]
     }
@@ -372,7 +333,7 @@ struct Downloads: Sendable {
 
     /// The picture is not asked for any more, and what came of another one goes.
     private mutating func keep(_ name: AvatarName, reason: String?, isStorageFine: Bool) -> [Action] {
-        dequeue(name)
+        places.dequeue(name)
         way.stop(name)
         // One that still waited for a place has nothing on the disk, unless it had given its place to another.
         let hasPart = known[name]?.status != .queued || known[name]?.part != nil
@@ -440,7 +401,7 @@ struct Downloads: Sendable {
     /// The crop takes the name: its copy goes into the very part that a download would write to.
     mutating func makeWay(for name: AvatarName) -> [Action] {
         guard known[name]?.status == .active || known[name]?.status == .queued else { return [] }
-        dequeue(name)
+        places.dequeue(name)
         if known[name]?.recheck != nil { return keep(name, reason: nil, isStorageFine: false) }
         known[name]?.part = nil
         known[name]?.status = .idle
@@ -452,7 +413,7 @@ struct Downloads: Sendable {
     mutating func fail(_ name: AvatarName, _ reason: AbsenceReason, detail: String, now: MonotonicTime) -> [Action] {
         if known[name]?.recheck != nil { return notReplaced(name, reason, detail: detail, now: now) }
         news.forget(name)
-        dequeue(name)
+        places.dequeue(name)
         let attempts = known.refuse(name, reason, detail: detail, now: now)
         way.stop(name)
         if way.isQuiet(name) { leave(name) }
@@ -474,7 +435,7 @@ struct Downloads: Sendable {
     /// When the machine wants to be woken for a download. `turn` says who may send requests; nil when no download may.
     func deadline(_ turn: TurnRule.Turn?) -> MonotonicTime {
         var earliest = known.deadline
-        for place in places {
+        for place in places.held {
             let mayAsk = turn == .everybodyElse || turn == .alone(.download(place.name))
             earliest = min(earliest, way.deadline(of: place.name, mayAsk: mayAsk))
         }
@@ -498,11 +459,11 @@ struct Downloads: Sendable {
     // MARK: Figures
 
     /// Names with a place on the connection.
-    var active: Int { places.count }
+    var active: Int { places.held.count }
     var inFlight: Int { way.inFlight }
-    var queued: Int { queue.count + suspects.count }
+    var queued: Int { places.waiting }
     /// Places that the queue keeps, those of names that left it included.
-    var queuePlaces: Int { queue.entryCount }
+    var queuePlaces: Int { places.queuePlaces }
 }
 
 // MARK: - What the server and the disk say
@@ -512,7 +473,7 @@ extension Downloads {
     mutating func replied(
         _ reply: ServerReply.Kind, isStorageFine: Bool, now: MonotonicTime, random: inout SeededRandom
     ) -> [Action] {
-        switch way.replied(reply, places: places, now: now, random: &random) {
+        switch way.replied(reply, places: places.held, now: now, random: &random) {
         case .of(let name, let events):
             var actions: [Action] = []
             for event in events { handle(event, of: name, now: now, &actions) }
@@ -554,7 +515,7 @@ extension Downloads {
                 .answered(name), .disk(.append(name, offset: offset, bytes: bytes)),
                 .received(name, bytes: bytes.count),
             ]
-            if way.isReceived(name) { waitForDisk(name, offset + Int64(bytes.count)) }
+            if way.isReceived(name) { places.waitForDisk(name, offset + Int64(bytes.count)) }
         case .startedOver(let times):
             actions += [
                 .startedOver, .log(.step(name: name.string, what: "starting over", detail: "start \(times + 1)")),
@@ -578,13 +539,6 @@ extension Downloads {
             known[name]?.status = .idle
             actions += [.due(name), .loginRefused(refusal)]
         }
-    }
-
-    /// The server has nothing more to send of the name: its place is another's.
-    private mutating func waitForDisk(_ name: AvatarName, _ size: Int64) {
-        places.removeAll { $0.name == name }
-        guard unwritten.updateValue(size, forKey: name) == nil else { return }
-        unwrittenBytes += size
     }
 
     /// The disk has the bytes of a part up to `offset`; the commit to make, when that is all of it.
@@ -628,7 +582,7 @@ extension Downloads {
     mutating func stall(_ name: AvatarName, isStorageFine: Bool) -> [Action] {
         guard known[name]?.status == .active || known[name]?.status == .queued else { return [] }
         way.stop(name)
-        dequeue(name)
+        places.dequeue(name)
         known[name]?.status = .stalled
         return releaseIfQuiet(name, isStorageFine: isStorageFine)
     }
@@ -668,14 +622,14 @@ extension Downloads {
     /// Nothing that was asked will be answered.
     mutating func connectionLost(isStorageFine: Bool) -> [Action] {
         way.connectionLost()
-        return places.map(\.name).flatMap { releaseIfQuiet($0, isStorageFine: isStorageFine) }
+        return places.holders.flatMap { releaseIfQuiet($0, isStorageFine: isStorageFine) }
     }
 
     /// The server hung up. Names for which it owed an answer are suspects from now on, and wait for their turn alone; those over which it
     /// hung up too often while they were `alone` fail.
     mutating func hungUp(alone: Transfer?, now: MonotonicTime) -> [Action] {
         var actions: [Action] = []
-        for name in places.map(\.name) where known[name]?.status == .active && !way.isQuiet(name) {
+        for name in places.holders where known[name]?.status == .active && !way.isQuiet(name) {
             let count = known[name]?.hangUps ?? 0
             known[name]?.hangUps = alone == .download(name) ? count + 1 : max(count, 1)
             guard let count = known[name]?.hangUps, count < Limits.Connection.hangUpsMax else {
@@ -684,8 +638,7 @@ extension Downloads {
                     now: now)
                 continue
             }
-            places.removeAll { $0.name == name }
-            suspects.append(name)
+            places.setApart(name)
         }
         return actions
     }
@@ -696,7 +649,7 @@ extension Downloads {
         way.accountChanged()
         news.accountChanged()
         var actions: [Action] = []
-        for name in places.map(\.name) + suspects + unwritten.keys.sorted() {
+        for name in places.concerned {
             way.remove(name)
             if known[name]?.status == .active { known[name]?.status = .queued }
             actions += releaseIfQuiet(name, isStorageFine: isStorageFine)
