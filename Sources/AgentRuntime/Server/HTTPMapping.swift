@@ -76,7 +76,7 @@ package enum HTTPMapping {
             isEncoded: fields[canonicalForm: "Content-Encoding"].contains { $0.lowercased() != "identity" },
             retryAfter: fields.first(name: "Retry-After").flatMap(number).map { .seconds($0) },
             location: fields.first(name: "Location").flatMap { location($0, at: url) },
-            uploadOffset: fields.first(name: "Upload-Offset").flatMap(number))
+            uploadOffset: fields.first(name: "Upload-Offset").flatMap(number), isMultiplexed: head.version.major >= 2)
     }
 
     /// What the body of an error says to a person: `detail` or `title` of a problem (RFC 9457), else nothing.

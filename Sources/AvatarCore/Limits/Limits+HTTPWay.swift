@@ -12,6 +12,10 @@ extension Limits {
         package static let unwrittenBytesMax = 4 * 1024 * 1024
         /// Crops that are sent at the same time.
         package static let uploadsMax = 46
+        /// Pictures that are fetched at the same time over HTTP/1.1, each on a connection of its own.
+        package static let connectionsMax = 8
+        /// Crops that are sent at the same time over HTTP/1.1.
+        package static let uploadConnectionsMax = 4
         /// The newest crops, which end one after the other: should the newest come to nothing, the one before it is to be the icon.
         package static let orderedCropsMax = 3
         /// A crop of at most so many bytes goes up in one PUT.

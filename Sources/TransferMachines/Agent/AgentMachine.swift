@@ -268,7 +268,10 @@ package struct AgentMachine: Sendable {
         switch reply.kind {
         case .download(_, let answer) where session.isVerification(reply.kind, isQuiet: downloads.isQuiet):
             perform(session.verificationAnswered(answer, now: now))
-        case .greeting(let head): perform(session.greeted(head, now: now))
+        case .greeting(let head):
+            downloads.greeted(head)
+            uploads.greeted(head)
+            perform(session.greeted(head, now: now))
         case .http(let id, _) where id.purpose == .picture:
             perform(downloads.replied(reply.kind, isStorageFine: storage.isFine, now: now, random: &random))
         case .download:

@@ -19,6 +19,9 @@ extension Downloads {
     /// Requests that are to be given up now, whether anything may be asked or not.
     mutating func takeCancelled() -> [Action] { way.takeCancelled().map { .send($0) } }
 
+    /// The server answered the greeting of a connection.
+    mutating func greeted(_ head: HTTPHead) { way.greeted(head) }
+
     /// Nothing is to be fetched for a while.
     mutating func pause() { way.pause() }
 

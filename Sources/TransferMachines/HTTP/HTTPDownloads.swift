@@ -10,6 +10,8 @@ struct HTTPDownloads: DownloadWay {
     private var silentAt: MonotonicTime?
     /// The server put off what it was asked: nothing is asked before that.
     private var pausedUntil = MonotonicTime.zero
+    /// Requests that may be under way at once.
+    private var requestsMax = Limits.HTTPWay.streamsMax
     /// What a picture is guessed to have until its size is known: near the mean of those that came.
     private var expectedBytes = Limits.Download.expectedBytesFirst
 
@@ -68,7 +70,7 @@ struct HTTPDownloads: DownloadWay {
         guard places >= Limits.HTTPWay.activeMin else { return true }
         // Pictures that are all there keep their places until they are committed, and ask for nothing.
         let asking = transfers.values.count { !$0.isReceived }
-        return places < Limits.Download.activeMax && asking < Limits.HTTPWay.streamsMax
+        return places < Limits.Download.activeMax && asking < requestsMax
             && plannedBytes < Limits.HTTPWay.plannedBytesMax
     }
 
@@ -84,7 +86,7 @@ struct HTTPDownloads: DownloadWay {
         guard pausedUntil <= now else { return [] }
         var requests: [ServerRequest] = []
         for visibility in Visibility.allCases.reversed() {
-            for place in places where place.priority == visibility && names.count < Limits.HTTPWay.streamsMax {
+            for place in places where place.priority == visibility && names.count < requestsMax {
                 guard var transfer = transfers[place.name], transfer.wantsToAsk, transfer.pausedUntil <= now else {
                     continue
                 }
@@ -130,6 +132,10 @@ struct HTTPDownloads: DownloadWay {
     private mutating func learn(_ size: Int64) {
         let bounds = Limits.Download.expectedBytes
         expectedBytes += (min(max(size, bounds.lowerBound), bounds.upperBound) - expectedBytes) / 8
+    }
+
+    mutating func greeted(_ head: HTTPHead) {
+        requestsMax = head.isMultiplexed ? Limits.HTTPWay.streamsMax : Limits.HTTPWay.connectionsMax
     }
 
     mutating func pause() {

@@ -75,12 +75,15 @@ package struct HTTPHead: Hashable, Sendable {
     package var uploadOffset: Int64?
     /// What the server said of an error, for a person (RFC 9457).
     package var detail: String?
+    /// Whether requests go side by side on one connection (HTTP/2); without that each that is under way has a connection of its own.
+    package var isMultiplexed: Bool
 
     package init(
         status: Int, length: Int64? = nil, range: Range<Int64>? = nil, totalSize: Int64? = nil, tag: String? = nil,
         sha256: SHA256Digest? = nil, owner: UserID? = nil, name: AvatarName? = nil, isEncoded: Bool = false,
         retryAfter: Duration? = nil,
-        location: String? = nil, uploadOffset: Int64? = nil, detail: String? = nil
+        location: String? = nil, uploadOffset: Int64? = nil, detail: String? = nil,
+        isMultiplexed: Bool = true
     ) {
         self.status = status
         self.length = length
@@ -95,6 +98,7 @@ package struct HTTPHead: Hashable, Sendable {
         self.location = location
         self.uploadOffset = uploadOffset
         self.detail = detail
+        self.isMultiplexed = isMultiplexed
     }
 
     /// What the status means, with the server's own words where there are some.

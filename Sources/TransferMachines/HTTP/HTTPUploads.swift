@@ -12,6 +12,8 @@ struct HTTPUploads: UploadWay {
     private var lastNumber = 0
     private var cancelled: [ServerRequest] = []
     private var silentAt: MonotonicTime?
+    /// Crops that may be under way at once.
+    private var cropsMax = Limits.HTTPWay.uploadsMax
     /// Whether the server takes uploads in pieces, until it says otherwise.
     private var takesPieces = true
 
@@ -29,7 +31,7 @@ struct HTTPUploads: UploadWay {
 
     func takesBeside(_ crop: Crop, alone: Bool) -> Bool {
         guard let head, head.id < crop.id else { return true }
-        return !alone && transfers.count < Limits.HTTPWay.uploadsMax
+        return !alone && transfers.count < cropsMax
             && transfers.reduce(0) { $0 + $1.bytesLeft } < Limits.HTTPWay.plannedBytesMax
     }
 
@@ -54,6 +56,10 @@ struct HTTPUploads: UploadWay {
         if let number = transfer.call { cancelled.append(.cancel(HTTPCallID(.crop, number))) }
         if isQuiet { silentAt = nil }
         return transfer.everSent
+    }
+
+    mutating func greeted(_ head: HTTPHead) {
+        cropsMax = head.isMultiplexed ? Limits.HTTPWay.uploadsMax : Limits.HTTPWay.uploadConnectionsMax
     }
 
     mutating func startOver() { (transfers, begun, cancelled, silentAt, takesPieces) = ([], [:], [], nil, true) }

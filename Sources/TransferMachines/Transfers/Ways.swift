@@ -53,6 +53,8 @@ protocol DownloadWay: Sendable {
     mutating func replied(
         _ reply: ServerReply.Kind, places: [Downloads.Place], now: MonotonicTime, random: inout SeededRandom
     ) -> DownloadAnswer
+    /// The server answered the greeting of a connection.
+    mutating func greeted(_ head: HTTPHead)
     /// Nothing may be asked for a while: what can be gone on with later is given up.
     mutating func pause()
     /// Nothing that was asked will be answered.
@@ -62,6 +64,8 @@ protocol DownloadWay: Sendable {
 }
 
 extension DownloadWay {
+    mutating func greeted(_ head: HTTPHead) {}
+
     /// Whether the server owes no answer to any download.
     var isQuiet: Bool { inFlight == 0 }
 }
@@ -97,6 +101,8 @@ protocol UploadWay: Sendable {
     mutating func remove(_ id: CropID) -> Bool
     /// The crop is not under way until it begins again, from where it is now as far as the way can. Whether a server may have some of it.
     mutating func putBack(_ id: CropID) -> Bool
+    /// The server answered the greeting of a connection.
+    mutating func greeted(_ head: HTTPHead)
     /// Another server or user: what was sent counts for nothing.
     mutating func startOver()
     /// No answer will come.
@@ -110,4 +116,8 @@ protocol UploadWay: Sendable {
     mutating func read(_ id: CropID, at offset: Int64, bytes: [UInt8])
     /// The server answered.
     mutating func replied(_ reply: ServerReply.Kind, now: MonotonicTime) -> [UploadEvent]
+}
+
+extension UploadWay {
+    mutating func greeted(_ head: HTTPHead) {}
 }

@@ -75,6 +75,9 @@ struct UploadQueue: Sendable {
     /// A crop that the server has, by its number.
     func finishingCrop(_ id: CropID) -> Crop? { finishing[id] }
 
+    /// The server answered the greeting of a connection.
+    mutating func greeted(_ head: HTTPHead) { way.greeted(head) }
+
     /// Requests take this way from now on. No crop is under way where it is another one than before.
     mutating func take(_ way: Login.Way) {
         switch (way, self.way) {

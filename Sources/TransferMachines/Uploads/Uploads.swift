@@ -74,6 +74,9 @@ struct Uploads: Sendable {
     /// Whether the crop of this name is the last of those that wait: it becomes the icon as it is.
     func isLastWaiting(_ name: AvatarName) -> Bool { queue.last?.name == name }
 
+    /// The server answered the greeting of a connection.
+    mutating func greeted(_ head: HTTPHead) { queue.greeted(head) }
+
     /// Requests take this way from now on.
     mutating func take(_ way: Login.Way) { queue.take(way) }
 

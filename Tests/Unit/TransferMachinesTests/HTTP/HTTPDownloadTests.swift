@@ -31,6 +31,20 @@ import Testing
         return download
     }
 
+    @Test(arguments: [(true, Limits.HTTPWay.streamsMax), (false, Limits.HTTPWay.connectionsMax)])
+    func requestsGoSideBySideAsFarAsTheConnectionTakesThem(isMultiplexed: Bool, requests: Int) throws {
+        var downloads = HTTPDownloads()
+        downloads.greeted(HTTPHead(status: 200, isMultiplexed: isMultiplexed))
+        var places: [Downloads.Place] = []
+        while downloads.takesAnother(places: places.count) {
+            let name = try AvatarName("\(places.count).png")
+            downloads.begin(name, from: nil, known: nil)
+            places.append(Downloads.Place(name: name, priority: .visible, isByAge: false))
+        }
+        #expect(places.count == requests)
+        #expect(downloads.ask(places, now: at(.seconds(0))).count == requests)
+    }
+
     @Test mutating func aWholePictureIsPromisedReceivedAndWritten() {
         var download = HTTPDownload(part: nil, known: nil)
         #expect(download.ask(name, number: 1, now: at(.seconds(0))) == .picture(name, from: 0, tag: nil, known: nil))

@@ -55,6 +55,17 @@ import Testing
         }
     }
 
+    @Test func fewerCropsGoSideBySideWhereEachHasAConnectionOfItsOwn() {
+        var uploads = HTTPUploads()
+        uploads.greeted(HTTPHead(status: 200, isMultiplexed: false))
+        var count: Int64 = 0
+        while uploads.takesBeside(crop(count + 1, "\(count).png", size: 1000), alone: false) {
+            count += 1
+            uploads.begin(crop(count, "\(count - 1).png", size: 1000))
+        }
+        #expect(count == Limits.HTTPWay.uploadConnectionsMax)
+    }
+
     @Test func aSmallCropGoesInOnePut() {
         var uploads = uploads(small)
         let sent = go(&uploads)
