@@ -47,9 +47,7 @@ struct ServeCommand: ParsableCommand {
         let notice = ReadyNotice(
             descriptor: readyFd, manager: manager, portFile: portFile)
         let limit = DescriptorLimit.raise()
-        // An HTTP connection may have a file open, and has a descriptor of its own.
-        let httpConnections = settings.http.isOn ? min(Limits.HTTP.connectionsMax, (limit ?? 0) / 8 + 1) : 0
-        let descriptors = DescriptorBudget(limit: limit.map { $0 - 2 * httpConnections })
+        let descriptors = DescriptorBudget(limit: limit, servesHTTP: settings.http.isOn)
         let stores = try openStores(settings, descriptors)
         let readiness = Readiness(notice, fronts: settings.http.isOn ? 2 : 1)
         let server = AvatarServer(settings, stores: stores, descriptors: descriptors, logger: logger) { address in
@@ -62,7 +60,8 @@ struct ServeCommand: ParsableCommand {
                 ])
             try readiness.listening(classicPort: address.port ?? 0)
         }
-        let front = settings.http.isOn ? try front(settings, server, readiness, httpConnections, logger) : nil
+        let front =
+            settings.http.isOn ? try front(settings, server, readiness, descriptors.httpConnections, logger) : nil
         let services: [any Service] = [server] + (front.map { [$0] } ?? [])
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(

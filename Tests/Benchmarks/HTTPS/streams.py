@@ -85,8 +85,8 @@ def measure(programs, place, is_quick):
     streams = 1000 if is_quick else 10_000
     # Some descriptors are the client's others; the server keeps most of its own for the classic dialect.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if most < 8 * streams:
-        streams, note = most // 8, f" The limit of {most:,} descriptors allows no more."
+    if most < 2 * streams:
+        streams, note = most // 2, f" The limit of {most:,} descriptors allows no more."
     else:
         note = ""
     front = Front(programs, os.path.join(place, "server"), streams // PER_USER + 2)
