@@ -29,7 +29,15 @@ struct WatchOwner {
         detach(folder)
         guard folders.count < Limits.Watch.foldersMax else { throw WatchError(.tooManyFolders, path: path) }
         guard let library else { throw WatchError(.stopped, path: path) }
-        let watch = try library.watch(path, mask: Self.mask(modifications: modifications))
+        let mask = Self.mask(modifications: modifications)
+        // The library knows a path by one watch. Where another folder has the same path, and the path leads elsewhere now, it would go on
+        // to tell the old one.
+        let others = folders.filter { $0.value.path == path }
+        if let old = others.values.first?.watch, let now = try library.guardFolder(path, mask: mask), now != old {
+            library.unwatch(old)
+        }
+        let watch = try library.watch(path, mask: mask)
+        for other in others.keys { folders[other]?.watch = watch }
         folders[folder] = Attached(path: path, modifications: modifications, watch: watch)
     }
 

@@ -74,6 +74,23 @@ extension RealPrograms {
             }
         }
 
+        @Test("the folder above renamed, and another made in its place: what is saved there goes up")
+        func parentReplaced() async throws {
+            try await run { stage, _ in
+                try write(try TestPictures.picture("ada.png"), to: stage.agent.cached("before.png"))
+                try await stage.agent.change(.icon, of: "before.png")
+                let parent = stage.agent.home + "/data/avatard"
+                try FileManager.default.moveItem(atPath: parent, toPath: parent + "-away")
+                try FileManager.default.createDirectory(
+                    atPath: stage.agent.cache, withIntermediateDirectories: true)
+                for folder in ["crops", "cache"] { try await stage.soonLogged("a folder is watched again", folder) }
+                // Behind the look through the new folder: what that finds counts as somebody else's.
+                #expect(try await stage.ctl("sync").status == 0)
+                try write(try TestPictures.picture("bruno.png"), to: stage.agent.cached("after.png"))
+                try await stage.agent.change(.icon, of: "after.png")
+            }
+        }
+
         @Test("a name that a label waits for and the chat client completes: the label gets the file")
         func bothDownload() async throws {
             try await run { stage, _ in

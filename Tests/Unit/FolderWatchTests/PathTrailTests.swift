@@ -89,6 +89,30 @@ extension FolderWatchTests {
         try await follow(lock, until: { try files.removeItem(atPath: root.file("a/b/lock")) }, watch, heard)
     }
 
+    /// One folder for crops and cache: both are watched where their path leads, and what lies elsewhere by now is not.
+    @Test func twoFoldersOfOnePathAreBothWatchedWhereItLeads() async throws {
+        let root = try TemporaryFolder()
+        let files = FileManager.default
+        let path = root.file("a/crops")
+        try files.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let heard = Heard()
+        let watch = try FolderWatch { heard.deliver($0) }
+        defer { watch.stop() }
+        for folder in [upload, cache] { try watch.attach(folder, path: path) }
+        try files.moveItem(atPath: root.file("a"), toPath: root.file("x"))
+        try files.createDirectory(atPath: path, withIntermediateDirectories: true)
+        for folder in [upload, cache] { try watch.attach(folder, path: path) }
+        try root.write("x/crops/old.png")
+        try root.write("a/crops/new.png")
+        await heard.until { events in
+            let closed = events.filter { $0.kind == .closedAfterWriting }
+            return closed.contains { $0.folder == upload } && closed.contains { $0.folder == cache }
+        }
+        let old = try AvatarName("old.png")
+        #expect(!heard.all.contains { $0.file == .valid(old) })
+        #expect(!heard.all.contains { if case .folderGone = $0.kind { true } else { false } })
+    }
+
     @Test func entriesThatDecideNothingAreNotHeardOf() async throws {
         let root = try TemporaryFolder()
         try FileManager.default.createDirectory(atPath: root.file("a/crops"), withIntermediateDirectories: true)
