@@ -106,13 +106,13 @@ extension CacheFolder {
         _ name: AvatarName, identity: FileIdentity, sha256: SHA256Digest
     ) throws(CacheError) -> Bool {
         try catalog.read("looking for \(name) among the agent's own files") { db in
-            if let row = try Catalog.avatar(name, db), row.origin != .foreign, row.identity.inode == identity.inode,
+            if let row = try Catalog.avatar(name, db), row.origin != .foreign, row.identity.isSameFile(as: identity),
                 row.sha256 == sha256
             {
                 return true
             }
             guard let part = try Catalog.intent(name, db)?.candidate.part else { return false }
-            return part.identity.inode == identity.inode && part.sha256 == sha256
+            return part.identity.isSameFile(as: identity) && part.sha256 == sha256
         }
     }
 

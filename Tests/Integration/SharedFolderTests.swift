@@ -74,6 +74,26 @@ extension RealPrograms {
             }
         }
 
+        @Test("the user's own picture, fetched again after it was deleted, is the avatar again when it is saved again")
+        func ownPictureAgain() async throws {
+            try await run { stage, _ in
+                let (mine, other) = (try TestPictures.picture("ada.png"), try TestPictures.picture("bruno.png"))
+                try write(mine, to: stage.agent.cached("me.png"))
+                try await stage.agent.change(.icon, of: "me.png")
+                var cursor = try await stage.agent.change(.ready, of: "me.png").cursor
+                try FileManager.default.removeItem(atPath: stage.agent.cached("me.png"))
+                cursor = try await stage.agent.change(.ready, of: "me.png", after: cursor).cursor
+                try write(other, to: stage.agent.cached("other.png"))
+                cursor = try await stage.agent.change(.icon, of: "other.png", after: cursor).cursor
+                // Into the very file that the agent wrote.
+                let descriptor = open(stage.agent.cached("me.png"), O_WRONLY | O_TRUNC | O_CLOEXEC)
+                #expect(Foundation.write(descriptor, mine, mine.count) == mine.count)
+                close(descriptor)
+                try await stage.agent.change(.icon, of: "me.png", after: cursor)
+                #expect(try await stage.server.icons()[1001] == "me.png")
+            }
+        }
+
         @Test("the folder above renamed, and another made in its place: what is saved there goes up")
         func parentReplaced() async throws {
             try await run { stage, _ in

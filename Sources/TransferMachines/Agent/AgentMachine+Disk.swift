@@ -18,7 +18,10 @@ extension AgentMachine {
         case .totals(let files, let bytes, let isOverfull):
             totals = (files, bytes)
             if isOverfull { actions.append(.disk(.evict(keep: kept))) }
-        case .wrote(let name, let offset): perform(downloads.wrote(name, through: offset))
+        case .wrote(let name, let offset):
+            // A server looks for a name among the pictures of the one who asks before all others.
+            let owner = name == uploads.icon ? session.login?.uid : nil
+            perform(downloads.wrote(name, through: offset, owner: owner))
         case .partLost(let name): perform(downloads.stall(name, isStorageFine: storage.isFine))
         case .partFailed(let name, let fault):
             if let detail = downloads.failsTooOften(name, fault) {

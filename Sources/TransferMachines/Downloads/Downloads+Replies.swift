@@ -78,9 +78,10 @@ extension Downloads {
     }
 
     /// The disk has the bytes of a part up to `offset`; the commit to make, when that is all of it.
-    mutating func wrote(_ name: AvatarName, through offset: Int64) -> [Action] {
+    /// `owner` is whose picture it is where the server does not say.
+    mutating func wrote(_ name: AvatarName, through offset: Int64, owner: UserID?) -> [Action] {
         guard known[name]?.status == .active, way.wrote(name, through: offset) else { return [] }
-        let owner = way.owner(of: name)
+        let owner = way.owner(of: name) ?? owner
         leave(name)
         known[name]?.status = .committing
         return [.disk(.commit([CommitMachine.Item(name: name, origin: .download(owner: owner))]))]

@@ -12,7 +12,8 @@ package enum SharedFolderRule {
         package var isOwnWrite = false
         /// A label, a fetch or a transfer under way is for this name.
         package var isWanted = false
-        /// The agent fetched a picture of this name, which is not the user's own icon: the name is somebody else's.
+        /// The agent fetched a picture of this name, which is not the user's own icon: the name is somebody else's, unless the picture is known
+        /// to be the user's.
         package var wasFetched = false
         /// Whose picture the name is known to be, where the server tells owners.
         package var owner: UserID?
@@ -42,7 +43,7 @@ package enum SharedFolderRule {
     package static func refusal(of candidate: Candidate) -> Refusal? {
         if candidate.isOwnWrite { return .ownWrite }
         if candidate.isWanted { return .wanted }
-        if candidate.wasFetched { return .anotherUsers }
+        if candidate.wasFetched, candidate.owner == nil { return .anotherUsers }
         if let owner = candidate.owner, owner != candidate.user { return .anotherUsers }
         if candidate.incompleteCloses > 0 || candidate.closesHeard > 1 { return .appended }
         if !candidate.wasSeen { return .unseen }

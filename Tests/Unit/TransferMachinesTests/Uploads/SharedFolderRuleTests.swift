@@ -19,6 +19,8 @@ import TransferMachines
             (candidate { $0.isOwnWrite = true }, .ownWrite),
             (candidate { $0.isWanted = true }, .wanted),
             (candidate { $0.wasFetched = true }, .anotherUsers),
+            (candidate { ($0.wasFetched, $0.owner) = (true, UserID(7)) }, nil),
+            (candidate { ($0.wasFetched, $0.owner) = (true, UserID(8)) }, .anotherUsers),
             (candidate { $0.owner = UserID(8) }, .anotherUsers),
             (candidate { ($0.owner, $0.user) = (UserID(8), nil) }, .anotherUsers),
             (candidate { $0.incompleteCloses = 1 }, .appended),
