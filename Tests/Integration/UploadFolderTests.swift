@@ -274,6 +274,28 @@ extension RealPrograms {
             }
         }
 
+        @Test(
+            "cp -p over a file that has the same bytes and times makes it the avatar again", arguments: [false, true])
+        func copiedWithItsTimes(isShared: Bool) async throws {
+            try await Stage.run { stage in
+                let folder = isShared ? stage.agent.cache : stage.agent.crops
+                try await stage.startAgent(isShared ? ["--upload-directory", folder] : [])
+                _ = try await stage.agent.cursor()
+                let old = stage.folder.file("old.png")
+                try write(try picture(1), to: old)
+                try FileManager.default.setAttributes(
+                    [.modificationDate: Date(timeIntervalSince1970: 1_000_000_000)], ofItemAtPath: old)
+                var cursor = 0
+                for turn in 0..<5 {
+                    try await stage.run("cp", "-p", old, folder + "/a.png")
+                    try await isIcon(stage, "a.png", try picture(1), after: cursor)
+                    try write(try picture(2), to: folder + "/b\(turn).png")
+                    try await isIcon(stage, "b\(turn).png", try picture(2))
+                    cursor = try await stage.agent.cursor()
+                }
+            }
+        }
+
         @Test("while the agent was off: other bytes with the mtime put back, and an old mtime on what was saved last")
         func off() async throws {
             try await Stage.run { stage in

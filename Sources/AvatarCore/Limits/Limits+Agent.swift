@@ -98,6 +98,8 @@ extension Limits {
         package static let deferredMax = 1024
         /// How long a file without its own end mark must be closed and unchanged before it counts as whole.
         package static let unendedQuiet = Duration.seconds(3)
+        /// How long after a look at a file the word of a close that was before it may come.
+        package static let closeLateMax = Duration.seconds(2)
         /// Files without an end mark that are looked at again.
         package static let unendedMax = 1024
         /// Crops that wait to be sent.

@@ -47,6 +47,9 @@ struct CropDiscovery: Sendable {
     /// placed in the folder when it was asked for, so that its time says where it belongs.
     private var askedFor: [(name: AvatarName, isExamined: Bool)] = []
     private var queue = ExaminationQueue()
+    /// Files that a look took for known although something had happened to them, and when: the word of a close before that look may come
+    /// after it, and is about what the look has seen.
+    private var passedOver: [AvatarName: MonotonicTime] = [:]
     /// When files without an end mark are looked at again.
     private var unended: [AvatarName: MonotonicTime] = [:]
 
@@ -209,7 +212,7 @@ struct CropDiscovery: Sendable {
         _ name: AvatarName, _ examination: Examination, _ context: Context, now: MonotonicTime
     ) -> [Action] {
         unended[name] = nil
-        if case .settled(let candidate) = examination { return judge(name, candidate, context) }
+        if case .settled(let candidate) = examination { return judge(name, candidate, context, now: now) }
         if case .unended(let reason) = examination { return waitForTheEnd(of: name, reason, now: now) }
         if examination != .busy { closes.begin(name) }
         _ = queue.finished()
@@ -251,8 +254,15 @@ struct CropDiscovery: Sendable {
         return due.flatMap { examineInOrder($0, isScanDue: isScanDue) }
     }
 
-    private mutating func judge(_ name: AvatarName, _ found: CropRule.Candidate, _ context: Context) -> [Action] {
+    private mutating func judge(
+        _ name: AvatarName, _ found: CropRule.Candidate, _ context: Context, now: MonotonicTime
+    ) -> [Action] {
         var candidate = found
+        if queue.mode == .normal, let seen = passedOver.removeValue(forKey: name),
+            now - seen <= Limits.Upload.closeLateMax
+        {
+            candidate.recorded = found.recorded?.touched
+        }
         // The user's own icon is wanted, too, and its name is the user's to use again.
         candidate.isCurrent = context.isCurrent
         candidate.shared?.isWanted = context.isWanted && !context.isIcon
@@ -264,7 +274,12 @@ struct CropDiscovery: Sendable {
         // What a person asks for goes last, so that it is the icon: it is there already.
         let mode = queue.mode == .forced && context.isLastWaiting ? .confirming : queue.mode
         let verdict = CropRule.verdict(candidate, mode)
-        closes.begin(name)
+        if verdict == .known, mode != .normal, candidate.recorded?.wasTouched == true {
+            // A close that was counted has its own examination still to come.
+            passOver(name, now: now)
+        } else {
+            closes.begin(name)
+        }
         let command = Action.disk(.judge(name, verdict))
         switch verdict {
         // The examination goes on until the crop is recorded.
@@ -276,6 +291,13 @@ struct CropDiscovery: Sendable {
             let step = ActivityLog.Entry.step(name: name.string, what: "not the user's own", detail: refusal.rawValue)
             return [command, .log(step)] + notACrop(name)
         }
+    }
+
+    private mutating func passOver(_ name: AvatarName, now: MonotonicTime) {
+        if passedOver.count >= Limits.Upload.deferredMax {
+            passedOver = passedOver.filter { now - $0.value <= Limits.Upload.closeLateMax }
+        }
+        if passedOver.count < Limits.Upload.deferredMax { passedOver[name] = now }
     }
 
     /// A person who wants the file sent all the same has the last word.

@@ -36,6 +36,23 @@ package enum CropRule {
         case superseded
         /// A file that was there when the catalog was made anew, and has the inode, size and mtime that it had then.
         case baseline(Trace)
+
+        /// Whether something has happened to a file that was dealt with, and its bytes are the same.
+        var wasTouched: Bool {
+            switch self {
+            case .sent(_, let trace), .baseline(let trace): trace != .untouched
+            case .waiting, .waitingForAnother, .superseded: false
+            }
+        }
+
+        /// The same of a file to which something has happened.
+        var touched: Recorded {
+            switch self {
+            case .sent(let toThisAccount, .untouched): .sent(toThisAccount: toThisAccount, .changed)
+            case .baseline(.untouched): .baseline(.changed)
+            default: self
+            }
+        }
     }
 
     /// The file had another name in this folder when it was dealt with, and that name is gone.

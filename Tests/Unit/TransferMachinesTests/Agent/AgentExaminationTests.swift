@@ -107,4 +107,18 @@ import TransferMachines
         #expect(agent.states == ["label of a.png: pending"])
         #expect(agent.asked == ["a.png 1"])
     }
+
+    /// cp -p over a file sets its times before it closes it: a look for that may find the file closed, before the close is heard.
+    @Test(arguments: [(Duration.milliseconds(500), true), (.seconds(60), false)])
+    func aCloseThatIsHeardAfterALookIsStillAClose(later: Duration, isNew: Bool) {
+        var agent = AgentScript()
+        let touched = CropRule.Candidate(recorded: .sent(toThisAccount: true, .changed))
+        agent.give(.folder(.touched(.crops, name("me.png"))))
+        agent.give(.disk(.examined(name("me.png"), .settled(touched))))
+        #expect(agent.disk.contains(.judge(name("me.png"), .known)), "nobody was heard to write it")
+        agent.pass(later)
+        agent.give(.folder(.settled(.crops, name("me.png"))))
+        agent.give(.disk(.examined(name("me.png"), AgentScript.known)))
+        #expect(agent.disk.contains(.judge(name("me.png"), isNew ? .isNew(everSent: false) : .known)))
+    }
 }

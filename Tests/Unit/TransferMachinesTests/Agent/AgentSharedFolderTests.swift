@@ -30,6 +30,19 @@ import TransferMachines
         #expect(agent.disk == [.readCrop(own.id, range: 0..<100)])
     }
 
+    /// cp -p sets the file's times before it closes it; the close is counted before the look for the times has come back.
+    @Test func aCloseThatIsCountedDuringALookAtTheFileIsStillAClose() {
+        var agent = AgentScript(isShared: true)
+        var candidate = CropRule.Candidate(recorded: .sent(toThisAccount: true, .changed), shared: .init())
+        agent.give(.folder(.touched(.crops, me)))
+        agent.give(.folder(.settled(.crops, me)))
+        agent.give(.disk(.examined(me, .settled(candidate))))
+        #expect(agent.disk.contains(.judge(me, .known)))
+        candidate.recorded = .sent(toThisAccount: true, .untouched)
+        agent.give(.disk(.examined(me, .settled(candidate))))
+        #expect(agent.disk.contains(.judge(me, .isNew(everSent: false))))
+    }
+
     @Test func aPictureThatALabelWantsIsAFriends() {
         let agent = judged { $0.want("me.png") }
         #expect(agent.disk.contains(.judge(me, .refused(.wanted))))
