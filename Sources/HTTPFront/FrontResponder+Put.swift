@@ -79,7 +79,9 @@ extension FrontResponder {
         }
         let most = service.limits.bytesMax
         guard size <= most else {
-            throw Problem(.contentTooLarge, "Too large", "a picture may have \(most) bytes", code: .writePermission)
+            throw Problem(
+                .contentTooLarge, "Too large", "a picture may have \(most) bytes", code: .writePermission,
+                reason: .tooLarge)
         }
         guard size > 0 else { throw Problem(AvatarService.Refusal.notAPicture(.empty), limits: service.limits) }
         return size
@@ -125,12 +127,12 @@ extension Problem {
         case .quota:
             self.init(
                 .init(code: 507), "Quota", "all files of a user may have \(limits.quotaBytes ?? 0) bytes",
-                code: .writePermission)
+                code: .writePermission, reason: .quota)
         case .tooManyUploads:
             self.init(
                 .tooManyRequests, "Too many uploads",
                 "\(Limits.Server.uploadsPerUserMax) uploads are under way; end one of them", code: .writePermission,
-                fields: [.retryAfter: "\(Limits.HTTP.retryAfterSeconds)"])
+                reason: .tooManyUploads, fields: [.retryAfter: "\(Limits.HTTP.retryAfterSeconds)"])
         case .noSuchUser: self.init(.notFound, "Not found", "there is no such user any more", code: .uidInvalid)
         }
     }

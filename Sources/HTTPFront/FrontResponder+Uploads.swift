@@ -79,7 +79,9 @@ extension FrontResponder {
         }
         let most = service.limits.bytesMax
         guard size <= most else {
-            throw Problem(.contentTooLarge, "Too large", "a picture may have \(most) bytes", code: .writePermission)
+            throw Problem(
+                .contentTooLarge, "Too large", "a picture may have \(most) bytes", code: .writePermission,
+                reason: .tooLarge)
         }
         guard size > 0 else { throw Problem(AvatarService.Refusal.notAPicture(.empty), limits: service.limits) }
         return size

@@ -11,16 +11,19 @@ struct Problem: Error, Sendable {
     let detail: String
     /// The code that the classic dialect has for it.
     var code: ClassicError?
+    /// Why an upload is refused, as the classic dialect tells it too.
+    var reason: UploadRefusalReason?
     var fields: HTTPFields = [:]
 
     init(
         _ status: HTTPResponse.Status, _ title: String, _ detail: String, code: ClassicError? = nil,
-        fields: HTTPFields = [:]
+        reason: UploadRefusalReason? = nil, fields: HTTPFields = [:]
     ) {
         self.status = status
         self.title = title
         self.detail = detail
         self.code = code
+        self.reason = reason
         self.fields = fields
     }
 
@@ -37,11 +40,13 @@ struct Problem: Error, Sendable {
     static func store(_ code: StoreErrorCode) -> Problem {
         switch code {
         case .missing: notFound
-        case .full: Problem(.init(code: 507), "No room", "the server's disk is full", code: .writePermission)
+        case .full:
+            Problem(
+                .init(code: 507), "No room", "the server's disk is full", code: .writePermission, reason: .noRoom)
         case .forbidden, .unsynced, .unavailable:
             Problem(
                 .serviceUnavailable, "Not now", "a store of the server does not answer or has failed",
-                code: .saveProgressFailed,
+                code: .saveProgressFailed, reason: .unavailable,
                 fields: [.retryAfter: "\(Limits.HTTP.retryAfterSeconds)"])
         }
     }
@@ -59,6 +64,7 @@ struct Problem: Error, Sendable {
             json.field("status", status.code)
             json.field("detail", detail)
             json.field("code", code.map { Int64($0.rawValue) })
+            json.field("reason", reason?.rawValue)
         }
         return json.bytes
     }

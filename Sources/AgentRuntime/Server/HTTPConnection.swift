@@ -199,7 +199,7 @@ final class HTTPConnection: ServerLink {
     func ended(_ exchange: HTTPExchange, _ id: HTTPCallID?) {
         guard isCurrent(exchange, id), var head = exchange.head else { return }
         if head.status >= 400 {
-            head.detail = HTTPMapping.detail(ofProblem: exchange.words)
+            (head.detail, head.reason) = HTTPMapping.problem(exchange.words)
             tell(head, of: exchange, id)
         } else if id == nil, head.status == 200 {
             if let version = ServerFacts.version(in: exchange.words) { told.version = version }

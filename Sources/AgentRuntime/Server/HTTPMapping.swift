@@ -79,16 +79,18 @@ package enum HTTPMapping {
             uploadOffset: fields.first(name: "Upload-Offset").flatMap(number), isMultiplexed: head.version.major >= 2)
     }
 
-    /// What the body of an error says to a person: `detail` or `title` of a problem (RFC 9457), else nothing.
-    package static func detail(ofProblem bytes: [UInt8]) -> String? {
-        guard case .object(let members)? = try? JSON.parse(bytes) else { return nil }
-        for member in ["detail", "title"] {
+    /// What the body of an error says: for a person `detail` or `title` of a problem (RFC 9457), and our server's `reason`.
+    package static func problem(_ bytes: [UInt8]) -> (detail: String?, reason: UploadRefusalReason?) {
+        guard case .object(let members)? = try? JSON.parse(bytes) else { return (nil, nil) }
+        func text(_ member: String) -> String? {
             guard case .string(let text)? = members.first(where: { $0.name == ExactString(member) })?.value,
                 !text.string.isEmpty
-            else { continue }
-            return shown(text.string)
+            else { return nil }
+            return text.string
         }
-        return nil
+        return (
+            (text("detail") ?? text("title")).map(shown), text("reason").flatMap { UploadRefusalReason(rawValue: $0) }
+        )
     }
 
     /// A server's text as a person is shown it: in one line, and not longer than a sentence.

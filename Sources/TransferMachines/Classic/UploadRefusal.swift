@@ -11,6 +11,16 @@ package struct UploadRefusal: Hashable, Sendable {
         case account
         /// The server: it takes nothing now, or it is not known what it would take.
         case server
+
+        /// What our server's reason is about.
+        init(_ reason: UploadRefusalReason) {
+            self =
+                switch reason {
+                case .name, .tooLarge: .file
+                case .quota, .tooManyUploads: .account
+                case .noRoom, .notWritable, .unavailable, .closed: .server
+                }
+        }
     }
 
     /// What the refusal is about.
@@ -22,12 +32,7 @@ package struct UploadRefusal: Hashable, Sendable {
 
     /// A refusal with that code; `reason` is what our server adds to it (docs/protocol.md, "Why an upload is refused").
     package init(code: Int, reason: UploadRefusalReason? = nil) {
-        cause =
-            switch reason {
-            case .name, .tooLarge: .file
-            case .quota, .tooManyUploads: .account
-            case .noRoom, .notWritable, .unavailable, .closed, nil: .server
-            }
+        cause = reason.map { Cause($0) } ?? .server
         detail = Self.detail(code, reason)
         retryAfter = nil
     }

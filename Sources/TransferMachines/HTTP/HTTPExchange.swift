@@ -77,13 +77,16 @@ package struct HTTPHead: Hashable, Sendable {
     package var detail: String?
     /// Whether requests go side by side on one connection (HTTP/2); without that each that is under way has a connection of its own.
     package var isMultiplexed: Bool
+    /// Why our server does not take an upload, where it is one of these.
+    package var reason: UploadRefusalReason?
 
     package init(
         status: Int, length: Int64? = nil, range: Range<Int64>? = nil, totalSize: Int64? = nil, tag: String? = nil,
         sha256: SHA256Digest? = nil, owner: UserID? = nil, name: AvatarName? = nil, isEncoded: Bool = false,
         retryAfter: Duration? = nil,
         location: String? = nil, uploadOffset: Int64? = nil, detail: String? = nil,
-        isMultiplexed: Bool = true
+        isMultiplexed: Bool = true,
+        reason: UploadRefusalReason? = nil
     ) {
         self.status = status
         self.length = length
@@ -99,6 +102,7 @@ package struct HTTPHead: Hashable, Sendable {
         self.uploadOffset = uploadOffset
         self.detail = detail
         self.isMultiplexed = isMultiplexed
+        self.reason = reason
     }
 
     /// What the status means, with the server's own words where there are some.
@@ -122,6 +126,7 @@ package struct HTTPHead: Hashable, Sendable {
             case 429: "too many requests"
             case 503: "not available now"
             case 507: "no room for it"
+            case 500...599: "an error of the server"
             default: "an answer that is not understood"
             }
         return detail ?? "\(status): \(words)"

@@ -247,14 +247,19 @@ struct HTTPUpload: Sendable {
 extension UploadRefusal {
     /// What an HTTP status says of a crop that was not taken.
     init(_ head: HTTPHead) {
+        let retryAfter = head.retryAfter.map { min($0, Limits.HTTPWay.pauseMax) }
+        if let reason = head.reason {
+            let refusal = UploadRefusal(code: head.status, reason: reason)
+            self.init(cause: refusal.cause, detail: refusal.detail, retryAfter: retryAfter)
+            return
+        }
+        // 507 alone is a full disk or a used up quota: nobody can tell.
         let cause: Cause =
             switch head.status {
             case 400, 413, 415: .file
-            case 507: .account
             default: .server
             }
-        self.init(
-            cause: cause, detail: "the server answered \(head.words)",
-            retryAfter: head.retryAfter.map { min($0, Limits.HTTPWay.pauseMax) })
+        let words = head.detail.map { "\(head.status): \($0)" } ?? head.words
+        self.init(cause: cause, detail: "the server answered \(words)", retryAfter: retryAfter)
     }
 }

@@ -217,7 +217,7 @@ final class SimHTTPClient {
     private func ended(_ stream: SimWire.Stream) {
         guard let call = calls[stream], var head = call.head else { return }
         if head.status >= 400 {
-            head.detail = HTTPMapping.detail(ofProblem: call.words)
+            (head.detail, head.reason) = HTTPMapping.problem(call.words)
             tell(head, call, stream)
         } else if call.id == nil, head.status == 200 {
             tell(head, call, stream)

@@ -283,7 +283,7 @@ import Testing
 
     /// What a status says of a crop.
     @Test(arguments: [
-        (400, UploadRefusal.Cause.file), (413, .file), (415, .file), (507, .account), (404, .server), (422, .server),
+        (400, UploadRefusal.Cause.file), (413, .file), (415, .file), (507, .server), (404, .server), (422, .server),
         (429, .server), (500, .server), (503, .server), (302, .server),
     ])
     func aRefusalIsAboutTheFileTheAccountOrTheServer(_ status: Int, _ cause: UploadRefusal.Cause) {
@@ -313,6 +313,26 @@ import Testing
         _ = go(&uploads, now: at(.seconds(0)))
         #expect(!uploads.isSilent(now: at(.seconds(19))))
         #expect(uploads.isSilent(now: at(.seconds(20))))
+    }
+
+    /// 507 alone may be either; our server says which of them it is.
+    @Test(
+        arguments: [
+            (507, nil, nil, UploadRefusal.Cause.server, "the server answered 507: no room for it"),
+            (507, "all full", nil, .server, "the server answered 507: all full"),
+            (507, "so many bytes", .quota, .account, "the user's files on the server have no room for it (507)"),
+            (507, "the disk", .noRoom, .server, "the server's disk is full (507)"),
+            (429, "so many", .tooManyUploads, .account, "the user has too many unfinished uploads on the server (429)"),
+            (503, nil, nil, .server, "the server answered 503: not available now"),
+            (413, nil, nil, .file, "the server answered 413: too large"),
+        ] as [(Int, String?, UploadRefusalReason?, UploadRefusal.Cause, String)])
+    func whatARefusalIsAbout(
+        status: Int, detail: String?, reason: UploadRefusalReason?, cause: UploadRefusal.Cause, words: String
+    ) {
+        var uploads = uploads(small)
+        let head = HTTPHead(status: status, detail: detail, reason: reason)
+        let refusal = UploadRefusal(cause: cause, detail: words)
+        #expect(answer(&uploads, go(&uploads), head) == [.answered(small), .refused(small, refusal)])
     }
 
     /// Offsets that no server with this upload can have.
