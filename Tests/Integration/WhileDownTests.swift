@@ -133,6 +133,21 @@ extension RealPrograms {
             }
         }
 
+        @Test("a folder in the place of a picture that is removed while the agent is off: the picture comes at once")
+        func folderInTheWayGoesMeanwhile() async throws {
+            try await Stage.run { stage in
+                try await stage.startAgent()
+                let path = stage.agent.cached("taken.png")
+                try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+                try stage.server.place(try TestPictures.picture("ada.png"), "taken.png", for: stage.ada)
+                #expect(try await stage.agent.finalState("taken.png") == .failed)
+                _ = try await stage.agent.program.terminate()
+                try FileManager.default.removeItem(atPath: path)
+                try await stage.startAgent()
+                #expect(try await stage.agent.finalState("taken.png") == .ready)
+            }
+        }
+
         /// Keeps a label for the picture until it is ready; `onRefusal` runs once, when the label is told that it is not to be had.
         private func shown(_ name: String, _ stage: Stage, onRefusal: @escaping @Sendable () throws -> Void = {})
             async throws

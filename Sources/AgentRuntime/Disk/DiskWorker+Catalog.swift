@@ -43,7 +43,7 @@ extension DiskWorker {
             }
             if row.avatar == nil {
                 row.part = try cache.resumablePart(name, serverKey: accountKey ?? "", now: moment)?.machinePart
-                row.negative = negatives[name].map {
+                row.negative = try standing(negatives[name]).map {
                     Negative(
                         reason: $0.reason, of: name, attempts: Int(clamping: $0.attempts), keptUntil: $0.until,
                         wall: wall,
@@ -54,6 +54,12 @@ extension DiskWorker {
         }
         for event in try removed(gone) { results.append(.vanished(event.name, [event])) }
         return rows
+    }
+
+    /// The refusal, unless what lay in the picture's place went while nobody looked.
+    private func standing(_ negative: NegativeRow?) throws(CacheError) -> NegativeRow? {
+        guard let negative, negative.reason == .nameTaken else { return negative }
+        return try cache.facts(of: negative.name) == nil ? nil : negative
     }
 
     /// When the server last told of a picture, on the agent's clock. A time that nobody noted, or that is still to come on the wall clock,
