@@ -96,6 +96,30 @@ extension Catalog {
         }
     }
 
+    /// Logs that a file of the upload folder is not uploaded. Nil where the log has that of the file as it lies there: the last word of that
+    /// name is this reason, and the file has not changed since.
+    ///
+    /// - Parameter changed: nanoseconds since 1970 of the file's last change (ctime); nil where nothing can be seen at the name.
+    package func logRefusal(
+        _ name: AvatarName, size: Int64?, changed: Int64?, reason: String, at now: UnixTime
+    ) throws(CacheError) -> EventRow? {
+        try write("logging that \(name) is not uploaded") { db in
+            let last = try Row.fetchOne(
+                db.cachedStatement(
+                    sql: """
+                        SELECT kind, at, reason FROM events WHERE name = ? AND kind IN ('refused', 'uploaded')
+                            ORDER BY cursor DESC LIMIT 1
+                        """), arguments: [name.string])
+            if let last, let kind: String = last["kind"], let before: String = last["reason"],
+                kind == EventRow.Kind.refused.rawValue, before == reason,
+                (changed ?? 0) / 1_000_000 <= last.time("at").milliseconds
+            {
+                return nil
+            }
+            return try Self.log(.refused, name, EventFacts(size: size, reason: reason), at: now, db)
+        }
+    }
+
     /// Takes over the file's size, times and inode into the row of a crop whose bytes are the same as before, so that the file is not
     /// read again as long as it stays as it is.
     package func refreshCrop(_ facts: CropFacts) throws(CacheError) {

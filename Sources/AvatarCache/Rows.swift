@@ -205,6 +205,7 @@ package struct EventRow: Hashable, Sendable {
         case failed
         case uploaded
         case icon
+        case refused
     }
 
     /// Counts events from 1 within an epoch, without gaps.

@@ -8,7 +8,7 @@ struct History: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Tells what happened to the avatars, newest last.",
         discussion: """
-            What came, was replaced, removed, uploaded, or could not be had, from the agent's log of the last \
+            What came, was replaced, removed, uploaded, not uploaded, or could not be had, from the agent's log of the last \
             \(Limits.Cache.eventsMax) changes, which outlives its restarts.
             """)
 
@@ -85,6 +85,7 @@ struct History: AsyncParsableCommand {
         case .failed: ("not to be had", .red)
         case .uploaded: ("uploaded", .green)
         case .icon: ("your avatar", nil)
+        case .refused: ("not uploaded", .red)
         default: (kind.rawValue, nil)
         }
     }

@@ -1,7 +1,12 @@
+import AvatarAgentClient
+import AvatarCore
 import BusTestSupport
 import Foundation
+import LabelBus
+import Synchronization
 import TestPictures
 import Testing
+import WireProtocol
 
 extension RealPrograms {
     /// `avatarctl history` on a real agent and a real server.
@@ -48,6 +53,56 @@ extension RealPrograms {
                 for wrong in [["--since", "soon"], ["--limit", "0"]] {
                     _ = try await history(stage, "history", wrong[0], wrong[1], status: 2)
                 }
+            }
+        }
+
+        @Test(
+            "a file that is no picture, and a crop that the server refuses: told with the reason, over a restart once")
+        func refused() async throws {
+            try await Stage.run { stage in
+                let isFull = Mutex(true)
+                let server = try await HostileServer { request, _ in
+                    Self.answer(request, isFull: isFull.withLock { $0 })
+                }
+                try await stage.agent.start(stage.ada, port: server.port)
+                try write(Array("no picture".utf8), to: stage.agent.crop("notes.png"))
+                try write(try TestPictures.picture("ada.png"), to: stage.agent.crop("me.png"))
+                for name in ["notes.png", "me.png"] { try await stage.agent.change(.refused, of: name) }
+                _ = try await stage.agent.program.terminate()
+                try await stage.agent.start(stage.ada, port: server.port)
+                try await within(patience, "both problems after the restart") {
+                    while try await stage.agent.client.status().problems.count < 2 {
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                }
+                let lines = try await history(stage, "history")
+                #expect(lines.count { $0.contains("not uploaded") } == 2, "\(lines)")
+                #expect(lines.contains { $0.contains("notes.png") && $0.contains("picture") }, "\(lines)")
+                #expect(lines.contains { $0.contains("me.png") && $0.contains("1015") }, "\(lines)")
+
+                isFull.withLock { $0 = false }
+                try FileManager.default.removeItem(atPath: stage.agent.crop("notes.png"))
+                for try await _ in try await stage.agent.client.fetchProgress([]) {}
+                try await stage.agent.change(.icon, of: "me.png")
+                await server.close()
+            }
+        }
+
+        /// A server that takes uploads unless its disk is full, and has nothing else.
+        private static func answer(_ request: ClassicRequest, isFull: Bool) -> [HostileServer.Answer] {
+            let missing = ClassicError.fileNotExists.rawValue
+            switch request {
+            case .test, .uploadFile: return []
+            case .syncFile: return [.reply(.syncFile(SyncFileReply(error: missing)))]
+            case .download(let request):
+                let reply = DownloadReply(error: missing, name: request.name, clientPath: request.clientPath)
+                return [.reply(.download(reply))]
+            case .uploadHead(let chunk):
+                let reply = UploadChunkReply(
+                    error: isFull ? ClassicError.writePermission.rawValue : 0, md5: chunk.md5, name: chunk.name,
+                    seq: chunk.seq, totalSize: chunk.totalSize, transSize: chunk.transSize, last: chunk.last,
+                    uid: chunk.uid)
+                return [.reply(.uploadHead(reply))]
             }
         }
 

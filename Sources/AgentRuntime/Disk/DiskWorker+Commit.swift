@@ -205,6 +205,7 @@ extension AvatarEvent.Kind {
         case .failed: self = .failed
         case .uploaded: self = .uploaded
         case .icon: self = .icon
+        case .refused: self = .refused
         }
     }
 }

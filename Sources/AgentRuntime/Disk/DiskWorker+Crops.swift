@@ -244,6 +244,18 @@ extension DiskWorker {
         cropFacts[id] = nil
     }
 
+    /// An event for whoever reads what happened, once for each file and reason: a start looks at refused files anew.
+    func logRefusal(_ name: AvatarName, _ reason: String) throws(CacheError) {
+        let file: RejectedFile?
+        // What cannot be looked at is told without its size.
+        do throws(CacheError) { file = try crops.lying(at: name) } catch { file = nil }
+        guard
+            let event = try catalog.logRefusal(
+                name, size: file?.identity.size, changed: file?.changed, reason: reason, at: now())
+        else { return }
+        results.append(.logged([AvatarEvent(event)]))
+    }
+
     /// Notes that the file is to be left alone as it lies there now. What was sent is nobody's problem.
     func dismiss(_ stream: StreamID, _ name: AvatarName) throws(CacheError) {
         let row = try catalog.crop(name)

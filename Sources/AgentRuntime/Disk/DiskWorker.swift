@@ -179,7 +179,7 @@ final class DiskWorker {
     /// Whether a command is about crops and one name at most, so that pictures of other names need not be committed before it.
     private func isOfCrops(_ command: DiskCommand) -> Bool {
         switch command {
-        case .readCrop, .stageCrop, .examine, .judge, .look, .forgetCrop, .keepLocation, .setCropAside: true
+        case .readCrop, .stageCrop, .examine, .judge, .look, .forgetCrop, .keepLocation, .setCropAside, .logRefusal: true
         default: false
         }
     }
@@ -254,6 +254,7 @@ final class DiskWorker {
         case .forgetCrop(let id): forgetCrop(id)
         case .keepLocation(let id, let location): try keepLocation(id, location)
         case .setCropAside(let id, let reason): try setAside(id, reason: reason)
+        case .logRefusal(let name, let reason): try logRefusal(name, reason)
         case .setNegative(let name, let reason, let attempts): try setNegative(name, reason, attempts: attempts)
         case .noteChecked(let name): try catalog.noteChecked([name], at: now())
         case .noteChanges(let notes):

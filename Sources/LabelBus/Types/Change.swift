@@ -10,7 +10,7 @@ public struct Change: Hashable, Sendable {
     public var kind: ChangeKind
     /// Bytes of the picture that came, went or was sent.
     public var size: Int?
-    /// Why it failed or went.
+    /// Why it failed, went or is not uploaded.
     public var reason: String?
     /// The avatar as it is when the change is told.
     public var avatar: Avatar
@@ -48,6 +48,9 @@ public struct ChangeKind: RawRepresentable, Hashable, Sendable, CustomStringConv
     public static let uploaded = ChangeKind(rawValue: "uploaded")
     /// The user's own avatar is now this one.
     public static let icon = ChangeKind(rawValue: "icon")
+
+    /// A file of the upload folder is not uploaded.
+    public static let refused = ChangeKind(rawValue: "refused")
 
     /// The word on the wire.
     public var description: String { rawValue }

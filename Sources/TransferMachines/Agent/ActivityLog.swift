@@ -40,8 +40,9 @@ package struct ActivityLog: Sendable {
         case note(Note)
         /// A step of a picture's history, and nothing for the log.
         case step(name: String, what: String, detail: String? = nil)
-        /// Something that a person should know until it is solved. `note` is for the log, where the problem is new in these words.
-        case problem(key: ExactString, what: String, remedy: String?, note: Note? = nil)
+        /// Something that a person should know until it is solved. `note` is for the log, where the problem is new in these words; `file` is the
+        /// file of the upload folder that is not uploaded, which is an event of the log of changes then.
+        case problem(key: ExactString, what: String, remedy: String?, note: Note? = nil, file: AvatarName? = nil)
         /// The problem is over.
         case solved(key: ExactString)
     }
@@ -70,7 +71,7 @@ package struct ActivityLog: Sendable {
         case .step(let name, let what, let detail):
             step(name: name, what: what, detail: detail, now: now)
             return nil
-        case .problem(let key, let what, let remedy, let note):
+        case .problem(let key, let what, let remedy, let note, _):
             guard problem(key: key, what: what, remedy: remedy, now: now) else { return nil }
             if let note, let name = note.name { step(name: name, what: note.what, detail: note.detail, now: now) }
             return note

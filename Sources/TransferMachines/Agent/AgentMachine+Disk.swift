@@ -170,8 +170,8 @@ extension AgentMachine {
             perform(subscribers.refused(stream, .storage("\(fault)")))
         // Each of these has results of its own for what can go wrong with it.
         case .beginPart, .append, .commit, .readCrop, .stageCrop: break
-        case .openAccount, .touch, .discardPart, .judge, .adopt, .forgetCrop, .setCropAside, .setNegative,
-            .noteChecked, .clearNegatives, .inspect, .audit, .evict:
+        case .openAccount, .touch, .discardPart, .judge, .adopt, .forgetCrop, .setCropAside, .logRefusal,
+            .setNegative, .noteChecked, .clearNegatives, .inspect, .audit, .evict:
             perform(storage.again(command))
         // What is heard until then belongs into the same note: the place in the log must not be kept without it.
         case .noteChanges(let notes): follower.notNoted(notes)

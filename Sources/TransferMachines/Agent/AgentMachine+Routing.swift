@@ -3,7 +3,11 @@ internal import AvatarCore
 // What one owner of the machine's state says, carried to the others and to the driver.
 extension AgentMachine {
     mutating func log(_ entry: ActivityLog.Entry) {
-        if let note = activity.record(entry, now: now) { actions.append(.note(note)) }
+        guard let note = activity.record(entry, now: now) else { return }
+        actions.append(.note(note))
+        if case .problem(_, _, _, _, let file?) = entry {
+            actions.append(.disk(.logRefusal(file, reason: note.detail ?? note.what)))
+        }
     }
 
     mutating func perform(_ steps: [Session.Action]) {

@@ -153,10 +153,10 @@ extension AvatarView {
         let state: State =
             switch event.kind {
             case .removed: .absent
-            case .failed: .failed
+            case .failed, .refused: .failed
             case .ready, .changed, .uploaded, .icon: .ready
             }
-        self.init(name: event.name.string, state: state)
+        self.init(name: event.name.string, state: state, reason: event.kind == .refused ? event.reason : nil)
     }
 
     /// A picture that is not to be had until then.

@@ -59,6 +59,7 @@ package struct AvatarEvent: Hashable, Sendable {
         case failed
         case uploaded
         case icon
+        case refused
     }
 
     package let cursor: Int64
@@ -67,7 +68,7 @@ package struct AvatarEvent: Hashable, Sendable {
     package let at: UnixTime
     /// Bytes of the picture that it is about, where there is or was one.
     package let size: Int64?
-    /// Why it failed or went.
+    /// Why it failed, went or is not uploaded.
     package let reason: String?
 
     /// An event of the catalog's log.

@@ -41,6 +41,8 @@ package enum DiskCommand: Hashable, Sendable {
     case keepLocation(CropID, ExactString)
     /// The crop is not to be sent, for this reason.
     case setCropAside(CropID, reason: String)
+    /// A person is told that this file of the upload folder is not uploaded: an event of the log of changes, unless the log has it.
+    case logRefusal(AvatarName, reason: String)
     /// The server was asked again for the picture that is there, and has no other.
     case noteChecked(AvatarName)
     /// What the server's stream of changes has told, all of it or nothing.

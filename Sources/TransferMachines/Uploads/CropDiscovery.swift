@@ -334,7 +334,7 @@ extension ActivityLog.Entry {
         .problem(
             key: uploadKey(name), what: "not uploaded: \(name): \(reason)",
             remedy: remedy + (isDismissable ? dismissal(of: name) : ""),
-            note: Note(.warning, "not uploaded", name: name, detail: reason))
+            note: Note(.warning, "not uploaded", name: name, detail: reason), file: try? AvatarName(name))
     }
 
     /// The server refuses a crop that waits: a person should know until the server takes it.
@@ -342,7 +342,7 @@ extension ActivityLog.Entry {
         .problem(
             key: uploadKey(name), what: "not uploaded yet: \(name): \(reason.detail)",
             remedy: reason.remedy + dismissal(of: name),
-            note: Note(.warning, "upload refused", name: name, detail: reason.detail))
+            note: Note(.warning, "upload refused", name: name, detail: reason.detail), file: try? AvatarName(name))
     }
 
     /// The line to type that leaves the file alone, the name as a shell takes it.

@@ -47,6 +47,9 @@ extension SimDisk {
             guard let name = catalog.row(of: id)?.crop.name else { return [] }
             catalog.crops[name]?.state = reason == CropRule.superseded ? .superseded : .setAside
             return []
+        case .logRefusal(let name, _):
+            guard !isFull else { return failed(command) }
+            return [.logged([log(.refused, name)])]
         case .setNegative(let name, let reason, let attempts):
             guard !isFull else {
                 refusalLost(name)

@@ -65,6 +65,23 @@ import Testing
         #expect(try harness.catalog.recordRemoved([a], reason: nil, at: harness.wall).map(\.cursor) == [2])
     }
 
+    @Test func aFileThatIsNotUploadedIsLoggedOnceUntilItIsAnotherOrTheReasonIs() throws {
+        let catalog = harness.catalog
+        func log(_ reason: String, changed: Int64? = 1_000, at seconds: Int64) throws -> EventRow? {
+            try catalog.logRefusal(a, size: 300, changed: changed, reason: reason, at: .at(seconds))
+        }
+        let first = try #require(try log("full", at: 100))
+        #expect(first.kind == .refused && first.facts.reason == "full" && first.facts.size == 300)
+        #expect(try log("full", at: 200) == nil)
+        #expect(try log("full", changed: 150_000_000_000, at: 200)?.cursor == 2, "the file was changed since")
+        #expect(try log("quota", at: 300)?.cursor == 3)
+        #expect(try log("full", at: 400)?.cursor == 4)
+        let facts = try harness.crop(a, account: "s/7")
+        _ = try catalog.recordUploaded(a, sha256: facts.sha256, to: "s/7", at: .at(500))
+        #expect(try log("full", changed: nil, at: 600)?.cursor == 7, "it was uploaded meanwhile")
+        #expect(try log("full", changed: nil, at: 700) == nil)
+    }
+
     @Test func anotherEpochOrACursorOutOfTheLogIsAReset() throws {
         _ = try harness.fetched(a)
         #expect(try harness.catalog.events(after: 0, epoch: "older") == .reset)

@@ -67,6 +67,7 @@ struct HistoryTests {
             (.failed, nil, "absent", "not to be had  a.png, absent"),
             (.uploaded, 300, nil, "uploaded       a.png, 300 bytes"),
             (.icon, nil, nil, "your avatar    a.png"),
+            (.refused, 300, "no picture", "not uploaded   a.png, 300 bytes, no picture"),
             (ChangeKind(rawValue: "turned"), nil, nil, "turned         a.png"),
         ] as [(ChangeKind, Int?, String?, String)])
     func words(kind: ChangeKind, size: Int?, reason: String?, line: String) {

@@ -121,4 +121,19 @@ import TransferMachines
         agent.give(.disk(.examined(name("me.png"), AgentScript.known)))
         #expect(agent.disk.contains(.judge(name("me.png"), isNew ? .isNew(everSent: false) : .known)))
     }
+
+    @Test func whatIsNotUploadedIsToldToTheLogOfChangesOnce() {
+        var agent = AgentScript()
+        for _ in 1...2 {
+            agent.give(.folder(.settled(.crops, name("me.png"))))
+            agent.give(.disk(.examined(name("me.png"), .refused(reason: "it is empty"))))
+        }
+        agent.give(.folder(.unnameable(.crops, AvatarNameError(.controlCharacter(1), name: "a\u{1}.png"))))
+        #expect(agent.refusals == ["me.png: it is empty"], "the log has names that an avatar may have")
+        agent.give(.folder(.gone(.crops, name("me.png"))))
+        agent.give(.disk(.examined(name("me.png"), .missing)))
+        agent.give(.folder(.settled(.crops, name("me.png"))))
+        agent.give(.disk(.examined(name("me.png"), .refused(reason: "it is empty"))))
+        #expect(agent.refusals.count == 2, "the disk knows whether that is another file")
+    }
 }

@@ -12,6 +12,8 @@ struct AgentScript {
     private(set) var sent: [ServerRequest] = []
     private(set) var told: [BusOutput] = []
     private(set) var actions: [AgentAction] = []
+    /// What the log of changes was told of files that are not uploaded, from the beginning.
+    private(set) var refusals: [String] = []
     /// Whether the server answers the question that tells it from another program.
     var answersWhoIsThere = true
     /// What the disk was told to commit last, by name.
@@ -49,6 +51,7 @@ struct AgentScript {
         for action in actions {
             switch action {
             case .connect(let number): connection = number
+            case .disk(.logRefusal(let name, let reason)): refusals.append("\(name): \(reason)")
             case .disk(let command):
                 disk.append(command)
                 if case .commit(let items) = command { for item in items { committing[item.name] = item } }

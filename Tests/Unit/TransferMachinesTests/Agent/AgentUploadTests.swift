@@ -185,6 +185,8 @@ import TransferMachines
         }
         #expect(agent.machine.status.problems.map(\.key) == ["upload bad.png"])
         #expect(agent.machine.status.problems.first?.what.contains("larger than the server takes") == true)
+        #expect(
+            agent.refusals.count == 2 && agent.refusals.allSatisfy { $0.contains("larger than") }, "\(agent.refusals)")
         agent.give(.disk(.cropRead(good.id, offset: 0, bytes: bytes(100))))
         #expect(agent.sent.count == 1)
     }
