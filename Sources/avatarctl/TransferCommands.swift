@@ -128,6 +128,8 @@ struct Upload: AsyncParsableCommand {
 }
 
 extension Avatar {
+    /// Whether it is a crop that the server has refused, for the reason that stands there.
+    var isNotTaken: Bool { state == .outgoing && reason != nil }
     /// Whether the state is final, and no picture came of it.
     var isNotToBeHad: Bool { state == .absent || state == .failed }
 }
@@ -234,7 +236,8 @@ struct Sync: AsyncParsableCommand {
         discussion: """
             Looks through both folders, examines what differs from what the agent knows, and tries refused files again. Ends a \
             wait for the server, fetches every picture that is known and not there, those that could not be had among them, and \
-            shows which crops are on their way. Exits with 1 when a picture cannot be had, or a file is not uploaded.
+            shows which crops are on their way. Exits with 1 when a picture cannot be had, a file is not uploaded, or the server still \
+            refuses a crop that it refused before.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -245,12 +248,14 @@ struct Sync: AsyncParsableCommand {
             // Whatever is on its way needs the server: without it nothing below would ever end.
             do { _ = try await client.verify() } catch AgentError.methodNotFound {}
             var missing: [String] = []
+            var notTaken: [String] = []
             var isAnythingOnItsWay = false
             for try await avatar in client.list() {
                 switch avatar.state {
                 case .ready, .builtin: break
                 case .outgoing:
                     isAnythingOnItsWay = true
+                    if avatar.isNotTaken { notTaken += avatar.name.map { [$0] } ?? [] }
                     if common.json { Output.line(avatar) } else { Output.line(Progress.sentence(avatar)) }
                 default: missing += avatar.name.map { [$0] } ?? []
                 }
@@ -264,8 +269,22 @@ struct Sync: AsyncParsableCommand {
                 failed += try await common.follow(Array(some), client)
             } while !missing.isEmpty
             if failed > 0 || refused > 0 { throw ExitStatus.failed }
+            if try await areNotTaken(notTaken, client) { throw ExitStatus.failed }
             if !common.json { Output.line(isAllThere ? "nothing is missing" : "nothing else is missing") }
         }
+    }
+
+    /// Whether the server refuses one of these crops, which it refused before and which are tried again now. The answer takes a moment, and
+    /// nothing tells of it where it is the one of before.
+    private func areNotTaken(_ names: [String], _ client: AgentClient) async throws -> Bool {
+        var names = names
+        for _ in 0..<Limits.Sync.looksMax where !names.isEmpty {
+            try await Task.sleep(for: Limits.Sync.lookInterval)
+            var left: [String] = []
+            for name in names where try await client.get(name).isNotTaken { left.append(name) }
+            names = left
+        }
+        return !names.isEmpty
     }
 
     /// Has the agent look through the folders, and shows what is not as it should be after that; how many differences there are.

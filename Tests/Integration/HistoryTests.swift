@@ -68,6 +68,8 @@ extension RealPrograms {
                 try write(Array("no picture".utf8), to: stage.agent.crop("notes.png"))
                 try write(try TestPictures.picture("ada.png"), to: stage.agent.crop("me.png"))
                 for name in ["notes.png", "me.png"] { try await stage.agent.change(.refused, of: name) }
+                let sync = try await stage.ctl("sync")
+                #expect(sync.status == 1 && !sync.output.contains("nothing"), "\(sync)")
                 _ = try await stage.agent.program.terminate()
                 try await stage.agent.start(stage.ada, port: server.port)
                 try await within(patience, "both problems after the restart") {
@@ -82,7 +84,8 @@ extension RealPrograms {
 
                 isFull.withLock { $0 = false }
                 try FileManager.default.removeItem(atPath: stage.agent.crop("notes.png"))
-                for try await _ in try await stage.agent.client.fetchProgress([]) {}
+                let better = try await stage.ctl("sync")
+                #expect(better.status == 0, "\(better)")
                 try await stage.agent.change(.icon, of: "me.png")
                 await server.close()
             }

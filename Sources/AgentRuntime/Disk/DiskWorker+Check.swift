@@ -39,7 +39,8 @@ extension DiskWorker {
             let shown = String(name.name.prefix(Limits.Name.bytesMax))
             check.add(FolderDifference(.crops, shown, .refused, reason: name.description))
         }
-        for refused in try catalog.rejectedCrops() where refused.reason != CropRule.dismissed {
+        // What a person dismissed, and what a later avatar has taken the place of, is nobody's problem.
+        for refused in try catalog.rejectedCrops() where !CropRule.lasting.contains(refused.reason) {
             check.add(FolderDifference(.crops, refused.name.string, .refused, reason: refused.reason))
         }
         // While nobody is logged in that is the reason for all.
