@@ -159,6 +159,7 @@ package final class Life {
         if mutation == .finishTogether || mutation == .forgetIconOrder { options.cropsInARow = 8 }
         if mutation == .ignoreCropChange { options.pictureMax = 12_000 }
         if mutation == .ignoreLinks { options.links += 2 }
+        if mutation == .trustAbsence { options.lateFriends += 2 }
         if mutation == .ignoreModes { options.modes += 2 }
         change(&options)
         self.options = options

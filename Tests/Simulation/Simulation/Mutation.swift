@@ -56,6 +56,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case skipKnownUploads = "skip-known-uploads"
     /// A connection that was accepted counts as a word of the server.
     case trustAcceptance = "trust-acceptance"
+    /// What the server once did not have is taken for absent, whatever it sends later.
+    case trustAbsence = "trust-absence"
     /// The token's file is not read again.
     case ignoreTokenFile = "ignore-token-file"
     /// A subscriber that hung up stays subscribed.

@@ -52,6 +52,8 @@ final class SimAgent {
     private var heldReply: ServerReply.Kind?
     /// The last chunk of each crop that a server acknowledged: what a mutation goes by.
     private var acknowledged: [CropID: ClassicUpload.Chunk] = [:]
+    /// Pictures that the server once did not have: what a mutation goes by.
+    private var absences: Set<ExactString> = []
     /// The chunks that were sent, by digest and number, for the same mutation.
     private var sentChunks: [String: (crop: CropID, chunk: ClassicUpload.Chunk)] = [:]
 
@@ -448,6 +450,12 @@ final class SimAgent {
     private func take(_ kind: ServerReply.Kind, _ number: Int) -> ServerReply {
         heard(kind)
         var kind = kind
+        if mutation == .trustAbsence, case .download(let name?, let answer) = kind {
+            if answer == .error(ClassicError.fileNotExists.rawValue) { absences.insert(ExactString(name)) }
+            if absences.contains(ExactString(name)) {
+                kind = .download(name: name, .error(ClassicError.fileNotExists.rawValue))
+            }
+        }
         guard case .upload(let reply) = kind else { return ServerReply(connection: number, kind: kind) }
         if mutation == .blameTheFile, reply.error != ClassicError.success {
             kind = .upload(
