@@ -3,6 +3,7 @@ import AvatarCore
 import BusTestSupport
 import Foundation
 import LabelBus
+import TestMounts
 import TestPictures
 import Testing
 
@@ -178,6 +179,58 @@ extension RealPrograms {
                 try await stage.agent.program.log.line(with: "the token was read again")
                 let verified = try await stage.agent.client.verify()
                 #expect(verified.dialect == "https" && verified.uid == 1001)
+            }
+        }
+
+        /// Waits for the problem of this crop, and looks at the words.
+        private func untilRefused(_ stage: WebStage, _ name: String, _ reason: String, remedy: String) async throws {
+            let client = stage.agent.client
+            try await within(patience, "\(name): \(reason)") {
+                while try await !client.status().problems.contains(where: {
+                    $0.what == "not uploaded yet: \(name): \(reason)" && $0.remedy?.hasPrefix(remedy) == true
+                }) { try await Task.sleep(for: .milliseconds(50)) }
+            }
+        }
+
+        @Test(
+            "a server's disk that is full for a while is the server's fault, and the crop goes up once there is room",
+            .enabled(if: TmpfsMount.isPermitted))
+        func fullServer() async throws {
+            try await WebStage.run { stage in
+                let disk = try TmpfsMount(kilobytes: 512)
+                _ = try await stage.server.program.terminate()
+                try FileManager.default.removeItem(atPath: stage.server.root)
+                try FileManager.default.createSymbolicLink(atPath: stage.server.root, withDestinationPath: disk.path)
+                try await stage.startServer()
+                try await stage.startAgent()
+                try disk.fill()
+                try write(try TestPictures.picture("ada.png"), to: stage.agent.crop("me.png"))
+                try await untilRefused(
+                    stage, "me.png", "the server's disk is full (507)", remedy: "nothing is wrong with the file")
+                try disk.makeRoom()
+                // What avatarctl sync asks for.
+                for try await _ in try await stage.agent.client.fetchProgress([]) {}
+                try await stage.agent.change(.icon, of: "me.png")
+                #expect(try await stage.agent.client.status().problems.isEmpty)
+                try await stage.server.program.killNow()
+            }
+        }
+
+        @Test("a quota that is used up is the account's, and what a later avatar takes the place of is no complaint")
+        func usedUpQuota() async throws {
+            try await WebStage.run { stage in
+                try await stage.restartServer(["--quota-bytes-per-user", "6000"])
+                try await stage.startAgent()
+                try write(try TestPictures.padded(.png, to: 9000, seed: 1), to: stage.agent.crop("large.png"))
+                try await untilRefused(
+                    stage, "large.png", "the user's files on the server have no room for it (507)",
+                    remedy: "make room on the server")
+                try write(try TestPictures.padded(.png, to: 3000, seed: 2), to: stage.agent.crop("small.png"))
+                try await stage.agent.change(.icon, of: "small.png")
+                let sync = try await Program.run(
+                    Program.product("avatarctl"), ["sync", "--socket", stage.agent.client.socketPath],
+                    in: stage.folder)
+                #expect(sync.status == 0, "\(sync)")
             }
         }
 
