@@ -35,6 +35,8 @@ struct CropDiscovery: Sendable {
     /// Whether one folder is cache and upload folder at once, and how often its files were closed.
     let isShared: Bool
     private var closes = SharedFolderCloses()
+    /// The closes of the file whose verdict the disk is carrying out.
+    private var judged: (name: AvatarName, closes: Int64)?
     /// Looks through the folder that have not come back.
     private var pendingScans = 0
     /// Names that no avatar may have, of which a person was told.
@@ -269,6 +271,7 @@ struct CropDiscovery: Sendable {
         if context.isIcon { candidate.shared?.wasFetched = false }
         candidate.shared?.user = context.user
         let heard = closes.closes(of: name)
+        judged = (name, heard)
         // Every close of a whole picture was counted by now: one that appeared without a close came by a link, all at once.
         candidate.shared?.closesHeard = queue.mode == .appeared ? max(1, heard) : heard
         // What a person asks for goes last, so that it is the icon: it is there already.
@@ -302,19 +305,23 @@ struct CropDiscovery: Sendable {
 
     /// A person who wants the file sent all the same has the last word.
     private mutating func notACrop(_ name: AvatarName) -> [Action] {
+        judged = nil
         let isForced = queue.finished()
         return (isForced ? [] : [.log(.uploadSolved(name)), .known(name)]) + next()
     }
 
     /// The verdict that the file is a crop is in the catalog.
     mutating func recorded(_ crop: Crop) -> [Action] {
+        judged = nil
         _ = queue.finished()
         return [.log(.uploadSolved(crop.name)), .found(crop)] + next()
     }
 
-    /// The file could not be read, or not be recorded: it is found again when the disk is well, and so is what waits behind it.
+    /// The file could not be read, or not be recorded: it is found again when the disk is well, and so is what waits behind it. Its close
+    /// stays counted: in a shared folder a file that a look finds without one is somebody else's.
     mutating func failed(_ name: AvatarName, _ fault: StorageFault) -> [Action] {
-        closes.begin(name)
+        if let judged, judged.name == name { closes.closed(name, times: judged.closes) }
+        judged = nil
         for asked in queue.forced { remember(asked, isExamined: false) }
         _ = queue.finished()
         let reason = "the disk or the catalog failed: \(fault)"

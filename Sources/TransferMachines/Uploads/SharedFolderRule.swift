@@ -62,10 +62,11 @@ package struct SharedFolderCloses: Hashable, Sendable {
     package init() {}
 
     /// A file was closed after writing, or moved in.
-    package mutating func closed(_ name: AvatarName) {
+    package mutating func closed(_ name: AvatarName, times: Int64 = 1) {
+        guard times > 0 else { return }
         // Past the bound a new name is not counted; `closes(of:)` answers 2 for it.
         guard counts.count < Limits.Watch.closesMax || counts[name] != nil else { return }
-        counts[name, default: 0] += 1
+        counts[name, default: 0] += times
     }
 
     /// The agent has examined the file, or somebody has deleted it or moved it away: the next close is counted as the first.

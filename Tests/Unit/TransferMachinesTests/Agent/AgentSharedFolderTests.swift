@@ -43,6 +43,17 @@ import TransferMachines
         #expect(agent.disk.contains(.judge(me, .isNew(everSent: false))))
     }
 
+    /// The close was heard, and is still known when the disk takes the crop.
+    @Test func aCropThatCouldNotBeRecordedIsTakenWhenTheDiskIsWell() {
+        var agent = judged()
+        agent.give(.disk(.failed(.judge(me, .isNew(everSent: false)), .stateFull)))
+        agent.give(.disk(.probed(nil)))
+        #expect(agent.disk.contains(.rescan(.crops)))
+        agent.give(.disk(.rescanned(.crops, settled: [me], unnameable: [], vanished: [], events: [])))
+        agent.give(.disk(.examined(me, .settled(CropRule.Candidate(shared: .init())))))
+        #expect(agent.disk.contains(.judge(me, .isNew(everSent: false))))
+    }
+
     @Test func aPictureThatALabelWantsIsAFriends() {
         let agent = judged { $0.want("me.png") }
         #expect(agent.disk.contains(.judge(me, .refused(.wanted))))
