@@ -41,10 +41,13 @@ package struct RejectedFile: Hashable, Sendable {
     package let identity: FileIdentity
     /// Nanoseconds since 1970 of the last change of the file's bytes, names or mode (ctime).
     package let changed: Int64
+    /// Whether it is a file with bytes, and no folder, symlink or the like.
+    package let isRegular: Bool
 
     init(_ facts: FileFacts) {
         identity = FileIdentity(facts)
         changed = facts.changed
+        isRegular = facts.kind == .regular
     }
 }
 

@@ -251,7 +251,9 @@ extension DiskWorker {
         do throws(CacheError) { file = try crops.lying(at: name) } catch { file = nil }
         guard
             let event = try catalog.logRefusal(
-                name, size: file?.identity.size, changed: file?.changed, reason: reason, at: now())
+                name, size: file.flatMap { $0.isRegular ? $0.identity.size : nil }, changed: file?.changed,
+                reason: reason,
+                at: now())
         else { return }
         results.append(.logged([AvatarEvent(event)]))
     }
