@@ -109,7 +109,9 @@ extension AgentMachine {
 
     /// Changes of these users' avatars may have been missed.
     private mutating func askAgain(_ users: Set<UserID>) {
-        for name in downloads.known.names(of: users) { downloads.changed(name, nil) }
+        // What a label shows may still be looked up, in a catalog that knew nothing of this.
+        let shown = users.compactMap { subscribers.avatarName(of: $0) ?? nil }
+        for name in Set(downloads.known.names(of: users) + shown).sorted() { downloads.changed(name, nil) }
         for user in users.sorted() where subscribers.isFollowed(user) { follower.askAgain(user) }
     }
 
