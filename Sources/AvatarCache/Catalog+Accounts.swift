@@ -54,6 +54,11 @@ extension Catalog {
         try read("reading the icon of \(account)") { try Self.icon(of: account, $0) }
     }
 
+    /// Notes that the server holds this picture as the icon of `account`; the event.
+    package func noteIcon(_ name: AvatarName, of account: String, at now: UnixTime) throws(CacheError) -> EventRow {
+        try write("noting the icon of \(account)") { try Self.setIcon(name, of: account, at: now, $0) }
+    }
+
     static func setIcon(
         _ name: AvatarName, of account: String, at now: UnixTime, _ db: Database
     ) throws -> EventRow {

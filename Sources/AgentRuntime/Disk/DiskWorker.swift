@@ -251,6 +251,8 @@ final class DiskWorker {
         case .readCrop(let id, let range): readCrop(id, range)
         case .stageCrop(let id): stage(id)
         case .finishCrops(let ids): try finish(ids)
+        case .noteIcon(let name, let account):
+            results.append(.logged([AvatarEvent(try catalog.noteIcon(name, of: account, at: now()))]))
         case .forgetCrop(let id): forgetCrop(id)
         case .keepLocation(let id, let location): try keepLocation(id, location)
         case .setCropAside(let id, let reason): try setAside(id, reason: reason)

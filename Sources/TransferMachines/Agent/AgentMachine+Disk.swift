@@ -161,8 +161,8 @@ extension AgentMachine {
         // A link that nobody closes is found by the next look through the folder.
         case .look:
             storage.rescanLater(.crops)
-        // The next start, or the next person who asks, finds them.
-        case .findRefused: break
+        // The next start, or the next person who asks, finds them; the next start learns it again.
+        case .findRefused, .noteIcon: break
         // A later run begins the crop anew.
         case .keepLocation: break
         case .readEvents(let stream, _, _), .list(let stream, _, _, _), .importCrop(let stream, _),

@@ -5,7 +5,9 @@ extension AgentMachine {
     mutating func perform(_ steps: [ChangeFollower.Action]) {
         for step in steps {
             switch step {
-            case .send(let request): actions.append(.send(request))
+            case .send(let request):
+                if case .http(_, .avatar(let user)) = request, user == session.login?.uid { uploads.iconAsked() }
+                actions.append(.send(request))
             case .disk(let command):
                 actions.append(.disk(command))
                 guard case .noteChanges(let notes) = command, notes.followed != nil || !notes.avatars.isEmpty
@@ -16,7 +18,19 @@ extension AgentMachine {
                         Note(
                             .debug, "followed: the server tells when these avatars change",
                             detail: "\(users) users, \(known) known")))
-            case .avatar(let user, let name, let digest): avatarChanged(of: user, name, digest)
+            case .avatar(let user, let name, let digest):
+                avatarChanged(of: user, name, digest)
+                guard user == session.login?.uid else { continue }
+                guard let name else {
+                    sendSavedAgain()
+                    continue
+                }
+                // What the stream tells may be long over. While a crop is on its way it does not matter.
+                if name != uploads.icon, uploads.isSettled { follower.askAgain(user) }
+            case .answered(let user, let name):
+                guard user == session.login?.uid, let account = session.login?.account else { continue }
+                perform(uploads.iconLearned(name, of: account))
+                if savedAgain == uploads.icon { savedAgain = nil } else { sendSavedAgain() }
             case .mayBeOld(let users): askAgain(users)
             case .askForAll: for user in subscribers.followedOwners { follower.askAgain(user) }
             case .loginRefused(let refusal): perform(session.refuse(refusal, now: now))
@@ -78,7 +92,21 @@ extension AgentMachine {
         for user in subscribers.users(ofAvatar: name) { follower.notThere(of: user) }
     }
 
+    /// Has the server say which picture it holds as the user's own avatar: another program of the user may have made it another one.
+    /// `savedAgain` is a picture that was saved again, and is the avatar already as far as is known.
+    mutating func askForIcon(savedAgain name: AvatarName? = nil) {
+        savedAgain = name ?? savedAgain
+        if let login = session.login, login.way == .http { follower.askAgain(login.uid) } else { savedAgain = nil }
+    }
+
+    /// The picture that was saved again was the avatar only as far as was known.
+    private mutating func sendSavedAgain() {
+        if let saved = savedAgain { perform(discovery.examine(saved, .forced)) }
+        savedAgain = nil
+    }
+
     mutating func forgetFollowed() {
+        savedAgain = nil
         follower.accountChanged()
         refresh(subscribers.forgetAvatars())
         followLater()

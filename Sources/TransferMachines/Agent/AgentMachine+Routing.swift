@@ -109,6 +109,7 @@ extension AgentMachine {
                 perform(downloads.lookUp([name], touch: false))
                 perform(uploads.isKnown(name))
                 tellUploads(name)
+            case .savedAgain(let name): askForIcon(savedAgain: name)
             case .withdrawn(let name): perform(uploads.withdrawn(name))
             case .refused(let name, let reason): tellUploads(name, failure: reason)
             case .failed(let fault):

@@ -24,6 +24,8 @@ package struct AgentMachine: Sendable {
     var follower = ChangeFollower()
     /// When it is looked at whose avatars are to be followed; nil while that is known.
     var followAt: MonotonicTime?
+    /// A picture that was saved again while it was the icon as far as was known; the server is asked.
+    var savedAgain: AvatarName?
     /// Persons who wait for what the folders and the catalog differ in, until every file that was heard of has been examined.
     var checks: [StreamID] = []
     /// Those that asked before the catalog was open, and whether they want a look.
@@ -249,7 +251,9 @@ package struct AgentMachine: Sendable {
 
     private mutating func opened(_ number: Int) {
         perform(session.opened(number, now: now))
-        if session.isCurrent(number) { uploads.connected(now: now) }
+        guard session.isCurrent(number) else { return }
+        uploads.connected(now: now)
+        askForIcon()
     }
 
     /// A person asks for something: waits for the server end, and so do pauses after its refusals.

@@ -35,6 +35,8 @@ package enum DiskCommand: Hashable, Sendable {
     case stageCrop(CropID)
     /// The server has these crops, in the order in which it took them: a durable note of all or of none, and the last one is the user's icon.
     case finishCrops([CropID])
+    /// The server holds this picture as the icon of the account, and another program has put it there.
+    case noteIcon(AvatarName, account: String)
     /// The crop left the queue before it was sent, or stays out of the cache: its file may be closed.
     case forgetCrop(CropID)
     /// The server keeps what it has of the crop at this place, for a later run to go on there.

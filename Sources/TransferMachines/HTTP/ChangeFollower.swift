@@ -12,6 +12,8 @@ struct ChangeFollower: Sendable {
         case disk(DiskCommand)
         /// The user's avatar is this file; nil for none. The digest where it is known.
         case avatar(UserID, AvatarName?, SHA256Digest?)
+        /// The user's avatar was this file when the server was asked.
+        case answered(UserID, AvatarName)
         /// What is known of these users' pictures may be old.
         case mayBeOld(Set<UserID>)
         /// Nobody tells whether users have other avatars by now: all that are shown are to be asked for.
@@ -323,15 +325,15 @@ struct ChangeFollower: Sendable {
             if followed.users.contains(user), let digest = head.sha256, untold.changes.count < Limits.HTTPWay.notesMax {
                 untold.changes[name] = digest
             }
-            return learned(UserAvatar(name: name, sha256: head.sha256), of: user)
+            return [.answered(user, name)] + learned(UserAvatar(name: name, sha256: head.sha256), of: user)
         case 401:
             askAgain(user)
             return [.loginRefused(LoginRefusal(head))]
         default:
-            // The server failed, or wants to be asked later.
+            // The server failed, or wants to be asked later. Of whom nobody shows anything the next connection asks.
             askFailures += 1
             asksOpenAt = max(asksOpenAt, now + head.pause(tries: askFailures))
-            askAgain(user)
+            if users.contains(user) { askAgain(user) }
             return []
         }
     }

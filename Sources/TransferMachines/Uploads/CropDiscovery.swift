@@ -12,6 +12,8 @@ struct CropDiscovery: Sendable {
         case found(Crop)
         /// The server has the file, or it is not the user's to send.
         case known(AvatarName)
+        /// Somebody saved the picture again that is the user's avatar already, as far as is known.
+        case savedAgain(AvatarName)
         /// The file is gone, or no picture any more: a crop of that name that was not sent is sent no longer.
         case withdrawn(AvatarName)
         /// Calls that follow the upload of this file end with the reason.
@@ -289,7 +291,9 @@ struct CropDiscovery: Sendable {
         case .waits, .isNew, .renamed(.waiting): return [command]
         // A crop of the new name that was not sent was replaced.
         case .renamed(.dealtWith): return [command, .withdrawn(name)] + notACrop(name)
-        case .known: return [command] + notACrop(name)
+        case .known:
+            let isSaved = mode == .normal && candidate.isCurrent && candidate.recorded?.wasTouched == true
+            return [command] + (isSaved ? [.savedAgain(name)] : []) + notACrop(name)
         case .refused(let refusal):
             let step = ActivityLog.Entry.step(name: name.string, what: "not the user's own", detail: refusal.rawValue)
             return [command, .log(step)] + notACrop(name)

@@ -45,6 +45,9 @@ struct Uploads: Sendable {
     private var lastUploaded: CropID?
     /// Files that changed while their crops were sent, and are examined anew: labels still show the crops.
     private var reexamined: Set<AvatarName> = []
+    /// Counts what may make the icon another one, and what it was when the server was asked which one it holds.
+    private var iconChanges = 0
+    private var iconChangesWhenAsked: Int?
     /// When calls were last told how far the crop at the head is.
     private var toldProgressAt: MonotonicTime?
 
@@ -85,6 +88,7 @@ struct Uploads: Sendable {
     /// Another user, another server, or nobody: none of the crops is theirs, and no icon. The catalog tells of their own.
     mutating func accountChanged() -> [Action] {
         isAccountOpen = false
+        iconChanges += 1
         let dropped = queue.removeAll()
         let actions =
             setAsideSolved() + (icon.map { [.iconChanged($0)] } ?? [])
@@ -121,10 +125,22 @@ struct Uploads: Sendable {
     }
 
     private mutating func become(_ name: AvatarName) -> [Action] {
+        iconChanges += 1
         let old = icon
         icon = name
         guard let old, old != name else { return [.iconChanged(name)] }
         return [.iconChanged(old), .iconChanged(name)]
+    }
+
+    /// The server is asked which picture it holds as the icon.
+    mutating func iconAsked() { iconChangesWhenAsked = iconChanges }
+
+    /// The server holds this picture as the icon. Its answer says nothing where crops are on their way, or were meanwhile: they are later.
+    mutating func iconLearned(_ name: AvatarName, of account: String) -> [Action] {
+        defer { iconChangesWhenAsked = nil }
+        guard isAccountOpen, isSettled, iconChangesWhenAsked == iconChanges, icon != name else { return [] }
+        let note = Note(.info, "the server has another avatar of this user", name: name.string)
+        return [.log(.note(note)), .disk(.noteIcon(name, account: account))] + become(name)
     }
 
     // MARK: Crops that come and go
@@ -302,6 +318,7 @@ struct Uploads: Sendable {
 
     private mutating func uploaded(_ crop: Crop) -> [Action] {
         // Crops that were closed before this one must not become the icon after it.
+        iconChanges += 1
         let overtaken = queue.uploaded(crop)
         let older = overtaken + setAside.filter { $0.id < crop.id }
         lastUploaded = crop.id

@@ -41,6 +41,10 @@ extension SimDisk {
             guard !isFull else { return failed(command) }
             if let name = catalog.row(of: id)?.crop.name { catalog.crops[name]?.crop.location = location }
             return []
+        case .noteIcon(let name, let account):
+            guard !isFull else { return failed(command) }
+            catalog.icons[account] = name
+            return [.logged([log(.icon, name)])]
         case .setCropAside(let id, let reason):
             guard !isFull else { return failed(command) }
             unsyncedCrops = []

@@ -16,6 +16,8 @@ struct AgentScript {
     private(set) var refusals: [String] = []
     /// Whether the server answers the question that tells it from another program.
     var answersWhoIsThere = true
+    /// Whether the server answers that it has no avatar of the user, and the question is not told.
+    var answersWhoseAvatar = true
     /// What the disk was told to commit last, by name.
     private var committing: [AvatarName: CommitMachine.Item] = [:]
 
@@ -45,6 +47,7 @@ struct AgentScript {
         if answersWhoIsThere, actions.contains(.ask(.whoIsThere)) {
             actions += machine.handle(.replies([ServerReply(connection: connection, kind: .other)]), now: now)
         }
+        if answersWhoseAvatar { answerForOwnAvatar() }
         disk = []
         sent = []
         told = []
@@ -59,6 +62,14 @@ struct AgentScript {
             case .bus(let output): told.append(output)
             case .ask, .disconnect, .note, .attach, .readToken, .bindBus, .end: break
             }
+        }
+    }
+
+    private mutating func answerForOwnAvatar() {
+        for case .send(.http(let id, .avatar(Self.login.uid))) in actions {
+            actions.removeAll { $0 == .send(.http(id, .avatar(of: Self.login.uid))) }
+            let answer = ServerReply(connection: connection, kind: .http(id, .head(HTTPHead(status: 404))))
+            actions += machine.handle(.replies([answer]), now: now)
         }
     }
 
