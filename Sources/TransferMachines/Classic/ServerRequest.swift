@@ -73,3 +73,23 @@ package struct UploadReply: Hashable, Sendable {
         self.setsIconsInOrder = setsIconsInOrder
     }
 }
+
+extension ServerRequest {
+    /// The crop whose upload begins with the request.
+    var begins: Crop? {
+        switch self {
+        case .upload(let crop, let chunk) where chunk.seq == 1: crop
+        case .http(_, .put(let crop)), .http(_, .createUpload(let crop)): crop
+        default: nil
+        }
+    }
+
+    /// The crop of which the request carries bytes, and how many.
+    var carries: (Crop, Int)? {
+        switch self {
+        case .upload(let crop, let chunk): (crop, chunk.data.count)
+        case .body(_, let crop, let bytes, _): (crop, bytes.count)
+        default: nil
+        }
+    }
+}
