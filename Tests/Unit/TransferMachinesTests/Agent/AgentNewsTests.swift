@@ -71,6 +71,23 @@ import TransferMachines
         return agent.sent.compactMap { if case .http(let id, .avatar) = $0 { id } else { nil } }.last
     }
 
+    /// The catalog answers as of before it was told that changes may have been missed.
+    @Test func aNameThatIsBeingLookedUpWhenChangesMayHaveBeenMissedIsAskedFor() throws {
+        var agent = AgentScript(online: false, recheckAfter: .seconds(86_400))
+        agent.give(.disk(.rescanned(.crops, settled: [], unnameable: [], vanished: [], events: [])))
+        agent.logIn(Self.login)
+        agent.reply(.greeting(HTTPHead(status: 200)))
+        let question = try #require(showAvatar(of: friend, &agent))
+        let stream = try #require(
+            agent.sent.compactMap { if case .http(let id, .changes) = $0 { id } else { nil } }.first)
+        agent.reply(.http(question, .head(HTTPHead(status: 200, owner: friend, name: name("b.png")))))
+        #expect(agent.disk.contains(.lookUp([name("b.png")], touch: true)))
+        agent.reply(.http(stream, .head(HTTPHead(status: 200))))
+        agent.reply(.http(stream, .change(ServerChange(.ready, position: "e.1"))))
+        agent.row(CatalogRow(name: name("b.png"), avatar: record("b.png", owner: 1002), checked: agent.now))
+        #expect(agent.sent.contains { if case .http(_, .picture(name("b.png"), _, _, _)) = $0 { true } else { false } })
+    }
+
     @Test func aPictureThatIsThereIsShownWhileItIsAskedForAgain() throws {
         var life = Following()
         let id = try #require(showAvatar(of: friend, &life.agent))
