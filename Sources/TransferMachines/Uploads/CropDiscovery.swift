@@ -218,7 +218,8 @@ struct CropDiscovery: Sendable {
         unended[name] = nil
         if case .settled(let candidate) = examination { return judge(name, candidate, context, now: now) }
         if case .unended(let reason) = examination { return waitForTheEnd(of: name, reason, now: now) }
-        if examination != .busy { closes.begin(name) }
+        // A close that was counted may have its own examination still to come: the file may be there only since.
+        if examination != .busy, !queue.isDueAgain(name) { closes.begin(name) }
         _ = queue.finished()
         let actions: [Action]
         switch examination {
@@ -279,12 +280,10 @@ struct CropDiscovery: Sendable {
         // What a person asks for goes last, so that it is the icon: it is there already.
         let mode = queue.mode == .forced && context.isLastWaiting ? .confirming : queue.mode
         let verdict = CropRule.verdict(candidate, mode)
-        if verdict == .known, mode != .normal, candidate.recorded?.wasTouched == true {
-            // A close that was counted has its own examination still to come.
-            passOver(name, now: now)
-        } else {
-            closes.begin(name)
-        }
+        let isPassedOver = verdict == .known && mode != .normal && candidate.recorded?.wasTouched == true
+        if isPassedOver { passOver(name, now: now) }
+        // A close that was counted may have its own examination still to come.
+        if !isPassedOver || !queue.isDueAgain(name) { closes.begin(name) }
         let command = Action.disk(.judge(name, verdict))
         switch verdict {
         // The examination goes on until the crop is recorded.

@@ -30,6 +30,9 @@ struct ExaminationQueue: Sendable {
     /// Whether the file is under examination, or is to be examined.
     func contains(_ name: AvatarName) -> Bool { name == current?.name || first.contains(name) || again.contains(name) }
 
+    /// Whether the file is to be examined once more after the examination that is under way.
+    func isDueAgain(_ name: AvatarName) -> Bool { again.contains(name) }
+
     /// However often a file is closed before its examination is over, one more after that is enough, at the end of the queue.
     mutating func add(_ name: AvatarName, _ mode: CropRule.Mode) {
         guard name == current?.name || first.contains(name) else {

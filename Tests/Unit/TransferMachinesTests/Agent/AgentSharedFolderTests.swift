@@ -43,6 +43,31 @@ import TransferMachines
         #expect(agent.disk.contains(.judge(me, .isNew(everSent: false))))
     }
 
+    /// install(1) removes the file and makes it anew; the look for the one that was removed comes back when the new one is closed.
+    @Test func aCloseBehindARemovalIsStillAClose() {
+        var agent = AgentScript(isShared: true)
+        agent.give(.folder(.gone(.crops, me)))
+        agent.give(.folder(.settled(.crops, me)))
+        agent.give(.disk(.examined(me, .missing)))
+        #expect(agent.disk.contains(.examine(me)))
+        agent.give(.disk(.examined(me, .settled(CropRule.Candidate(shared: .init())))))
+        #expect(agent.disk.contains(.judge(me, .isNew(everSent: false))))
+    }
+
+    /// ln -f over the picture that is the icon is known, and its rename counts for nothing afterwards.
+    @Test func aRenameOverTheIconDoesNotMakeTheNextCloseAnAppend() {
+        var facts = AgentScript.facts
+        facts.icon = me
+        var agent = AgentScript(account: facts, isShared: true)
+        agent.give(.folder(.renamed(.crops, me)))
+        let same = CropRule.Candidate(recorded: .sent(toThisAccount: true, .rewritten), shared: .init())
+        agent.give(.disk(.examined(me, .settled(same))))
+        #expect(agent.disk.contains(.judge(me, .known)))
+        agent.give(.folder(.settled(.crops, me)))
+        agent.give(.disk(.examined(me, .settled(CropRule.Candidate(shared: .init())))))
+        #expect(agent.disk.contains(.judge(me, .isNew(everSent: false))))
+    }
+
     /// The close was heard, and is still known when the disk takes the crop.
     @Test func aCropThatCouldNotBeRecordedIsTakenWhenTheDiskIsWell() {
         var agent = judged()
