@@ -55,6 +55,8 @@ def pngs():
     yield "cut in IDAT", good[: len(good) // 2]
     yield "zlib stream cut in half", png(data=packed[: len(packed) // 2])
     yield "zlib stream without Adler-32", png(data=packed[:-4])
+    yield "zlib stream with a wrong Adler-32", png(data=packed[:-1] + bytes([packed[-1] ^ 1]))
+    yield "filter that there is not", png(data=zlib.compress(b"\5" + raw[1:]))
     yield "half of the rows", png(data=zlib.compress(raw[: len(raw) // 2]))
     yield "one row more than promised", png(data=zlib.compress(raw + raw[:73]))
     yield "stored zlib blocks", png(data=zlib.compress(raw, 0))
@@ -97,6 +99,14 @@ def jpegs():
     yield "height 0", good.replace(b"\xff\xc0\0\x11\x08\0\x14", b"\xff\xc0\0\x11\x08\0\0")
     yield "lossless frame", good.replace(b"\xff\xc0", b"\xff\xc3")
     yield "12 bits", good.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c")
+    yield "a quantization table missing", good[: good.rindex(b"\xff\xdb")] + good[good.index(b"\xff\xc0") :]
+    yield "progressive, a Huffman table missing", progressive[: progressive.index(b"\xff\xc4")] + progressive[progressive.index(b"\xff\xda") :]
+    yield "scan of an unknown component", good[: sos + 5] + b"\7" + good[sos + 6 :]
+    band = progressive.index(b"\xff\xda") + 11
+    yield "progressive, coefficients that there are not", progressive[:band] + b"\x40\xff" + progressive[band + 2 :]
+    yield "progressive, ends in a segment", progressive[: progressive.rindex(b"\xff\xda") + 6]
+    yield "comment that claims 1 byte", good[:20] + b"\xff\xfe\0\1" + good[20:]
+    yield "restart marker where none belongs, without EOI", good[: sos + (len(good) - sos) // 2] + b"\xff\xd0" + good[sos + (len(good) - sos) // 2 : -2]
     yield "second SOI", good[:20] + b"\xff\xd8" + good[20:]
     yield "unknown segment FFF5", good[:20] + b"\xff\xf5\0\2" + good[20:]
 
@@ -131,6 +141,8 @@ def webps():
     yield "bytes behind RIFF", good + b"trailer" * 9
     yield "cut in half", good[: len(good) // 2]
     yield "canvas of another size", riff(part(b"VP8X", b"\0" * 4 + b"\x40\0\0\x40\0\0"), part(b"VP8L", exact))
+    yield "lossless data cut in half, lengths right", riff(part(b"VP8L", exact[: len(exact) // 2]))
+    yield "lossy data cut in half, lengths right", riff(part(b"VP8 ", lossy[: len(lossy) // 2]))
     yield "no image", riff(extended)
     yield "no key frame", riff(part(b"VP8 ", bytes([lossy[0] | 1]) + lossy[1:]))
 
@@ -154,6 +166,11 @@ def bmps():
     yield "cut in half", good[: len(good) // 2]
     yield "last byte missing", good[:-1]
     yield "palette beyond the file", grey[:300]
+    narrow = saved("BMP", BASE.crop((0, 0, 23, 20)))
+    yield "padding of the last row missing", narrow[:-3]
+    yield "last row without its last byte", narrow[:-4]
+    masks = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
+    yield "header of 56 bytes", good[:14] + struct.pack("<I", 56) + good[18:54] + masks + b"\0\0\0\0" + good[54:]
     yield "5 planes", at(good, 26, b"\5\0")
     yield "7 bits", at(good, 28, b"\7\0")
     yield "width 0", at(good, 18, b"\0\0\0\0")
@@ -164,6 +181,8 @@ def gifs():
     yield "none", good
     yield "animated", saved("GIF", save_all=True, append_images=[BASE.rotate(180)])
     yield "without trailer", good[:-1]
+    yield "without trailer and the data's end", good[:-2]
+    yield "animated, cut in the second image", saved("GIF", save_all=True, append_images=[BASE.rotate(180)])[:-40]
     yield "bytes behind the trailer", good + b"trailer"
     yield "cut in half", good[: len(good) // 2]
     yield "no image", good[: 13 + 3 * 256] + b";"

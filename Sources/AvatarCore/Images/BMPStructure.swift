@@ -1,7 +1,7 @@
 /// BMP: a file header, a bitmap header whose length says which, and rows of a length that follows from it (Microsoft,
 /// "Bitmap Header Types"). The file header's own length is not looked at, as no viewer looks at it.
 enum BMPStructure {
-    static func examine(_ reader: ByteReader) throws(ImageError) -> ImageFacts {
+    static func examine(_ reader: ByteReader, isWhole: Bool) throws(ImageError) -> ImageFacts {
         guard let pixels = reader.littleEndian32(10), let headerSize = reader.littleEndian32(14) else {
             throw .truncated("the file header")
         }
@@ -12,7 +12,10 @@ enum BMPStructure {
         if header.isPacked {
             try packedRows(reader, from: pixels, header)
         } else {
-            guard pixels + header.rowBytes * header.height <= reader.count else { throw .truncated("the pixels") }
+            let end = pixels + header.rowBytes * header.height
+            // Viewers do without the padding of the last row.
+            guard end - header.paddingBytes <= reader.count else { throw .truncated("the pixels") }
+            guard end <= reader.count || isWhole else { throw .unended("the padding of the last row") }
         }
         return facts
     }
@@ -55,9 +58,12 @@ enum BMPStructure {
         let isPacked: Bool
 
         var rowBytes: Int { (width * depth + 31) / 32 * 4 }
+        /// Bytes behind the pixels of a row.
+        var paddingBytes: Int { rowBytes - (width * depth + 7) / 8 }
 
         init(_ reader: ByteReader, size: Int) throws(ImageError) {
-            guard [12, 40, 52, 56, 64, 108, 124].contains(size) else {
+            // Headers of 52 and 56 bytes no decoder of docs/pictures.md reads.
+            guard [12, 40, 64, 108, 124].contains(size) else {
                 throw .malformed("a bitmap header of \(size) bytes")
             }
             guard 14 + size <= reader.count else { throw .truncated("the bitmap header") }
@@ -88,7 +94,7 @@ enum BMPStructure {
             switch compression {
             case 0: break
             case 1 where bits == 8 && signedHeight > 0, 2 where bits == 4 && signedHeight > 0: break
-            case 3 where size != 64 && (bits == 16 || bits == 32), 6 where bits == 16 || bits == 32: break
+            case 3 where size != 64 && (bits == 16 || bits == 32): break
             default: throw .malformed("compression \(compression) with \(bits) bits per pixel")
             }
             guard bits <= 8 else {

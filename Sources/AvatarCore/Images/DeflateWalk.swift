@@ -1,5 +1,7 @@
-/// Walks the zlib stream of a PNG's IDAT chunks (RFC 1950, 1951) and counts the bytes that it unpacks to, without making them: what that
-/// takes in time and memory follows from the packed bytes, not from what they claim.
+/// Walks the zlib stream of a PNG's IDAT chunks (RFC 1950, 1951) and counts the bytes that it unpacks to.
+///
+/// Rows of up to ``Limits/Picture/unpackedCheckedMax`` bytes are unpacked, though not kept, for their filters and their checksum. Of larger
+/// pictures the bytes are only counted: what that takes in time follows from the packed bytes, not from what they claim.
 struct DeflateWalk: Sendable {
     /// The stream ends early, or breaks a rule.
     struct Broken: Error {}
@@ -8,14 +10,24 @@ struct DeflateWalk: Sendable {
     private var held: UInt8 = 0
     private var heldBits = 0
     private var unpacked = 0
+    private let needed: Int
+    /// What the rows look like, and the bytes that the stream may still point back to; nil where the bytes are only counted.
+    private var rows: PNGRows?
+    private var window: [UInt8] = []
 
     /// - Parameter start: where the first IDAT chunk begins.
-    init(firstChunk start: Int) { chunks = Chunks(start) }
+    private init(_ passes: [PNGRows.Pass], firstChunk start: Int) {
+        chunks = Chunks(start)
+        needed = passes.reduce(0) { $0 + $1.bytes }
+        guard needed <= Limits.Picture.unpackedCheckedMax else { return }
+        rows = PNGRows(passes)
+        window = [UInt8](repeating: 0, count: Self.windowBytes)
+    }
 
-    /// Whether the stream is whole, its checksum's bytes included, and gives at least `needed` bytes. What comes too much is no fault.
-    static func gives(_ needed: Int, firstChunk: Int, _ reader: ByteReader) -> Bool {
-        var walk = DeflateWalk(firstChunk: firstChunk)
-        do throws(Broken) { return try walk.isWhole(reader) && walk.unpacked >= needed } catch { return false }
+    /// Whether the stream is whole and gives all these rows. What comes too much is no fault.
+    static func gives(_ passes: [PNGRows.Pass], firstChunk: Int, _ reader: ByteReader) -> Bool {
+        var walk = DeflateWalk(passes, firstChunk: firstChunk)
+        do throws(Broken) { return try walk.isWhole(reader) } catch { return false }
     }
 
     private mutating func isWhole(_ reader: ByteReader) throws(Broken) -> Bool {
@@ -36,8 +48,31 @@ struct DeflateWalk: Sendable {
             }
         }
         heldBits = 0
-        for _ in 0..<4 { _ = try byte(reader) }
-        return true
+        var checksum: UInt32 = 0
+        for _ in 0..<4 { checksum = checksum << 8 | UInt32(try byte(reader)) }
+        guard unpacked >= needed else { return false }
+        guard let rows else { return true }
+        // Decoders stop behind the last row, and do not come to the checksum of more.
+        return rows.areFiltersKnown && (unpacked > needed || rows.checksum == checksum)
+    }
+
+    /// One more unpacked byte.
+    private mutating func put(_ byte: UInt8) {
+        if !window.isEmpty {
+            window[unpacked & (Self.windowBytes - 1)] = byte
+            if unpacked < needed { rows?.take(byte) }
+        }
+        unpacked += 1
+    }
+
+    /// Bytes that came `distance` bytes before, once more.
+    private mutating func copy(_ count: Int, from distance: Int) {
+        // Behind the last row nothing is looked at any more.
+        guard !window.isEmpty, unpacked < needed else {
+            unpacked += count
+            return
+        }
+        for _ in 0..<count { put(window[(unpacked - distance) & (Self.windowBytes - 1)]) }
     }
 
     private mutating func stored(_ reader: ByteReader) throws(Broken) {
@@ -45,10 +80,7 @@ struct DeflateWalk: Sendable {
         let length = Int(try byte(reader)) | Int(try byte(reader)) << 8
         let check = Int(try byte(reader)) | Int(try byte(reader)) << 8
         guard length ^ check == 0xffff else { throw Broken() }
-        for _ in 0..<length {
-            _ = try byte(reader)
-            unpacked += 1
-        }
+        for _ in 0..<length { put(try byte(reader)) }
     }
 
     private mutating func packed(
@@ -58,7 +90,7 @@ struct DeflateWalk: Sendable {
             let value = try symbol(symbols, reader)
             if value == 256 { return }
             guard value > 256 else {
-                unpacked += 1
+                put(UInt8(truncatingIfNeeded: value))
                 continue
             }
             guard value <= 285 else { throw Broken() }
@@ -68,8 +100,9 @@ struct DeflateWalk: Sendable {
             guard far < 30 else { throw Broken() }
             let extra = max(0, far / 2 - 1)
             let base = far < 4 ? far + 1 : (2 + far % 2) << extra + 1
-            guard base + (try bits(extra, reader)) <= unpacked else { throw Broken() }
-            unpacked += bytes
+            let distance = base + (try bits(extra, reader))
+            guard distance <= unpacked else { throw Broken() }
+            copy(bytes, from: distance)
         }
     }
 
@@ -159,6 +192,9 @@ struct DeflateWalk: Sendable {
     }
 
     // MARK: Tables of RFC 1951
+
+    /// How far back the stream may point.
+    private static let windowBytes = 32768
 
     private static let codeOrder = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
 

@@ -1,4 +1,6 @@
 /// GIF: a screen, then extensions and images of length-prefixed blocks, and a trailer (CompuServe, GIF 89a specification).
+///
+/// Some writers leave away the trailer, or the empty block before it too. Whether all of a picture is there then, its codes tell.
 enum GIFStructure {
     static func examine(_ reader: ByteReader, isWhole: Bool) throws(ImageError) -> ImageFacts {
         guard let width = reader.littleEndian16(6), let height = reader.littleEndian16(8), let flags = reader.byte(10),
@@ -19,8 +21,16 @@ enum GIFStructure {
             case 0x2c:
                 let image = try image(reader, offset)
                 facts = facts ?? image.facts
-                offset = try blocks(reader, from: image.data, "an image's data")
                 images += 1
+                do throws(ImageError) {
+                    offset = try blocks(reader, from: image.data, "an image's data")
+                } catch {
+                    guard let facts, LZWWalk.gives(image.facts, codes: image.data - 1, reader) else {
+                        throw error
+                    }
+                    guard isWhole else { throw .unended("the end of the image's data") }
+                    return facts
+                }
             // Behind a whole image viewers take what is no block for the end.
             default:
                 guard let facts, images > 0 else { throw .malformed("byte \(offset) should begin a block") }

@@ -24,7 +24,7 @@ package enum ImageStructure {
         case .png: return try PNGStructure.examine(reader)
         case .jpeg: return try JPEGStructure.examine(reader, isWhole: isWhole)
         case .webp: return try WebPStructure.examine(reader)
-        case .bmp: return try BMPStructure.examine(reader)
+        case .bmp: return try BMPStructure.examine(reader, isWhole: isWhole)
         case .gif: return try GIFStructure.examine(reader, isWhole: isWhole)
         case .avif, .heic: return try HEIFStructure.examine(reader, format, isWhole: isWhole)
         case .jxl: return try JPEGXLStructure.examine(reader, isWhole: isWhole)

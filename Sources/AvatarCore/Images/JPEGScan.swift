@@ -5,12 +5,16 @@ struct JPEGScan: Sendable {
         let id: UInt8
         let horizontal: Int
         let vertical: Int
+        /// The number of its quantization table.
+        let quantization: UInt8
     }
 
     struct Frame: Sendable {
         let facts: ImageFacts
         let components: [Component]
         let isSequential: Bool
+        /// Progressive by Huffman codes.
+        let isProgressive: Bool
 
         fileprivate var horizontalMax: Int { components.reduce(1) { max($0, $1.horizontal) } }
         fileprivate var verticalMax: Int { components.reduce(1) { max($0, $1.vertical) } }
@@ -32,6 +36,8 @@ struct JPEGScan: Sendable {
                 offset += 17 + total
             }
         }
+
+        func has(_ name: Int) -> Bool { self[name] != nil }
 
         fileprivate subscript(_ name: Int) -> HuffmanTable? { tables.indices.contains(name) ? tables[name] : nil }
     }
@@ -64,21 +70,32 @@ struct JPEGScan: Sendable {
         (self.restartInterval, data) = (restartInterval, range.upperBound)
     }
 
-    /// Whether every block of the scan is there.
-    func isWhole(_ reader: ByteReader) -> Bool {
+    /// How much of a scan is there.
+    enum Extent: Hashable, Sendable {
+        /// Every block.
+        case whole
+        /// The data ends before the last block.
+        case cut
+        /// Not to be told: the data breaks a rule before it ends.
+        case unreadable
+    }
+
+    func extent(_ reader: ByteReader) -> Extent {
         var bits = Bits(offset: data)
         let units = self.units
         for unit in 0..<units.count {
             if restartInterval > 0, unit > 0, unit % restartInterval == 0 {
-                guard bits.restart(reader) else { return false }
+                guard bits.restart(reader) else { return bits.isAtEnd(reader) ? .cut : .unreadable }
             }
             for (index, blocks) in units.blocks.enumerated() {
                 for _ in 0..<blocks {
-                    guard Self.block(codes[index], &bits, reader) else { return false }
+                    guard Self.block(codes[index], &bits, reader) else {
+                        return bits.isAtEnd(reader) ? .cut : .unreadable
+                    }
                 }
             }
         }
-        return true
+        return .whole
     }
 
     /// How many minimum coded units there are, and how many blocks of each component one has (A.2).
@@ -114,6 +131,13 @@ struct JPEGScan: Sendable {
         private var count = 0
 
         init(offset: Int) { self.offset = offset }
+
+        /// Whether the data ends here, or a marker does that is no restart marker.
+        func isAtEnd(_ reader: ByteReader) -> Bool {
+            guard count == 0, let byte = reader.byte(offset) else { return count == 0 }
+            guard byte == 0xff, let code = reader.byte(offset + 1) else { return byte == 0xff }
+            return code != 0 && !(0xd0...0xd7).contains(code)
+        }
 
         mutating func bit(_ reader: ByteReader) -> Int? {
             if count == 0 {

@@ -10,12 +10,19 @@ enum JPEGStructure {
         } catch {
             guard let frame = walk.frame, walk.scans > 0 else { throw error }
             if let scan = walk.completingScan {
-                guard scan.isWhole(reader) else {
-                    throw error.code == .malformed ? error : .truncated("the scan's data")
+                switch scan.extent(reader) {
+                case .whole: return frame.facts
+                case .cut: throw error.code == .malformed ? error : .truncated("the scan's data")
+                // Viewers pass over codes that are none, and restart markers that are lost.
+                case .unreadable: guard error.code != .malformed else { throw error }
                 }
-                return frame.facts
+            } else {
+                guard walk.areAllComponentsSeen, !frame.isSequential || walk.isScanUnreadable else { throw error }
+                // Viewers read on behind the scans of a progressive picture, and fail at what is no segment or only a part of one.
+                guard frame.isSequential || (error.code == .truncated && !walk.endsInSegment) else {
+                    throw error.code == .malformed ? error : .truncated("what follows the scans")
+                }
             }
-            guard walk.areAllComponentsSeen, !frame.isSequential || walk.isScanUnreadable else { throw error }
             guard isWhole else { throw .unended("EOI") }
             return frame.facts
         }
@@ -28,6 +35,8 @@ enum JPEGStructure {
         var completingScan: JPEGScan?
         /// A scan whose codes cannot be walked: Huffman tables are missing, as in frames of motion JPEG.
         var isScanUnreadable = false
+        /// Whether the bytes end inside a marker segment.
+        var endsInSegment = false
         private var seen: Set<UInt8> = []
         private var tables = JPEGScan.Tables()
         private var quantization: Set<UInt8> = []
@@ -47,12 +56,16 @@ enum JPEGStructure {
                 }
                 // RST0…RST7 and TEM stand alone.
                 if (0xd0...0xd7).contains(code) || code == 0x01 { continue }
-                guard code >= 0xc0, code != 0xd8, !(0xf0...0xfd).contains(code) else {
+                guard code >= 0xc0, ![0xd8, 0xde, 0xdf].contains(code), !(0xf0...0xfd).contains(code) else {
                     throw .malformed("the marker FF\(hex(code)) where none may be")
                 }
-                guard let length = reader.bigEndian16(offset) else { throw .truncated("the segment FF\(hex(code))") }
+                endsInSegment = true
+                guard var length = reader.bigEndian16(offset) else { throw .truncated("the segment FF\(hex(code))") }
+                // Viewers take a comment or an application's segment for empty when it claims less than its own length.
+                if code >= 0xe0 { length = max(2, length) }
                 guard length >= 2 else { throw .malformed("the segment FF\(hex(code)) claims \(length) bytes") }
                 guard offset + length <= reader.count else { throw .truncated("the segment FF\(hex(code))") }
+                endsInSegment = false
                 try segment(code, reader, offset + 2..<offset + length)
                 offset += length
                 if code == 0xda { offset = try endOfScan(reader, from: offset) }
@@ -89,13 +102,41 @@ enum JPEGStructure {
                 throw .malformed("the scan's header is too short")
             }
             scans += 1
+            let names = range.lowerBound + 1
+            let spectrum = names + 2 * Int(count)
+            if frame.isProgressive { try checkSpectrum(reader, spectrum, components: Int(count)) }
             let wasWhole = areAllComponentsSeen
             for index in 0..<Int(count) {
-                if let id = reader.byte(range.lowerBound + 1 + 2 * index) { seen.insert(id) }
+                let place = names + 2 * index
+                guard let component = frame.components.first(where: { $0.id == reader.byte(place) }) else {
+                    throw .malformed("a scan of a component that the frame does not have")
+                }
+                guard quantization.contains(component.quantization) else {
+                    throw .malformed("a component without a quantization table")
+                }
+                seen.insert(component.id)
+                if frame.isProgressive { try checkTable(of: reader.byte(place + 1) ?? 0, reader, spectrum) }
             }
             guard frame.isSequential, !wasWhole, areAllComponentsSeen else { return }
             completingScan = JPEGScan(reader, range, frame, tables, restartInterval: restartInterval)
             isScanUnreadable = completingScan == nil
+        }
+
+        /// Which coefficients and bits a progressive scan holds (T.81, G.1.1.1).
+        private func checkSpectrum(_ reader: ByteReader, _ place: Int, components: Int) throws(ImageError) {
+            guard let first = reader.byte(place), let last = reader.byte(place + 1), let bits = reader.byte(place + 2)
+            else { throw .malformed("the scan's header is too short") }
+            let isBand = first == 0 ? last == 0 : last >= first && last <= 63 && components == 1
+            guard isBand, bits & 15 <= 13, bits >> 4 == 0 || bits >> 4 == bits & 15 + 1 else {
+                throw .malformed("a scan of coefficients that there are not")
+            }
+        }
+
+        /// A progressive scan needs the table that it names; for a sequential one viewers know some of their own.
+        private func checkTable(of names: UInt8, _ reader: ByteReader, _ place: Int) throws(ImageError) {
+            guard let first = reader.byte(place), let bits = reader.byte(place + 2) else { return }
+            let needed = first > 0 ? 16 | Int(names & 15) : bits >> 4 == 0 ? Int(names >> 4) : nil
+            guard needed.map(tables.has) ?? true else { throw .malformed("a scan without its Huffman table") }
         }
 
         private func frame(
@@ -115,12 +156,16 @@ enum JPEGStructure {
             for index in 0..<Int(count) {
                 let place = range.lowerBound + 6 + 3 * index
                 guard let id = reader.byte(place), let sampling = reader.byte(place + 1),
-                    (1...4).contains(sampling >> 4), (1...4).contains(sampling & 15)
+                    let table = reader.byte(place + 2), (1...4).contains(sampling >> 4),
+                    (1...4).contains(sampling & 15)
                 else { throw .malformed("a component without samples") }
                 components.append(
-                    JPEGScan.Component(id: id, horizontal: Int(sampling >> 4), vertical: Int(sampling & 15)))
+                    JPEGScan.Component(
+                        id: id, horizontal: Int(sampling >> 4), vertical: Int(sampling & 15), quantization: table))
             }
-            return JPEGScan.Frame(facts: facts, components: components, isSequential: code == 0xc0 || code == 0xc1)
+            return JPEGScan.Frame(
+                facts: facts, components: components, isSequential: code == 0xc0 || code == 0xc1,
+                isProgressive: code == 0xc2)
         }
 
         /// Steps behind the next marker's code. Bytes before a marker that belong to nothing are passed over, as viewers do.

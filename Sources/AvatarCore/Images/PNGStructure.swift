@@ -31,7 +31,7 @@ enum PNGStructure {
                 firstData = firstData ?? offset
             case "IEND":
                 guard let firstData else { throw .malformed("no IDAT data before IEND") }
-                guard DeflateWalk.gives(header.unpackedBytes, firstChunk: firstData, reader) else {
+                guard DeflateWalk.gives(header.rows, firstChunk: firstData, reader) else {
                     throw .malformed("the IDAT data do not hold all pixels")
                 }
                 return header.facts
@@ -46,8 +46,8 @@ enum PNGStructure {
     private struct Header {
         let facts: ImageFacts
         let colour: UInt8
-        /// What the IDAT data unpack to: a filter byte before each row, in seven passes when the picture is interlaced (section 8).
-        let unpackedBytes: Int
+        /// What the IDAT data unpack to: rows in seven passes when the picture is interlaced (section 8).
+        let rows: [PNGRows.Pass]
 
         init(_ reader: ByteReader, at offset: Int) throws(ImageError) {
             guard let length = reader.bigEndian32(offset), let type = reader.bigEndian32(offset + 4) else {
@@ -75,10 +75,11 @@ enum PNGStructure {
                 throw .malformed("compression \(packing), filter \(filter), interlace \(interlace)")
             }
             let passes = interlace == 0 ? [(0, 0, 1, 1)] : Self.passes
-            unpackedBytes = passes.reduce(0) { sum, pass in
+            rows = passes.compactMap { pass in
                 let columns = (width - pass.0 + pass.2 - 1) / pass.2
                 let rows = (height - pass.1 + pass.3 - 1) / pass.3
-                return columns > 0 && rows > 0 ? sum + rows * (1 + (columns * samples * Int(depth) + 7) / 8) : sum
+                guard columns > 0, rows > 0 else { return nil }
+                return PNGRows.Pass(rows: rows, rowBytes: 1 + (columns * samples * Int(depth) + 7) / 8)
             }
         }
 

@@ -7,5 +7,8 @@ extension Limits {
         package static let downloadBytesMax: Int64 = 64 * 1024 * 1024
         /// Width times height that a header may claim: past it, decoding would hurt whoever shows the picture.
         package static let pixelsMax: Int64 = 64_000_000
+        /// Bytes that a PNG's rows may unpack to for their checksum and filters to be looked at: 16 million pixels of four bytes. A larger one
+        /// would take a thread for long, however small its file is.
+        package static let unpackedCheckedMax = 64 * 1024 * 1024
     }
 }
