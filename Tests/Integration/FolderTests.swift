@@ -88,7 +88,10 @@ extension RealPrograms {
                 try await stage.agent.change(.icon, of: "before.png")
                 try FileManager.default.moveItem(atPath: stage.agent.crops, toPath: stage.agent.home + "/elsewhere")
                 try await program.log.line(with: "a folder is not watched", "crops")
-                #expect(try await stage.agent.client.status().problems.contains { $0.what.contains("crops folder") })
+                #expect(
+                    try await stage.agent.client.status().problems.contains {
+                        $0.what.contains("the upload folder is not watched")
+                    })
                 try FileManager.default.createDirectory(atPath: stage.agent.crops, withIntermediateDirectories: true)
                 try write(try TestPictures.picture("chen.png"), to: stage.agent.crop("after.png"))
                 try await stage.agent.change(.icon, of: "after.png")
@@ -134,7 +137,7 @@ extension RealPrograms {
             try await Stage.run { stage in
                 let program = try await stage.startAgent(through: LimitedWatches.none)
                 let problems = try await stage.agent.client.status().problems
-                for folder in ["crops", "cache"] {
+                for folder in ["upload", "cache"] {
                     let problem = problems.first { $0.what.contains("the \(folder) folder is not watched") }
                     #expect(
                         problem?.remedy?.hasPrefix("sudo sysctl fs.inotify.max_user_watches=") == true, "\(problems)")

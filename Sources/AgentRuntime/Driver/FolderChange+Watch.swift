@@ -22,6 +22,7 @@ extension FolderChange {
         switch (event.kind, event.file) {
         case (.overflow, _): self = .overflow
         case (.pathChanged, _): return nil
+        case (.folderGone(.unwatchable), _): self = .lost(folder, reason: "it could not be watched again", remedy: nil)
         case (.folderGone(let loss), _): self = .lost(folder, reason: "it was \(loss.rawValue)", remedy: nil)
         case (_, nil): return nil
         case (let kind, .valid(let name)?):

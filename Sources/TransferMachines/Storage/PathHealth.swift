@@ -230,7 +230,8 @@ struct PathHealth: Sendable {
 
     private static func name(of path: HeldPath) -> String {
         switch path {
-        case .folder(let folder): folder.rawValue
+        case .folder(.crops): "upload"
+        case .folder(.cache): "cache"
         case .state: "state"
         case .bus: "bus"
         }
