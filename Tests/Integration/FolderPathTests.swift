@@ -61,6 +61,38 @@ extension RealPrograms {
             }
         }
 
+        @Test("the folder above the cache renamed away: no label is told a path that leads nowhere, until it is back")
+        func pathsOfLabels() async throws {
+            try await Stage.run { stage in
+                let bytes = try TestPictures.picture("emeka.jpg")
+                try stage.server.place(bytes, "emeka.jpg", for: stage.ada)
+                try await stage.startAgent()
+                let client = stage.agent.client
+                let parent = stage.agent.home + "/data"
+                try await within(patience, "ready, pending, ready") {
+                    var states: [AvatarState] = []
+                    let labels = [LabelRequest(label: "face", name: "emeka.jpg")]
+                    for try await reply in try await client.register(labels, keep: true) {
+                        for label in reply.labels where label.avatar.state != states.last {
+                            states.append(label.avatar.state)
+                            #expect(contents(label.avatar.path ?? label.avatar.fallback ?? "") != nil, "\(label)")
+                            switch states.drop(while: { $0 != .ready }) {
+                            case [.ready]: try FileManager.default.moveItem(atPath: parent, toPath: parent + "-away")
+                            case [.ready, .pending]:
+                                #expect(try await client.get("emeka.jpg").state == .pending)
+                                let list = try await stage.ctl("list", "--long")
+                                #expect(list.output.contains("emeka.jpg") && !list.output.contains("ready"), "\(list)")
+                                try FileManager.default.moveItem(atPath: parent + "-away", toPath: parent)
+                            default: return
+                            }
+                        }
+                    }
+                }
+                #expect(try await stage.agent.finalState("emeka.jpg") == .ready)
+                try await stage.isWell()
+            }
+        }
+
         @Test("the folder two above replaced by another with an upload folder in it: that one is watched")
         func grandparentReplaced() async throws {
             try await Stage.run { stage in
@@ -195,6 +227,26 @@ extension RealPrograms {
                     try await stage.saveAndSee("bruno.png", as: "above.png")
                 }
                 try await stage.agent.change(.uploaded, of: "waiting.png")
+                try await stage.isWell()
+            }
+        }
+
+        @Test("one that takes no writes mounted over the cache: labels wait, and have their pictures when it is gone")
+        func cacheWithoutWrites() async throws {
+            try await Stage.run { stage in
+                let bytes = try TestPictures.picture("goran.jpg")
+                try stage.server.place(bytes, "goran.jpg", for: stage.ada)
+                try await stage.startAgent()
+                try await stage.agent.fetch(["goran.jpg"])
+                try await mounted(["-t", "tmpfs", "-o", "ro", "tmpfs"], over: stage.agent.cache, stage) {
+                    try await stage.soonLogged("a folder is not watched", "Read-only file system")
+                    let avatar = try await stage.agent.client.get("goran.jpg")
+                    #expect(avatar.state == .pending && avatar.path == nil, "\(avatar)")
+                    try await stage.saveAndSee("ada.png", as: "mine.png")
+                }
+                #expect(try await stage.agent.finalState("goran.jpg") == .ready)
+                #expect(sha256(ofFile: stage.agent.cached("goran.jpg")) == sha256(bytes))
+                try await stage.soonLogged("a folder is watched again", "cache")
                 try await stage.isWell()
             }
         }

@@ -65,6 +65,7 @@ extension AgentMachine {
                 perform(discovery.scanned(settled, unnameable: unnameable, isScanDue: isCropScanDue))
             } else {
                 perform(downloads.askAnew(downloads.known.taken, now: now))
+                cacheIsLookedThrough()
             }
             logged(events)
         case .moved(let folder):
@@ -88,7 +89,7 @@ extension AgentMachine {
         case .refused(let stream, let fault): perform(subscribers.refused(stream, fault))
         case .events(let stream, let page): eventsRead(stream, page)
         case .listed(let stream, let rows, let next):
-            let views = rows.map { isKnown($0.name) ? view(of: $0.name) : AvatarView($0, now: now) }
+            let views = rows.map { isKnown($0.name) ? view(of: $0.name) : view(of: $0) }
             actions.append(.bus(.page(stream, views, next: next?.string)))
         case .probed(let fault): perform(storage.probed(fault, now: now, random: &random))
         case .pathsCompared(let findings): perform(paths.compared(findings, now: now, random: &random))
@@ -293,7 +294,7 @@ extension AgentMachine {
     private mutating func eventsRead(_ stream: StreamID, _ page: EventPage) {
         let rows = Dictionary(page.rows.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let views = page.events.map { event in
-            if !isKnown(event.name), let row = rows[event.name] { return AvatarView(row, now: now) }
+            if !isKnown(event.name), let row = rows[event.name] { return view(of: row) }
             return view(of: event.name)
         }
         perform(subscribers.eventsRead(stream, page, views: views, now: now))

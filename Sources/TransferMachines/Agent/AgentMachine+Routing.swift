@@ -153,6 +153,7 @@ extension AgentMachine {
             case .attach(let folder): actions.append(.attach(folder))
             case .bindBus: actions.append(.bindBus)
             case .rescan(let folder): rescan(folder)
+            case .away(let folder): if folder == .cache { cacheIsAway() }
             case .log(let entry): log(entry)
             case .end(let reason): actions.append(.end(reason: reason))
             }

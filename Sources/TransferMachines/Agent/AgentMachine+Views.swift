@@ -30,7 +30,7 @@ extension AgentMachine {
 
     /// What is known of a name now.
     package func view(of name: AvatarName) -> AvatarView {
-        if let record = downloads.known.record(of: name) { return AvatarView(record) }
+        if let record = downloads.known.record(of: name) { return view(of: record) }
         // A crop on its way out is known to the uploads, whether somebody wants its name or not.
         if let outgoing = outgoingView(of: name) { return outgoing }
         switch downloads.known.status(of: name) {

@@ -20,6 +20,7 @@ package struct AgentMachine: Sendable {
     var discovery: CropDiscovery
     var storage: StorageHealth
     var paths: PathHealth
+    var cachePlace = CachePlace.held
     var subscribers = Subscribers()
     var follower = ChangeFollower()
     /// When it is looked at whose avatars are to be followed; nil while that is known.
@@ -325,12 +326,15 @@ package struct AgentMachine: Sendable {
         case .lost(let folder, let reason, let remedy):
             perform(paths.lost(folder, reason: reason, remedy: remedy, now: now, random: &random))
         case .unopened(let folder, let reason):
-            perform(paths.lost(folder, reason: reason, remedy: nil, now: now, random: &random))
+            perform(paths.unopened(folder, reason: reason, now: now, random: &random))
             // Downloads have nowhere to go until there is a cache folder.
             if folder == .cache { storageFailed(.failed("the cache folder cannot be used: \(reason)")) }
         case .back(let folder):
             perform(paths.back(folder))
-            if folder == .cache { perform(storage.hurry(now: now)) }
+            if folder == .cache {
+                cacheIsBack()
+                perform(storage.hurry(now: now))
+            }
         }
     }
 

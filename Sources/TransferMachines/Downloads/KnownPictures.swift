@@ -45,6 +45,8 @@ struct KnownPictures: Sendable {
     func status(of name: AvatarName) -> Status? { entries[name]?.status }
     func record(of name: AvatarName) -> AvatarRecord? { entries[name]?.record }
     func priority(of name: AvatarName) -> Visibility? { entries[name]?.priority }
+    /// The names whose pictures are there.
+    var present: [AvatarName] { names { $1.record != nil } }
     /// The users whose pictures are there and wanted.
     var owners: Set<UserID> {
         Set(entries.values.lazy.filter { $0.priority != nil }.compactMap { $0.record?.owner })

@@ -13,6 +13,8 @@ struct PathHealth: Sendable {
         case bindBus
         /// The folder is to be looked through.
         case rescan(WatchedFolder)
+        /// What is known of the folder's files is not true of its path now.
+        case away(WatchedFolder)
         case log(ActivityLog.Entry)
         case end(reason: String)
     }
@@ -83,6 +85,7 @@ struct PathHealth: Sendable {
                 let reason = finding.standing == .another ? "something else lies at its path now" : "it is gone"
                 actions = lose(path, reason: reason, remedy: nil, now: now, random: &random)
             }
+            if case .folder(let folder) = path { actions.append(.away(folder)) }
             guard finding.standing == .missing else { return actions + attempt(path) }
             // Where crops were, nothing is made: an empty folder in their place would be taken for theirs when they come back.
             if path != .folder(.crops) { makeSoon(path, now: now) }
@@ -118,6 +121,13 @@ struct PathHealth: Sendable {
         let actions = lose(.folder(folder), reason: reason, remedy: remedy, now: now, random: &random)
         // Another folder may lie at the path already. When a try has failed, only an event or the next try tells.
         return isNew ? actions + compare() : actions
+    }
+
+    /// The folder could not be opened, nor made.
+    mutating func unopened(
+        _ folder: WatchedFolder, reason: String, now: MonotonicTime, random: inout SeededRandom
+    ) -> [Action] {
+        lost(folder, reason: reason, remedy: nil, now: now, random: &random) + [.away(folder)]
     }
 
     mutating func back(_ folder: WatchedFolder) -> [Action] {

@@ -119,6 +119,50 @@ import TransferMachines
         #expect(keys(agent) == [])
     }
 
+    /// A label must not be sent to a file that is not there: the path is told again when the look through the folder has found the picture.
+    @Test(arguments: [PathStanding.another, .missing])
+    func whileTheCacheFolderIsAwayItsPicturesArePending(_ standing: PathStanding) {
+        var agent = AgentScript()
+        agent.logIn()
+        agent.register(1, "a.png", "b.png")
+        agent.row(CatalogRow(name: name("a.png"), avatar: record("a.png")))
+        agent.row(CatalogRow(name: name("b.png"), avatar: record("b.png")))
+        agent.give(.pathsMayDiffer)
+        agent.give(.disk(.pathsCompared([PathFinding(.folder(.cache), standing)])))
+        #expect(agent.states == ["label of a.png: pending", "label of b.png: pending"])
+        agent.give(.folder(.unopened(.cache, reason: "EROFS")))
+        #expect(agent.states == [], "they know it")
+        agent.register(2, "a.png")
+        #expect(agent.states == ["label of a.png: pending"])
+        agent.fetch(3, "a.png", more: true)
+        #expect(
+            agent.told.allSatisfy { if case .accepted(_, _, _, let continues) = $0 { continues } else { true } })
+        agent.give(.disk(.listed(StreamID(4), [CatalogRow(name: name("c.png"), avatar: record("c.png"))], next: nil)))
+        guard case .page(_, let views, _) = agent.told.first else {
+            return #expect(Bool(false), "no page")
+        }
+        #expect(views.map(\.state) == [.pending])
+        agent.give(.folder(.back(.cache)))
+        #expect(agent.states == [], "the folder may hold other files")
+        agent.give(.disk(.rescanned(.cache, settled: [], unnameable: [], vanished: [name("b.png")], events: [])))
+        #expect(agent.states.contains("label of a.png: ready") && !agent.states.contains("label of b.png: ready"))
+        #expect(agent.view("a.png") == AvatarView(record("a.png")) && agent.view("b.png").state == .pending)
+        #expect(
+            agent.told.contains { if case .accepted(_, _, _, let continues) = $0 { !continues } else { false } })
+    }
+
+    @Test func aCacheFolderThatIsHeldIsNeverAway() {
+        var agent = AgentScript()
+        agent.register(1, "a.png")
+        agent.row(CatalogRow(name: name("a.png"), avatar: record("a.png")))
+        // No watch can be had for it: its files are there.
+        agent.give(.folder(.lost(.cache, reason: "no watch is left", remedy: nil)))
+        agent.give(.disk(.pathsCompared([PathFinding(.folder(.cache), .held)])))
+        #expect(agent.view("a.png").state == .ready)
+        compared(&agent, .folder(.crops), .missing)
+        #expect(agent.view("a.png").state == .ready)
+    }
+
     @Test func aStateThatIsMadeAnewIsSaidAndNoProblemAnyMore() {
         var agent = AgentScript()
         compared(&agent, .state, .missing)
