@@ -57,6 +57,18 @@ extension RealPrograms {
             }
         }
 
+        @Test("the folder above the runtime folder removed with all in it: made anew, with the socket")
+        func removedAbove() async throws {
+            try await Stage.run { stage in
+                try await stage.startAgent()
+                for round in 1...2 {
+                    try FileManager.default.removeItem(atPath: stage.agent.home + "/run")
+                    try await stage.soonLogged("the bus's socket was gone and is made anew", occurrences: round)
+                    try await stage.isWell()
+                }
+            }
+        }
+
         @Test("a socket that another program serves is never taken away; when it is gone the agent's own is made")
         func foreignSocket() async throws {
             try await Stage.run { stage in
