@@ -88,6 +88,21 @@ import Testing
         #expect(try Self.untold(in: "avatar-server.8", sample: "avatar-server.yaml", ServerKey.self) == [])
     }
 
+    @Test func sampleAndPageOfTheAgentNameTheKeysThatNeedARestart() throws {
+        let keys = Set(
+            AgentKey.allCases.filter { !$0.isReloadable }.map(\.rawValue).filter { !$0.hasSuffix(".directory") })
+        for (file, sentence) in [
+            ("config/avatard.yaml", "# before this file."), ("docs/man/avatard.1", "The log has a line"),
+        ] {
+            let text = try String(contentsOfFile: Program.packageFolder + "/" + file, encoding: .utf8)
+            let start = try #require(text.range(of: sentence)?.lowerBound)
+            let about = text[start...].prefix(while: { $0 != ";" }).prefix(400)
+            let before = about.range(of: "everything else").map { about[..<$0.lowerBound] } ?? about
+            let told = Set(AgentKey.allCases.map(\.rawValue).filter { before.contains($0) })
+            #expect(told == keys, "\(file)")
+        }
+    }
+
     @Test(arguments: [
         ("cache.directory", "$XDG_DATA_HOME/avatard/avatars"), ("upload.directory", "$XDG_DATA_HOME/avatard/crops"),
         ("state.directory", "$XDG_STATE_HOME/avatard"), ("bus.socket", "$XDG_RUNTIME_DIR/avatard/agent.sock"),
