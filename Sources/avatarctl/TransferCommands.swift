@@ -244,7 +244,7 @@ struct Sync: AsyncParsableCommand {
 
     func run() async throws {
         try await common.run { client in
-            let refused = try await refused(client)
+            let (refused, isCacheAway) = try await refused(client)
             // Whatever is on its way needs the server: without it nothing below would ever end.
             do { _ = try await client.verify() } catch AgentError.methodNotFound {}
             var missing: [String] = []
@@ -260,6 +260,8 @@ struct Sync: AsyncParsableCommand {
                 default: missing += avatar.name.map { [$0] } ?? []
                 }
             }
+            // Nothing comes before the folder is back, and what lies in it is not missing then.
+            if isCacheAway { throw ExitStatus.failed }
             let isAllThere = refused == 0 && missing.isEmpty && !isAnythingOnItsWay
             // With no names too: whoever asks for anything ends the wait.
             var failed = 0
@@ -287,25 +289,29 @@ struct Sync: AsyncParsableCommand {
         return !names.isEmpty
     }
 
-    /// Has the agent look through the folders, and shows what is not as it should be after that; how many differences there are.
-    private func refused(_ client: AgentClient) async throws -> Int {
+    /// Has the agent look through the folders, and shows what is not as it should be after that; how many differences there are, and whether
+    /// the cache folder itself is among them.
+    private func refused(_ client: AgentClient) async throws -> (count: Int, isCacheAway: Bool) {
         let check: CheckReply
         do {
             check = try await client.check(look: true)
         } catch AgentError.methodNotFound {
             // An earlier agent looks through the folders when it starts.
-            return 0
+            return (0, false)
         }
         for difference in check.differences {
             Output.line(common.json ? difference.json : difference.sentence)
         }
         let others = check.total - check.differences.count
         if others > 0, !common.json { Output.line("and \(others) more") }
-        return check.total
+        return (check.total, check.differences.contains { $0.folder == "cache" && $0.isFolder })
     }
 }
 
 extension Difference {
+    /// Whether the folder itself is not at its path.
+    fileprivate var isFolder: Bool { what == "gone" && name.hasPrefix("/") }
+
     /// As a person reads it.
     var sentence: String {
         let place = folder == "crops" ? "upload folder" : "cache folder"

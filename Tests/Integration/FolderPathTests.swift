@@ -80,6 +80,8 @@ extension RealPrograms {
                             case [.ready]: try FileManager.default.moveItem(atPath: parent, toPath: parent + "-away")
                             case [.ready, .pending]:
                                 #expect(try await client.get("emeka.jpg").state == .pending)
+                                let sync = try await stage.ctl("sync")
+                                #expect(sync.status == 1 && sync.output.contains("cache folder: "), "\(sync)")
                                 let list = try await stage.ctl("list", "--long")
                                 #expect(list.output.contains("emeka.jpg") && !list.output.contains("ready"), "\(list)")
                                 try FileManager.default.moveItem(atPath: parent + "-away", toPath: parent)

@@ -6,16 +6,13 @@ internal import TransferMachines
 extension DiskWorker {
     func check(_ stream: StreamID) throws(CacheError) {
         var check = FolderCheck()
-        if crops.standing() == .held {
-            try compareCrops(&check)
-        } else {
-            check.add(FolderDifference(.crops, crops.path, .gone, reason: "another folder, or none, lies at this path"))
-        }
-        if cache.standing() == .held {
-            try compareCache(&check)
-        } else {
-            check.add(FolderDifference(.cache, cache.path, .gone, reason: "another folder, or none, lies at this path"))
-        }
+        let (areCropsHeld, isCacheHeld) = (crops.standing() == .held, cache.standing() == .held)
+        // First: of many differences some are counted only.
+        let reason = "another folder, or none, lies at this path"
+        if !areCropsHeld { check.add(FolderDifference(.crops, crops.path, .gone, reason: reason)) }
+        if !isCacheHeld { check.add(FolderDifference(.cache, cache.path, .gone, reason: reason)) }
+        if areCropsHeld { try compareCrops(&check) }
+        if isCacheHeld { try compareCache(&check) }
         results.append(.checked(stream, check))
     }
 

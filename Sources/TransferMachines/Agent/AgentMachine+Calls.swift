@@ -117,7 +117,8 @@ extension AgentMachine {
     mutating func kept(_ name: AvatarName, reason: String?) {
         if subscribers.hasFollowedFetches {
             var avatar = view(of: name)
-            avatar.reason = reason.map { "not replaced: \($0)" }
+            // Where its folder is away there is more to say.
+            if avatar.state == .ready { avatar.reason = reason.map { "not replaced: \($0)" } }
             perform(subscribers.tellFetches(name, avatar))
         }
         callsConcluded(name)

@@ -194,7 +194,7 @@ package struct FolderDifference: Hashable, Sendable {
 
 /// What a comparison of the two folders with the catalog found.
 package struct FolderCheck: Hashable, Sendable {
-    /// At most ``Limits/Upload/differencesMax``, those of the upload folder first.
+    /// At most ``Limits/Upload/differencesMax``: folders that are gone, then files of the upload folder, then of the cache.
     package private(set) var differences: [FolderDifference] = []
     /// How many there are.
     package private(set) var total = 0
