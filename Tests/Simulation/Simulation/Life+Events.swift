@@ -84,6 +84,7 @@ extension Life {
         bringAllBack()
         server.front.manners.mend()
         unmount()
+        moveCacheBack()
         mendAll()
         server.restart()
         let token = server.store.tokens[me] ?? ""

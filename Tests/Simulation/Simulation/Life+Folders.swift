@@ -9,6 +9,9 @@ extension Life {
         for _ in 0..<options.cacheMadeAgain { atFolderTime { self.makeCacheAgain() } }
         for _ in 0..<options.stateLosses { atFolderTime { self.loseState() } }
         if options.cropsInARow > 0 { atFolderTime { self.closeInARow(self.options.cropsInARow) } }
+        for _ in 0..<options.cacheMoves {
+            world.schedule(in: moveRandom.upTo(options.faultTime)) { [self] in if !isPeace { moveCache() } }
+        }
     }
 
     private func atFolderTime(_ body: @escaping () -> Void) {
@@ -43,6 +46,21 @@ extension Life {
         for name in disk.cache.keys.sorted() { oracle.deleted(name) }
         watch.isAway.insert(.cache)
         disk.removeCache()
+        foldersMoved(.cache)
+    }
+
+    private func moveCache() {
+        guard !disk.isCacheMoved else { return }
+        world.log("the folder above the cache is moved away")
+        disk.isCacheMoved = true
+        foldersMoved(.cache)
+        world.schedule(in: moveRandom.upTo(.seconds(8))) { [self] in moveCacheBack() }
+    }
+
+    func moveCacheBack() {
+        guard disk.isCacheMoved else { return }
+        world.log("it is moved back")
+        disk.cacheIsMovedBack()
         foldersMoved(.cache)
     }
 

@@ -36,6 +36,7 @@ package final class Life {
     var random: SeededRandom
     /// For what happens to the folders themselves.
     var folderRandom: SeededRandom
+    var moveRandom: SeededRandom
     /// For what pictures and files do that nobody closes.
     var otherRandom: SeededRandom
     /// For what only servers do that speak HTTP, and for what is followed there.
@@ -137,10 +138,11 @@ package final class Life {
         self.mutation = mutation
         random = world.random(1)
         folderRandom = world.random(61)
+        moveRandom = world.random(62)
         otherRandom = world.random(71)
         var webRandom = world.random(81)
         var options = LifeOptions(
-            random: &random, folders: &folderRandom, others: &otherRandom, web: &webRandom)
+            random: &random, folders: &folderRandom, others: &otherRandom, web: &webRandom, moves: &moveRandom)
         self.webRandom = webRandom
         if let mutation {
             options.take(mutation.way)
@@ -438,7 +440,10 @@ package final class Life {
         case .labels(let reply):
             guard isRead(reply.stream), var subscriber = subscribers[reply.stream] else { return }
             for state in reply.states {
-                if state.avatar.state == .ready { oracle.announced(state.avatar, in: disk) }
+                if state.avatar.state == .ready {
+                    oracle.announced(state.avatar, in: disk)
+                    if disk.isMoveSeen { oracle.fail("\(state.label) is sent to a folder that is away") }
+                }
                 if subscriber.owners[state.label] != nil { subscriber.shown[state.label] = state.avatar }
                 guard !subscriber.keep, state.avatar.state.isFinal else { continue }
                 guard subscriber.done.insert(state.label).inserted else {

@@ -53,6 +53,8 @@ struct LifeOptions: CustomStringConvertible {
     var mounts: Int
     var cropsMadeAgain: Int
     var cacheMadeAgain: Int
+    /// How often the folder above the cache is moved away for a while.
+    var cacheMoves: Int
     /// How often the state folder is removed under the agent.
     var stateLosses: Int
     /// How many friends upload their pictures after labels have asked for them.
@@ -82,10 +84,11 @@ struct LifeOptions: CustomStringConvertible {
     /// Which way the agent takes to the server; one that switches does so when it is started again.
     enum Way { case classic, http, switching }
 
-    /// `folders` decides what happens to the folders themselves; `others` what pictures and files do that nobody closes.
+    /// `folders` decides what happens to the folders themselves; `others` what pictures and files do that nobody closes,
+    /// `moves` when the folder above the cache is moved away.
     init(
         random: inout SeededRandom, folders: inout SeededRandom, others: inout SeededRandom,
-        web: inout SeededRandom
+        web: inout SeededRandom, moves: inout SeededRandom
     ) {
         // Each fault is off in about half of the lives, so that their combinations are all lived through.
         func rate(_ top: Double, _ random: inout SeededRandom) -> Double {
@@ -144,6 +147,7 @@ struct LifeOptions: CustomStringConvertible {
         links = others.happens(0.6) ? 0 : others.pick(1...2)
         modes = others.happens(0.7) ? 0 : others.pick(1...2)
         cropsInARow = folders.happens(0.6) ? 0 : folders.pick(2...8)
+        cacheMoves = moves.happens(0.8) ? 0 : moves.pick(1...2)
         way = .classic
         manners = SimManners(random: &web)
         let draw = web.pick(0...99)
@@ -170,7 +174,7 @@ struct LifeOptions: CustomStringConvertible {
         (kills, serverCrashes, partitions, diskFulls, cropDeletions, replacements) = (0, 0, 0, 0, 0, 0)
         (tokenChanges, deletions, hangUps, clockJumps, lags, accountSwitches) = (0, 0, 0, 0, 0, 0)
         (serverFulls, saidAgain, absences, mounts, cropsMadeAgain, cacheMadeAgain) = (0, 0, 0, 0, 0, 0)
-        (stateLosses, lateFriends, fetchesAgain, links, modes) = (0, 0, 0, 0, 0)
+        (stateLosses, lateFriends, fetchesAgain, links, modes, cacheMoves) = (0, 0, 0, 0, 0, 0)
         (suspendsForAWeek, hangsUpOnCrop, hangsUpOnPicture) = (false, false, false)
         (ownerLabels, renames, removals, largeCrops, manners) = (0, 0, 0, 0, SimManners())
         way = .classic
@@ -189,7 +193,7 @@ struct LifeOptions: CustomStringConvertible {
         a week asleep \(suspendsForAWeek), lags \(lags), \
         hangs up on a crop \(hangsUpOnCrop), on a picture \(hangsUpOnPicture), account switches \(accountSwitches), \
         server full \(serverFulls), said again \(saidAgain), absences \(absences), \
-        mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), state lost \(stateLosses), \
+        mounted over \(mounts), made again \(cropsMadeAgain) and \(cacheMadeAgain), moved \(cacheMoves), state lost \(stateLosses), \
         crops in a row \(cropsInARow), \
         late pictures \(lateFriends), fetched again \(fetchesAgain), asked again after \(recheckAfter), links \(links), \
         modes \(modes), way \(way), owner labels \(ownerLabels), renamed \(renames), removed \(removals), large crops \(largeCrops), \

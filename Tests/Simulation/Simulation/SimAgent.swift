@@ -268,6 +268,7 @@ final class SimAgent {
         case .bus(let output): told(output)
         case .note(let note): world.log("agent:", note.what, detail: note.name ?? "")
         case .readToken(let isAsked): readToken(isAsked: isAsked)
+        case .attach(.cache) where disk.isCacheMoved: feed(.folder(.unopened(.cache, reason: "no such folder")))
         case .attach(let folder):
             disk.open(folder)
             watch.isAway.remove(folder)

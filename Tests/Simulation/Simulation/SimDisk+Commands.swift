@@ -89,7 +89,7 @@ extension SimDisk {
         case .importCrop(let stream, let path): return importCrop(stream, path)
         case .readEvents(let stream, let since, let epoch): return [.events(stream, page(since: since, epoch: epoch))]
         case .list(let stream, _, _, _): return [.listed(stream, [], next: nil)]
-        case .probe: return [.probed(isFull ? .full : nil)]
+        case .probe: return [.probed(isFull ? .full : isCacheMoved ? .failed("no cache folder") : nil)]
         case .comparePaths: return [comparePaths()]
         case .restoreState: return [restoreState()]
         }

@@ -6,9 +6,10 @@ extension SimDisk {
     /// What the agent's disk thread finds of the paths.
     func comparePaths() -> DiskResult {
         guard mutation != .ignoreMovedFolders else { return .pathsCompared([PathFinding(.folder(.crops), .held)]) }
+        seeMove()
         return .pathsCompared([
             PathFinding(.folder(.crops), isAtItsPath(.crops) ? .held : .another),
-            PathFinding(.folder(.cache), isAtItsPath(.cache) ? .held : .another),
+            PathFinding(.folder(.cache), isCacheMoved ? .missing : isAtItsPath(.cache) ? .held : .another),
             PathFinding(.state, isStateLost ? .missing : .held),
         ])
     }
@@ -20,7 +21,7 @@ extension SimDisk {
     }
 
     func isAtItsPath(_ folder: WatchedFolder) -> Bool {
-        folder == .crops ? heldCropFolder == cropFolder : !isCacheReplaced
+        folder == .crops ? heldCropFolder == cropFolder : !isCacheReplaced && !isCacheMoved
     }
 
     /// The crops of the folder that the agent holds, wherever it lies.

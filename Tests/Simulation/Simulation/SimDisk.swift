@@ -39,6 +39,9 @@ final class SimDisk {
     var hiddenCropFolder: Int?
     /// Whether another folder lies at the cache's path than the agent holds.
     var isCacheReplaced = false
+    /// Whether nothing lies at the cache's path, since the folder above was moved away, and whether the agent has seen that.
+    var isCacheMoved = false
+    private(set) var isMoveSeen = false
     /// Whether the state folder was removed under the agent: what the catalog holds dies with the agent.
     var isStateLost = false
     /// Crops that wait and came back with their folder, for the next look through it.
@@ -75,6 +78,10 @@ final class SimDisk {
     var awaited: Set<AvatarName> = []
     /// Files that the agent may not read.
     var unreadable: Set<Int> = []
+    func seeMove() { isMoveSeen = isCacheMoved }
+
+    func cacheIsMovedBack() { (isCacheMoved, isMoveSeen) = (false, false) }
+
     /// Tells that the cache folder's names changed: what inotify would see, and what the oracles check.
     var cacheChanged: (AvatarName, _ isThere: Bool) -> Void = { _, _ in }
     /// Tells that what is held of a picture is not what was sent of it.
@@ -187,6 +194,8 @@ final class SimDisk {
         departed = [:]
         awaited = []
         account = nil
+        // An agent that starts would make another folder, and nobody could move the first one back.
+        cacheIsMovedBack()
         open(.cache)
         open(.crops)
         for (name, intent) in catalog.intents.sorted(by: { $0.key < $1.key }) { recover(name, intent) }
@@ -228,6 +237,7 @@ final class SimDisk {
 
     /// The catalog is gone: what lies in the folders is a baseline.
     func loseCatalog() -> StartFacts {
+        cacheIsMovedBack()
         isStateLost = false
         returned = []
         let epoch = catalog.epoch + 1
