@@ -16,8 +16,10 @@ extension AgentMachine {
         guard cachePlace != .held else { return AvatarView(record) }
         return AvatarView(
             name: record.name.string, owner: record.owner, state: .pending,
-            reason: "the cache folder is not at its path")
+            reason: Self.cacheIsElsewhere)
     }
+
+    static var cacheIsElsewhere: String { "the cache folder is not at its path" }
 
     /// A row of the catalog of which the machine knows nothing more.
     func view(of row: CatalogRow) -> AvatarView {

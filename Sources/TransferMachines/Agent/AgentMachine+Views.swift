@@ -59,7 +59,7 @@ extension AgentMachine {
 
     /// Why nothing moves, when nothing does.
     var waitingReason: String? {
-        if !storage.isFine { return "the disk takes no writes" }
+        if !storage.isFine { return cachePlace == .held ? "the disk takes no writes" : Self.cacheIsElsewhere }
         if session.login == nil { return "not logged in" }
         return session.isHeard ? nil : session.cause
     }

@@ -142,6 +142,9 @@ import TransferMachines
             return #expect(Bool(false), "no page")
         }
         #expect(views.map(\.state) == [.pending])
+        agent.register(5, "d.png")
+        agent.unknown("d.png")
+        #expect(agent.view("d.png").reason == "the cache folder is not at its path")
         agent.give(.folder(.back(.cache)))
         #expect(agent.states == [], "the folder may hold other files")
         agent.give(.disk(.rescanned(.cache, settled: [], unnameable: [], vanished: [name("b.png")], events: [])))
