@@ -41,10 +41,13 @@ struct HTTPUploads: UploadWay {
     }
 
     mutating func putBack(_ id: CropID) -> Bool {
-        var transfer = transfers.first { $0.crop.id == id }
+        // One that was put back before is remembered already.
+        guard var transfer = transfers.first(where: { $0.crop.id == id }) else { return false }
         let everSent = remove(id)
-        transfer?.connectionLost()
-        if let transfer, transfer.isDone || transfer.isInPieces { begun[id] = transfer }
+        transfer.connectionLost()
+        if transfer.isDone || transfer.isInPieces { begun[id] = transfer }
+        // Some were taken away for good.
+        if begun.count > Limits.HTTPWay.uploadsMax, let oldest = begun.keys.min() { begun[oldest] = nil }
         return everSent
     }
 

@@ -125,6 +125,14 @@ struct UploadQueue: Sendable {
         if wasHead { succeeded() }
     }
 
+    /// The crop's file is gone. It may be back with its folder: what a server has of it is remembered till then.
+    mutating func withdraw(_ id: CropID) {
+        takeOut(id)
+        let wasHead = way.head?.id == id
+        _ = way.putBack(id)
+        if wasHead { succeeded() }
+    }
+
     /// The crops that are sent stay in the queue, and another one may go.
     private mutating func letGo() {
         for crop in way.crops { putBack(crop) }

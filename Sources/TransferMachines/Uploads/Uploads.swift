@@ -168,7 +168,7 @@ struct Uploads: Sendable {
     mutating func withdrawn(_ name: AvatarName) -> [Action] {
         setAside.removeAll { $0.name == name }
         guard let id = queue.waitingCrop(of: name) else { return isKnown(name) }
-        queue.remove(id)
+        queue.withdraw(id)
         return [
             .disk(.forgetCrop(id)),
             .log(.note(Note(.info, "the crop was taken away before it was uploaded", name: name.string))),
