@@ -179,7 +179,8 @@ final class DiskWorker {
     /// Whether a command is about crops and one name at most, so that pictures of other names need not be committed before it.
     private func isOfCrops(_ command: DiskCommand) -> Bool {
         switch command {
-        case .readCrop, .stageCrop, .examine, .judge, .look, .forgetCrop, .keepLocation, .setCropAside, .logRefusal: true
+        case .readCrop, .stageCrop, .examine, .judge, .look, .forgetCrop, .keepLocation, .setCropAside, .logRefusal:
+            true
         default: false
         }
     }

@@ -67,11 +67,8 @@ struct HTTPDownloads: DownloadWay {
     }
 
     func takesAnother(places: Int) -> Bool {
-        guard places >= Limits.HTTPWay.activeMin else { return true }
-        // Pictures that are all there keep their places until they are committed, and ask for nothing.
-        let asking = transfers.values.count { !$0.isReceived }
-        return places < Limits.Download.activeMax && asking < requestsMax
-            && plannedBytes < Limits.HTTPWay.plannedBytesMax
+        places < Limits.HTTPWay.activeMin
+            || (places < requestsMax && plannedBytes < Limits.HTTPWay.plannedBytesMax)
     }
 
     func isSilent(now: MonotonicTime) -> Bool { silentAt.map { $0 <= now } ?? false }
