@@ -96,9 +96,10 @@ extension Life {
         world.schedule(in: webRandom.upTo(.seconds(20))) { [self] in hasBadCertificate = false }
     }
 
-    /// The agent asks what a user's avatar is: the catalog did not know it, or the server has told of a change since, or can tell of none.
+    /// The agent asks what a user's avatar is: the catalog did not know it, or the server has told of a change since, or can tell of none. Of the
+    /// user who is logged in it asks with each connection.
     func checkAsked(_ user: UserID) {
-        guard known.avatars[user] != nil, let position = known.position,
+        guard user != me, user != them, known.avatars[user] != nil, let position = known.position,
             !server.store.mayHaveChanged(user, since: position.string)
         else { return }
         oracle.fail("the avatar of \(user) is asked for, and was known")

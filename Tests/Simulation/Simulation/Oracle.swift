@@ -286,7 +286,14 @@ final class Oracle {
             if !isWhole(name, bytes) { fail("\(name) is finished on the seed's server, and not whole") }
             return
         }
-        let key = "\(chunk.uid) " + chunk.name + chunk.md5
+        let upload = "\(chunk.uid) " + chunk.name
+        let key = upload + chunk.md5
+        // The server keeps one upload of a name: another crop of it, in another folder perhaps, takes its place.
+        if isAcknowledged, chunk.seq == 1 {
+            for other in acknowledged.keys where other != key && other.dropLast(32) == upload {
+                acknowledged[other] = nil
+            }
+        }
         let before = acknowledged[key] ?? 0
         if chunk.seq < before { fail("\(name) went back from chunk \(before) to \(chunk.seq)") }
         // Who was refused begins again at 1.
