@@ -186,6 +186,10 @@ extension AgentMachine {
     private mutating func lookedUp(_ row: CatalogRow) {
         let name = row.name
         guard let before = downloads.lookedUp(row, now: now) else { return }
+        // A full disk keeps the catalog from what the stream has told.
+        if let record = row.avatar, let told = follower.untold(of: name, owner: record.owner) {
+            downloads.changed(name, told)
+        }
         if subscribers.isFetched(name), case .failed = downloads.known.status(of: name) {
             actions.append(.disk(.clearNegatives([name])))
             perform(downloads.liftFailures([name]))

@@ -113,6 +113,15 @@ struct ChangeFollower: Sendable {
 
     mutating func storageIsFine() -> [Action] { note() }
 
+    /// What was told of the picture and is not in the catalog yet: the digest that it has now, or nil for a picture that may be another.
+    func untold(of name: AvatarName, owner: UserID?) -> SHA256Digest?? {
+        for notes in [untold, noting ?? ChangeNotes()] {
+            if let digest = notes.changes[name] { return digest }
+            if let owner, notes.mayBeOld.contains(owner) { return .some(nil) }
+        }
+        return nil
+    }
+
     // MARK: Whom to follow
 
     /// Whether a change of this user's avatar would be heard of, and was up to now.

@@ -53,7 +53,8 @@ extension Life {
         guard !disk.isCacheMoved else { return }
         world.log("the folder above the cache is moved away")
         disk.isCacheMoved = true
-        foldersMoved(.cache)
+        // What happens in it is heard of all the same: the watch is on the folder, wherever that lies.
+        tellOfPaths()
         world.schedule(in: moveRandom.upTo(.seconds(8))) { [self] in moveCacheBack() }
     }
 
@@ -61,7 +62,7 @@ extension Life {
         guard disk.isCacheMoved else { return }
         world.log("it is moved back")
         disk.cacheIsMovedBack()
-        foldersMoved(.cache)
+        tellOfPaths()
     }
 
     /// The state folder goes while the agent runs: unless the agent makes it anew in time, the agent's death is the catalog's.

@@ -57,6 +57,22 @@ import TransferMachines
         }
     }
 
+    /// The disk is full while the change is told, and whoever shows the picture comes after that: the catalog's row is of before.
+    @Test func aChangeThatTheCatalogCouldNotTakeIsNotForgottenWithTheLastLabel() {
+        var following = Following()
+        following.change(to: 7)
+        let noted = following.agent.disk
+        for case .noteChanges(let notes) in noted {
+            following.agent.give(.disk(.failed(.noteChanges(notes), .full)))
+        }
+        following.agent.give(.hungUp(StreamID(1)))
+        following.agent.register(3, "a.png")
+        following.agent.row(
+            CatalogRow(name: name("a.png"), avatar: record("a.png", owner: 1002), checked: following.agent.now))
+        following.agent.give(.disk(.probed(nil)))
+        #expect(following.picture != nil)
+    }
+
     // MARK: Labels that show whatever a user's avatar is
 
     /// A label that shows whatever the friend's avatar is; the number of the question what that is called.

@@ -188,7 +188,9 @@ import Testing
         let early = try #require(ask(&follower, now: at(.seconds(1))))
         let head = HTTPHead(status: 200, sha256: sha256(1), name: name("a.png"))
         #expect(
-            follower.replied(early, .head(head), now: at(.seconds(1))) == [.avatar(ada, name("a.png"), sha256(1))])
+            follower.replied(early, .head(head), now: at(.seconds(1))) == [
+                .answered(ada, name("a.png")), .avatar(ada, name("a.png"), sha256(1)),
+            ])
         #expect(follower.avatar(of: ada) == nil)
         settle(hear(.ready, at: "e.7", &follower, number), &follower)
         follower.askAgain(ada)
