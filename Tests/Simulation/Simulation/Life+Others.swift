@@ -135,6 +135,11 @@ extension Life {
 
     private func mend(_ name: AvatarName) {
         guard let index = unreadable.firstIndex(where: { $0.name == name }) else { return }
+        // Nobody gets at a file over whose folder another is mounted.
+        guard disk.crops[name] == unreadable[index].inode || !disk.holds(name, unreadable[index].inode) else {
+            world.schedule(in: .seconds(1)) { [self] in mend(name) }
+            return
+        }
         let (_, inode, picture) = unreadable.remove(at: index)
         disk.unreadable.remove(inode)
         guard disk.holds(name, inode) else { return }

@@ -244,6 +244,7 @@ package final class Life {
         agent.loginExcused = {}
         agent.serverHas = { _ in false }
         disk.imported = { _ in }
+        disk.looked = { _ in }
         disk.recorded = { _ in }
         disk.avatarsKnown = { _, _ in }
         (disk.tookOver, disk.placesKept) = ({ _, _ in }, { _ in })
@@ -371,6 +372,9 @@ package final class Life {
         }
         agent.serverHas = { [self] crop in
             server.store.commits.contains { $0.key.owner == me && $0.key.name == crop.name && $0.md5 == crop.md5 }
+        }
+        disk.looked = { [self] names in
+            for name in names where watch.isToTell(ofCrop: name) { oracle.closeComesLate(name) }
         }
         disk.imported = { [self] name in
             oracle.saidAgain(name, in: disk)

@@ -153,6 +153,11 @@ final class Oracle {
         startsAnew(crop.name, crop.picture.md5)
     }
 
+    /// A look through the folder has found the crop before its close is heard: that close may be of a copy with the same bytes and times.
+    func closeComesLate(_ name: AvatarName) {
+        for crop in crops where crop.name == name { mayComeAgain(crop) }
+    }
+
     private func startsAnew(_ name: AvatarName, _ md5: MD5Digest) {
         for key in acknowledged.keys where key.hasSuffix(" " + name.string + md5.hex) { acknowledged[key] = nil }
     }

@@ -383,6 +383,7 @@ extension SimDisk {
                 let times = (files[left.inode]?.modified ?? .zero, files[right.inode]?.modified ?? .zero)
                 return times.0 == times.1 ? left.name < right.name : times.0 < times.1
             }
+            looked(changed.map(\.name))
             return [.rescanned(.crops, settled: changed.map(\.name), unnameable: [], vanished: [], events: [])]
         }
     }

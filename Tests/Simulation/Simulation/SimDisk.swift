@@ -98,6 +98,8 @@ final class SimDisk {
     var placed: (AvatarRecord) -> Void = { _ in }
     /// Tells that a person's picture lies in the upload folder, anew.
     var imported: (AvatarName) -> Void = { _ in }
+    /// Tells which files a look through the upload folder has found.
+    var looked: ([AvatarName]) -> Void = { _ in }
     /// Tells that a refusal could not be kept, or is none any more.
     var refusalLost: (AvatarName) -> Void = { _ in }
 

@@ -69,6 +69,9 @@ final class SimWatch {
         world.schedule(at: lastDelivery) { [self] in if incarnation == current { deliverNext() } }
     }
 
+    /// Whether it was not told yet that a file of this name was closed.
+    func isToTell(ofCrop name: AvatarName) -> Bool { pending.contains { $0.name == name && $0.isClose } }
+
     private func deliverNext() {
         guard !pending.isEmpty else { return }
         let event = pending.remove(at: next())
