@@ -11,18 +11,12 @@ package struct EmbeddedAvatars: AvatarStore {
     private let database: EmbeddedDatabase
     private let changesKept: Int
     private let bells = ChangeBells()
-    private let recent: RecentIcons
+    private let recent = RecentIcons()
 
-    /// - Parameters:
-    ///   - changesKept: how many changes the log has at most; fewer in tests.
-    ///   - now: the clock; another in tests.
-    package init(
-        _ database: EmbeddedDatabase, changesKept: Int = Limits.Changes.keptMax,
-        now: @escaping @Sendable () -> MonotonicTime = { SystemClock().now }
-    ) {
+    /// - Parameter changesKept: how many changes the log has at most; fewer in tests.
+    package init(_ database: EmbeddedDatabase, changesKept: Int = Limits.Changes.keptMax) {
         self.database = database
         self.changesKept = changesKept
-        recent = RecentIcons(now: now)
     }
 
     package func setAvatar(
@@ -199,16 +193,13 @@ private final class RecentIcons: Sendable {
     private let icons = Mutex(
         RecentAnswers<UserID, CurrentIcon>(
             trust: Limits.Server.iconTrust, countMax: Limits.Server.answersRememberedMax))
-    private let now: @Sendable () -> MonotonicTime
-
-    init(now: @escaping @Sendable () -> MonotonicTime) { self.now = now }
 
     var mark: RecentAnswers<UserID, CurrentIcon>.Mark { icons.withLock { $0.mark } }
 
-    func icon(of user: UserID) -> CurrentIcon? { icons.withLock { $0.answer(for: user, now: now()) } }
+    func icon(of user: UserID) -> CurrentIcon? { icons.withLock { $0.answer(for: user, now: SystemClock().now) } }
 
     func keep(_ icon: CurrentIcon, of user: UserID, asked mark: RecentAnswers<UserID, CurrentIcon>.Mark) {
-        icons.withLock { $0.keep(icon, for: user, asked: mark, now: now()) }
+        icons.withLock { $0.keep(icon, for: user, asked: mark, now: SystemClock().now) }
     }
 
     func changed(_ user: UserID) { icons.withLock { $0.changed(user) } }
